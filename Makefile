@@ -1,0 +1,33 @@
+# Two commands from a bare clone: `make demo` sets up and runs the main job; `make test` sets up and checks it all.
+
+PYTHON ?= python3
+VENV ?= .venv
+# Exactly one FAISS: the GPU build where there is a GPU.
+FAISS ?= $(if $(wildcard /dev/nvidia0),gpu,cpu)
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint setup clean
+
+demo: $(READY)
+	$(BIN)/dinoflow demo
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(READY)
+
+$(READY): pyproject.toml infra/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint infra/constraints.txt --editable ".[$(FAISS),dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) workspace

@@ -1,0 +1,61 @@
+"""From one bucket of rows to a shard, a part of the manifest and a part of the dropped."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curation.packing import sha256, write_shard
+from curation.sources.reading import UnreadableError, read_bytes
+from shared.contracts import DROPPED, MANIFEST
+from shared.errors import WorkFailedError
+from shared.run import Files
+from shared.tables import with_facts
+
+SHARD = "shard.tar"
+DROPPED_FILE = "dropped.parquet"
+
+
+def pack_bucket(rows: pa.Table, files: Files, number: int) -> pa.Table:
+    """Write one shard and its dropped rows as side files; return the manifest rows."""
+    rows = rows.set_column(rows.schema.get_field_index("image_id"), "image_id", _hex(rows["image_id"]))
+    rows = rows.set_column(rows.schema.get_field_index("phash"), "phash", _hex(rows["phash"]))
+    kept = rows.filter(pc.is_null(rows["reason"]))
+    dropped = rows.filter(pc.is_valid(rows["reason"])).select(DROPPED.schema.names).cast(DROPPED.schema)
+    sink = io.BytesIO()
+    pq.write_table(dropped.sort_by("uri"), sink, compression="zstd")
+    files.store.write(files.name(DROPPED_FILE), sink.getvalue())
+    facts: dict[str, Any] = {"dropped": dropped.num_rows}
+    shard, offsets = f"shard-{number:06d}.tar", []
+    if kept.num_rows:
+        with files.store.commit(files.name(SHARD)) as draft:
+            offsets = write_shard(draft, _images(kept))
+            facts |= {"sha256": sha256(draft), "bytes": draft.stat().st_size}
+    columns = {name: kept[name] for name in MANIFEST.schema.names if name in kept.column_names}
+    columns |= {
+        "shard": pa.array([shard] * kept.num_rows, pa.string()),
+        "offset": pa.array(offsets, pa.int64()),
+        "length": kept["bytes"],
+        "cluster": pa.nulls(kept.num_rows, pa.int32()),
+        "weight": pa.nulls(kept.num_rows, pa.float32()),
+    }
+    return with_facts(pa.table(columns), facts)
+
+
+def _images(kept: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
+    told = kept.select(["image_id", "uri", "source", "label", "width", "height", "format"]).to_pylist()
+    for facts, data, size in zip(told, read_bytes(kept), kept["bytes"].to_pylist(), strict=True):
+        if isinstance(data, UnreadableError) or len(data) != size:
+            raise WorkFailedError(
+                f"pack needs {facts['uri']} as it was measured ({size} bytes), but it "
+                f"{'cannot be read: ' + str(data) if isinstance(data, UnreadableError) else f'has {len(data)} bytes'}. "
+                "It changed during the run: run the same command again."
+            )
+        yield facts, data
+
+
+def _hex(column: pa.ChunkedArray) -> pa.Array:
+    return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.string())

@@ -1,0 +1,53 @@
+"""Templates to HTML: every value is escaped unless a chart made it, and an unknown name is an error."""
+
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+
+def page(package: str, template: str, **facts: Any) -> str:
+    """Fill a template of a package; it may extend the ones that lie here."""
+    loaders = [PackageLoader(name) for name in dict.fromkeys((package, __package__ or ""))]
+    environment = Environment(
+        loader=ChoiceLoader(loaders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": count, "share": share, "number": number, "span": span}
+    return environment.get_template(template).render(**facts)
+
+
+def count(value: float) -> str:
+    """Write a whole number with its thousands apart."""
+    return f"{int(value):,}"
+
+
+def share(part: float, whole: float) -> str:
+    """Write a part of a whole in per cent; what is there never reads as 0 %."""
+    if not whole:
+        return "–"
+    percent = 100 * part / whole
+    if 0 < percent < 0.1:
+        return "< 0.1 %"
+    return f"{percent:.1f} %" if percent % 100 else f"{percent:.0f} %"
+
+
+def number(value: Any) -> str:
+    """Write a number with as many digits as a reader wants; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if 1e3 <= abs(value) < 1e15:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if 1e-3 <= abs(value) < 1e3 else f"{value:.2e}"
+
+
+def span(seconds: float) -> str:
+    """Write a duration in the unit that suits it."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"

@@ -1,0 +1,58 @@
+"""Turns a failed validation into sentences: which key, what was given, what is allowed."""
+
+import difflib
+import types
+import typing
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return one line for each mistake."""
+    return "\n".join(_sentence(mistake, model) for mistake in error.errors())
+
+
+def _sentence(mistake: Any, model: type[BaseModel]) -> str:
+    keys = [str(part) for part in mistake["loc"] if part not in _tags(mistake)]
+    key = ".".join(keys) or "recipe"
+    given = mistake.get("input")
+    if mistake["type"] == "extra_forbidden":
+        allowed = sorted(_model_at(model, mistake["loc"][:-1]).model_fields)
+        near = difflib.get_close_matches(keys[-1], allowed, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"{key}: there is no such key.{hint} Allowed here: {', '.join(allowed)}."
+    text = str(mistake["msg"]).removeprefix("Value error, ")
+    shown = f" (given {given!r})" if isinstance(given, str | int | float | bool | None) else ""
+    return f"{key}: {text}{shown}."
+
+
+def _tags(mistake: Any) -> set[str]:
+    """The tag of a chosen union member stands in the location, but is no key that a person wrote."""
+    return {part for part in mistake["loc"][1:] if isinstance(part, str) and part == mistake.get("ctx", {}).get("tag")}
+
+
+def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel]:
+    """Follow a location into nested models, through lists and unions, as far as it goes."""
+    found = [model]
+    for step in path:
+        inner = (
+            [m for one in found for m in _models_of(one.model_fields[step].annotation)]
+            if (isinstance(step, str) and any(step in one.model_fields for one in found))
+            else [m for m in found if _kind(m) == step] or found
+        )
+        found = inner or found
+    return found[0]
+
+
+def _kind(model: type[BaseModel]) -> Any:
+    field = model.model_fields.get("kind")
+    return field.default if field else None
+
+
+def _models_of(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) is not None or isinstance(annotation, types.UnionType):
+        return [m for argument in typing.get_args(annotation) for m in _models_of(argument)]
+    return []

@@ -1,0 +1,117 @@
+"""The pipeline, read from top to bottom: curate, pretrain, evaluate. It knows no Prefect; `engine` adds that."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curation.originals import originals
+from curation.publishing import publish, published_as
+from curation.report import render
+from curation.stages import STAGES
+from flows.report import render_workspace
+from flows.session import WRITERS, Session
+from shared.executors import Inline
+from shared.launch import gang, run_name
+from shared.published import FOLDER, Published, open_version
+from shared.run import find, run
+from shared.stage import Stage
+from shared.storage import Store
+from shared.tables import Output, Rows
+from training.runs import RunFolder, ScoreFolder, score_fingerprint
+from training.stages import evaluate as evaluate_stage
+from training.stages import pretrain as pretrain_stage
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run, or one in the making."""
+
+    run: str
+    facts: dict[str, Any]
+
+
+def curate(session: Session) -> tuple[Published, bool]:
+    """Make every table, publish the dataset version, draw its report. Return it, and whether it is new."""
+    for stage in STAGES:
+        session.make(stage)
+    recipe = session.recipe.model_dump(mode="json", include={"sources", "curation"})
+    dataset, new = publish(session.store, session.recipe.name, session.outputs, recipe, session.seconds)
+    if not dataset.store.exists("report.html"):
+        work = Report(session.store.url, dataset.name, dataset.version, session.outputs["index"])
+        list(session.executor.map(draw_report, [work], "report"))
+    return dataset, new
+
+
+@dataclass(frozen=True)
+class Report:
+    """A dataset version whose report is to be drawn, and the index that leads to the dropped images."""
+
+    workspace: str
+    name: str
+    version: str
+    images: Output
+
+
+def draw_report(work: Report) -> None:
+    """Draw a version's report, in a worker: it decodes pictures, and broken ones too."""
+    store = Store(work.workspace)
+    dataset, images = open_version(store, work.name, work.version), Rows(store, work.images)
+    dataset.store.write("report.html", render(dataset, lambda uris: originals(images, uris)))
+
+
+def finished(session: Session) -> tuple[Published, str] | None:
+    """Return the dataset version and the run when nothing is left to do for this request, else None.
+
+    Only the sources are listed again; a workspace in an object store is not looked through.
+    """
+    if not session.store.local or not session.store.exists(FOLDER):
+        return None
+    outputs: dict[str, Output] = {}
+    for stage in STAGES:
+        inputs = [outputs[WRITERS[contract.name].name] for contract in stage.reads]
+        params = session.params(stage)
+        found = (
+            run(stage, params, inputs, store=session.store, executor=Inline())
+            if stage.looks_outside
+            else find(stage, params, inputs, session.store)
+        )
+        if found is None:
+            return None
+        outputs[stage.name] = found
+    dataset = published_as(session.store, session.recipe.name, outputs["pack"])
+    if dataset is None or not dataset.store.exists("report.html"):
+        return None
+    name = run_name(pretrain_stage, session.recipe.training, dataset)
+    folder = RunFolder(Path(session.store.path("runs", name)))
+    told = score_fingerprint(session.recipe.evaluation, dataset)
+    scores = ScoreFolder(Path(session.store.path()), name, told)
+    done = folder.summary(session.recipe.training.optim.steps) is not None
+    return (dataset, name) if done and all(scores.has(step) for step in folder.steps()) else None
+
+
+def pretrain(session: Session, dataset: Published) -> Trained:
+    """Train on a dataset version, or go on where a killed run stopped."""
+    name = run_name(pretrain_stage, session.recipe.training, dataset)
+    return Trained(name, _gang(session, pretrain_stage, dataset, name))
+
+
+def evaluate(session: Session, dataset: Published, run: str) -> dict[str, Any]:
+    """Score every checkpoint of a run that has no score yet, and draw the workspace's page."""
+    scores = _gang(session, evaluate_stage, dataset, run)
+    session.store.write("report.html", render_workspace(session.store))
+    return scores
+
+
+def _gang(session: Session, stage: Stage, dataset: Published, run: str) -> dict[str, Any]:
+    compute = session.recipe.compute
+    if stage is evaluate_stage:
+        compute = compute.model_copy(update={"processes": 1})
+    return gang(
+        stage,
+        session.params(stage),
+        dataset,
+        run=run,
+        workspace=session.store,
+        compute=compute,
+        tell=session.reporter.line,
+    )

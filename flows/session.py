@@ -1,0 +1,84 @@
+"""One request at work: a recipe, a workspace, an executor, and the outputs made so far."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from curation.stages import STAGES as CURATION
+from flows.recipe import Recipe
+from shared.executors import Executor
+from shared.params import Params
+from shared.run import run
+from shared.stage import Stage
+from shared.storage import Store
+from shared.tables import Output
+
+WRITERS = {stage.writes.name: stage for stage in CURATION if stage.writes is not None}
+"""Which stage writes a table: the graph of stages follows from what they read."""
+
+
+class Reporter(Protocol):
+    """Where a person follows the work."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Tell how far a stage is, in images."""
+
+    def line(self, text: str) -> None:
+        """Tell one line."""
+
+
+class Silent:
+    """A reporter that tells nobody: for scripts and tests."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Tell nothing."""
+
+    def line(self, text: str) -> None:
+        """Tell nothing."""
+
+
+Around = Callable[[Stage, Callable[[], Output]], Output]
+"""Wraps the making of a stage's output: Prefect makes a subflow of it."""
+
+
+class Session:
+    """Makes outputs on demand, each once."""
+
+    def __init__(
+        self, recipe: Recipe, store: Store, executor: Executor, reporter: Reporter, around: Around | None = None
+    ) -> None:
+        self.recipe = recipe
+        self.store = store
+        self.executor = executor
+        self.reporter = reporter
+        self.around: Around = around or (lambda _, make: make())
+        self.outputs: dict[str, Output] = {}
+        self.seconds: dict[str, float] = {}
+
+    def params(self, stage: Stage) -> Params:
+        """Return the recipe's parameters for a stage."""
+        if stage.name == "index":
+            return self.recipe.curation.index.model_copy(update={"sources": self.recipe.sources})
+        parts = {"pretrain": self.recipe.training, "evaluate": self.recipe.evaluation}
+        found = parts.get(stage.name) or getattr(self.recipe.curation, stage.name)
+        assert isinstance(found, Params)
+        return found
+
+    def make(self, stage: Stage) -> Output:
+        """Return a curation stage's output, after those that it reads."""
+        if stage.name not in self.outputs:
+            inputs = [self.make(WRITERS[contract.name]) for contract in stage.reads]
+            started = time.monotonic()
+            self.outputs[stage.name] = self.around(
+                stage,
+                lambda: run(
+                    stage,
+                    self.params(stage),
+                    inputs,
+                    store=self.store,
+                    executor=self.executor,
+                    progress=self.reporter.progress,
+                ),
+            )
+            self.seconds[stage.name] = round(time.monotonic() - started, 2)
+        return self.outputs[stage.name]

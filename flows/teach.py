@@ -1,0 +1,33 @@
+"""The parameters of a stage as help: name, default and meaning, read off its model."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from shared.params import Params
+
+
+def parameters(model: type[BaseModel], prefix: str) -> str:
+    """Return a line for each parameter, with the key that --set takes."""
+    lines = [f"Parameters, as --set {prefix}.KEY=VALUE:", ""]
+    for key, text in _fields(model, ""):
+        lines += [f"  {key}", f"      {text}"]
+    return "\n".join(lines)
+
+
+def _fields(model: type[BaseModel], prefix: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        help_text = (field.description or "").strip()
+        if isinstance(default, Params):
+            found += _fields(type(default), f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name} = {_short(default)}", help_text))
+    return found
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, tuple | list) and any(isinstance(item, Params) for item in value):
+        return f"[{', '.join(str(getattr(item, 'kind', item)) for item in value)}]"
+    return str(list(value) if isinstance(value, tuple) else value)

@@ -1,0 +1,191 @@
+"""Every table of the pipeline, on one page.
+
+Rows of one image stand at the same place in every *aligned* table, part by part, so that side-by-side reading
+replaces joins. A table that is not aligned says by `part` and `row` which image it speaks of.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TEXT = "string"
+WORD = "word"
+"""Text with few different values, stored as a dictionary."""
+ID = "id"
+"""128-bit BLAKE2b digest: at 1.2 billion images a collision has probability 2e-21."""
+INT, LONG, FLOAT = "int32", "int64", "float32"
+HASH = "hash"
+"""64 bits."""
+VECTOR = "vector"
+"""A list of 16-bit floats."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The columns of one table, and whether its rows stand beside those of the index."""
+
+    name: str
+    columns: dict[str, str]
+    aligned: bool = True
+
+    @cached_property
+    def schema(self) -> "pa.Schema":
+        """The Arrow schema; Arrow is imported only when a table is at hand, so that help is quick."""
+        import pyarrow as pa
+
+        types = {
+            WORD: pa.dictionary(pa.int32(), pa.string()),
+            ID: pa.binary(16),
+            HASH: pa.binary(8),
+            VECTOR: pa.list_(pa.float16()),
+        }
+        return pa.schema([(name, types.get(kind) or pa.type_for_alias(kind)) for name, kind in self.columns.items()])
+
+    def check(self, table: "pa.Table", who: str) -> "pa.Table":
+        """Return the table with its columns in the contract's order; raise TypeError on any other shape."""
+        given, wanted = set(table.column_names), set(self.schema.names)
+        if given != wanted:
+            raise TypeError(
+                f"{who} must write the columns of {self.name}: missing {sorted(wanted - given)}, "
+                f"unexpected {sorted(given - wanted)}."
+            )
+        return table.select(self.schema.names).cast(self.schema).replace_schema_metadata(table.schema.metadata)
+
+
+IMAGES = Contract(
+    "images",
+    {
+        "uri": TEXT,  # unique in the corpus
+        "source": WORD,  # the source's name in the recipe
+        "label": TEXT,  # null where the source has none
+        "reader": WORD,  # how to get the bytes: `range` of a file, or `parquet` row
+        "path": TEXT,  # the file that holds the bytes
+        "member": TEXT,  # the column inside a Parquet file
+        "offset": LONG,  # first byte in the file, or row number in a Parquet file
+        "length": LONG,  # bytes; null where only reading tells
+        "stamp": TEXT,  # changes when the file changes: modification time or etag
+    },
+)
+"""What there is: one row per image that a source offers."""
+
+MEASUREMENTS = Contract(
+    "measurements",
+    {
+        "image_id": ID,  # of the file's bytes; null when they cannot be read
+        "pixels_id": ID,  # of size and decoded upright pixels; null when undecodable
+        "width": INT,  # upright
+        "height": INT,
+        "format": WORD,
+        "bytes": LONG,
+        "phash": HASH,  # imagededup's PHash of the upright RGB pixels
+        "luma_p5": FLOAT,  # percentiles of perceived brightness, 0 to 1
+        "luma_p99": FLOAT,
+        "aspect": FLOAT,  # shorter side / longer side
+        "entropy": FLOAT,  # bits of the gray histogram, 0 to 8
+        "sharpness": FLOAT,  # cleanvision's blur score, 0 blurred to 1 sharp
+        "detail": FLOAT,  # standard deviation of the high-pass at 128 px, in gray levels
+        "vector": VECTOR,  # unit norm
+        "error": TEXT,  # why it could not be read or decoded; null for a good image
+    },
+)
+"""What one decode tells about an image. Every decision is a function of these."""
+
+VERDICTS = Contract(
+    "verdicts",
+    {"reason": WORD, "value": FLOAT, "threshold": FLOAT},
+)
+"""What the quality rules say: a null reason means that the image passes."""
+
+DUPLICATES = Contract(
+    "duplicates",
+    {
+        "part": INT,
+        "row": INT,
+        "reason": WORD,
+        "value": FLOAT,  # Hamming distance or cosine to the kept image
+        "threshold": FLOAT,
+        "kept_uri": TEXT,  # the kept image that it directly resembles
+    },
+    aligned=False,
+)
+"""Images that directly resemble a kept one; sorted by part and row."""
+
+DECISIONS = Contract(
+    "decisions",
+    {
+        "stage": WORD,
+        "reason": WORD,  # null = kept
+        "value": FLOAT,
+        "threshold": FLOAT,
+        "kept_uri": TEXT,
+    },
+)
+"""Kept or dropped, for every indexed image, with the first reason that holds."""
+
+MANIFEST = Contract(
+    "manifest",
+    {
+        "image_id": TEXT,  # hex
+        "uri": TEXT,
+        "source": WORD,
+        "label": TEXT,
+        "width": INT,
+        "height": INT,
+        "format": WORD,
+        "bytes": LONG,
+        "shard": TEXT,  # a pread of `length` bytes at `offset` of this tar gives the image's bytes
+        "offset": LONG,
+        "length": LONG,
+        "phash": TEXT,  # hex
+        "luma_p5": FLOAT,
+        "luma_p99": FLOAT,
+        "aspect": FLOAT,
+        "entropy": FLOAT,
+        "sharpness": FLOAT,
+        "detail": FLOAT,
+        "cluster": INT,
+        "weight": FLOAT,
+    },
+    aligned=False,
+)
+"""The published kept images."""
+
+DROPPED = Contract(
+    "dropped",
+    {
+        "uri": TEXT,
+        "image_id": TEXT,  # hex; null when unreadable
+        "source": WORD,
+        "stage": WORD,
+        "reason": WORD,
+        "value": FLOAT,
+        "threshold": FLOAT,
+        "kept_uri": TEXT,
+        "error": TEXT,  # of an unreadable file
+    },
+    aligned=False,
+)
+"""The published dropped images, each with its reason and the evidence."""
+
+SIGNALS = ("luma_p5", "luma_p99", "aspect", "entropy", "sharpness", "detail")
+"""The measured quality signals, in absolute units."""
+
+REASONS = (
+    "unreadable",
+    "too_small",
+    "too_large",
+    "odd_aspect",
+    "dark",
+    "bright",
+    "low_information",
+    "blurry",
+    "exact_duplicate",
+    "perceptual_duplicate",
+    "near_duplicate",
+    "contaminated",
+    "not_sampled",
+)
+"""Why an image may be dropped; where several hold, the earlier one is given."""

@@ -1,0 +1,82 @@
+"""Params say what a result depends on; Compute says where and how wide. Only Params enter a fingerprint."""
+
+import hashlib
+import json
+import os
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Settings(BaseModel):
+    """Frozen and closed: an unknown key is refused; the literal under a field is its help everywhere."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Params(Settings):
+    """What the result of a stage depends on, beside its inputs."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return the values that differ from their defaults, and every `kind`.
+
+        A new field whose default keeps today's result therefore keeps today's names. `kind` always counts,
+        or two plug-ins with untouched fields would look alike.
+        """
+        fields = type(self).model_fields
+        return {
+            name: _plain(value)
+            for name, value in self
+            if name == "kind" or value != fields[name].get_default(call_default_factory=True)
+        }
+
+
+class ExchangeParams(Params):
+    """Params of a stage that gathers rows into buckets."""
+
+    @property
+    def bucket_rows(self) -> int:
+        """How many rows a bucket may hold on average."""
+        raise NotImplementedError
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Params):
+        return value.identity()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def fingerprint(*facts: Any) -> str:
+    """Return 20 hex digits (80 bits) that name the facts: anything that JSON can write, in a fixed order."""
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+class Compute(Settings):
+    """Where the work runs and how wide; never changes a result."""
+
+    model_config = ConfigDict(title="Compute")
+
+    workers: int = Field(default=0, ge=0)
+    """Processes for curation and data loading; 0 = one for each core."""
+    parts_per_task: int = Field(default=0, ge=0)
+    """Parts that one Prefect task run works through; 0 = as many as keep a stage below 500 task runs."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where tensors live; auto = cuda when a GPU is there."""
+    processes: int = Field(default=0, ge=0)
+    """Training processes on this machine, started by torchrun; 0 = one for each GPU, or one on a CPU."""
+
+    @model_validator(mode="after")
+    def _several_processes_need_gloo_or_gpus(self) -> Self:
+        if self.processes > 64:
+            raise ValueError("processes is per machine: more than 64 is surely a mistake")
+        return self
+
+    @property
+    def width(self) -> int:
+        """The number of worker processes, resolved on this machine."""
+        return self.workers or os.cpu_count() or 1

@@ -1,0 +1,95 @@
+"""`@stage`: the only declaration of a stage. Its command, task, form, help and fingerprint follow from it."""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from shared.contracts import Contract
+from shared.params import Params
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Shape = Literal["map", "exchange", "reduce", "gang"]
+"""map: part → part. exchange: parts → buckets. reduce: all parts → one table or a few.
+gang: processes that start and stop together (torchrun), from a dataset to a folder."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A pure function from tables to a table, with what is needed to name, check and run it."""
+
+    fn: Callable[..., Any]
+    name: str
+    help: str
+    params: type[Params]
+    reads: tuple[Contract, ...]
+    writes: Contract | None
+    shape: Shape
+    version: int
+    scatter: Callable[..., "pa.Table"] | None
+    looks_outside: bool
+
+    def __call__(self, *inputs: Any, **settings: Any) -> Any:
+        """Call the plain function: that is all a test needs."""
+        return self.fn(*inputs, **settings)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel by name: a worker imports its own installed code."""
+        return load, (f"{self.fn.__module__}:{self.name}",)
+
+
+def load(name: str) -> Stage:
+    """Return the stage called `module:name`."""
+    module, attribute = name.split(":")
+    found = getattr(importlib.import_module(module), attribute)
+    assert isinstance(found, Stage)
+    return found
+
+
+def stage(
+    *,
+    reads: tuple[Contract, ...] = (),
+    writes: Contract | None = None,
+    shape: Shape = "map",
+    version: int = 1,
+    scatter: Callable[..., "pa.Table"] | None = None,
+    looks_outside: bool = False,
+) -> Callable[[Callable[..., Any]], Stage]:
+    """Declare a stage.
+
+    The function takes one argument for each table it reads and a keyword `params` whose annotation is its
+    model; an exchange names the function that scatters rows (its table has a column `key`); a gang takes
+    `dataset`, `params`, `compute`, `workspace` and `run`. Raises TypeError when the signature says otherwise: at
+    import, not at hour three. `looks_outside` marks the one kind of stage that no fingerprint can settle,
+    because it reads a listing of the world.
+    """
+
+    def declare(fn: Callable[..., Any]) -> Stage:
+        who, arguments = fn.__name__, inspect.signature(fn).parameters
+        positional = [a for a in arguments.values() if a.kind is a.POSITIONAL_OR_KEYWORD]
+        wanted = 1 if shape in ("exchange", "gang") else len(reads)
+        if len(positional) != wanted:
+            raise TypeError(f"Stage {who} reads {wanted} inputs, but takes {len(positional)} arguments.")
+        if "params" not in arguments or not issubclass(arguments["params"].annotation, Params):
+            raise TypeError(f"Stage {who} needs a keyword `params` annotated with a Params model.")
+        if (shape == "exchange") != (scatter is not None):
+            raise TypeError(f"Stage {who} needs `scatter` exactly when its shape is exchange.")
+        if not fn.__doc__:
+            raise TypeError(f"Stage {who} needs a docstring: it is the help of its command.")
+        return Stage(
+            fn=fn,
+            name=who,
+            help=inspect.cleandoc(fn.__doc__),
+            params=arguments["params"].annotation,
+            reads=reads,
+            writes=writes,
+            shape=shape,
+            version=version,
+            scatter=scatter,
+            looks_outside=looks_outside,
+        )
+
+    return declare

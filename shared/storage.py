@@ -1,0 +1,125 @@
+"""A workspace: a folder or an object store behind one small class. Nothing else commits a file.
+
+A file appears under its name only when it is whole: locally by rename, on an object store by a single put.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from shared.errors import WorkspaceError
+
+
+@dataclass(frozen=True)
+class Store:
+    """A root folder or URL; every path in the methods is relative to it."""
+
+    url: str
+
+    @cached_property
+    def _opened(self) -> tuple[Any, str]:
+        import fsspec
+
+        fs, root = fsspec.core.url_to_fs(self.url)
+        return fs, str(root).rstrip("/")
+
+    @property
+    def fs(self) -> Any:
+        """The fsspec filesystem behind the workspace."""
+        return self._opened[0]
+
+    @property
+    def local(self) -> bool:
+        """Whether the store is a folder of this machine."""
+        return "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
+
+    def path(self, *names: str) -> str:
+        """Return the full path of a name, as the filesystem knows it."""
+        return "/".join((self._opened[1], *names))
+
+    def sub(self, *names: str) -> "Store":
+        """Return the store of a folder inside this one."""
+        return Store("/".join((self.url.rstrip("/"), *names)))
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a file or folder is there."""
+        return bool(self.fs.exists(self.path(name)))
+
+    def names(self, folder: str) -> list[str]:
+        """Return the sorted names of what lies directly in a folder; none where there is no folder."""
+        self.fs.invalidate_cache()
+        try:
+            entries = self.fs.ls(self.path(folder), detail=False)
+        except FileNotFoundError:
+            return []
+        names = (str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
+        return sorted(name for name in names if not name.startswith(".tmp-"))
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file."""
+        return cast(bytes, self.fs.cat_file(self.path(name)))
+
+    def read_range(self, name: str, offset: int, length: int) -> bytes:
+        """Return `length` bytes from `offset` on: a pread."""
+        if self.local:
+            with open(self.path(name), "rb", buffering=0) as file:
+                return os.pread(file.fileno(), length, offset)
+        return cast(bytes, self.fs.cat_file(self.path(name), start=offset, end=offset + length))
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for seekable reading."""
+        return cast(BinaryIO, self.fs.open(self.path(name), "rb"))
+
+    @contextmanager
+    def commit(self, name: str) -> Iterator[Path]:
+        """Give a local path to write to; when the block ends well, the file appears whole under its name.
+
+        Raises WorkspaceError when the workspace cannot be written.
+        """
+        target = self.path(name)
+        try:
+            if self.local:
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+            descriptor, draft = tempfile.mkstemp(prefix=".tmp-", dir=os.path.dirname(target) if self.local else None)
+        except OSError as error:
+            raise WorkspaceError(
+                f"The workspace {self.url} must be writable, but {error.strerror or error}: {target}. "
+                "Choose another folder with --workspace, or mend its permissions."
+            ) from error
+        os.close(descriptor)
+        try:
+            yield Path(draft)
+            if self.local:
+                with open(draft, "rb") as file:
+                    os.fsync(file.fileno())
+                os.chmod(draft, 0o644)
+                os.replace(draft, target)
+            else:
+                self.fs.put_file(draft, target)
+        finally:
+            Path(draft).unlink(missing_ok=True)
+
+    def write(self, name: str, data: bytes | str) -> None:
+        """Commit a small file."""
+        with self.commit(name) as draft:
+            draft.write_bytes(data.encode() if isinstance(data, str) else data)
+
+    def link(self, source: str, target: str) -> None:
+        """Make a committed file appear under a second name: a hard link, or a copy inside the object store."""
+        if not self.local:
+            self.fs.copy(self.path(source), self.path(target))
+            return
+        os.makedirs(os.path.dirname(self.path(target)), exist_ok=True)
+        try:
+            os.link(self.path(source), self.path(target))
+        except FileExistsError:
+            return
+        except OSError:  # a filesystem without hard links
+            with self.commit(target) as draft:
+                shutil.copyfile(self.path(source), draft)

@@ -1,0 +1,149 @@
+"""Parts of tables on storage: named by what made them, written once, read by column."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from shared.contracts import Contract
+from shared.storage import Store
+
+FOLDER = "stages"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One committed Parquet file of a stage: its name without ending, its rows, and its rows for each reason."""
+
+    name: str
+    rows: int
+    reasons: dict[str, int]
+    facts: dict[str, Any]
+    """What the stage says of this part beside its rows: a checksum, a measured recall."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A finished table: what made it, and its parts in order."""
+
+    stage: str
+    key: str
+    aligned: bool
+    parts: tuple[Part, ...]
+
+    @property
+    def rows(self) -> int:
+        """All rows of all parts."""
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Rows for each reason, over all parts."""
+        total: dict[str, int] = {}
+        for part in self.parts:
+            for reason, count in part.reasons.items():
+                total[reason] = total.get(reason, 0) + count
+        return total
+
+    def seal(self, store: Store, facts: dict[str, Any]) -> "Output":
+        """Write the manifest: from now on the same request finds this output."""
+        manifest = {**facts, "aligned": self.aligned, "parts": [asdict(part) for part in self.parts]}
+        store.write(manifest_name(self.stage, self.key), json.dumps(manifest, indent=1))
+        return self
+
+
+def manifest_name(stage: str, key: str) -> str:
+    """Where the manifest of an output lies."""
+    return f"{FOLDER}/{stage}/{key}.json"
+
+
+def part_name(stage: str, name: str) -> str:
+    """Where a part lies."""
+    return f"{FOLDER}/{stage}/{name}.parquet"
+
+
+def sealed(store: Store, stage: str, key: str) -> Output | None:
+    """Return the finished output, or None when it was never sealed or lost a part since."""
+    try:
+        manifest = json.loads(store.read(manifest_name(stage, key)))
+    except FileNotFoundError:
+        return None
+    output = Output(stage, key, manifest["aligned"], tuple(Part(**part) for part in manifest["parts"]))
+    there = set(store.names(f"{FOLDER}/{stage}"))
+    return output if all(f"{part.name}.parquet" in there for part in output.parts) else None
+
+
+def commit_part(store: Store, stage: str, table: pa.Table, name: str | None = None) -> Part:
+    """Write a part under its name, or under the digest of its content where none is given."""
+    told = {"reasons": _count_reasons(table), "facts": facts_of(table)}
+    table = table.replace_schema_metadata({"dinoflow": json.dumps(told, sort_keys=True)})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", row_group_size=100_000)
+    data = sink.getvalue()
+    name = name or hashlib.blake2b(data, digest_size=10).hexdigest()
+    store.write(part_name(stage, name), data.to_pybytes())
+    return Part(name, table.num_rows, **told)
+
+
+def describe_part(store: Store, stage: str, name: str) -> Part:
+    """Return the facts of a part that is on storage, from its footer."""
+    with store.open(part_name(stage, name)) as file:
+        footer = pq.ParquetFile(file)
+        metadata = footer.schema_arrow.metadata or {}
+        return Part(name, footer.metadata.num_rows, **json.loads(metadata[b"dinoflow"]))
+
+
+def read_part(store: Store, stage: str, name: str, **options: Any) -> pa.Table:
+    """Read a part; options are those of pyarrow.parquet.read_table."""
+    with store.open(part_name(stage, name)) as file:
+        return pq.read_table(file, **options).replace_schema_metadata(None)
+
+
+def with_facts(table: pa.Table, facts: dict[str, Any]) -> pa.Table:
+    """Attach facts to a table that a stage returns; they end in its part and in the manifest."""
+    return table.replace_schema_metadata({"facts": json.dumps(facts, sort_keys=True)})
+
+
+def facts_of(table: pa.Table) -> dict[str, Any]:
+    """Return the facts attached to a table."""
+    facts: dict[str, Any] = json.loads((table.schema.metadata or {}).get(b"facts", b"{}"))
+    return facts
+
+
+def _count_reasons(table: pa.Table) -> dict[str, int]:
+    if "reason" not in table.column_names:
+        return {}
+    counts = pc.value_counts(table["reason"].cast(pa.string()).drop_null())
+    return {entry["values"].as_py(): entry["counts"].as_py() for entry in counts}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All rows of an output, for a stage that must see them together."""
+
+    store: Store
+    output: Output
+
+    def tables(self, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the parts in order, only the columns named."""
+        wanted = None if columns is None else list(columns)
+        for part in self.output.parts:
+            yield read_part(self.store, self.output.stage, part.name, columns=wanted)
+
+    def table(self, contract: Contract, columns: Iterable[str]) -> pa.Table:
+        """Return the named columns of all parts as one table."""
+        wanted = list(columns)
+        empty = pa.schema([contract.schema.field(name) for name in wanted]).empty_table()
+        tables = [empty, *self.tables(wanted)]
+        return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+    def places(self) -> pa.Table:
+        """Return `part` and `row` of every row, in order."""
+        parts = [pa.array([i] * part.rows, pa.int32()) for i, part in enumerate(self.output.parts)]
+        rows = [pa.array(range(part.rows), pa.int32()) for part in self.output.parts]
+        return pa.table({"part": pa.chunked_array(parts, pa.int32()), "row": pa.chunked_array(rows, pa.int32())})

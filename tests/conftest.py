@@ -1,0 +1,43 @@
+"""Pictures that tests make for themselves."""
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as shared.launch does for gangs
+
+
+def picture(seed: int, size: tuple[int, int] = (120, 90)) -> Image.Image:
+    """A busy picture that no other seed resembles: smooth random fields in colour."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    fine = rng.integers(-25, 25, (size[1], size[0], 3))
+    big = np.asarray(Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)).astype(int)
+    return Image.fromarray(np.clip(big + fine, 0, 255).astype(np.uint8))
+
+
+def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    """The image as the bytes of a file."""
+    sink = io.BytesIO()
+    image.save(sink, kind, **({"quality": 90} if kind == "JPEG" else {}) | options)
+    return sink.getvalue()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Callable[..., Path]:
+    """A folder of pictures in two classes, with copies and broken files among them."""
+
+    def make(count: int = 24, folder: str = "photos", first: int = 0) -> Path:
+        root = tmp_path / folder
+        for i in range(first, first + count):
+            path = root / ("cats", "dogs")[i % 2] / f"{i:04d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(picture(i)))
+        return root
+
+    return make

@@ -1,0 +1,118 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.dedup import Candidates, find_duplicates, keep_order
+from curation.near import VectorResemblance
+from curation.perceptual import HashResemblance
+from curation.star import walk
+
+UPRIGHT = [np.arange(4)]
+TURNED = [np.arange(4), np.array([3, 2, 1, 0])]
+
+
+def problem(seed: int, count: int):
+    """Points in a few loose clumps, so that chains A ~ B ~ C abound."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(max(1, count // 6), 4))
+    vectors = (centres[rng.integers(0, len(centres), count)] + rng.normal(size=(count, 4)) * 0.3).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    hashes = np.zeros((count, 8), dtype=np.uint8)
+    hashes[:, 0] = rng.integers(0, 256, count)
+    return vectors, hashes, rng.random(count) > 0.1
+
+
+def resemblances(vectors, hashes, trusted, turns):
+    return [HashResemblance(hashes, 1, trusted), VectorResemblance(vectors, 0.95, trusted, turns)]
+
+
+def alike(i, j, vectors, hashes, trusted, turns):
+    """The strongest resemblance of two items, by the definition: its rank, and its score."""
+    if not (trusted[i] and trusted[j]):
+        return None
+    distance = int(np.unpackbits(hashes[i] ^ hashes[j]).sum())
+    if distance <= 1:
+        return 0, -distance
+    cosine = max(float(vectors[i][turn] @ vectors[j]) for turn in turns)
+    return (1, cosine) if cosine >= 0.95 else None
+
+
+def slow_walk(order, *facts):
+    """The star rule as it is said: drop an item if a kept item resembles it. Returns the best for each dropped."""
+    kept, dropped = [], {}
+    for item in order:
+        found = [(*match, other) for other in kept if (match := alike(item, other, *facts))]
+        if found:
+            dropped[int(item)] = min(found, key=lambda match: (match[0], -match[1])), list(kept)
+        else:
+            kept.append(item)
+    return dropped
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from([1, 3, 16, 512]), st.booleans())
+def test_the_walk_in_blocks_equals_the_rule_item_by_item(seed, count, block, turning):
+    facts = (*problem(seed, count), TURNED if turning else UPRIGHT)
+    order = np.random.default_rng(seed + 1).permutation(count)
+    expected = slow_walk(order, *facts)
+    found = walk(order, resemblances(*facts), block)
+    assert set(found) == set(expected)
+    for item, match in found.items():
+        (rank, score, _), kept = expected[item]
+        assert match.reason == ("perceptual_duplicate", "near_duplicate")[rank]
+        assert abs(match.score - score) < 1e-5
+        assert match.kept in kept
+
+
+def candidates(pixels_ids, bytes_=None):
+    count = len(pixels_ids)
+    return Candidates(
+        image_id=np.array([bytes([i]) * 16 for i in range(count)], dtype=object),
+        pixels_id=np.array(pixels_ids, dtype=object),
+        pixels=np.full(count, 100),
+        bytes=np.array(bytes_ or [10] * count),
+        uri=np.array([f"u{i}" for i in range(count)], dtype=object),
+    )
+
+
+def test_a_chain_does_not_delete_its_far_end():
+    angles = np.deg2rad([0, 15, 30])
+    vectors = np.stack([np.cos(angles), np.sin(angles), 0 * angles, 0 * angles], axis=1).astype(np.float32)
+    near = VectorResemblance(vectors, float(np.cos(np.deg2rad(16))), np.ones(3, bool), UPRIGHT)
+    assert set(find_duplicates(candidates([b"a", b"b", b"c"]), [near])) == {1}
+
+
+def test_equal_pixels_are_exact_duplicates_of_the_best_one():
+    found = find_duplicates(candidates([b"a", b"a", b"b", b"a"], [5, 9, 5, 7]), [])
+    assert {item: match.kept for item, match in found.items()} == {0: 1, 3: 1}
+    assert {match.reason for match in found.values()} == {"exact_duplicate"}
+
+
+def test_a_copy_of_a_dropped_image_names_the_kept_one():
+    vectors = np.array([[1, 0, 0, 0], [0.999, 0.0447, 0, 0], [0.999, 0.0447, 0, 0]], dtype=np.float32)
+    near = VectorResemblance(vectors, 0.99, np.ones(3, bool), UPRIGHT)
+    found = find_duplicates(candidates([b"a", b"b", b"b"], [9, 5, 5]), [near])
+    assert {item: (match.reason, match.kept) for item, match in found.items()} == {
+        1: ("near_duplicate", 0),
+        2: ("near_duplicate", 0),
+    }
+
+
+def test_keep_order_prefers_pixels_then_bytes_then_the_smaller_id():
+    items = candidates([b"a", b"b", b"c", b"d"], [5, 9, 9, 9])
+    items.pixels[3] = 400
+    assert keep_order(items).tolist() == [3, 1, 2, 0]
+
+
+def test_buckets_find_what_exact_search_finds(monkeypatch):
+    monkeypatch.setattr("curation.near.EXACT_BELOW", 100)
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(1500, 16)).astype(np.float32)
+    copies = base[:300] + rng.normal(size=(300, 16)).astype(np.float32) * 0.02
+    vectors = np.concatenate([base, copies])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    near = VectorResemblance(vectors, 0.98, np.ones(1800, bool), [np.arange(16)])
+    found = walk(np.arange(1800), [near])
+    assert near.buckets > 1
+    assert near.recall() > 0.5  # of unrelated nearest neighbours, the hard case
+    assert len(set(range(1500, 1800)) - set(found)) <= 3

@@ -1,0 +1,125 @@
+"""The command line as a person meets it: a process, its exit code, its words."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import encoded, picture
+
+ROOT = Path(__file__).parents[2]
+
+
+def dinoflow(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    command = [sys.executable, "-m", "flows.cli", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_help_teaches_every_command_without_importing_what_works():
+    told = dinoflow("--help")
+    assert told.returncode == 0
+    for command in ("run", "curate", "index", "measure", "quality", "dedup", "select", "pack", "pretrain", "serve"):
+        assert f" {command} " in told.stdout
+    code = "import sys, flows.cli; print(sorted({'torch', 'prefect', 'pyarrow', 'numpy', 'faiss'} & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout == "[]\n"
+
+
+def test_a_stage_teaches_its_parameters():
+    told = dinoflow("dedup", "--help").stdout
+    assert "near.threshold = 0.985" in told
+    assert "Smallest cosine between two near-duplicates" in told
+    assert "--set curation.dedup.KEY=VALUE" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["bogus"], "Unknown command"),
+        (["run", "laptop", "--bogus"], "Unknown option"),
+        (["run", "lapdog"], "There is no recipe 'lapdog'"),
+        (["curate", "laptop"], "Name a folder or URL with --source"),
+        (["curate", "laptop", "--source", "/nowhere/at/all"], "The source /nowhere/at/all does not exist"),
+        (["measure", "laptop", "--set", "compute.workers=many"], "compute.workers"),
+        (["explain", "/nowhere/at/all", "x"], "There is no workspace"),
+        (["datasets", "/nowhere/at/all"], "There is no workspace"),
+        (["pretrain", "laptop", "--workspace", "EMPTY"], "is not published"),
+    ],
+)
+def test_a_wrong_request_ends_with_2_and_a_sentence(words, complaint, tmp_path):
+    (tmp_path / "empty").mkdir()
+    told = dinoflow(*(str(tmp_path / "empty") if word == "EMPTY" else word for word in words))
+    assert told.returncode == 2
+    assert complaint in told.stderr + told.stdout
+    assert "Traceback" not in told.stderr
+
+
+def test_an_empty_folder_and_a_workspace_in_the_way_are_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    told = dinoflow("index", "laptop", "--source", tmp_path / "empty", "--workspace", tmp_path / "w")
+    assert (told.returncode, "holds none" in told.stderr) == (2, True)
+    told = dinoflow("index", "laptop", "--source", tmp_path / "empty", "--workspace", tmp_path / "file")
+    assert (told.returncode, "must be writable" in told.stderr) == (2, True)
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """A workspace with a published dataset, made by the one command `pack`."""
+    root = tmp_path_factory.mktemp("cli")
+    for i in range(20):
+        path = root / "photos" / f"{i}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(encoded(picture(i)))
+    (root / "photos/copy.jpg").write_bytes(encoded(picture(3)))
+    (root / "photos/half.jpg").write_bytes(encoded(picture(4))[:900])
+    told = dinoflow(
+        "pack", "laptop", "--source", root / "photos", "--workspace", root / "w", "--name", "pets", "--json"
+    )
+    assert told.returncode == 0, told.stderr
+    return root, json.loads(told.stdout)
+
+
+def test_json_is_one_object_with_the_facts(packed):
+    _, facts = packed
+    assert facts["version"] == "v0001"
+    assert facts["counts"]["indexed"] == 22
+    assert facts["counts"]["reasons"] == {"exact_duplicate": 1, "unreadable": 1}
+    assert Path(facts["path"], "report.html").is_file()
+    assert facts["seconds"] > 0
+
+
+def test_one_stage_runs_alone_and_says_where_its_table_is(packed):
+    root, _ = packed
+    told = dinoflow("quality", "laptop", "--source", root / "photos", "--workspace", root / "w")
+    assert told.returncode == 0
+    assert "made before" in told.stdout
+    assert Path(told.stdout.split("Table: ")[1].strip()).is_file()
+
+
+def test_explain_tells_why(packed):
+    root, _ = packed
+    kept = dinoflow("explain", root / "w", root / "photos/3.jpg").stdout
+    copy = dinoflow("explain", root / "w", root / "photos/copy.jpg").stdout
+    assert "replaces" in kept + copy
+    assert "exact duplicate, found by dedup" in kept + copy
+    assert "unreadable" in dinoflow("explain", root / "w", "photos/half.jpg", cwd=root).stdout
+    assert dinoflow("explain", root / "w", root / "photos/99.jpg").returncode == 2
+
+
+def test_datasets_lists_and_a_flipped_byte_is_found(packed):
+    root, facts = packed
+    assert "pets/v0001" in dinoflow("datasets", root / "w").stdout
+    assert dinoflow("datasets", root / "w", "verify", "pets/v0001").returncode == 0
+    shard = next(Path(facts["path"], "shards").glob("*.tar"))
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    told = dinoflow("datasets", root / "w", "verify", "v0001")
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    assert told.returncode == 1
+    assert shard.name in told.stderr

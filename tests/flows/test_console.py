@@ -1,0 +1,23 @@
+import io
+
+from flows.console import Console
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_log_gets_whole_lines_and_a_screen_one_that_moves():
+    for stream, moving in ((io.StringIO(), False), (Screen(), True)):
+        console = Console(stream)
+        for done in (0, 50, 100):
+            console.progress("measure", done, 100)
+        assert ("\r" in stream.getvalue()) == moving
+        assert "measure         100 images" in stream.getvalue()
+
+
+def test_what_was_made_before_is_called_so():
+    stream = io.StringIO()
+    Console(stream).progress("quality", 7, 7)
+    assert "7 images · made before" in stream.getvalue()

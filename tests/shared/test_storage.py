@@ -1,0 +1,42 @@
+import pytest
+
+from shared.errors import WorkspaceError
+from shared.storage import Store
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request, tmp_path):
+    return Store(str(tmp_path / "w") if request.param == "local" else f"memory://w{tmp_path.name}")
+
+
+def test_a_file_appears_whole_or_not_at_all(store):
+    def write_and_fail():
+        with store.commit("a/b.txt") as draft:
+            draft.write_text("half")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    assert not store.exists("a/b.txt")
+    assert store.names("a") == []
+    store.write("a/b.txt", "whole")
+    assert store.read("a/b.txt") == b"whole"
+
+
+def test_a_range_is_a_pread(store):
+    store.write("numbers", bytes(range(100)))
+    assert store.read_range("numbers", 10, 5) == bytes(range(10, 15))
+
+
+def test_a_linked_file_stands_under_both_names(store):
+    store.write("first", "same")
+    store.link("first", "folder/second")
+    store.link("first", "folder/second")
+    assert store.read("folder/second") == b"same"
+    assert store.names("folder") == ["second"]
+
+
+def test_a_workspace_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(WorkspaceError, match="must be writable"):
+        Store(str(tmp_path / "file")).write("x", "y")

@@ -1,0 +1,38 @@
+"""A small published dataset, and params of a run that takes seconds."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from shared.published import Published
+from tests.training.publishing import invented, publish
+from training.params import PretrainParams
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    torch.set_num_threads(1)  # threads of several processes that wait for each other cost more than they bring
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Published:
+    return publish(tmp_path, invented(60, classes=4))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    return {
+        "model": {"patch_size": 8, "width": 32, "depth": 2, "heads": 2, "layer_scale": 0.1, "drop_path": 0.1},
+        "crops": {"large_size": 32, "small_size": 16, "small_count": 2, "shrink": 40},
+        "objective": {"prototypes": 64, "head_hidden": 48, "bottleneck": 16, "koleo_group": 4},
+        "optim": {"steps": 4, "batch_size": 8, "warmup_steps": 1, "precision": "fp32", "freeze_prototypes": 1},
+        "checkpoint_every": 2,
+        "rank_every": 2,
+    }
+
+
+@pytest.fixture
+def params(tiny: dict[str, Any]) -> PretrainParams:
+    return PretrainParams.model_validate(tiny)

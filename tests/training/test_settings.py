@@ -1,0 +1,42 @@
+"""Architecture: no setting without a reader, fast stages, help for every field."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import training
+from shared.params import Params
+from training.params import EvaluateParams, PretrainParams
+
+FOLDER = Path(training.__file__).parent
+
+
+def fields(model: type[Params]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for name, field in model.model_fields.items():
+        found[name] = field.description
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Params):
+            found |= fields(field.annotation)
+    return found
+
+
+def test_every_setting_is_read_outside_the_file_that_declares_it() -> None:
+    read = {
+        node.attr
+        for path in FOLDER.rglob("*.py")
+        if path.name != "params.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    assert sorted((fields(PretrainParams) | fields(EvaluateParams)).keys() - read) == []
+
+
+def test_every_setting_has_a_help_text() -> None:
+    missing = [name for name, text in (fields(PretrainParams) | fields(EvaluateParams)).items() if not text]
+    assert missing == []
+
+
+def test_the_stages_can_be_declared_without_importing_torch() -> None:
+    code = "import sys, training.stages; sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

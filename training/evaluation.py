@@ -1,0 +1,121 @@
+"""Scores checkpoints of a run beside two baselines: the same model untrained, and 16×16 pixels.
+
+The teacher is scored. Where the dataset has labels, held-out images are the queries and the labelled training
+images the bank; where it has none, only the effective rank can be told.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from shared.errors import RecipeError
+from shared.params import Compute
+from shared.published import Published
+from training import checkpoint
+from training.device import Place, joined
+from training.evals.features import Model, extract, pixel_features
+from training.evals.scores import Score, all_scores
+from training.images import UNLABELLED, Images, load_images
+from training.order import Permutation
+from training.params import EvaluateParams, PretrainParams
+from training.pretraining import initial_student
+from training.runs import RunFolder, ScoreFolder
+from training.student import Student
+
+UNTRAINED, PIXELS = "random_init", "pixels"
+
+
+def evaluate(
+    dataset: Published,
+    params: EvaluateParams,
+    compute: Compute,
+    folder: RunFolder,
+    scores: ScoreFolder,
+    trained: PretrainParams,
+    steps: list[int],
+) -> None:
+    """Score the checkpoints of these steps and write a file for each. Raises RecipeError for a wrong size."""
+    size = _image_size(params, trained)
+    with joined(compute) as place:
+        bank, queries = evaluation_images(dataset, params, trained.seed)
+        names = {str(step): _teacher(folder, step, trained, place) for step in steps}
+        baselines: dict[str, Model] = {}
+        if params.baselines:
+            untrained = initial_student(trained).backbone.eval().to(place.device)
+            baselines = {UNTRAINED: _cls(untrained), PIXELS: pixel_features}
+        told = _measured(bank, queries, {**names, **baselines}, params, size, place, compute)
+        note = None if len(queries) else "no labels: k-NN and linear probe were left out"
+        for step in steps if place.leads else []:
+            found = told[str(step)]
+            facts = {
+                "dataset": f"{dataset.name} {dataset.version}",
+                "scores": found,
+                "baselines": {name: told[name] for name in baselines},
+                "note": note,
+            }
+            scores.write(step, facts)
+            line = " · ".join(f"{s['evaluation']} {s['metric']} {s['value']:.3f}" for s in found)
+            print(f"evaluated step {step} · {line}" + (f" · {note}" if note else ""), flush=True)
+
+
+def evaluation_images(dataset: Published, params: EvaluateParams, seed: int) -> tuple[Images, Images]:
+    """Return bank and queries: labelled training and held-out images; any images and none without labels."""
+    bank, queries = load_images(dataset, "training"), load_images(dataset, "held out")
+    if bank.classes:
+        bank, queries = (images.take(images.label != UNLABELLED) for images in (bank, queries))
+    return _sample(bank, params.bank_limit, seed), _sample(queries, params.query_limit, seed)
+
+
+def _sample(images: Images, limit: int, seed: int) -> Images:
+    if len(images) <= limit:
+        return images
+    return images.take(np.sort(Permutation(len(images), (seed, limit)).at(np.arange(limit))))
+
+
+def _image_size(params: EvaluateParams, trained: PretrainParams) -> int:
+    size, patch = params.image_size or trained.crops.large_size, trained.model.patch_size
+    if size % patch:
+        raise RecipeError(
+            f"evaluation.image_size must be a multiple of the run's patch size {patch}, got {size}. "
+            f"Set it to {size // patch * patch or patch}, or to 0 for the size of the large crops."
+        )
+    return size
+
+
+def _cls(backbone: nn.Module) -> Model:
+    return lambda images_BCHW: backbone(images_BCHW).cls
+
+
+def _teacher(folder: RunFolder, step: int, trained: PretrainParams, place: Place) -> Model:
+    student = Student(trained)
+    student.load_state_dict(checkpoint.read(folder, step)["teacher"])
+    return _cls(student.backbone.eval().to(place.device))
+
+
+def _measured(
+    bank: Images,
+    queries: Images,
+    models: dict[str, Model],
+    params: EvaluateParams,
+    size: int,
+    place: Place,
+    compute: Compute,
+) -> dict[str, list[Score]]:
+    workers = place.loader_workers(compute)
+    settings: dict[str, Any] = {"size": size, "resize": params.resize, "batch_size": params.batch_size}
+    of_bank = extract(bank, models, place, **settings, workers=workers)
+    of_queries = extract(queries, models, place, **settings, workers=workers) if len(queries) else {}
+    told = {}
+    for name, bank_BD in of_bank.items():
+        queries_QD = of_queries.get(name, bank_BD[:0])
+        query_label_Q, bank_label_B = (torch.from_numpy(images.label).long() for images in (queries, bank))
+        told[name] = all_scores(queries_QD, query_label_Q, bank_BD, bank_label_B, params)
+        for score in told[name]:
+            score["protocol"] |= {
+                "image_size": size,
+                "resize": params.resize,
+                "features": "16×16 pixels" if name == PIXELS else "CLS",
+            }
+    return told

@@ -1,0 +1,88 @@
+"""The images of a published dataset by row number: columns of numbers, and a pread for the pixels."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from PIL import Image
+
+from shared.errors import WorkFailedError, WorkspaceError
+from shared.images import UndecodableError, decode
+from shared.published import Published, held_out
+
+COLUMNS = ("image_id", "label", "shard", "offset", "length")
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Images:
+    """Where each image's bytes lie: about 24 bytes of memory an image, no Python object for any."""
+
+    dataset: Published
+    shards: list[str]
+    shard: np.ndarray
+    offset: np.ndarray
+    length: np.ndarray
+    label: np.ndarray
+    """Number of the image's class in `classes`, UNLABELLED where there is none."""
+    classes: list[str]
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def take(self, rows: np.ndarray) -> "Images":
+        """Return the images of these rows, or where this mask is true."""
+        columns = self.shard[rows], self.offset[rows], self.length[rows], self.label[rows]
+        return Images(self.dataset, self.shards, *columns, self.classes)
+
+    def pixels(self, row: int) -> Image.Image:
+        """Return upright RGB pixels. Raises WorkFailedError when the shard is damaged."""
+        shard, offset = self.shards[self.shard[row]], int(self.offset[row])
+        try:
+            return decode(self.dataset.read(shard, offset, int(self.length[row]))).image
+        except UndecodableError as error:
+            raise WorkFailedError(
+                f"Training needs every published image to decode, got {shard} at byte {offset}: {error}. "
+                "Check the shards with `dinoflow datasets WORKSPACE verify VERSION`, then publish again."
+            ) from error
+
+
+def load_images(dataset: Published, part: Literal["training", "held out"]) -> Images:
+    """Return the images to train on, or those kept to evaluate with: none where the dataset has no labels.
+
+    Raises WorkspaceError when the dataset has no image at all.
+    """
+    table = dataset.table("manifest", COLUMNS)
+    if not len(table):
+        raise WorkspaceError(
+            f"Training needs a dataset with images, got {dataset.name} {dataset.version} with none. "
+            "Look at why they were dropped with `dinoflow report`, loosen the rules, and curate again."
+        )
+    shard, label = (_codes(table[name]) for name in ("shard", "label"))
+    images = Images(
+        dataset=dataset,
+        shards=shard[1],
+        shard=shard[0],
+        offset=table["offset"].to_numpy(),
+        length=table["length"].to_numpy(),
+        label=label[0],
+        classes=label[1],
+    )
+    kept_back = _held_out(table["image_id"]) if label[1] else np.zeros(len(table), dtype=bool)
+    return images.take(kept_back if part == "held out" else ~kept_back)
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
+    """Return each row's number in the sorted list of distinct values, and the list; nulls are UNLABELLED."""
+    text = column.cast(pa.string())
+    distinct = pc.unique(text).drop_null().sort()
+    codes = pc.fill_null(pc.index_in(text, value_set=distinct), UNLABELLED)
+    return codes.to_numpy().astype(np.int32), distinct.to_pylist()
+
+
+def _held_out(image_ids: pa.ChunkedArray) -> np.ndarray:
+    """Ask the one rule for every id, one at a time."""
+    flags = (held_out(image_id.as_py()) for image_id in image_ids)
+    return np.fromiter(flags, dtype=bool, count=len(image_ids))

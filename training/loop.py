@@ -1,0 +1,81 @@
+"""The loop over steps: take one, write it down, save now and then, stop when done or asked to."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from shared.errors import WorkFailedError
+from training import checkpoint
+from training.checkpoint import State
+from training.data import Batch
+from training.device import Place
+from training.evals.effective_rank import effective_rank
+from training.metrics import Journal
+from training.params import PretrainParams
+from training.runs import RunFolder
+from training.stepping import take_step
+from training.stopping import STOPPED, StopRequest
+
+
+def train(
+    state: State,
+    loader: Iterator[Batch],
+    params: PretrainParams,
+    folder: RunFolder,
+    place: Place,
+    stop: StopRequest,
+) -> dict[str, Any]:
+    """Step from where the state is to the end; return the run's summary. Raises as `pretrain` does."""
+    steps, size = params.optim.steps, params.optim.batch_size
+    wrapped: nn.Module = state.student
+    if place.world > 1:
+        wrapped = DistributedDataParallel(state.student, broadcast_buffers=False)
+    bad, summary = 0, _summary(state, params, math.nan)
+    journal_or_none = Journal(folder, start=state.step, steps=steps, batch_size=size) if place.leads else nullcontext()
+    with journal_or_none as journal:
+        while state.step < steps:
+            begun = time.monotonic()
+            batch = next(loader).to(place.device)
+            waited = time.monotonic() - begun
+            report = take_step(state, wrapped, batch, params, place, stop.asked)
+            rank = effective_rank(report.teacher_cls) if state.step % params.rank_every == 0 else None
+            seconds = time.monotonic() - begun
+            state.seconds += seconds
+            if journal:
+                journal.write(state.step, report, seconds, waited, rank)
+            bad = 0 if report.taken else bad + 1
+            if bad >= params.optim.bad_steps:
+                raise WorkFailedError(_too_many_bad_steps(bad, state.step))
+            done = state.step == steps
+            summary = _summary(state, params, report.losses["total"])
+            if place.leads and (done or report.stop or state.step % params.checkpoint_every == 0):
+                checkpoint.save(folder, state, params.keep_checkpoints, summary if done else None)
+            if report.stop and not done:
+                if place.leads:
+                    print(f"stopped at step {state.step}/{steps} · saved · run it again to go on", flush=True)
+                raise SystemExit(STOPPED)
+    return summary | {"checkpoints": folder.steps()}
+
+
+def _summary(state: State, params: PretrainParams, loss: float) -> dict[str, Any]:
+    images = state.step * params.optim.batch_size
+    return {
+        "steps": state.step,
+        "images_seen": images,
+        "seconds": round(state.seconds, 3),
+        "images_per_second": round(images / max(state.seconds, 1e-9), 3),
+        "final_loss": loss,
+        "skipped_steps": state.skipped,
+    }
+
+
+def _too_many_bad_steps(bad: int, step: int) -> str:
+    return (
+        f"Pre-training needs finite losses and gradients, got {bad} bad steps in a row up to step {step}. "
+        "Lower training.optim.lr, or set training.optim.precision to bf16 or fp32."
+    )

@@ -1,0 +1,78 @@
+"""What a run tells: metrics.jsonl, TensorBoard, and one plain line a second. Rank 0 only."""
+
+import json
+import time
+from typing import Any, Self
+
+from torch.utils.tensorboard import SummaryWriter
+
+from training.runs import RunFolder
+from training.stepping import Report
+
+LINE_SECONDS = 1.0
+RATE_STEPS = 20
+"""Speed and waiting are averaged over so many steps."""
+
+
+class Journal:
+    """Writes one JSON line for each step; on a resume, steps that will be taken again are struck out."""
+
+    def __init__(self, folder: RunFolder, *, start: int, steps: int, batch_size: int) -> None:
+        self.steps, self.batch_size = steps, batch_size
+        path = folder.path / "metrics.jsonl"
+        kept = [line for line in _lines(path) if json.loads(line)["step"] <= start]
+        folder.store.write(path.name, "".join(kept))
+        self.file = path.open("a", buffering=1)
+        self.board = SummaryWriter(str(folder.path / "tensorboard"), purge_step=start + 1)
+        self.recent: list[tuple[float, float]] = []
+        self.told = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.board.close()
+
+    def write(self, step: int, report: Report, seconds: float, waited: float, rank: float | None) -> None:
+        """Record a finished step (counted from 1) that took `seconds`, `waited` of them for data."""
+        self.recent = [*self.recent[-RATE_STEPS + 1 :], (seconds, waited)]
+        spent = sum(s for s, _ in self.recent)
+        facts: dict[str, Any] = {
+            "step": step,
+            **{f"loss_{name}" if name != "total" else "loss": v for name, v in report.losses.items()},
+            **report.values._asdict(),
+            "grad_norm": report.grad_norm,
+            "prototype_entropy": report.prototype_entropy,
+            "images_per_second": self.batch_size * len(self.recent) / spent,
+            "data_wait": sum(w for _, w in self.recent) / spent,
+            "eta_seconds": (self.steps - step) * spent / len(self.recent),
+            "taken": report.taken,
+        }
+        if rank is not None:
+            facts["teacher_effective_rank"] = rank
+        self.file.write(json.dumps(facts) + "\n")
+        for name, value in facts.items():
+            if name != "step":
+                self.board.add_scalar(name, float(value), step)
+        self._tell(facts)
+
+    def _tell(self, facts: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if now - self.told < LINE_SECONDS and facts["step"] < self.steps:
+            return
+        self.told = now
+        minutes, seconds = divmod(round(facts["eta_seconds"]), 60)
+        print(
+            f"step {facts['step']}/{self.steps} · loss {facts['loss']:.3f} · "
+            f"{facts['images_per_second']:.1f} images/s · data wait {facts['data_wait']:.0%} · "
+            f"eta {minutes // 60}:{minutes % 60:02d}:{seconds:02d}",
+            flush=True,
+        )
+
+
+def _lines(path: Any) -> list[str]:
+    """Return the whole lines of a file; a line that a kill cut short does not count."""
+    if not path.exists():
+        return []
+    return [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]

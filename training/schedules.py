@@ -1,0 +1,53 @@
+"""Values that change over a run: pure functions from the step (counted from 0) to a number."""
+
+import math
+from typing import NamedTuple
+
+from training.params import OptimParams, PretrainParams
+
+
+class Values(NamedTuple):
+    """Everything that depends on the step."""
+
+    lr: float
+    weight_decay: float
+    momentum: float
+    teacher_temperature: float
+
+
+def cosine(step: int, steps: int, start: float, end: float) -> float:
+    """Go from start, at step 0, to end, at step steps - 1 and after."""
+    if steps <= 1:
+        return end
+    share = min(step / (steps - 1), 1.0)
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def linear(step: int, steps: int, start: float, end: float) -> float:
+    """Go from start, at step 0, to end, at step `steps` and after."""
+    return end if step >= steps else start + (end - start) * step / steps
+
+
+def peak_lr(params: OptimParams) -> float:
+    """Return the greatest learning rate, scaled to the batch by the recipe's rule."""
+    ratio = params.batch_size / params.lr_reference_batch
+    return params.lr * {"none": 1.0, "sqrt": math.sqrt(ratio), "linear": ratio}[params.lr_rule]
+
+
+def learning_rate(step: int, params: OptimParams) -> float:
+    """Rise linearly, reach the peak after `warmup_steps` steps, then fall along a cosine."""
+    peak, warmup = peak_lr(params), params.warmup_steps
+    if step < warmup:
+        return peak * (step + 1) / (warmup + 1)
+    return cosine(step - warmup, params.steps - warmup, peak, params.lr_final)
+
+
+def values(step: int, params: PretrainParams) -> Values:
+    """Return all scheduled values of a step."""
+    optim, objective = params.optim, params.objective
+    return Values(
+        lr=learning_rate(step, optim),
+        weight_decay=cosine(step, optim.steps, *optim.weight_decay),
+        momentum=cosine(step, optim.steps, *optim.momentum),
+        teacher_temperature=linear(step, objective.teacher_temperature_steps, *objective.teacher_temperature),
+    )

@@ -1,0 +1,41 @@
+"""The two training stages: `dinoflow pretrain` and `dinoflow evaluate`. Imports fast: torch comes inside."""
+
+from pathlib import Path
+from typing import Any
+
+from shared.params import Compute
+from shared.published import Published
+from shared.stage import stage
+from training import runs
+from training.params import EvaluateParams, PretrainParams
+
+
+@stage(shape="gang")
+def pretrain(
+    dataset: Published, *, params: PretrainParams, compute: Compute, workspace: Path, run: str
+) -> dict[str, Any]:
+    """Pre-train a vision transformer on a published dataset, without labels (DINOv2)."""
+    folder = runs.RunFolder(workspace / "runs" / run)
+    folder.check_same(params, dataset)
+    done = folder.summary(params.optim.steps)
+    if done is not None:
+        return {**done, "checkpoints": folder.steps()}
+    from training.pretraining import pretrain as work
+
+    return work(dataset, params, compute, folder)
+
+
+@stage(shape="gang")
+def evaluate(
+    dataset: Published, *, params: EvaluateParams, compute: Compute, workspace: Path, run: str
+) -> dict[str, Any]:
+    """Score every checkpoint of a run that has no score yet: k-NN, linear probe, effective rank."""
+    folder = runs.RunFolder(workspace / "runs" / run)
+    scores = runs.ScoreFolder(workspace, run, runs.score_fingerprint(params, dataset))
+    trained = folder.params()
+    missing = [step for step in folder.steps() if not scores.has(step)]
+    if missing:
+        from training.evaluation import evaluate as work
+
+        work(dataset, params, compute, folder, scores, trained, missing)
+    return {"run": run, "scored": missing, "scores": scores.all()}

@@ -1,0 +1,91 @@
+"""One training step: forward, backward, look before stepping, step, let the teacher follow.
+
+Shapes: as in data.py; K prototypes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.checkpoint import State
+from training.data import Batch
+from training.device import Place, all_sum
+from training.model import normalised
+from training.optim import apply
+from training.params import PretrainParams
+from training.schedules import Values, values
+from training.student import Scores, follow
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one step came to, the same on every rank."""
+
+    losses: dict[str, float]
+    grad_norm: float
+    prototype_entropy: float
+    """Entropy of the mean target, in nats; log(prototypes) when all are used alike."""
+    values: Values
+    taken: bool
+    """False when something was not finite and the update was left out."""
+    stop: bool
+    """Whether any rank was asked to stop."""
+    teacher_cls: Tensor
+    """cls_RD, the teacher's CLS tokens of this process's large crops."""
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Make a step's randomness (drop path) a function of its number, so that a resume needs no stored state."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0]))
+
+
+def take_step(
+    state: State, wrapped: nn.Module, batch: Batch, params: PretrainParams, place: Place, stop: bool
+) -> Report:
+    """Do one step. `wrapped` is the student, inside DDP where there are several processes."""
+    seed_step(params.seed, state.step, place.rank)
+    now = values(state.step, params)
+    apply(now, state.optimizer)
+    crops = [normalised(batch.large)]
+    with place.autocast(params.optim.precision):
+        with torch.no_grad():
+            teacher: Scores = state.teacher(crops, None, batch.places)
+        if params.crops.small_count:
+            crops.append(normalised(batch.small))
+        student: Scores = wrapped(crops, batch.mask, batch.places)
+    losses, target_K = state.objective(student, teacher, batch.weight, now.teacher_temperature)
+    state.scaler.scale(losses.total).backward()
+    norm = _clipped(state, params)
+
+    facts = torch.stack([*losses, torch.tensor(float(stop), device=place.device)]).detach()
+    means = (all_sum(facts) / place.world).tolist()  # the one wait for the device
+    mean_target_K = all_sum(target_K) / place.world
+    taken = bool(np.isfinite([*means, float(norm)]).all())
+    if taken:
+        state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.optimizer.zero_grad(set_to_none=True)
+    if taken:
+        follow(state.teacher, state.student, now.momentum)
+    state.step += 1
+    state.skipped += not taken
+    return Report(
+        losses=dict(zip(losses._fields, means[:-1], strict=True)),
+        grad_norm=float(norm),
+        prototype_entropy=float(torch.special.entr(mean_target_K).sum()),
+        values=now,
+        taken=taken,
+        stop=means[-1] > 0,
+        teacher_cls=teacher.cls,
+    )
+
+
+def _clipped(state: State, params: PretrainParams) -> Tensor:
+    """Unscale and clip the gradient of the whole student; return its norm before."""
+    state.scaler.unscale_(state.optimizer)
+    if state.step < params.optim.freeze_prototypes:
+        for head in state.student.heads():
+            head.prototypes.weight.grad = None  # no moments either, unlike a learning rate of 0
+    return nn.utils.clip_grad_norm_(state.student.parameters(), params.optim.clip)

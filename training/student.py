@@ -1,0 +1,67 @@
+"""Student and teacher: a backbone with its heads, and the slow copy that sets the targets.
+
+Shapes: V large crops and S small crops of each of B images, crop-major (row v·B + b is crop v of image b);
+M masked patches of the whole batch; N patches of a crop; D width; K prototypes.
+"""
+
+import copy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from training.heads import Head
+from training.model import Backbone
+from training.params import PretrainParams
+
+
+class Scores(NamedTuple):
+    """What heads say of one batch."""
+
+    crops: Tensor
+    """scores_RK of the CLS tokens: R = V·B, then S·B for the student."""
+    patches: Tensor
+    """scores_MK of the masked patches."""
+    cls: Tensor
+    """cls_RD of the large crops before the head, R = V·B."""
+
+
+class Student(nn.Module):
+    """Backbone and heads; called once in a step, so that gradients of all crops are exchanged together."""
+
+    def __init__(self, params: PretrainParams) -> None:
+        super().__init__()
+        self.backbone = Backbone(params.model, params.crops.large_size)
+        self.head = Head(params.model.width, params.objective)
+        self.patch_head = Head(params.model.width, params.objective) if params.objective.separate_heads else None
+
+    def forward(self, crops: list[Tensor], mask_RN: Tensor | None, places_M: Tensor) -> Scores:
+        """Score normalised crops (large, then maybe small) and the patches at `places_M` of the large ones.
+
+        Places count through the flattened (R, N); the teacher gets them without a mask.
+        """
+        large = self.backbone(crops[0], mask_RN)
+        small = [self.backbone(images_BCHW).cls for images_BCHW in crops[1:]]
+        cls_RD = torch.cat([large.cls, *small])
+        patches_MD = large.patches.flatten(0, 1)[places_M]
+        if self.patch_head is not None:
+            return Scores(self.head(cls_RD), self.patch_head(patches_MD), large.cls)
+        crops_RK, patches_MK = self.head(torch.cat([cls_RD, patches_MD])).split([len(cls_RD), len(patches_MD)])
+        return Scores(crops_RK, patches_MK, large.cls)
+
+    def heads(self) -> list[Head]:
+        """Return the one head, or both."""
+        return [self.head] if self.patch_head is None else [self.head, self.patch_head]
+
+
+def teacher_of(student: Student) -> Student:
+    """Return an exact copy, heads included, that never trains."""
+    return copy.deepcopy(student).requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+    """Move the teacher: teacher ← momentum · teacher + (1 - momentum) · student, parameter by parameter."""
+    slow, fast = dict(teacher.named_parameters()), dict(student.named_parameters())
+    assert slow.keys() == fast.keys()
+    torch._foreach_lerp_(list(slow.values()), [fast[name] for name in slow], 1 - momentum)
