@@ -15,6 +15,7 @@ from PIL import Image
 
 from curation.params import CurationParams, IndexParams, PackParams
 from curation.sources import FolderSource
+from curation.stages import STAGES
 from flows import pipeline
 from flows.recipe import Recipe
 from flows.session import Session, Silent
@@ -161,26 +162,27 @@ def test_a_new_threshold_reads_no_image_again(corpus, tmp_path, monkeypatch):
     assert dataset.version == "v0002"
 
 
-def test_a_killed_curation_completes_with_the_same_bytes(corpus, published, tmp_path):
+def test_a_curation_killed_in_every_stage_completes_with_the_same_bytes(corpus, published, tmp_path):
+    killed = []
+
     class Killed(Inline):
-        def __init__(self, left):
-            self.left = left
+        """Dies once in every kind of work, after its first piece."""
 
         def map(self, fn, items, label):
             for item in items:
-                if not self.left:
-                    raise KeyboardInterrupt
-                self.left -= 1
                 yield fn(item)
+                if label not in killed:
+                    killed.append(label)
+                    raise KeyboardInterrupt
 
-    tries = 0
     while True:
+        before = len(killed)
         try:
-            dataset, _ = curate(corpus, tmp_path / "w", executor=Killed(1 + tries))
+            dataset, _ = curate(corpus, tmp_path / "w", executor=Killed())
             break
         except KeyboardInterrupt:
-            tries += 1
-    assert tries > 10
+            assert len(killed) == before + 1
+    assert {stage.name for stage in STAGES} <= set(killed)
     assert contents(dataset) == contents(published)
 
 
