@@ -4,24 +4,27 @@ from typing import Annotated
 
 from pydantic import Field
 
+from curation.sources.choosing import source_at
+from curation.sources.file_list import ListSource
 from curation.sources.folder import FolderSource
+from curation.sources.huggingface import HuggingFaceSource
+from curation.sources.open_images import OpenImagesSource
 from curation.sources.parquet import ParquetSource
-from shared.errors import SourceError
+from curation.sources.tar import TarSource
 
-Source = Annotated[FolderSource | ParquetSource, Field(discriminator="kind")]
-"""A collection of images: a folder tree, or Parquet files with the images' bytes."""
+__all__ = [
+    "FolderSource",
+    "HuggingFaceSource",
+    "ListSource",
+    "OpenImagesSource",
+    "ParquetSource",
+    "Source",
+    "TarSource",
+    "source_at",
+]
 
-
-def source_at(url: str) -> FolderSource | ParquetSource:
-    """Choose the source for a path or URL as a person would: Parquet where there are Parquet files, else a folder.
-
-    Raises SourceError when nothing is there.
-    """
-    import fsspec
-
-    fs, path = fsspec.core.url_to_fs(url)
-    if not fs.exists(path):
-        raise SourceError(f"The source {url} does not exist. Give a folder of images, or of Parquet files with images.")
-    if path.endswith(".parquet") or (fs.isdir(path) and fs.glob(f"{path}/**/*.parquet")):
-        return ParquetSource(url=url)
-    return FolderSource(url=url)
+Source = Annotated[
+    FolderSource | TarSource | ParquetSource | HuggingFaceSource | OpenImagesSource | ListSource,
+    Field(discriminator="kind"),
+]
+"""A collection of images; `kind` says how it is laid out."""

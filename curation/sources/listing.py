@@ -1,20 +1,42 @@
-"""What every source shares: its fields, and the cutting of a listing into parts that stay put.
+"""What every source shares: its fields, a row of its listing, and the cutting of rows into parts that stay put.
 
-A part ends after an image whose uri hashes low, not after a count: files added, changed or removed later
-rename only the parts that they fall into. Listings are sorted by modification time first, so that added
-files fall into the last part.
+A part ends after an image whose uri hashes low, not after a count: images added, changed or removed later
+rename only the parts that they fall into. Sources list in an order in which added images come last.
+
+A uri is the path of a file, or the path of a file and what is inside it: `shard.tar#dir/1.jpg`,
+`outer.tar#inner.tar#1.jpg`, `train.parquet#17`, `train.arrow#17`.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.contracts import IMAGES
+from shared.errors import SourceError
 from shared.params import Params
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class Row(NamedTuple):
+    """One image of a listing: the columns of IMAGES but for the source's name."""
+
+    uri: str
+    path: str
+    stamp: str
+    label: str | None = None
+    reader: str = "range"
+    member: str | None = None
+    offset: int | None = 0
+    length: int | None = None
+    rotation: int | None = None
+
+
+def refused(uri: str, why: str, stamp: str) -> Row:
+    """Return the row of something that cannot be listed any closer: reading it gives `why`."""
+    return Row(uri, uri, stamp, reader="refused", member=why)
 
 
 class Listed(Params):
@@ -30,21 +52,30 @@ class Listed(Params):
         """The source's name."""
         return self.name or PurePosixPath(self.url.rstrip("/")).name or self.url
 
-    def tables(self, part_images: int) -> Iterator["pa.Table"]:
-        """Yield the listing in parts of about `part_images` rows. Raises SourceError when there is nothing."""
+    def rows(self) -> Iterable[Row]:
+        """Give the listing, image by image. Raises SourceError when there is nothing."""
         raise NotImplementedError
 
+    def tables(self, part_images: int) -> Iterator["pa.Table"]:
+        """Yield the listing in parts of about `part_images` rows. Raises SourceError when there is nothing."""
+        try:
+            for part in cut(self.rows(), part_images):
+                yield table(part, self.title)
+        except OSError as error:
+            raise SourceError(f"Source {self.title!r} needs a place that can be listed, but: {error}.") from error
 
-def cuts(uris: list[str], part_images: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of parts between half and twice `part_images` rows, cut where the content says."""
-    start = 0
-    for i, uri in enumerate(uris):
-        size = i + 1 - start
-        if size >= 2 * part_images or (size >= part_images // 2 and _ends_a_part(uri, part_images)):
-            yield start, i + 1
-            start = i + 1
-    if start < len(uris):
-        yield start, len(uris)
+
+def cut(rows: Iterable[Row], part_images: int) -> Iterator[list[Row]]:
+    """Yield parts between half and twice `part_images` rows, cut where the content says."""
+    part: list[Row] = []
+    for row in rows:
+        part.append(row)
+        size = len(part)
+        if size >= 2 * part_images or (size >= part_images // 2 and _ends_a_part(row.uri, part_images)):
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def _ends_a_part(uri: str, part_images: int) -> bool:
@@ -53,15 +84,22 @@ def _ends_a_part(uri: str, part_images: int) -> bool:
     return int.from_bytes(digest, "big") % max(1, part_images // 2) == 0
 
 
-def listing(columns: dict[str, list[Any]], rows: int) -> "pa.Table":
-    """Return a table of IMAGES from the columns given; the others are null."""
+def table(rows: list[Row], source: str) -> "pa.Table":
+    """Return rows as a table of IMAGES."""
     import pyarrow as pa
 
-    schema = IMAGES.schema
-    return pa.table(
-        [
-            pa.array(columns[field.name], field.type) if field.name in columns else pa.nulls(rows, field.type)
-            for field in schema
-        ],
-        schema=schema,
-    )
+    columns: dict[str, Any] = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
+    columns["source"] = [source] * len(rows)
+    return pa.table([_array(columns[field.name], field.type) for field in IMAGES.schema], schema=IMAGES.schema)
+
+
+def _array(values: Any, kind: "pa.DataType") -> "pa.Array":
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:  # a name that is not UTF-8: shown escaped, and as a path it leads nowhere
+        return pa.array(
+            [value and value.encode("utf-8", "surrogateescape").decode(errors="backslashreplace") for value in values],
+            kind,
+        )

@@ -1,67 +1,65 @@
-"""From index rows to bytes, in row order. A file that cannot be read is an error in its place, not an exception."""
+"""From index rows to bytes, in row order. What cannot be read is an error in its place, not an exception."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import groupby
 from typing import Any
 
-import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-MAX_BYTES = 1 << 30
-"""No image has a gigabyte: a longer file is refused unread."""
+from curation.sources.cells import Cells, open_arrow, open_parquet
+from curation.sources.opened import Data, Opened, UnreadableError, tried
+from curation.sources.ranges import read_here, read_there
 
+__all__ = ["UnreadableError", "read_bytes"]
 
-class UnreadableError(Exception):
-    """Why the bytes of one image could not be had."""
-
-
-def read_bytes(images: pa.Table) -> Iterator[bytes | UnreadableError]:
-    """Yield the bytes of each row of IMAGES, or the reason why there are none."""
-    opened: dict[str, Any] = {}
-    for row in images.select(["reader", "path", "member", "offset", "length"]).to_pylist():
-        try:
-            yield READERS[row["reader"]](row, opened)
-        except (OSError, pa.ArrowException) as error:
-            yield UnreadableError(f"{type(error).__name__}: {error}"[:300])
-        except UnreadableError as error:
-            yield error
+WINDOW = 256
+"""So many rows of tables are read in the order of the file and given in the order of the index."""
+TABLES = {"arrow": open_arrow, "parquet": open_parquet}
 
 
-def _read_range(row: dict[str, Any], opened: dict[str, Any]) -> bytes:
-    if (row["length"] or 0) > MAX_BYTES:
-        raise UnreadableError(f"{row['length']:,} bytes, more than the limit of {MAX_BYTES:,}")
-    if "://" not in row["path"]:
-        with open(row["path"], "rb") as file:
-            file.seek(row["offset"])
-            return file.read(row["length"])
-    fs, path = fsspec.core.url_to_fs(row["path"])
-    data: bytes = fs.cat_file(path, start=row["offset"], end=row["offset"] + row["length"])
-    return data
+def read_bytes(images: pa.Table) -> Iterator[Data]:
+    """Yield the bytes of each row of IMAGES, or the reason why there are none.
+
+    Raises WorkFailedError when an object store does not answer: an outage must not be taken for bad images.
+    """
+    opened = Opened()
+    try:
+        rows = images.select(["reader", "path", "member", "offset", "length"]).to_pylist()
+        for (reader, remote), group in groupby(rows, key=lambda row: (row["reader"], "://" in row["path"])):
+            if reader == "range":
+                yield from (read_there if remote else read_here)(group, opened)
+            elif reader == "refused":  # what could not be listed says why
+                yield from (UnreadableError(row["member"]) for row in group)
+            else:
+                yield from _read_cells(group, opened)
+    finally:
+        opened.close()
 
 
-def _read_parquet_row(row: dict[str, Any], opened: dict[str, Any]) -> bytes:
-    """Keep the row group at hand: rows come in order, so each group is read once."""
-    path, number = row["path"], row["offset"]
-    if opened.get("path") != path:
-        fs, plain = fsspec.core.url_to_fs(path)
-        opened.clear()
-        opened.update(path=path, file=pq.ParquetFile(fs.open(plain, "rb")), first=0, end=0, group=-1)
-        opened["sizes"] = [opened["file"].metadata.row_group(i).num_rows for i in range(opened["file"].num_row_groups)]
-    if not opened["first"] <= number < opened["end"]:
-        first = 0
-        for group, size in enumerate(opened["sizes"]):
-            if first <= number < first + size:
-                column = opened["file"].read_row_group(group, columns=[row["member"]])[row["member"]]
-                opened.update(first=first, end=first + size, column=column)
-                break
-            first += size
+def _read_cells(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[Data]:
+    """Rows of tables: a row group is read once for a window of rows, in whatever order they are wanted."""
+    remaining = list(rows)
+    for start in range(0, len(remaining), WINDOW):
+        window = remaining[start : start + WINDOW]
+        order = sorted(range(len(window)), key=lambda i: (window[i]["path"], window[i]["offset"]))
+        if order == list(range(len(window))):
+            yield from (tried(row["path"], partial(_cell, row, opened)) for row in window)
         else:
-            raise UnreadableError(f"row {number} is not in the file any more")
-    value = opened["column"][number - opened["first"]].as_py()
+            data = {i: tried(window[i]["path"], partial(_cell, window[i], opened)) for i in order}
+            yield from (data[i] for i in range(len(window)))
+
+
+def _cell(row: dict[str, Any], opened: Opened) -> bytes:
+    path, member, open_table = row["path"], row["member"], TABLES[row["reader"]]
+    cells: Cells = opened.get((path, member), lambda: open_table(path, member))
+    value = cells[row["offset"]]
     data = value.get("bytes") if isinstance(value, dict) else value
+    if data is None and isinstance(value, dict) and value.get("path"):
+        whole = {"path": value["path"], "offset": 0, "length": None}
+        data = next((read_there if "://" in value["path"] else read_here)([whole], opened))
+        if isinstance(data, UnreadableError):
+            raise data
     if data is None:
         raise UnreadableError("the row holds no bytes")
     return bytes(data)
-
-
-READERS = {"range": _read_range, "parquet": _read_parquet_row}

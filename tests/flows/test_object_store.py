@@ -1,19 +1,24 @@
 """An object store as source and as workspace: a real S3 server on loopback."""
 
+import io
 import os
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 import urllib.error
 import urllib.request
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import encoded, picture
 
 from curation.params import CurationParams, IndexParams, PackParams
 from curation.sources import source_at
+from curation.sources.reading import UnreadableError, read_bytes
 from flows import pipeline
 from flows.recipe import Recipe
 from flows.session import Session, Silent
@@ -56,9 +61,9 @@ def bucket():
     fsspec.filesystem("s3").clear_instance_cache()
 
 
-def curate(source: str, workspace: str):
+def curate(sources: list[str], workspace: str):
     curation = CurationParams(index=IndexParams(part_images=16), pack=PackParams(shard_images=16))
-    recipe = Recipe(sources=(source_at(source),), curation=curation)
+    recipe = Recipe(sources=tuple(source_at(url) for url in sources), curation=curation)
     return pipeline.curate(Session(recipe, Store(workspace), Inline(), Silent()))
 
 
@@ -67,7 +72,7 @@ def test_images_and_workspace_may_both_be_in_an_object_store(bucket):
     files["cats/copy.jpg"] = files["cats/0.jpg"]
     for name, data in files.items():
         fsspec.filesystem("s3").pipe_file(f"images/raw/{name}", data)
-    dataset, new = curate(f"{bucket}/raw", f"{bucket}/workspace")
+    dataset, new = curate([f"{bucket}/raw"], f"{bucket}/workspace")
     assert new
     assert dataset.info["counts"]["kept"] == 30
     assert dataset.info["counts"]["reasons"] == {"exact_duplicate": 1}
@@ -75,4 +80,77 @@ def test_images_and_workspace_may_both_be_in_an_object_store(bucket):
         name = row["uri"].removeprefix("s3://images/raw/")
         assert dataset.read(row["shard"], row["offset"], row["length"]) == files[name]
     assert dataset.store.exists("report.html")
-    assert curate(f"{bucket}/raw", f"{bucket}/workspace")[1] is False
+    assert curate([f"{bucket}/raw"], f"{bucket}/workspace")[1] is False
+
+
+def put(name: str, data: bytes) -> None:
+    fsspec.filesystem("s3").pipe_file(f"images/{name}", data)
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return sink.getvalue()
+
+
+def parquet_of(data: list[bytes]) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"image": pa.array(data, pa.binary())}), sink, row_group_size=5)
+    return sink.getvalue()
+
+
+def test_tars_tables_and_lists_in_an_object_store_are_curated_as_a_folder_is(bucket):
+    data = [encoded(picture(i)) for i in range(24)]
+    for i in range(2):
+        put(f"shards/{i}.tar", tar_of({f"{k}.jpg": data[k] for k in range(4 * i, 4 * i + 4)} | {f"{4 * i}.cls": b"a"}))
+        put(f"tables/{i}.parquet", parquet_of(data[8 + 4 * i : 12 + 4 * i]))
+    for i in range(16, 24):
+        put(f"loose/{i}.jpg", data[i])
+    put("loose/all.txt", "\n".join(f"{i}.jpg\tclass{i}" for i in range(16, 24)).encode())
+    dataset, _ = curate([f"{bucket}/{name}" for name in ("shards", "tables", "loose/all.txt")], f"{bucket}/mixed")
+    kept = dataset.table("manifest").to_pylist()
+    assert sorted(dataset.read(row["shard"], row["offset"], row["length"]) for row in kept) == sorted(data)
+    told = {row["uri"]: (row["source"], row["label"]) for row in kept}
+    assert told[f"{bucket}/shards/1.tar#4.jpg"] == ("shards", "a")
+    assert told[f"{bucket}/tables/1.parquet#3"] == ("tables", None)
+    assert told[f"{bucket}/loose/20.jpg"] == ("all.txt", "class20")
+
+
+def test_a_tar_of_tars_in_an_object_store_is_listed_and_read_where_it_lies(bucket):
+    data = [encoded(picture(i)) for i in range(24)]
+    put("nested/whole.tar", tar_of({f"n{i:08d}.tar": tar_of({f"{i}.jpg": data[i]}) for i in range(24)}))
+    table = pa.concat_tables(source_at(f"{bucket}/nested").tables(100))
+    assert table["label"].to_pylist() == [f"n{i:08d}" for i in range(24)]
+    assert list(read_bytes(table)) == data
+
+
+def test_what_is_added_to_a_bucket_is_seen_by_the_next_listing(bucket):
+    put("growing/1.jpg", encoded(picture(1)))
+    source = source_at(f"{bucket}/growing")
+    assert sum(part.num_rows for part in source.tables(100)) == 1
+    with subprocess.Popen([sys.executable, "-c", ADD]) as other:  # this process would remember what it wrote itself
+        assert other.wait(60) == 0
+    assert sum(part.num_rows for part in source.tables(100)) == 2
+
+
+ADD = "import fsspec; fsspec.filesystem('s3').pipe_file('images/growing/2.jpg', b'another')"
+
+
+def test_missing_empty_and_cut_objects_are_errors_in_their_place(bucket):
+    put("odd/empty.jpg", b"")
+    put("odd/good.jpg", encoded(picture(1)))
+    put("odd/short.jpg", encoded(picture(2)))
+    put("odd/list.txt", b"empty.jpg\ngood.jpg\nshort.jpg\nmissing.jpg\n")
+    table = pa.concat_tables(source_at(f"{bucket}/odd/list.txt").tables(100))
+    put("odd/short.jpg", b"short")
+    empty, good, short, missing = read_bytes(table)
+    assert empty == b"" or isinstance(empty, UnreadableError)
+    assert good == encoded(picture(1))
+    assert "cut short" in str(short)
+    assert "FileNotFoundError" in str(missing)
+    unknown = table.set_column(table.schema.get_field_index("length"), "length", pa.nulls(4, pa.int64()))
+    assert list(read_bytes(unknown))[1] == good

@@ -1,0 +1,133 @@
+"""Hugging Face `datasets`: a folder that save_to_disk wrote, or a dataset by its name, in their Arrow files."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+
+from curation.sources.columns import class_labels, image_column
+from curation.sources.files import look_at, open_location, uri_of
+from curation.sources.listing import Listed, Row, refused
+from shared.errors import SourceError
+
+
+class HuggingFaceSource(Listed):
+    """A dataset of Hugging Face's `datasets` library."""
+
+    kind: Literal["huggingface"] = "huggingface"
+    """A Hugging Face dataset: `url` of a folder written by save_to_disk, or `dataset`, a name as load_dataset takes."""
+    url: str = ""
+    """Folder written by save_to_disk; on an object store it is read whole once more, to be listed."""
+    dataset: str = ""
+    """Name on the Hub, or a local folder that load_dataset understands; downloaded to Hugging Face's cache."""
+    config: str = ""
+    """Configuration of the dataset, where it has several."""
+    split: str = ""
+    """The split; may be empty where there is only one."""
+    revision: str = ""
+    """Branch, tag or commit on the Hub: name a commit to get the same images next year."""
+    column: str = ""
+    """The column with the images; found by type when empty."""
+    label_column: str = "label"
+    """The column with the label; class numbers are given their names. Ignored when absent."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if bool(self.url) == bool(self.dataset):
+            raise ValueError("give either url, a folder written by save_to_disk, or dataset, a name for load_dataset")
+        if self.url and (self.config or self.revision):
+            raise ValueError("config and revision belong to dataset: a folder written by save_to_disk has none")
+        if "[" in self.split or "+" in self.split:
+            raise ValueError("split names one whole split; name several as several sources")
+        return self
+
+    @property
+    def title(self) -> str:
+        """The source's name."""
+        return self.name or (self.url or self.dataset).rstrip("/").rpartition("/")[2]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows of each Arrow file, in the order of the dataset."""
+        files, count = self._saved() if self.url else self._loaded()
+        seen = 0
+        for path in files:
+            for row in self._file(path):
+                seen += 1
+                yield row
+        if not seen:
+            raise SourceError(f"Source {self.title!r} needs images, but {self.url or self.dataset} has no rows.")
+        if count is not None and count != seen:
+            raise SourceError(
+                f"Source {self.title!r} needs Arrow files with the {count} rows of {self.dataset}, got {seen}. "
+                "Write it with save_to_disk and give the folder as url."
+            )
+
+    def _saved(self) -> tuple[list[str], None]:
+        fs, root = open_location(self.url, self.title)
+        root = root.rstrip("/")
+        told = _json(fs, f"{root}/dataset_dict.json")
+        if told:
+            root = f"{root}/{self._chosen(told['splits'])}"
+        state = _json(fs, f"{root}/state.json")
+        if not state:
+            raise SourceError(f"Source {self.title!r} needs a folder written by save_to_disk, but {root} is none.")
+        if state.get("_indices_data_files"):
+            raise SourceError(
+                f"Source {self.title!r} needs a dataset without an indices mapping, but {root} was saved with "
+                "one by an old release of `datasets`. Load it, call flatten_indices() and save it again."
+            )
+        return [uri_of(fs, f"{root}/{file['filename']}") for file in state["_data_files"]], None
+
+    def _loaded(self) -> tuple[list[str], int]:
+        import datasets
+
+        try:
+            loaded: Any = datasets.load_dataset(
+                self.dataset,
+                self.config or None,
+                split=self.split or None,
+                revision=self.revision or None,
+                keep_in_memory=False,
+            )
+        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+            raise SourceError(f"Source {self.title!r} needs the dataset {self.dataset!r}, but: {error}") from error
+        if isinstance(loaded, datasets.DatasetDict):
+            loaded = loaded[self._chosen(list(loaded))]
+        return [file["filename"] for file in loaded.cache_files], len(loaded)
+
+    def _chosen(self, splits: list[str]) -> str:
+        wanted = self.split or (splits[0] if len(splits) == 1 else "")
+        if wanted not in splits:
+            raise SourceError(
+                f"Source {self.title!r} needs a split, got {self.split or 'none'}. "
+                f"Set `split` to one of: {', '.join(splits)}."
+            )
+        return wanted
+
+    def _file(self, uri: str) -> list[Row]:
+        import pyarrow as pa
+
+        from curation.sources.cells import arrow_batches, arrow_source
+
+        fs, path = open_location(uri, self.title)
+        stamp = look_at(fs, path).stamp
+        labels: list[str | None] = []
+        member = ""
+        try:
+            with arrow_source(uri) as source:
+                for batch in arrow_batches(source):
+                    member = member or image_column(batch.schema, self.column, self.title, uri)
+                    if self.label_column in batch.schema.names:
+                        values = batch.column(batch.schema.get_field_index(self.label_column)).to_pylist()
+                        labels += class_labels(values, batch.schema, self.label_column)
+                    else:
+                        labels += [None] * batch.num_rows
+            damage = []
+        except (OSError, pa.ArrowException) as error:
+            damage = [refused(uri, f"an Arrow file that cannot be read: {error}"[:300], stamp)]
+        return [Row(f"{uri}#{i}", uri, stamp, label, "arrow", member, i) for i, label in enumerate(labels)] + damage
+
+
+def _json(fs: Any, path: str) -> Any:
+    return json.loads(fs.cat_file(path)) if fs.exists(path) else None

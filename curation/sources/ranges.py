@@ -1,0 +1,90 @@
+"""Ranges of bytes: of files on this machine one by one, of an object store a few at a time."""
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import fsspec
+
+from curation.sources.opened import Data, Opened, UnreadableError, outage, tried
+
+MAX_BYTES = 1 << 30
+"""No image has a gigabyte: a longer file is refused unread."""
+AT_ONCE, AT_ONCE_BYTES = 16, 1 << 26
+"""Ranges of an object store that are asked for together, at most."""
+UNKNOWN = 1 << 23
+"""What a range of unknown length counts towards that."""
+
+
+def read_here(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[Data]:
+    """Yield ranges of files on this machine."""
+    for row in rows:
+        yield tried(row["path"], partial(_range_here, row, opened))
+
+
+def _range_here(row: dict[str, Any], opened: Opened) -> bytes:
+    path, offset, length = row["path"], row["offset"], row["length"]
+    if length is not None:
+        _check_size(length)
+    file = opened.get(path, lambda: open(path, "rb", buffering=0))  # noqa: SIM115  `opened` closes it
+    if length is None:
+        length = os.fstat(file.fileno()).st_size - offset
+        _check_size(length)
+    return _whole(os.pread(file.fileno(), length, offset), length)
+
+
+def _check_size(length: int) -> None:
+    if length > MAX_BYTES:
+        raise UnreadableError(f"{length:,} bytes, more than the limit of {MAX_BYTES:,}")
+
+
+def _whole(data: bytes, length: int | None) -> bytes:
+    if length is not None and len(data) < length:
+        raise UnreadableError(f"cut short: {len(data):,} bytes of {length:,}")
+    return data
+
+
+def read_there(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[Data]:
+    """Yield ranges of an object store: it answers late, but many at once."""
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        if batch and (len(batch) == AT_ONCE or size > AT_ONCE_BYTES):
+            yield from _ranges_there(batch)
+            batch, size = [], 0
+        batch.append(row)
+        size += UNKNOWN if row["length"] is None else min(row["length"], MAX_BYTES)
+    yield from _ranges_there(batch)
+
+
+def _ranges_there(batch: list[dict[str, Any]]) -> Iterator[Data]:
+    answers: dict[int, Any] = {}
+    stores: dict[int, tuple[Any, list[int], list[str]]] = {}
+    for i, row in enumerate(batch):
+        if (row["length"] or 0) <= MAX_BYTES:
+            fs, path = fsspec.core.url_to_fs(row["path"])
+            _, numbers, paths = stores.setdefault(id(fs), (fs, [], []))
+            numbers.append(i)
+            paths.append(path)
+    for fs, numbers, paths in stores.values():
+        starts = [batch[i]["offset"] for i in numbers]
+        ends = [start + _asked(batch[i]["length"]) for i, start in zip(numbers, starts, strict=True)]
+        answers |= zip(numbers, fs.cat_ranges(paths, starts, ends, on_error="return"), strict=True)
+    for i, row in enumerate(batch):
+        yield tried(row["path"], partial(_answered, row, answers.get(i)))
+
+
+def _asked(length: int | None) -> int:
+    return MAX_BYTES + 1 if length is None else length
+
+
+def _answered(row: dict[str, Any], answer: Any) -> bytes:
+    if isinstance(answer, OSError | ValueError):
+        raise answer
+    if isinstance(answer, Exception):
+        if row["path"].startswith("http"):  # a dead link is a bad row; a bucket that does not answer is an outage
+            raise UnreadableError(f"{type(answer).__name__}: {answer}"[:300])
+        raise outage(row["path"], answer) from answer
+    _check_size(row["length"] if answer is None else len(answer))
+    return _whole(answer, row["length"])
