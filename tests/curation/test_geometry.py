@@ -1,0 +1,212 @@
+import io
+from functools import cache
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+
+from curation.geometry.alignments import MIRROR, matched
+from curation.geometry.compare import resemblance
+from curation.geometry.features import Features, describe
+from curation.geometry.frame import KEPT, trimmed
+from curation.synthetic.scene import picture as scene
+
+KINDS = ("brick_house", "flower", "letters", "tree")
+
+
+@cache
+def drawn(number: int) -> Image.Image:
+    """A busy drawn picture that no other number resembles."""
+    return scene(KINDS[number % len(KINDS)], np.random.default_rng([7, number]), (300, 220))
+
+
+@cache
+def described(number: int) -> Features:
+    return describe(drawn(number))
+
+
+def recompressed(image: Image.Image, quality: int) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("RGB")
+
+
+def cropped(image: Image.Image, share: float) -> Image.Image:
+    x, y = round(image.width * share), round(image.height * share)
+    return image.crop((x, y, image.width - x, image.height - y))
+
+
+def watermarked(image: Image.Image) -> Image.Image:
+    marked = image.copy()
+    pen = ImageDraw.Draw(marked)
+    pen.text((20, 90), "SAMPLE", fill="white", font_size=50)
+    return Image.blend(image, marked, 0.6)
+
+
+def captioned(image: Image.Image) -> Image.Image:
+    page = ImageOps.expand(image, (0, 60, 0, 0), "white")
+    ImageDraw.Draw(page).text((20, 15), "when you see it", fill="black", font_size=30)
+    return page
+
+
+COPIES = {
+    "crop": lambda image: cropped(image, 0.15),
+    "corner": lambda image: image.crop((0, 0, 210, 160)),
+    "pad": lambda image: ImageOps.expand(image, (60, 20, 10, 40), (250, 250, 250)),
+    "caption": captioned,
+    "flip": ImageOps.mirror,
+    "mirrored crop": lambda image: ImageOps.mirror(cropped(image, 0.12)),
+    "quarter turn": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "tilt": lambda image: cropped(image.rotate(4, Image.Resampling.BICUBIC), 0.06),
+    "watermark": watermarked,
+    "recompression": lambda image: recompressed(image, 20),
+    "gray": lambda image: image.convert("L").convert("RGB"),
+    "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.6),
+    "blur": lambda image: image.filter(ImageFilter.GaussianBlur(1.5)),
+    "thumbnail": lambda image: image.resize((64, 64)),
+    "enlarged": lambda image: image.resize((900, 660)),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+def test_a_copy_resembles_its_original(kind, number):
+    assert resemblance(described(number), describe(COPIES[kind](drawn(number)))) >= 1
+
+
+def test_other_pictures_do_not():
+    for i in range(8):
+        for j in range(i):
+            assert resemblance(described(i), described(j)) < 1
+
+
+def gradient(turn: int, size: tuple[int, int] = (200, 150)) -> Image.Image:
+    colours = ImageOps.colorize(Image.linear_gradient("L"), ("navy", "black")[turn % 2], "white")
+    return colours.rotate(90 * turn).resize(size)
+
+
+def test_blanks_and_gradients_resemble_nothing_by_geometry():
+    plain = [Image.new("RGB", (90, 70), colour) for colour in ("white", "white", "teal")]
+    features = [describe(image) for image in [*plain, *(gradient(turn) for turn in range(4))]]
+    for a in features:
+        assert all(resemblance(a, b) == 0.0 for b in features)
+
+
+def product_shot(number: int) -> Image.Image:
+    """The same page and the same label, another thing on it."""
+    page = Image.new("RGB", (320, 320), "white")
+    page.paste(drawn(number).resize((150, 150)), (85, 60))
+    pen = ImageDraw.Draw(page)
+    pen.rectangle((40, 250, 280, 290), outline="black", width=3)
+    pen.text((60, 255), "ORDER NOW", fill="black", font_size=28)
+    return page
+
+
+def test_a_shared_template_does_not_make_a_copy():
+    shots = [describe(product_shot(number)) for number in range(5)]
+    for i, a in enumerate(shots):
+        assert all(resemblance(a, b) < 1 for b in shots[:i])
+
+
+def test_two_pictures_with_the_same_hole_are_no_copies():
+    def holed(number):
+        image = drawn(number).copy()
+        ImageDraw.Draw(image).ellipse((90, 50, 210, 170), fill="white")
+        return describe(image)
+
+    holes = [holed(number) for number in range(4)]
+    for i, a in enumerate(holes):
+        assert all(resemblance(a, b) < 1 for b in holes[:i])
+
+
+def test_resemblance_is_symmetric_and_does_not_depend_on_what_was_compared_before():
+    everything = [described(number) for number in range(4)]
+    everything += [describe(COPIES[kind](drawn(number))) for number, kind in enumerate(("crop", "flip", "thumbnail"))]
+    pairs = [(a, b) for a in everything for b in everything]
+    forward = [resemblance(a, b) for a, b in pairs]
+    cv2.setRNGSeed(99)
+    assert [resemblance(b, a) for a, b in reversed(pairs)] == forward[::-1]
+
+
+def same(a: Features, b: Features) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in Features.__dataclass_fields__)
+
+
+def test_features_depend_neither_on_threads_nor_on_what_was_described_before(monkeypatch):
+    alone = describe(drawn(1))
+    describe(drawn(2))
+    set_threads, before = cv2.setNumThreads, cv2.getNumThreads()
+    monkeypatch.setattr(cv2, "setNumThreads", lambda count: None)  # describe() would go back to one
+    try:
+        for threads in (2, 7):
+            set_threads(threads)
+            assert same(describe(drawn(1)), alone)
+    finally:
+        set_threads(before)
+
+
+def test_mirroring_a_picture_permutes_its_descriptors():
+    a, b = described(0), describe(ImageOps.mirror(drawn(0)))
+    found = list(matched(a, b))
+    assert len(found) == 1  # nothing matches as it is
+    assert np.linalg.det(found[0][:, :2]) == pytest.approx(-1, abs=0.02)
+    assert np.array_equal(MIRROR[MIRROR], np.arange(128))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([0, 1, 2]), st.integers(1, 5))
+def test_any_size_works(width, height, number, stretch):
+    image = drawn(number).resize((width * stretch**2 if height < 20 else width, height))
+    features = describe(image)
+    assert features.descriptors.shape == (len(features.points), 128)
+    assert max(features.gray.shape) == 128
+    for other in (features, described(0), described(3)):
+        assert resemblance(features, other) == resemblance(other, features)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(*[st.integers(0, 90)] * 4), st.sampled_from(["white", "black", "teal"]), st.sampled_from([0, 1, 2]))
+def test_borders_are_cut_to_the_pixel(border, colour, number):
+    image = drawn(number)
+    assert trimmed(image) is image
+    cut = trimmed(ImageOps.expand(image, border, colour))
+    assert cut.size == image.size
+    assert cut.tobytes() == image.tobytes()
+
+
+def test_a_border_of_jpeg_noise_is_cut_too():
+    image = trimmed(recompressed(ImageOps.expand(drawn(0), 40, "gray"), 60))
+    assert 300 <= image.width <= 308  # the blocks of eight pixels that the picture's edge falls into stay
+    assert 220 <= image.height <= 228
+
+
+def test_bars_beside_a_letterboxed_picture_are_cut():
+    boxed = ImageOps.expand(ImageOps.expand(drawn(0), (0, 30), "black"), (50, 0), "white")
+    assert trimmed(boxed).size == (300, 220)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 200), st.integers(1, 200), st.integers(0, 30), st.integers(0, 199), st.integers(0, 199))
+def test_at_least_a_quarter_of_each_side_stays(width, height, thing, x, y):
+    image = Image.new("RGB", (width, height), "white")
+    ImageDraw.Draw(image).rectangle((x % width, y % height, x % width + thing, y % height + thing), fill="red")
+    cut = trimmed(image)
+    assert cut.width >= KEPT * width
+    assert cut.height >= KEPT * height
+
+
+def test_a_small_thing_stays_in_view():
+    for x, y in ((0, 0), (5, 180), (140, 100), (285, 185)):
+        image = Image.new("RGB", (300, 200), "white")
+        ImageDraw.Draw(image).rectangle((x, y, x + 14, y + 14), fill="red")
+        cut = trimmed(image)
+        assert cut.size == (75, 50)
+        assert sum((np.asarray(cut) == (255, 0, 0)).all(2).ravel()) == 225
+
+
+def test_a_blank_picture_has_no_border():
+    blank = Image.new("RGB", (500, 300), "white")
+    assert trimmed(blank) is blank
