@@ -1,119 +1,157 @@
-"""Copies found, beside imagededup: precision and recall over pairs, and CPU time, in one run.
+"""Copies found, dinoflow beside other tools: precision, recall, kinds of copy and CPU time, as Markdown, in one run.
 
-    python tests/benchmarks/duplicates.py FOLDER
+    python tests/benchmarks/duplicates.py FOLDER [FOLDER…] [--only NAME…] [--environments DIR]
 
-FOLDER holds `images/`, and either `truth.json` ({"files": {name: {"group", "kind"}}}) or `groups.csv`
-(file,group) with an optional `pairs.csv` whose near_shot and ignore rows are left out of the score.
-Quality rules are off: only copies are judged. Both walk images best first and drop those that match a kept one.
+FOLDER holds `images/`, and either `truth.json` ({"files": {name: {"group", "kind"}}}) or `groups.csv` (file,group)
+with an optional `pairs.csv` (a,b,relation,transform), whose near_shot and ignore rows are left out of the score.
+dinoflow runs without quality rules: only copies are judged. Every other tool is installed into a virtual environment
+of its own, which stays in DIR, and is skipped with the reason where that fails.
+
+A tool that tells pairs found these; one that tells groups found every pair inside them. CPU is user and system time
+of its process and of those that it awaits; without start-up is the slope between the first 16 files and all.
 """
 
-import csv
-import json
+import argparse
+import datetime
 import os
 import platform
+import shutil
 import sys
 import tempfile
-from collections import defaultdict
-from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import shared.torchvision_cpu  # noqa: F401  imagededup imports torchvision
+from copies.tools import DINOFLOW, OTHERS, Found, SkippedError, Tool, python_of, run
+from copies.truth import Score, Truth, read_truth, score
 
-# isort: split
-from imagededup.methods import PHash
+from shared.images import UndecodableError, decode
 
-from curation.params import CurationParams, QualityParams
-from curation.sources import FolderSource
-from curation.stages import index, select
-from flows.recipe import Recipe
-from flows.session import Session, Silent
-from shared.contracts import DECISIONS, IMAGES
-from shared.executors import Inline
-from shared.storage import Store
-from shared.tables import Rows
-
-Pairs = set[frozenset[str]]
+FEW = 16
+"""Files in the run that tells what starting costs."""
 
 
-def dinoflow(images: Path) -> dict[str, list[str]]:
-    """Return kept name → names dropped for it."""
-    with tempfile.TemporaryDirectory() as workspace:
-        recipe = Recipe(
-            sources=(FolderSource(url=str(images)),), curation=CurationParams(quality=QualityParams(rules=()))
+class Row(NamedTuple):
+    """A tool's line in the tables."""
+
+    tool: Tool
+    found: Found
+    score: Score
+    startless_cpu: float
+    """CPU seconds an image, without what starting costs."""
+    spread: tuple[float, float]
+    """Lowest and highest F1 of its runs."""
+
+
+def main() -> None:
+    """Print the tables of every folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--only", action="append", default=[], help="run the tools whose name contains this")
+    parser.add_argument("--environments", type=Path, default=Path.home() / ".cache" / "dinoflow-benchmarks")
+    asked = parser.parse_args()
+    tools = [tool for tool in DINOFLOW + OTHERS if not asked.only or any(part in tool.name for part in asked.only)]
+    print(f"{hardware()}, Python {platform.python_version()}, {datetime.date.today()}")
+    for folder in asked.folders:
+        truth = read_truth(folder)
+        rows, skipped = [], []
+        for tool in tools:
+            print(f"{folder.name}: {tool.name}", file=sys.stderr)
+            try:
+                rows.append(measure(tool, python_of(tool, asked.environments), folder / "images", truth))
+            except SkippedError as error:
+                skipped.append(f"- {tool.name}: skipped, {error}")
+        print("\n".join(["", *report(folder.name, truth, rows), *skipped]), flush=True)
+
+
+def measure(tool: Tool, python: Path, images: Path, truth: Truth) -> Row:
+    """Run a tool on a few files and on all, so often as it asks for."""
+    with tempfile.TemporaryDirectory() as scratch:
+        readable = [name for name in truth.files if is_readable(images / name)]
+        few = folder_of(Path(scratch, "few"), images, readable[:FEW])
+        if tool.readable_only:
+            images = folder_of(Path(scratch, "readable"), images, readable)
+        start = run(tool, python, few).cpu
+        finds = sorted(
+            (run(tool, python, images) for _ in range(tool.runs)), key=lambda one: score(one.pairs, truth).f1
         )
-        session = Session(recipe, Store(workspace), Inline(), Silent())
-        decided, indexed = session.make(select), session.make(index)
-        uris = Rows(session.store, indexed).table(IMAGES, ["uri"])["uri"].to_pylist()
-        kept = Rows(session.store, decided).table(DECISIONS, ["kept_uri"])["kept_uri"].to_pylist()
-    groups = defaultdict(list)
-    for uri, kept_uri in zip(uris, kept, strict=True):
-        if kept_uri:
-            groups[Path(kept_uri).name].append(Path(uri).name)
-    return groups
+    found = finds[len(finds) // 2]
+    startless = (found.cpu - start) / max(1, len(truth.files) - FEW)
+    lowest, highest = (score(one.pairs, truth).f1 for one in (finds[0], finds[-1]))
+    return Row(tool, found, score(found.pairs, truth), startless, (lowest, highest))
 
 
-def imagededup(images: Path) -> dict[str, list[str]]:
-    """Return the same from PHash at its default distance of 10, walked in its own order."""
-    hasher = PHash(verbose=False)
-    found = hasher.find_duplicates(
-        encoding_map=hasher.encode_images(str(images), num_enc_workers=0), max_distance_threshold=10
-    )
-    groups: dict[str, list[str]] = {}
-    gone: set[str] = set()
-    for name in sorted(found):
-        if name not in gone:
-            groups[name] = [other for other in found[name] if other not in gone and other not in groups]
-            gone.update(groups[name])
-    return groups
+def is_readable(path: Path) -> bool:
+    """Whether the file is an image."""
+    try:
+        decode(path.read_bytes())
+    except UndecodableError:
+        return False
+    return True
 
 
-def pairs_of(groups: Any) -> Pairs:
-    """Return every pair inside every group."""
-    return {frozenset(pair) for group in groups for pair in combinations(group, 2)}
+def folder_of(folder: Path, images: Path, names: list[str]) -> Path:
+    """Return a folder with copies of these files."""
+    folder.mkdir()
+    for name in names:
+        shutil.copyfile(images / name, folder / name)
+    return folder
 
 
-def truth_of(folder: Path) -> tuple[Pairs, Pairs, dict[str, str]]:
-    """Return true pairs, pairs to leave out, and the kind of each file."""
-    groups, kinds, ignored = defaultdict(list), {}, set()
-    if (folder / "truth.json").exists():
-        for name, told in json.loads((folder / "truth.json").read_text())["files"].items():
-            kinds[name] = told["kind"]
-            if told["group"] is not None:
-                groups[told["group"]].append(name)
-    else:
-        with (folder / "groups.csv").open() as file:
-            for row in csv.DictReader(file):
-                if row["group"]:
-                    groups[row["group"]].append(Path(row["file"]).name)
-        with (folder / "pairs.csv").open() as file:
-            for row in csv.DictReader(file):
-                if row["relation"] in ("near_shot", "ignore"):
-                    ignored.add(frozenset((Path(row["a"]).name, Path(row["b"]).name)))
-    return pairs_of(groups.values()) - ignored, ignored, kinds
+def report(name: str, truth: Truth, rows: list[Row]) -> list[str]:
+    """Return the lines of both tables and of what must be known to read them."""
+    count = len(truth.files)
+    judged = [
+        [
+            row.tool.name,
+            *map(share, row.score[:4]),
+            str(row.score.false),
+            str(row.score.false_negatives),
+            f"{row.found.cpu / count * 1000:.1f}",
+            f"{row.startless_cpu * 1000:.1f}",
+        ]
+        for row in rows
+    ]
+    heads = ["precision", "recall", "precision by group", "recall by group", "false pairs", "of them hard negatives"]
+    found = [
+        [kind, str(len(pairs)), *(str(len(pairs & row.found.pairs)) for row in rows)]
+        for kind, pairs in truth.kinds.items()
+    ]
+    notes = [f"- {row.tool.name}: {' '.join(row.tool.requires)}" for row in rows if row.tool.requires]
+    for tool, _, _, _, (lowest, highest) in rows:
+        if tool.runs > 1:
+            notes.append(f"- {tool.name}: the median of {tool.runs} runs, F1 {share(lowest)} to {share(highest)}")
+        if tool.readable_only:
+            notes.append(f"- {tool.name}: given only the readable files, as it crashes on others")
+    return [
+        f"{name}: {count} files, {len(truth.pairs)} true pairs in {len(truth.groups)} groups",
+        "",
+        *table(["tool", *heads, "CPU ms / image", "without start-up"], judged),
+        "",
+        f"Pairs found of each kind, between {truth.kinds_are}:",
+        "",
+        *table(["kind", "pairs", *(row.tool.name for row in rows)], found),
+        "",
+        *notes,
+    ]
 
 
-def main(folder: Path) -> None:
-    """Print the table."""
-    true, ignored, kinds = truth_of(folder)
-    count = sum(1 for _ in (folder / "images").iterdir())
-    print(f"{folder.name}: {count} files, {len(true)} true pairs · {platform.processor() or platform.machine()}")
-    print(f"{'':<12} {'precision':>9} {'recall':>7} {'CPU ms/image':>13}  missed kinds")
-    for tool in (dinoflow, imagededup):
-        started = sum(os.times()[:4])  # with the processes that a tool starts and ends
-        groups = tool(folder / "images")
-        cpu = (sum(os.times()[:4]) - started) / count * 1000
-        found = pairs_of([kept, *copies] for kept, copies in groups.items()) - ignored
-        right = len(found & true)
-        missed: dict[str, int] = defaultdict(int)
-        for pair in true - found:
-            for kind in {kinds.get(name, "") for name in pair} - {"base", ""}:
-                missed[kind] += 1
-        worst = ", ".join(f"{kind} {n}" for kind, n in sorted(missed.items(), key=lambda item: -item[1])[:6])
-        print(f"{tool.__name__:<12} {right / max(1, len(found)):>9.3f} {right / len(true):>7.3f} {cpu:>13.1f}  {worst}")
+def table(heads: list[str], rows: list[list[str]]) -> list[str]:
+    """Return a Markdown table, numbers to the right."""
+    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def share(value: float) -> str:
+    """Return a share in three digits, as in 1.000 and .691."""
+    return f"{value:.3f}".removeprefix("0")
+
+
+def hardware() -> str:
+    """Return the name and number of processors."""
+    told = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    names = [line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    main()
