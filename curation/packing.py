@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+TOLD = ("image_id", "uri", "source", "label", "width", "height", "format", "rotation")
+"""Columns of the manifest that stand in the json beside each image."""
+
 
 class ShardWriter:
     """Writes one tar, member after member, with fixed headers: the same images give the same bytes."""
@@ -39,9 +42,14 @@ def write_shard(path: Path, images: Iterator[tuple[dict[str, Any], bytes]]) -> l
     offsets = []
     for facts, data in images:
         offsets.append(writer.add(f"{facts['image_id']}.jpg", data))
-        writer.add(f"{facts['image_id']}.json", json.dumps(facts, sort_keys=True).encode())
+        writer.add(f"{facts['image_id']}.json", sidecar(facts))
     writer.close()
     return offsets
+
+
+def sidecar(row: dict[str, Any]) -> bytes:
+    """Return the json beside an image: a function of its row in the manifest."""
+    return json.dumps({name: row[name] for name in TOLD}, sort_keys=True).encode()
 
 
 def sha256(path: Path) -> str:

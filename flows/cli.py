@@ -20,6 +20,7 @@ from shared.stage import Stage
 from training.stages import evaluate, pretrain
 
 DONE, FAILED, WRONG = 0, 1, 2
+DAMAGES_SHOWN = 50
 
 app = App(
     name="dinoflow",
@@ -66,7 +67,7 @@ def run(recipe: RecipeArgument = None, /, *, options: Options = Options()) -> No
     """Curate, pretrain, evaluate: the whole pipeline as one Prefect flow."""
     from flows import commands
 
-    _finish(options, lambda: commands.run(recipe, options))
+    _finish(options.json, lambda: commands.run(recipe, options))
 
 
 @app.command(group=PIPELINE)
@@ -74,7 +75,7 @@ def curate(recipe: RecipeArgument = None, /, *, options: Options = Options()) ->
     """Index … pack: publish a dataset version, as one Prefect flow."""
     from flows import commands
 
-    _finish(options, lambda: commands.curate(recipe, options))
+    _finish(options.json, lambda: commands.curate(recipe, options))
 
 
 @app.command(group=PIPELINE)
@@ -88,19 +89,17 @@ def demo(
     from flows.demo import run_demo
 
     options = Options(workspace=workspace, settings=settings, json=json)
-    _finish(options, lambda: run_demo(options))
+    _finish(options.json, lambda: run_demo(options))
 
 
 def _stage_command(stage: Stage, place: int) -> None:
-    key = {"pretrain": "training", "evaluate": "evaluation"}.get(stage.name, f"curation.{stage.name}")
-
     def command(recipe: RecipeArgument = None, /, *, options: Options = Options()) -> None:
         from flows import commands
 
-        _finish(options, lambda: commands.one_stage(stage, recipe, options))
+        _finish(options.json, lambda: commands.one_stage(stage, recipe, options))
 
-    text = f"{stage.help}\n\n{parameters(stage.params, key)}"
-    app.command(command, name=stage.name, group=SINGLE, help=text, sort_key=place)
+    text = f"{stage.help}\n\n{parameters(stage.params, stage.key)}"
+    app.command(command, name=stage.name.replace("_", "-"), group=SINGLE, help=text, sort_key=place)
 
 
 for _place, _stage in enumerate((*CURATION, pretrain, evaluate)):
@@ -110,36 +109,53 @@ for _place, _stage in enumerate((*CURATION, pretrain, evaluate)):
 @app.command(group=LOOKING)
 def explain(
     workspace: Annotated[str, Parameter(help="The workspace.")],
-    what: Annotated[str, Parameter(help="Path or URL of an image as indexed, its id, or the beginning of one.")],
+    what: Annotated[str, Parameter(help="An image: path or URL, the beginning of its id, or any image file.")],
     /,
     *,
     name: Annotated[str | None, Parameter(help="Dataset; the only one when there is one.")] = None,
+    json: Json = False,
 ) -> None:
-    """Tell everything known about one image: measured, kept or dropped, and why."""
-    from flows.looking import explain as tell
+    """Tell everything known about one image: where it was seen, what it measures, why it was kept or dropped.
 
-    _finish(None, lambda: tell(workspace, what, name))
+    A file that was never indexed is measured on the spot, and held against the rules and the kept images.
+    """
+    from flows.looking.explain import explain as tell
+
+    _finish(json, lambda: tell(workspace, what, name, json))
 
 
 @app.command(group=LOOKING)
 def datasets(
     workspace: Annotated[str, Parameter(help="The workspace.")] = "workspace",
-    action: Annotated[Literal["list", "verify"], Parameter(help="verify = read every shard again.")] = "list",
-    version: Annotated[str | None, Parameter(help="What to verify: NAME/VERSION, or VERSION.")] = None,
+    action: Annotated[
+        Literal["list", "diff", "verify"],
+        Parameter(help="diff = what changed from one version to another. verify = read every file again."),
+    ] = "list",
+    version: Annotated[str | None, Parameter(help="NAME/VERSION, or a VERSION of the only dataset.")] = None,
+    other: Annotated[str | None, Parameter(help="diff: the later version.")] = None,
     /,
+    *,
+    json: Json = False,
 ) -> None:
-    """List the published dataset versions, or check every shard of one."""
-    from flows.looking import list_datasets, verify_dataset
+    """List the published dataset versions, compare two, or check every file of one."""
+    from flows.looking.datasets import list_datasets
+    from flows.looking.diff import diff
+    from flows.looking.verify import verify
 
-    _finish(None, lambda: verify_dataset(workspace, version) if action == "verify" else list_datasets(workspace))
+    if action == "diff":
+        _finish(json, lambda: diff(workspace, version, other, json))
+    elif action == "verify":
+        _finish(json, lambda: verify(workspace, version, json))
+    else:
+        _finish(json, lambda: list_datasets(workspace, json))
 
 
 @app.command(group=LOOKING)
 def report(workspace: Annotated[str, Parameter(help="The workspace.")] = "workspace", /) -> None:
-    """Draw the page of a workspace: datasets, curves, scores."""
-    from flows.looking import draw_report
+    """Draw the page of a workspace: datasets, curves, scores; and reports of datasets whose file was deleted."""
+    from flows.looking.page import draw_reports
 
-    _finish(None, lambda: draw_report(workspace))
+    _finish(False, lambda: draw_reports(workspace))
 
 
 @app.command(group=LOOKING)
@@ -152,15 +168,23 @@ def serve(
     """Start Prefect's server and UI on loopback, with a form for every flow, and run what is triggered."""
     from flows.commands import serve_forever
 
-    _finish(None, lambda: serve_forever(workspace, port, cron))
+    _finish(False, lambda: serve_forever(workspace, port, cron))
 
 
-def _finish(options: Options | None, work: Callable[[], dict[str, Any] | None]) -> None:
-    """Do the work; with --json, print its facts as one object."""
+def _finish(as_json: bool, work: Callable[[], dict[str, Any] | None]) -> None:
+    """Do the work; with --json, print its facts as one object. Raises WorkFailedError where something is damaged."""
     started = time.monotonic()
-    facts = work()
-    if options is not None and options.json:
-        print(json.dumps({**(facts or {}), "seconds": round(time.monotonic() - started, 2)}))
+    facts = work() or {}
+    if as_json:
+        print(json.dumps({**facts, "seconds": round(time.monotonic() - started, 2)}))
+    damaged = facts.get("damaged", [])
+    if damaged:
+        listed = [f"\n  {line}" for line in damaged[:DAMAGES_SHOWN]]
+        more = f"\n  and {len(damaged) - DAMAGES_SHOWN:,} more" if len(damaged) > DAMAGES_SHOWN else ""
+        raise WorkFailedError(
+            f"{facts['dataset']}/{facts['version']} is damaged in {len(damaged):,} places:{''.join(listed)}{more}\n"
+            "Delete its folder and `stages/pack` of the workspace, then curate again: the images are packed once more."
+        )
 
 
 def main() -> None:

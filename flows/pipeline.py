@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curation.lineage import Lineage
 from curation.originals import originals
 from curation.publishing import publish, published_as
-from curation.report import render
+from curation.report import read_evidence, render
 from curation.stages import STAGES
 from flows.report import render_workspace
 from flows.session import WRITERS, Session
@@ -16,7 +17,7 @@ from shared.published import FOLDER, Published, open_version
 from shared.run import find, run
 from shared.stage import Stage
 from shared.storage import Store
-from shared.tables import Output, Rows
+from shared.tables import Output
 from training.runs import RunFolder, ScoreFolder, score_fingerprint
 from training.stages import evaluate as evaluate_stage
 from training.stages import pretrain as pretrain_stage
@@ -37,26 +38,27 @@ def curate(session: Session) -> tuple[Published, bool]:
     recipe = session.recipe.model_dump(mode="json", include={"sources", "curation"})
     dataset, new = publish(session.store, session.recipe.name, session.outputs, recipe, session.seconds)
     if not dataset.store.exists("report.html"):
-        work = Report(session.store.url, dataset.name, dataset.version, session.outputs["index"])
+        work = Report(session.store.url, dataset.name, dataset.version)
         list(session.executor.map(draw_report, [work], "report"))
     return dataset, new
 
 
 @dataclass(frozen=True)
 class Report:
-    """A dataset version whose report is to be drawn, and the index that leads to the dropped images."""
+    """A dataset version whose report is to be drawn."""
 
     workspace: str
     name: str
     version: str
-    images: Output
 
 
 def draw_report(work: Report) -> None:
     """Draw a version's report, in a worker: it decodes pictures, and broken ones too."""
     store = Store(work.workspace)
-    dataset, images = open_version(store, work.name, work.version), Rows(store, work.images)
-    dataset.store.write("report.html", render(dataset, lambda uris: originals(images, uris)))
+    dataset = open_version(store, work.name, work.version)
+    lineage = Lineage.of(store, dataset)
+    html = render(dataset, lambda uris: originals(dataset, lineage, uris), read_evidence(lineage))
+    dataset.store.write("report.html", html)
 
 
 def finished(session: Session) -> tuple[Published, str] | None:

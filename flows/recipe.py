@@ -11,7 +11,7 @@ from curation.params import CurationParams
 from curation.sources import Source, source_at
 from flows.mistakes import explain
 from shared.errors import RecipeError
-from shared.params import Compute, Settings
+from shared.params import Compute, Params, Settings
 from training.params import EvaluateParams, PretrainParams
 
 SHIPPED = Path(__file__).with_name("recipes")
@@ -65,6 +65,23 @@ def load_recipe(
         values["sources"] = [source_at(url).model_dump() for url in sources]
     if name:
         values["name"] = name
+    return _checked(values)
+
+
+TAKEN = {"index": {"sources"}, "measure": {"embedder", "scorers"}, "decontaminate": {"dedup"}}
+"""Fields of the curation that are filled from other places of the recipe."""
+
+
+def with_params(recipe: Recipe, key: str, params: Params) -> Recipe:
+    """Return the recipe with other parameters at a dotted key. Raises RecipeError as loading does."""
+    values = recipe.model_dump(exclude={"curation": TAKEN})
+    group, _, name = key.rpartition(".")
+    place = values[group] if group else values
+    place[name] = params.model_dump()
+    return _checked(values)
+
+
+def _checked(values: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:

@@ -12,7 +12,7 @@ from curation.stages import STAGES
 from flows import pipeline
 from flows.artifacts import dataset_artifact, scores_artifact
 from flows.engine import PrefectExecutor, RunLog, subflows, workers_of
-from flows.recipe import Recipe, load_recipe
+from flows.recipe import Recipe, load_recipe, with_params
 from flows.scores import scored_checkpoints
 from flows.session import Reporter, Session
 from shared.published import Published, open_version
@@ -164,8 +164,7 @@ def flow_of(stage: Stage) -> Flow[..., Any]:
     def body(recipe="laptop", workspace="workspace", sources=[], name="", settings=[], params=None):  # type: ignore[no-untyped-def]  # noqa: B006
         loaded = load_recipe(recipe, settings=settings, sources=sources, name=name)
         if params is not None:
-            changed = loaded.curation.model_copy(update={stage.name: params})
-            loaded = loaded.model_copy(update={"curation": changed})
+            loaded = with_params(loaded, stage.key, params)
         output = open_session(loaded, workspace).make(stage)
         return {"stage": stage.name, "rows": output.rows, "reasons": output.reasons}
 
@@ -194,5 +193,7 @@ def flow_of(stage: Stage) -> Flow[..., Any]:
     return Flow(fn=named, name=stage.name, description=stage.help)
 
 
-index, measure, quality, dedup, select, pack = (flow_of(stage) for stage in STAGES)
-SINGLE = (index, measure, quality, dedup, select, pack)
+SINGLE = tuple(flow_of(stage) for stage in STAGES)
+"""A deployment finds its flow by module and name, so each has a name here."""
+index, references, measure, measure_references, quality, candidates, verify, *_later = SINGLE
+decontaminate, dedup, balance, select, pack = _later

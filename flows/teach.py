@@ -20,7 +20,9 @@ def _fields(model: type[BaseModel], prefix: str) -> list[tuple[str, str]]:
     for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
         help_text = (field.description or "").strip()
-        if isinstance(default, Params):
+        if help_text.startswith("Taken from"):
+            found.append((f"{prefix}{name}", help_text))
+        elif isinstance(default, Params):
             found += _fields(type(default), f"{prefix}{name}.")
         else:
             found.append((f"{prefix}{name} = {_short(default)}", help_text))

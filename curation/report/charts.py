@@ -9,6 +9,8 @@ from markupsafe import Markup, escape
 WIDTH, HEIGHT = 400, 210
 LEFT, RIGHT, TOP, BOTTOM = 44, 18, 12, 36
 MAX_POINTS = 400
+BINS = 40
+THINNEST = 1.5
 COLOURS = 6
 
 
@@ -38,6 +40,10 @@ class Axes:
         """Return the vertical place of a value."""
         return HEIGHT - BOTTOM - (value - self.y[0]) / (self.y[1] - self.y[0]) * (HEIGHT - TOP - BOTTOM)
 
+    def a_unit(self) -> float:
+        """Return how tall one is."""
+        return (HEIGHT - TOP - BOTTOM) / (self.y[1] - self.y[0])
+
     def drawn(self, body: Sequence[Markup], x_name: str, title: str) -> Markup:
         """Put grid, ticks and names around the body."""
         parts = []
@@ -53,26 +59,53 @@ class Axes:
         return head.format(title) + Markup("").join([*parts, *body, name.format(x_name)]) + Markup("</svg>")
 
 
-def histogram(values: np.ndarray, span: tuple[float, float], *, name: str, threshold: float | None = None) -> Markup:
-    """Draw how often each value occurs, with a dashed line at the threshold."""
-    heights, edges = np.histogram(np.clip(values, *span), bins=40, range=span)
-    axes = Axes(span, (0, max(1.0, float(heights.max()) * 1.08)))
-    bars = [
-        Markup(
-            f'<rect class="bar" x="{axes.across(left) + 0.5:.1f}" y="{axes.up(height):.1f}" '
-            f'width="{axes.across(right) - axes.across(left) - 1:.1f}" height="{axes.up(0) - axes.up(height):.1f}"/>'
+def histogram(
+    stacks: Sequence[tuple[str, np.ndarray]],
+    span: tuple[float, float],
+    *,
+    name: str,
+    threshold: float | None = None,
+    weight: float = 1.0,
+) -> Markup:
+    """Draw how often each value occurs, classes stacked in their colours, and a dashed line at the threshold.
+
+    `weight` is how many images stand behind each value. A bar that is there is never too thin to be seen.
+    """
+    edges = np.linspace(*span, BINS + 1)
+    counts = [np.histogram(np.clip(values, *span), bins=edges)[0] * weight for _, values in stacks]
+    axes = Axes(span, (0, max(1.0, float(np.sum(counts, axis=0).max()) * 1.08)))
+    level = np.full(BINS, axes.up(0))
+    body = []
+    for (group, _), heights in zip(stacks, counts, strict=True):
+        tall = np.where(heights > 0, np.maximum(heights * axes.a_unit(), THINNEST), 0.0)
+        body += [
+            _bar(group, axes.across(edges[i]), axes.across(edges[i + 1]), level[i], tall[i]) for i in tall.nonzero()[0]
+        ]
+        level -= tall
+    if threshold is not None:
+        body.append(_limit(axes, threshold))
+    return axes.drawn(body, name, f"Histogram of {name}")
+
+
+def _bar(group: str, left: float, right: float, foot: float, tall: float) -> Markup:
+    return Markup('<rect class="bar {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+        group, left + 0.5, foot - tall, right - left - 1, tall
+    )
+
+
+def _limit(axes: Axes, threshold: float) -> Markup:
+    """Draw the line, or say on which side of the paper it lies."""
+    low, high = axes.x
+    at = axes.across(min(max(threshold, low), high))
+    text = f"limit {short(threshold)}" + (" →" if threshold > high else "")
+    side = ("end", -5) if at > WIDTH / 2 else ("start", 5)
+    words = Markup('<text class="limit" x="{:.1f}" y="{}" text-anchor="{}">{}</text>')
+    drawn = words.format(at + side[1], TOP + 10, side[0], text if threshold >= low else f"← {text}")
+    if low <= threshold <= high:
+        drawn += Markup('<line class="limit" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2}"/>').format(
+            at, TOP, HEIGHT - BOTTOM
         )
-        for height, left, right in zip(heights, edges[:-1], edges[1:], strict=True)
-        if height
-    ]
-    if threshold is not None and span[0] <= threshold <= span[1]:
-        at = axes.across(threshold)
-        side = ("end", -5) if at > WIDTH / 2 else ("start", 5)
-        bars.append(Markup(f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'))
-        text = f"limit {short(threshold)}"
-        where = f'x="{at + side[1]:.1f}" y="{TOP + 10}" text-anchor="{side[0]}"'
-        bars.append(Markup(f'<text class="limit" {where}>{text}</text>'))
-    return axes.drawn(bars, name, f"Histogram of {name}")
+    return drawn
 
 
 def lines(

@@ -5,30 +5,44 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.originals import Original
 from curation.report import samples, words
-from curation.report.charts import histogram
-from curation.report.gallery import Gallery, Pictures
+from curation.report.balance import clusters, contamination
+from curation.report.evidence import Evidence
+from curation.report.funnel import funnel
+from curation.report.gallery import Gallery
+from curation.report.groups import Groups, edges
+from curation.report.limits import limits
 from curation.report.pages import page
+from curation.report.pictures import Pictures
+from curation.report.tallies import matrix
 from shared.contracts import DROPPED, MANIFEST, REASONS, SIGNALS
 from shared.published import Published
 
-ThumbnailSource = Callable[[list[str]], dict[str, bytes]]
-SIGNAL_ROWS = 200_000
-"""A histogram of so many images looks like that of a billion."""
+PictureSource = Callable[[list[str]], dict[str, Original]]
+KEPT_COLUMNS = ["uri", "source", "label", "width", "height", "bytes", "cluster", *SIGNALS]
 LABELS_SHOWN = 60
+NO_EVIDENCE = Evidence()
 
 
-def render(dataset: Published, thumbnail_source: ThumbnailSource) -> str:
-    """Return the report as one self-contained HTML page; the source gives original bytes by uri, as far as it can."""
+def render(dataset: Published, picture_source: PictureSource, evidence: Evidence = NO_EVIDENCE) -> str:
+    """Return the report as one self-contained HTML page.
+
+    The source gives originals by uri, as far as it can; the evidence is what the stage cache still knows.
+    """
     dropped = samples.table(dataset, DROPPED, DROPPED.schema.names)
-    kept = samples.table(dataset, MANIFEST, ["uri", "label", "width", "height", "bytes", *SIGNALS])
-    gallery = Gallery.choose(kept, dropped, ordered(samples.frequencies(dropped["reason"])))
-    pictures = Pictures(thumbnail_source(gallery.uris()))
-    info = dataset.info
+    kept = samples.table(dataset, MANIFEST, KEPT_COLUMNS)
+    info, counts = dataset.info, samples.frequencies(dropped["reason"])
+    recipe, reasons = info.get("recipe", {}), ordered(counts)
+    verify = verified_by(recipe)
+    gallery = Gallery.choose(kept, dropped, reasons, evidence.sets, verify)
+    groups, lines = Groups.choose(kept, dropped, verify), limits(kept, dropped, evidence, recipe)
+    pairs = edges(kept, dropped, evidence.pairs, verify)
+    needed = gallery.uris().union(groups.uris(), *(one.uris() for one in lines), *(one.uris() for one in pairs))
+    pictures = Pictures(picture_source(sorted(needed)))
     return page(
         "curation.report",
         "dataset.html",
@@ -36,16 +50,23 @@ def render(dataset: Published, thumbnail_source: ThumbnailSource) -> str:
         version=dataset.version,
         created=str(info.get("created", "")),
         headline=_headline(kept, dropped),
-        reasons=_reasons(dropped),
-        sources=info.get("counts", {}).get("sources", {}),
+        steps=funnel(kept.num_rows, counts, evidence.sizes),
+        matrix=matrix(kept, dropped, reasons, verify),
+        whole=evidence.measured is not None,
         kept=gallery.kept_cards(pictures),
+        limits=[one.facts(pictures) for one in lines],
+        groups=groups.facts(pictures),
+        groups_in_all=groups.total,
+        geometric=verify == words.GEOMETRIC,
+        edges=[one.facts(pictures) for one in pairs],
         sections=[gallery.section(reason, pictures) for reason in gallery.dropped],
-        signals=_signals(kept, dropped, info.get("recipe", {})),
+        contamination=contamination(dropped, evidence, info),
+        clusters=clusters(kept, evidence),
         labels=_labels(kept),
         lineage=info.get("lineage", {}),
         tools=info.get("tools", {}),
         seconds=info.get("seconds", {}),
-        recipe=json.dumps(info.get("recipe", {}), indent=2, ensure_ascii=False, default=str),
+        recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),
     )
 
 
@@ -55,67 +76,22 @@ def ordered(reasons: Iterable[str]) -> list[str]:
     return sorted(reasons, key=lambda reason: (place.get(reason, place["blurry"] + 0.5), reason))
 
 
+def verified_by(recipe: Any) -> str | None:
+    """Return how the recipe has near duplicates checked: `geometric`, `none`, or null where it does not say."""
+    for key in ("curation", "dedup", "near", "verify"):
+        recipe = recipe.get(key) if isinstance(recipe, dict) else None
+    return recipe if isinstance(recipe, str) else None
+
+
 def _headline(kept: pa.Table, dropped: pa.Table) -> dict[str, Any]:
-    total = kept.num_rows + dropped.num_rows
-    bytes_kept = pc.sum(kept["bytes"]).as_py() or 0
     pixels = pc.mean(pc.multiply(kept["width"].cast(pa.float64()), kept["height"])).as_py() or 0.0
     return {
-        "indexed": total,
+        "indexed": kept.num_rows + dropped.num_rows,
         "kept": kept.num_rows,
         "dropped": dropped.num_rows,
-        "gigabytes": bytes_kept / 1e9,
-        "megabytes": bytes_kept / 1e6,
+        "bytes": pc.sum(kept["bytes"]).as_py() or 0,
         "side": math.sqrt(pixels),
     }
-
-
-def _reasons(dropped: pa.Table) -> list[dict[str, Any]]:
-    counts = samples.frequencies(dropped["reason"])
-    return [
-        {
-            "name": reason,
-            "title": words.title(reason),
-            "count": counts[reason],
-            "meaning": words.meaning(reason),
-            "group": words.group(reason),
-        }
-        for reason in ordered(counts)
-    ]
-
-
-def _signals(kept: pa.Table, dropped: pa.Table, recipe: dict[str, Any]) -> list[dict[str, Any]]:
-    sampled = samples.rows(kept.select(list(SIGNALS)), SIGNAL_ROWS)
-    shown = []
-    for signal in SIGNALS:
-        values = sampled[signal].drop_null().to_numpy()
-        if not len(values):
-            continue
-        title, unit, fixed = words.SIGNALS_IN_WORDS[signal]
-        span = fixed or (0.0, max(1.0, float(np.percentile(values, 99.5))))
-        limit = _threshold(words.SIGNAL_OF.get(signal), recipe, dropped)
-        chart = histogram(values, (float(span[0]), float(span[1])), name=signal, threshold=limit)
-        shown.append({"name": signal, "title": title, "unit": unit, "chart": chart, "median": float(np.median(values))})
-    return shown
-
-
-def _threshold(reason: str | None, recipe: Any, dropped: pa.Table) -> float | None:
-    """Return what the recipe says, else what the dropped rows of that reason say."""
-    if reason is None:
-        return None
-    for rule in _dicts(recipe):
-        if rule.get("kind") == reason and isinstance(rule.get("threshold"), int | float):
-            return float(rule["threshold"])
-    told = samples.of_reason(dropped, reason)["threshold"].drop_null()
-    return float(told[0].as_py()) if len(told) else None
-
-
-def _dicts(tree: Any) -> Iterable[dict[str, Any]]:
-    if isinstance(tree, dict):
-        yield tree
-        tree = list(tree.values())
-    if isinstance(tree, list | tuple):
-        for branch in tree:
-            yield from _dicts(branch)
 
 
 def _labels(kept: pa.Table) -> dict[str, Any]:

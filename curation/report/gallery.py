@@ -1,31 +1,16 @@
-"""The pictures of a report: which ones are shown, and what is written under each."""
+"""Examples: some kept images, and some that were dropped for each reason."""
 
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.report import samples, words
-from curation.report.thumbnails import data_uri
+from curation.report.pictures import Pictures, name_of
 
-KEPT, PAIRS, CLOSE_CALLS, OTHERS, UNREADABLE = 48, 8, 4, 12, 30
-EVIDENCE = ["uri", "value", "threshold", "kept_uri", "error"]
-
-
-@dataclass
-class Pictures:
-    """Original bytes by uri, and the thumbnails made of them so far."""
-
-    source: dict[str, bytes]
-    made: dict[str, str | None] = field(default_factory=dict)
-
-    def of(self, uri: str) -> str | None:
-        """Return the thumbnail of a uri; null where there is no picture to show."""
-        if uri not in self.made:
-            self.made[uri] = data_uri(self.source.get(uri))
-        return self.made[uri]
+KEPT, PAIRS, OTHERS, ERRORS = 35, 6, 7, 15
+EVIDENCE = ["uri", "value", "threshold", "kept_uri"]
 
 
 @dataclass(frozen=True)
@@ -36,24 +21,30 @@ class Gallery:
     dropped: dict[str, list[dict[str, Any]]]
     sizes: dict[str, str]
     """Width × height of the kept images of pairs."""
+    sets: dict[str, str]
+    """Uri of an evaluation image → its set."""
+    verify: str | None
+    errors: list[dict[str, Any]]
+    """The most frequent errors of unreadable files, with the first file of each."""
 
     @classmethod
-    def choose(cls, kept: pa.Table, dropped: pa.Table, reasons: list[str]) -> "Gallery":
-        """Sample the kept images and each reason; for copies, also those closest to the threshold."""
+    def choose(
+        cls, kept: pa.Table, dropped: pa.Table, reasons: list[str], sets: dict[str, str], verify: str | None
+    ) -> "Gallery":
+        """Sample the kept images, and each reason."""
         chosen = {reason: _chosen(samples.of_reason(dropped, reason), reason) for reason in reasons}
         partners = {row["kept_uri"] for rows in chosen.values() for row in rows if row["kept_uri"]}
         pairs = kept.filter(pc.is_in(kept["uri"], pa.array(sorted(partners), pa.string())))
         sizes = {row["uri"]: f"{row['width']} × {row['height']}" for row in _list(pairs, ["uri", "width", "height"])}
         shown = _list(samples.rows(kept, KEPT), ["uri", "label", "width", "height"])
-        return cls(shown, chosen, sizes)
+        return cls(shown, chosen, sizes, sets, verify, _errors(samples.of_reason(dropped, "unreadable")))
 
-    def uris(self) -> list[str]:
+    def uris(self) -> set[str]:
         """Return the uris whose bytes are needed."""
         uris = {row["uri"] for row in self.kept}
-        for reason, rows in self.dropped.items():
-            if reason != "unreadable":
-                uris |= {row["uri"] for row in rows} | {row["kept_uri"] for row in rows if row["kept_uri"]}
-        return sorted(uris)
+        for rows in self.dropped.values():
+            uris |= {row["uri"] for row in rows} | {row["kept_uri"] for row in rows if row["kept_uri"]}
+        return uris
 
     def kept_cards(self, pictures: Pictures) -> list[dict[str, Any]]:
         """Return the kept images with what is written under them."""
@@ -74,42 +65,40 @@ class Gallery:
         return {
             "name": reason,
             "title": words.title(reason),
-            "meaning": words.meaning(reason),
+            "meaning": words.meaning(reason, self.verify),
             "group": words.group(reason),
             "shape": shape,
+            "errors": self.errors,
             "cards": cards,
         }
 
     def _card(self, reason: str, row: dict[str, Any], pictures: Pictures, shape: str) -> dict[str, Any]:
         kept = row["kept_uri"]
         return {
-            "picture": None if shape == "errors" else pictures.of(row["uri"]),
+            "picture": pictures.of(row["uri"]),
             "uri": row["uri"],
             "name": name_of(row["uri"]),
-            "evidence": words.evidence(reason, row["value"], row["threshold"]),
-            "close": row["close"],
-            "error": row["error"] or "no details",
+            "evidence": words.evidence(reason, row["value"], row["threshold"], self.verify),
             "kept_uri": kept or "",
             "kept_name": name_of(kept) if kept else "",
             "kept_picture": pictures.of(kept) if kept and shape == "pairs" else None,
-            "kept_size": self.sizes.get(kept or "", ""),
+            "kept_tag": words.tag(reason, kept in self.sizes),
+            "kept_size": self.sizes.get(kept or "", "") or self.sets.get(kept or "", ""),
         }
 
 
-def name_of(uri: str) -> str:
-    """Return the last two parts of a uri: the file and the folder it lies in."""
-    return "/".join(PurePosixPath(uri).parts[-2:])
-
-
 def _chosen(rows: pa.Table, reason: str) -> list[dict[str, Any]]:
-    graded = reason in words.PAIRED and reason != "exact_duplicate"
-    most = UNREADABLE if reason == "unreadable" else PAIRS if graded and rows.num_rows > OTHERS else OTHERS
-    shown = [row | {"close": False} for row in _list(samples.rows(rows, most), EVIDENCE)]
-    if graded and rows.num_rows > most:
-        there = {row["uri"] for row in shown}
-        near = _list(samples.nearest_the_limit(rows, most + CLOSE_CALLS), EVIDENCE)
-        shown += [row | {"close": True} for row in near if row["uri"] not in there][:CLOSE_CALLS]
-    return shown
+    most = 0 if reason == "unreadable" else PAIRS if reason in words.PAIRED else OTHERS
+    return _list(samples.rows(rows, most), EVIDENCE)
+
+
+def _errors(unreadable: pa.Table) -> list[dict[str, Any]]:
+    told = pa.table({"error": pc.fill_null(unreadable["error"], "no details"), "uri": unreadable["uri"]})
+    counted = told.group_by("error").aggregate([("uri", "count"), ("uri", "min")])
+    keys = [("uri_count", "descending"), ("error", "ascending")]
+    most = counted.take(pc.select_k_unstable(counted, k=min(ERRORS, counted.num_rows), sort_keys=keys))
+    rows = zip(*(most[name].to_pylist() for name in ("error", "uri_count", "uri_min")), strict=True)
+    return [{"text": text, "count": count, "uri": uri, "name": name_of(uri)} for text, count, uri in rows]
 
 
 def _list(rows: pa.Table, columns: list[str]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ def page(package: str, template: str, **facts: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": count, "share": share, "number": number, "span": span}
+    environment.filters |= {"count": count, "share": share, "number": number, "span": span, "size": size}
     return environment.get_template(template).render(**facts)
 
 
@@ -51,3 +51,11 @@ def span(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.1f} s"
+
+
+def size(data: float) -> str:
+    """Write bytes in the unit that suits them."""
+    for unit, whole in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if data >= whole:
+            return f"{data / whole:.3g} {unit}"
+    return f"{data:.0f} bytes"

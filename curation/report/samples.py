@@ -9,6 +9,9 @@ import pyarrow.compute as pc
 from shared.contracts import Contract
 from shared.published import Published
 
+SIGNAL_ROWS = 200_000
+"""A histogram of so many images looks like that of a billion."""
+
 
 def table(dataset: Published, contract: Contract, columns: Sequence[str]) -> pa.Table:
     """Read columns of a published table; a dataset without any part of it has no rows."""
@@ -31,9 +34,9 @@ def of_reason(dropped: pa.Table, reason: str) -> pa.Table:
 def nearest_the_limit(source: pa.Table, most: int) -> pa.Table:
     """Return the rows whose value is closest to the threshold: where a decision may be wrong, it is wrong here."""
     gap = pc.fill_null(pc.abs(pc.subtract(source["value"], source["threshold"])), 0.0)
-    return source.take(
-        pc.select_k_unstable(pa.table({"gap": gap}), k=min(most, len(gap)), sort_keys=[("gap", "ascending")])
-    )
+    keys = [("gap", "ascending"), ("uri", "ascending")]
+    ranked = pa.table({"gap": gap, "uri": source["uri"]})
+    return source.take(pc.select_k_unstable(ranked, k=min(most, len(gap)), sort_keys=keys))
 
 
 def frequencies(column: pa.ChunkedArray) -> dict[str, int]:

@@ -9,15 +9,15 @@ from shared.images import UndecodableError, decode
 
 SIDE = 148
 MAX_BYTES = 8_000
-"""A page holds up to about 270 pictures, and should stay below 3 MB in base64."""
+"""A page holds up to 400 pictures, and should stay below 5 MB in base64."""
 
 
-def data_uri(data: bytes | None, side: int = SIDE, limit: int = MAX_BYTES) -> str | None:
+def data_uri(data: bytes | None, side: int = SIDE, limit: int = MAX_BYTES, rotation: int | None = None) -> str | None:
     """Return a picture as a data URI of at most `limit` bytes or so; null where nothing can be decoded."""
     if not data:
         return None
     try:
-        image = decode(data).image
+        image = decode(data, rotation).image
     except UndecodableError:
         return None
     image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)

@@ -30,7 +30,7 @@ def test_help_teaches_every_command_without_importing_what_works():
 
 def test_a_stage_teaches_its_parameters():
     told = dinoflow("dedup", "--help").stdout
-    assert "near.threshold = 0.985" in told
+    assert "near.candidates.nearest = 10" in told
     assert "Smallest cosine between two near-duplicates" in told
     assert "--set curation.dedup.KEY=VALUE" in told
 
@@ -100,14 +100,14 @@ def test_one_stage_runs_alone_and_says_where_its_table_is(packed):
     assert Path(told.stdout.split("Table: ")[1].strip()).is_file()
 
 
-def test_explain_tells_why(packed):
+def test_explain_tells_why_in_words_and_as_one_object(packed):
     root, _ = packed
-    kept = dinoflow("explain", root / "w", root / "photos/3.jpg").stdout
-    copy = dinoflow("explain", root / "w", root / "photos/copy.jpg").stdout
-    assert "replaces" in kept + copy
-    assert "exact duplicate, found by dedup" in kept + copy
-    assert "unreadable" in dinoflow("explain", root / "w", "photos/half.jpg", cwd=root).stdout
-    assert dinoflow("explain", root / "w", root / "photos/99.jpg").returncode == 2
+    told = dinoflow("explain", root / "w", "photos/half.jpg", cwd=root)
+    assert "unreadable, found by measure" in told.stdout
+    facts = json.loads(dinoflow("explain", root / "w", root / "photos/3.jpg", "--json").stdout)
+    assert facts["seen"][0]["source"] == "photos"
+    unknown = dinoflow("explain", root / "w", root / "photos/99.jpg")
+    assert (unknown.returncode, "the beginning of its id" in unknown.stderr) == (2, True)
 
 
 def test_datasets_lists_and_a_flipped_byte_is_found(packed):
@@ -118,8 +118,24 @@ def test_datasets_lists_and_a_flipped_byte_is_found(packed):
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1
     shard.write_bytes(data)
-    told = dinoflow("datasets", root / "w", "verify", "v0001")
+    told = dinoflow("datasets", root / "w", "verify", "v0001", "--json")
     data[len(data) // 2] ^= 1
     shard.write_bytes(data)
     assert told.returncode == 1
     assert shard.name in told.stderr
+    assert len(json.loads(told.stdout)["damaged"]) == 1
+
+
+def test_a_version_differs_from_itself_in_nothing_and_needs_another_to_differ_from(packed):
+    root, _ = packed
+    assert "nothing changed" in dinoflow("datasets", root / "w", "diff", "v0001", "pets/v0001").stdout
+    lone = dinoflow("datasets", root / "w", "diff", "v0001")
+    assert (lone.returncode, "diff needs two versions" in lone.stderr) == (2, True)
+
+
+def test_report_draws_the_page_and_the_reports_that_were_deleted(packed):
+    root, facts = packed
+    Path(facts["path"], "report.html").unlink()
+    assert dinoflow("report", root / "w").returncode == 0
+    assert Path(facts["path"], "report.html").is_file()
+    assert 'href="datasets/pets/v0001/report.html"' in (root / "w/report.html").read_text()

@@ -1,0 +1,1 @@
+"""Commands that only look: explain an image; list, compare and verify datasets; draw the workspace's page."""
