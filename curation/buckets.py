@@ -1,6 +1,7 @@
 """From one bucket of rows to a shard, a part of the manifest and a part of the dropped."""
 
 import io
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,15 +40,13 @@ def pack_bucket(rows: pa.Table, files: Files, number: int) -> pa.Table:
         "shard": pa.array([shard] * kept.num_rows, pa.string()),
         "offset": pa.array(offsets, pa.int64()),
         "length": kept["bytes"],
-        "cluster": pa.nulls(kept.num_rows, pa.int32()),
-        "weight": pa.nulls(kept.num_rows, pa.float32()),
     }
     return with_facts(pa.table(columns), facts)
 
 
 def _images(kept: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
-    told = kept.select(["image_id", "uri", "source", "label", "width", "height", "format"]).to_pylist()
-    for facts, data, size in zip(told, read_bytes(kept), kept["bytes"].to_pylist(), strict=True):
+    told = kept.select(["image_id", "uri", "source", "label", "width", "height", "format", "rotation"]).to_pylist()
+    for facts, data, size in zip(told, _bytes(kept), kept["bytes"].to_pylist(), strict=True):
         if isinstance(data, UnreadableError) or len(data) != size:
             raise WorkFailedError(
                 f"pack needs {facts['uri']} as it was measured ({size} bytes), but it "
@@ -55,6 +54,23 @@ def _images(kept: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
                 "It changed during the run: run the same command again."
             )
         yield facts, data
+
+
+def _bytes(kept: pa.Table) -> Iterator[bytes | UnreadableError]:
+    """Yield the bytes of each row. A row group of a Parquet file is decoded once for the shard, not for every image."""
+    if "parquet" not in pc.unique(kept["reader"].cast(pa.string())).to_pylist():
+        yield from read_bytes(kept)
+        return
+    order = pc.sort_indices(kept, [("path", "ascending"), ("offset", "ascending")]).to_pylist()
+    found: dict[int, tuple[int, int] | UnreadableError] = {}
+    with tempfile.TemporaryFile() as spool:
+        for row, data in zip(order, read_bytes(kept.take(order)), strict=True):
+            found[row] = data if isinstance(data, UnreadableError) else (spool.tell(), spool.write(data))
+        for row in range(kept.num_rows):
+            place = found[row]
+            if not isinstance(place, UnreadableError):
+                spool.seek(place[0])
+            yield place if isinstance(place, UnreadableError) else spool.read(place[1])
 
 
 def _hex(column: pa.ChunkedArray) -> pa.Array:

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from curation.star import Ints, Match, Resemblance, walk
+from curation.perceptual import Hashes
+from curation.star import Ints, Mask, Match, Resemblance, walk
 
 EXACT = "exact_duplicate"
 
 
 @dataclass(frozen=True)
-class Candidates:
+class Compared:
     """The images that may be compared, as columns."""
 
     image_id: np.ndarray[Any, np.dtype[np.bytes_]]
@@ -21,34 +22,45 @@ class Candidates:
     """Width × height."""
     bytes: Ints
     uri: np.ndarray[Any, np.dtype[np.str_]]
+    hashes: Hashes
+    """Eight hashes of 64 bits a row, [n, 64] bytes: the image upright, then turned."""
+    trusted: Mask
+    """Whether there is enough in the image to compare more than its bytes."""
+
+    def __len__(self) -> int:
+        return len(self.uri)
 
 
-def keep_order(candidates: Candidates) -> Ints:
+def keep_order(compared: Compared) -> Ints:
     """Return the items, best first: more pixels, more bytes, smaller id; then the smaller uri, to be total."""
-    c = candidates
+    c = compared
     return np.lexsort((c.uri, c.image_id, -c.bytes, -c.pixels)).astype(np.int64)
 
 
-def classes(candidates: Candidates, order: Ints) -> Ints:
+def classes(compared: Compared, order: Ints) -> Ints:
     """Return, for each item, the first item in keep order with equal upright pixels; equal bytes imply them."""
     first: dict[bytes, int] = {}
     leader = np.empty(len(order), dtype=np.int64)
     for item in order:
-        leader[item] = first.setdefault(candidates.pixels_id[item], int(item))
+        leader[item] = first.setdefault(compared.pixels_id[item], int(item))
     return leader
 
 
-def find_duplicates(candidates: Candidates, resemblances: Sequence[Resemblance]) -> dict[int, Match]:
-    """Return the items to drop and why.
+def find_duplicates(compared: Compared, resemblances: Sequence[Resemblance], barred: Mask) -> dict[int, Match]:
+    """Return the items to drop and why; one that is barred is never the reason.
 
     Exact classes are collapsed first, so a picture that was uploaded 300,000 times costs one comparison. A
-    member of a class whose leader is dropped resembles the same kept image, to the bit, and is dropped for it.
+    member of a class whose leader is dropped resembles the same kept image, to the bit, and is dropped for it;
+    of a class that is barred, nothing is kept.
     """
-    order = keep_order(candidates)
-    leader = classes(candidates, order)
+    order = keep_order(compared)
+    leader = classes(compared, order)
     leads = leader[order] == order
-    dropped = walk(order[leads], resemblances)
+    dropped = walk(order[leads], resemblances, barred)
     for item in order[~leads]:
         first = int(leader[item])
-        dropped[int(item)] = dropped.get(first) or Match(EXACT, 0.0, first)
+        if first in dropped:
+            dropped[int(item)] = dropped[first]
+        elif not barred[first]:
+            dropped[int(item)] = Match(EXACT, 0.0, first)
     return dropped

@@ -1,56 +1,73 @@
-"""Between the tables and the algorithms of deduplication: picks the candidates, and writes the matches."""
+"""Between the tables and the algorithms of deduplication: picks the images, and writes the matches."""
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.dedup import EXACT, Candidates, find_duplicates
-from curation.near import VectorResemblance
+from curation.comparing import Corpus, compared_images
+from curation.dedup import EXACT, find_duplicates
+from curation.near import PairResemblance, VectorIndex, VectorResemblance
 from curation.params import DedupParams
 from curation.perceptual import HashResemblance
-from curation.star import Floats, Ints, Match, Resemblance
-from shared.contracts import DUPLICATES, IMAGES, MEASUREMENTS, VERDICTS
+from curation.star import Mask, Match, Resemblance
+from shared.contracts import CONTAMINATED, DUPLICATES, VERIFIED
 from shared.tables import Rows, with_facts
 
-COLUMNS = ["image_id", "pixels_id", "width", "height", "bytes", "phash", "detail"]
 
-
-def match_tables(images: Rows, measurements: Rows, verdicts: Rows, params: DedupParams) -> pa.Table:
+def match_tables(corpus: tuple[Rows, Rows, Rows], verified: Rows, contaminated: Rows, params: DedupParams) -> pa.Table:
     """Return DUPLICATES: only decodable images that pass the quality rules are compared, or kept for a copy."""
-    measured = measurements.table(MEASUREMENTS, COLUMNS)
-    passed = pc.and_(pc.is_valid(measured["pixels_id"]), pc.is_null(verdicts.table(VERDICTS, ["reason"])["reason"]))
-    rows = np.flatnonzero(passed.to_numpy(zero_copy_only=False))
-    measured, places = measured.take(rows), images.places().take(rows)
-    uris = images.table(IMAGES, ["uri"])["uri"].take(rows)
-    candidates = Candidates(
-        image_id=_objects(measured["image_id"]),
-        pixels_id=_objects(measured["pixels_id"]),
-        pixels=_ints(measured["width"]) * _ints(measured["height"]),
-        bytes=_ints(measured["bytes"]),
-        uri=_objects(uris),
-    )
-    trusted = measured["detail"].to_numpy() >= params.min_detail
+    images = compared_images(*corpus, params.min_detail)
     resemblances: list[Resemblance] = []
     if params.perceptual.enabled:
-        hashes = np.frombuffer(b"".join(measured["phash"].to_pylist()), dtype=np.uint8).reshape(-1, 8)
-        resemblances.append(HashResemblance(hashes, params.perceptual.distance, trusted))
-    near = None
-    if params.near.enabled:
-        vectors = _vectors(measurements, rows, params.near.embedder.dim)
-        turns = params.near.embedder.orientations()
-        near = VectorResemblance(vectors, params.near.threshold, trusted & vectors.any(axis=1), turns)
+        hashes = HashResemblance(images.compared.hashes, params.perceptual.distance, images.compared.trusted)
+        resemblances.append(hashes)
+    facts: dict[str, float | int] = {"compared": len(images.compared)}
+    near = _near(images, verified, params)
+    if near is not None:
         resemblances.append(near)
-    matches = find_duplicates(candidates, resemblances)
-    table = _table(matches, places, uris, params)
-    facts = {"compared": len(rows), "near_recall": None if near is None else round(near.recall(), 4)}
-    return with_facts(table, facts)
+    matches = find_duplicates(images.compared, resemblances, _barred(images, contaminated))
+    if isinstance(near, VectorResemblance):
+        facts["near_recall"] = round(near.index.recall(), 4)
+    return with_facts(_table(matches, images, params), facts)
 
 
-def _table(matches: dict[int, Match], places: pa.Table, uris: pa.ChunkedArray, params: DedupParams) -> pa.Table:
+def _near(images: Corpus, verified: Rows, params: DedupParams) -> PairResemblance | VectorResemblance | None:
+    near = params.near
+    if not near.enabled:
+        return None
+    if near.verify == "geometric":
+        return PairResemblance(_copies(images, verified, near.limit))
+    vectors = images.vectors()
+    trusted = images.compared.trusted & vectors.any(axis=1)
+    return VectorResemblance(VectorIndex(vectors, near.embedder.orientations()), near.limit, trusted)
+
+
+def _copies(images: Corpus, verified: Rows, limit: float) -> dict[int, dict[int, float]]:
+    """Return, for each image, the better ones that it is a copy of, with the score."""
+    pairs = verified.table(VERIFIED, ["uri", "other_uri", "set", "score"])
+    pairs = pairs.filter(pc.and_(pc.is_null(pairs["set"]), pc.greater_equal(pairs["score"], limit)))
+    known = pa.array(images.compared.uri, pa.string())
+    item, other = (pc.index_in(pairs[name], value_set=known).to_pylist() for name in ("uri", "other_uri"))
+    copies: dict[int, dict[int, float]] = {}
+    for one, another, score in zip(item, other, pairs["score"].to_pylist(), strict=True):
+        if one is not None and another is not None:
+            copies.setdefault(one, {})[another] = score
+    return copies
+
+
+def _barred(images: Corpus, contaminated: Rows) -> Mask:
+    """Return which images resemble one of an evaluation set, and so can stand for no other."""
+    found = contaminated.table(CONTAMINATED, ["part", "row"])
+    barred = np.zeros(len(images.compared), dtype=bool)
+    barred[np.searchsorted(images.rows, images.images.numbers(found))] = True
+    return barred
+
+
+def _table(matches: dict[int, Match], images: Corpus, params: DedupParams) -> pa.Table:
     items = np.array(sorted(matches), dtype=np.int64)
     found = [matches[int(item)] for item in items]
-    limits = {"perceptual_duplicate": params.perceptual.distance, "near_duplicate": params.near.threshold, EXACT: 0.0}
-    placed = places.take(items)
+    limits = {"perceptual_duplicate": params.perceptual.distance, "near_duplicate": params.near.limit, EXACT: 0.0}
+    placed, uris = images.places().take(items), pa.array(images.compared.uri, pa.string())
     return pa.table(
         {
             "part": placed["part"],
@@ -63,25 +80,3 @@ def _table(matches: dict[int, Match], places: pa.Table, uris: pa.ChunkedArray, p
         },
         schema=DUPLICATES.schema,
     )
-
-
-def _vectors(measurements: Rows, rows: np.ndarray, dim: int) -> Floats:
-    """Return the unit vectors [n, dim] of the given rows, read part by part."""
-    vectors = np.zeros((len(rows), dim), dtype=np.float32)
-    first = filled = 0
-    for part in measurements.tables(["vector"]):
-        column = part["vector"].combine_chunks()
-        mine = rows[(rows >= first) & (rows < first + part.num_rows)] - first
-        values = column.take(pa.array(mine)).values.to_numpy(zero_copy_only=False)
-        vectors[filled : filled + len(mine)] = values.reshape(len(mine), dim)
-        filled, first = filled + len(mine), first + part.num_rows
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
-
-
-def _objects(column: pa.ChunkedArray) -> np.ndarray:
-    return np.array(column.to_pylist(), dtype=object)
-
-
-def _ints(column: pa.ChunkedArray) -> Ints:
-    return np.asarray(column.to_numpy(), dtype=np.int64)

@@ -1,10 +1,11 @@
-"""Near-duplicates: unit vectors above a cosine, searched through FAISS.
+"""Nearest vectors, and near-duplicates above a cosine, searched through FAISS.
 
 Few images are searched exactly. Many are put into the buckets of spherical k-means centroids and searched in
 their few nearest buckets, with exact inner products inside; the share of true nearest neighbours that this
 finds is measured on a sample of every run.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import faiss
@@ -17,22 +18,18 @@ EXACT_BELOW = 50_000
 PROBES = 8
 """Nearest buckets that are searched."""
 RECALL_SAMPLE = 256
+NOTHING = -1
+"""Stands for no image among those found."""
 
 
-class VectorResemblance:
-    """Cosine of at least `threshold`, in any of the embedder's orientations."""
+class VectorIndex:
+    """Unit vectors that were added, searched by cosine in every orientation of the image that asks."""
 
-    reason = "near_duplicate"
-
-    def __init__(
-        self, vectors: Floats, threshold: float, trusted: Any, orientations: list[Ints], seed: int = 0
-    ) -> None:
-        """Take unit vectors [n, dim], which of them mean anything, and permutations that turn the image."""
+    def __init__(self, vectors: Floats, orientations: Sequence[Ints], seed: int = 0) -> None:
+        """Take all vectors [n, dim] that may be added, and the permutations that turn one's image."""
         self.vectors = vectors
-        self.threshold = threshold
-        self.trusted = np.asarray(trusted, dtype=bool)
         self.orientations = orientations
-        self.kept: list[Ints] = []
+        self.added: list[Ints] = []
         self.buckets = 0
         if len(vectors) > EXACT_BELOW:
             self.buckets = 1 << int(np.log2(4 * np.sqrt(len(vectors))))
@@ -55,42 +52,31 @@ class VectorResemblance:
         index.nprobe = min(PROBES, self.buckets)
         return index
 
-    def to_kept(self, items: Ints) -> tuple[Floats, Ints]:
-        """Return the best cosine with a kept vector over all orientations."""
-        scores, kept = np.full(len(items), -np.inf, np.float32), np.full(len(items), -1, np.int64)
-        asked = np.flatnonzero(self.trusted[items])
-        if not self.index.ntotal or not len(asked):
-            return scores, kept
-        queries = self.vectors[items[asked]]
-        for turn in self.orientations:
-            found_scores, found = self.index.search(np.ascontiguousarray(queries[:, turn]), 1)
-            better = (found_scores[:, 0] >= self.threshold) & (found_scores[:, 0] > scores[asked])
-            scores[asked[better]] = found_scores[better, 0]
-            kept[asked[better]] = found[better, 0]
-        return scores, kept
-
-    def among(self, items: Ints) -> Floats:
-        """Return the cosines between the items, best over all orientations."""
-        vectors = self.vectors[items]
-        best = np.full((len(items), len(items)), -np.inf, np.float32)
-        for turn in self.orientations:
-            np.maximum(best, vectors[:, turn] @ vectors.T, out=best)
-        trusted = self.trusted[items]
-        best[(best < self.threshold) | ~trusted[:, None] | ~trusted[None, :]] = -np.inf
-        return best
-
-    def keep(self, items: Ints) -> None:
-        """Add kept vectors to the index."""
-        items = items[self.trusted[items]]
+    def add(self, items: Ints) -> None:
+        """Add the vectors of these items."""
         if len(items):
             self.index.add_with_ids(self.vectors[items], items)
-            self.kept.append(items)
+            self.added.append(items)
+
+    def nearest(self, queries: Floats, count: int) -> tuple[Floats, Ints]:
+        """Return cosines [n, count] and items of the nearest added vectors, best first; -inf and NOTHING at the end.
+
+        An item that is near in several orientations stands there once, with its best cosine.
+        """
+        if not self.index.ntotal or not len(queries):
+            shape = (len(queries), count)
+            return np.full(shape, -np.inf, np.float32), np.full(shape, NOTHING, np.int64)
+        plain = self.index.search(np.ascontiguousarray(queries), count)
+        turned = [self.index.search(np.ascontiguousarray(queries[:, turn]), count) for turn in self.orientations]
+        scores, items = (np.concatenate(parts, axis=1) for parts in zip(plain, *turned, strict=True))
+        scores = np.where(items == NOTHING, -np.inf, scores)
+        return _best_of_each(scores.astype(np.float32), items, count)
 
     def recall(self, seed: int = 0) -> float:
-        """Return the share of sampled kept images whose nearest other kept image the index finds."""
+        """Return the share of sampled added images whose nearest other added image the index finds."""
         if not self.buckets or self.index.ntotal < 2:
             return 1.0
-        ids = np.concatenate(self.kept)
+        ids = np.concatenate(self.added)
         rng = np.random.default_rng(seed)
         sample = rng.choice(ids, min(RECALL_SAMPLE, len(ids)), replace=False)
         exact = faiss.IndexIDMap(faiss.IndexFlatIP(self.vectors.shape[1]))
@@ -98,3 +84,87 @@ class VectorResemblance:
         queries = self.vectors[sample]
         truth, found = exact.search(queries, 2)[1], self.index.search(queries, 2)[1]
         return float(np.mean([t[1] in f for t, f in zip(truth, found, strict=True)]))
+
+
+def _best_of_each(scores: Floats, items: Ints, count: int) -> tuple[Floats, Ints]:
+    """Sort each row by score, then item; an item that was met before in its row gives way."""
+    order = np.lexsort((items, -scores), axis=1)
+    scores, items = np.take_along_axis(scores, order, axis=1), np.take_along_axis(items, order, axis=1)
+    by_item = np.argsort(items, axis=1, kind="stable")
+    sorted_items = np.take_along_axis(items, by_item, axis=1)
+    again = np.zeros_like(sorted_items, dtype=bool)
+    again[:, 1:] = sorted_items[:, 1:] == sorted_items[:, :-1]
+    met = np.zeros_like(again)
+    np.put_along_axis(met, by_item, again, axis=1)
+    scores, items = np.where(met, -np.inf, scores), np.where(met, NOTHING, items)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(items, order, axis=1)
+
+
+class VectorResemblance:
+    """Cosine of at least `threshold`, in any of the embedder's orientations."""
+
+    reason = "near_duplicate"
+
+    def __init__(self, index: VectorIndex, threshold: float, trusted: Any) -> None:
+        """Take an index without vectors, and which of the vectors that may be added mean anything."""
+        self.index = index
+        self.threshold = threshold
+        self.trusted = np.asarray(trusted, dtype=bool)
+
+    def to_kept(self, items: Ints) -> tuple[Floats, Ints]:
+        """Return the best cosine with a kept vector over all orientations."""
+        scores, kept = np.full(len(items), -np.inf, np.float32), np.full(len(items), NOTHING, np.int64)
+        asked = np.flatnonzero(self.trusted[items])
+        found_scores, found = self.index.nearest(self.index.vectors[items[asked]], 1)
+        near = found_scores[:, 0] >= self.threshold
+        scores[asked[near]], kept[asked[near]] = found_scores[near, 0], found[near, 0]
+        return scores, kept
+
+    def among(self, items: Ints) -> Floats:
+        """Return the cosines between the items, best over all orientations."""
+        vectors = self.index.vectors[items]
+        best = vectors @ vectors.T
+        for turn in self.index.orientations:
+            np.maximum(best, vectors[:, turn] @ vectors.T, out=best)
+        trusted = self.trusted[items]
+        best[(best < self.threshold) | ~trusted[:, None] | ~trusted[None, :]] = -np.inf
+        return best
+
+    def keep(self, items: Ints) -> None:
+        """Add kept vectors to the index."""
+        self.index.add(items[self.trusted[items]])
+
+
+class PairResemblance:
+    """Pairs that something else judged: an item resembles the others that are named beside it."""
+
+    reason = "near_duplicate"
+
+    def __init__(self, scores: dict[int, dict[int, float]]) -> None:
+        """Take, for each item, the earlier items that it resembles, with a score where higher is more alike."""
+        self.scores = scores
+        self.kept: set[int] = set()
+
+    def to_kept(self, items: Ints) -> tuple[Floats, Ints]:
+        """Return the best score with a kept item; of equal ones, the smaller item."""
+        scores, kept = np.full(len(items), -np.inf, np.float32), np.full(len(items), NOTHING, np.int64)
+        for i, item in enumerate(items.tolist()):
+            there = [(score, -other) for other, score in self.scores.get(item, {}).items() if other in self.kept]
+            if there:
+                scores[i], kept[i] = max(there)[0], -max(there)[1]
+        return scores, kept
+
+    def among(self, items: Ints) -> Floats:
+        """Return the scores [n, n] between the items, each with the earlier ones."""
+        place = {item: i for i, item in enumerate(items.tolist())}
+        best = np.full((len(items), len(items)), -np.inf, np.float32)
+        for item, i in place.items():
+            for other, score in self.scores.get(item, {}).items():
+                if other in place:
+                    best[i, place[other]] = score
+        return best
+
+    def keep(self, items: Ints) -> None:
+        """Remember the kept items."""
+        self.kept.update(items.tolist())

@@ -1,5 +1,6 @@
 """From packed parts to an immutable dataset version. The version exists once its dataset.json does."""
 
+import hashlib
 import importlib.metadata
 import json
 from collections import Counter
@@ -45,7 +46,7 @@ def publish(
         "counts": _counts(dataset, outputs),
         "recipe": recipe,
         "lineage": {stage: output.key for stage, output in outputs.items()},
-        "search": outputs["dedup"].parts[0].facts,
+        "search": _facts(outputs, "candidates", "dedup", "decontaminate", "balance"),
         "tools": _tools(),
         "checksums": checksums,
         "seconds": seconds,
@@ -62,20 +63,32 @@ def published_as(store: Store, name: str, packed: Output) -> Published | None:
     return newest if newest.info["fingerprint"] == _fingerprint(packed) else None
 
 
+def _facts(outputs: dict[str, Output], *stages: str) -> dict[str, Any]:
+    """Return what the deciding stages say of themselves: how many were compared, which recall was measured."""
+    told = {stage: outputs[stage].parts[0].facts for stage in stages if outputs[stage].parts}
+    return {stage: facts for stage, facts in told.items() if facts}
+
+
 def _fingerprint(packed: Output) -> str:
     return fingerprint([part.name for part in packed.parts])
 
 
 def _place(store: Store, folder: str, number: int, part: Part) -> dict[str, str]:
-    """Link one packed part into the version; return the checksum of its shard."""
+    """Link one packed part into the version; return the checksums of its files."""
     made = f"{STAGES}/pack/{part.name}"
-    store.link(part_name("pack", part.name), f"{folder}/manifest/part-{number:06d}.parquet")
-    store.link(f"{made}/{DROPPED_FILE}", f"{folder}/dropped/part-{number:06d}.parquet")
-    if "sha256" not in part.facts:
-        return {}
-    shard = f"shards/shard-{number:06d}.tar"
-    store.link(f"{made}/{SHARD}", f"{folder}/{shard}")
-    return {shard: part.facts["sha256"]}
+    tables = {
+        f"manifest/part-{number:06d}.parquet": part_name("pack", part.name),
+        f"dropped/part-{number:06d}.parquet": f"{made}/{DROPPED_FILE}",
+    }
+    checksums = {}
+    for name, source in tables.items():
+        store.link(source, f"{folder}/{name}")
+        checksums[name] = hashlib.sha256(store.read(source)).hexdigest()
+    if "sha256" in part.facts:
+        shard = f"shards/shard-{number:06d}.tar"
+        store.link(f"{made}/{SHARD}", f"{folder}/{shard}")
+        checksums[shard] = part.facts["sha256"]
+    return checksums
 
 
 def _counts(dataset: Published, outputs: dict[str, Output]) -> dict[str, Any]:

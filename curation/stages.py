@@ -1,4 +1,4 @@
-"""The stages of curation, in order: index, measure, quality, dedup, select, pack. A table of contents.
+"""The stages of curation, from the listing to the shards. A table of contents.
 
 What a stage works with is imported when it works, so that the command line can teach in a moment.
 """
@@ -6,8 +6,31 @@ What a stage works with is imported when it works, so that the command line can 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from curation.params import DedupParams, IndexParams, MeasureParams, PackParams, QualityParams, SelectParams
-from shared.contracts import DECISIONS, DUPLICATES, IMAGES, MANIFEST, MEASUREMENTS, VERDICTS
+from curation.params import (
+    BalanceParams,
+    DecontaminateParams,
+    DedupParams,
+    IndexParams,
+    MeasureParams,
+    PackParams,
+    QualityParams,
+    SelectParams,
+    VerifyParams,
+)
+from shared.contracts import (
+    CANDIDATES,
+    CONTAMINATED,
+    DECISIONS,
+    DUPLICATES,
+    IMAGES,
+    MANIFEST,
+    MEASUREMENTS,
+    REFERENCE_MEASUREMENTS,
+    REFERENCES,
+    SAMPLES,
+    VERDICTS,
+    VERIFIED,
+)
 from shared.stage import stage
 
 if TYPE_CHECKING:
@@ -30,7 +53,23 @@ def measure(images: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measuring import measure_images
 
-    return measure_images(images, params.embedder)
+    return measure_images(images, params)
+
+
+@stage(writes=REFERENCES, shape="reduce", looks_outside=True, key="curation.decontaminate")
+def references(*, params: DecontaminateParams) -> "Iterator[Table]":
+    """List the images of the evaluation sets."""
+    from curation.indexing import list_sets
+
+    return list_sets(params)
+
+
+@stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, key="curation.measure")
+def measure_references(references: "Table", *, params: MeasureParams) -> "Table":
+    """Read and decode every evaluation image once, just as the images of the corpus."""
+    from curation.measuring import measure_images
+
+    return measure_images(references, params)
 
 
 @stage(reads=(MEASUREMENTS,), writes=VERDICTS)
@@ -41,22 +80,103 @@ def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     return judge(measurements, params.rules)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS), writes=DUPLICATES, shape="reduce")
-def dedup(images: "Rows", measurements: "Rows", verdicts: "Rows", *, params: DedupParams) -> "Table":
-    """Find images that are copies of a kept one: equal bytes, equal pixels, close hash, close embedding."""
+@stage(
+    reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS),
+    writes=CANDIDATES,
+    shape="reduce",
+    key="curation.dedup",
+)
+def candidates(
+    images: "Rows",
+    measurements: "Rows",
+    verdicts: "Rows",
+    references: "Rows",
+    reference_measurements: "Rows",
+    *,
+    params: DedupParams,
+) -> "Iterator[Table]":
+    """Find the pairs of images that are worth a geometric comparison, by their embeddings."""
+    from curation.pairing import pair_tables
+
+    return pair_tables((images, measurements, verdicts), (references, reference_measurements), params)
+
+
+@stage(reads=(CANDIDATES,), writes=VERIFIED)
+def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
+    """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
+    from curation.verifying import verify_pairs
+
+    return verify_pairs(candidates)
+
+
+@stage(
+    reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS, VERIFIED),
+    writes=CONTAMINATED,
+    shape="reduce",
+)
+def decontaminate(
+    images: "Rows",
+    measurements: "Rows",
+    verdicts: "Rows",
+    references: "Rows",
+    reference_measurements: "Rows",
+    verified: "Rows",
+    *,
+    params: DecontaminateParams,
+) -> "Table":
+    """Find images that resemble one of an evaluation set: the corpus must do without them."""
+    from curation.contamination import contaminated_tables
+
+    return contaminated_tables((images, measurements, verdicts), (references, reference_measurements), verified, params)
+
+
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce")
+def dedup(
+    images: "Rows",
+    measurements: "Rows",
+    verdicts: "Rows",
+    verified: "Rows",
+    contaminated: "Rows",
+    *,
+    params: DedupParams,
+) -> "Table":
+    """Find images that are copies of a kept one: equal bytes, equal pixels, close hash, or verified by geometry."""
     from curation.matching import match_tables
 
-    return match_tables(images, measurements, verdicts, params)
+    return match_tables((images, measurements, verdicts), verified, contaminated, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, DUPLICATES), writes=DECISIONS)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce")
+def balance(
+    images: "Rows",
+    measurements: "Rows",
+    verdicts: "Rows",
+    contaminated: "Rows",
+    duplicates: "Rows",
+    *,
+    params: BalanceParams,
+) -> "Table":
+    """Cluster the images that are left, and sample evenly over the clusters; off by default."""
+    from curation.sampled import sample_tables
+
+    return sample_tables((images, measurements, verdicts), contaminated, duplicates, params)
+
+
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES, SAMPLES), writes=DECISIONS)
 def select(
-    images: "Table", measurements: "Table", verdicts: "Table", duplicates: "Table", *, params: SelectParams
+    images: "Table",
+    measurements: "Table",
+    verdicts: "Table",
+    contaminated: "Table",
+    duplicates: "Table",
+    samples: "Table",
+    *,
+    params: SelectParams,
 ) -> "Table":
     """Decide for every image: kept, or dropped for the first reason that holds."""
     from curation.deciding import decide
 
-    return decide(measurements, verdicts, duplicates)
+    return decide(measurements, verdicts, duplicates, contaminated, samples)
 
 
 def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, params: PackParams) -> "Table":
@@ -74,4 +194,17 @@ def pack(rows: "Table", *, params: PackParams, files: "Files", number: int) -> "
     return pack_bucket(rows, files, number)
 
 
-STAGES = (index, measure, quality, dedup, select, pack)
+STAGES = (
+    index,
+    references,
+    measure,
+    measure_references,
+    quality,
+    candidates,
+    verify,
+    decontaminate,
+    dedup,
+    balance,
+    select,
+    pack,
+)

@@ -13,6 +13,7 @@ import numpy as np
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 BLOCK = 512
 
@@ -41,11 +42,14 @@ class Match:
     kept: int
 
 
-def walk(order: Ints, resemblances: Sequence[Resemblance], block: int = BLOCK) -> dict[int, Match]:
+def walk(
+    order: Ints, resemblances: Sequence[Resemblance], barred: Mask | None = None, block: int = BLOCK
+) -> dict[int, Match]:
     """Return the dropped items and why.
 
     `order` lists the items, best first. Where several resemblances hold, the first one in the sequence is the
-    reason; within it the best score, then the earlier item.
+    reason; within it the best score, then the earlier item. An item that is `barred` (by its number) may
+    resemble a kept one, but is not kept itself, so that nothing is dropped for its sake.
     """
     dropped: dict[int, Match] = {}
     for start in range(0, len(order), block):
@@ -55,10 +59,10 @@ def walk(order: Ints, resemblances: Sequence[Resemblance], block: int = BLOCK) -
         kept_here = np.zeros(len(items), dtype=bool)
         for i, item in enumerate(items):
             match = _first_match(i, items, kept_here, resemblances, earlier, inside)
-            if match is None:
-                kept_here[i] = True
-            else:
+            if match is not None:
                 dropped[int(item)] = match
+            elif barred is None or not barred[item]:
+                kept_here[i] = True
         for r in resemblances:
             r.keep(items[kept_here])
     return dropped
@@ -67,7 +71,7 @@ def walk(order: Ints, resemblances: Sequence[Resemblance], block: int = BLOCK) -
 def _first_match(
     i: int,
     items: Ints,
-    kept_here: np.ndarray[Any, np.dtype[np.bool_]],
+    kept_here: Mask,
     resemblances: Sequence[Resemblance],
     earlier: list[tuple[Floats, Ints]],
     inside: list[Floats],

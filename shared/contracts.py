@@ -1,7 +1,8 @@
 """Every table of the pipeline, on one page.
 
-Rows of one image stand at the same place in every *aligned* table, part by part, so that side-by-side reading
-replaces joins. A table that is not aligned says by `part` and `row` which image it speaks of.
+Rows of one image stand at the same place in every table that is *aligned* with the index, part by part, so that
+side-by-side reading replaces joins. Other tables are aligned with the evaluation sets or with the pairs of
+candidates; one that is aligned with none says by `part` and `row` which image it speaks of.
 """
 
 from dataclasses import dataclass
@@ -19,17 +20,21 @@ ID = "id"
 INT, LONG, FLOAT = "int32", "int64", "float32"
 HASH = "hash"
 """64 bits."""
+HASHES = "hashes"
+"""Eight hashes of 64 bits, one for each orientation of the image."""
 VECTOR = "vector"
 """A list of 16-bit floats."""
+SCORES = "scores"
+"""A list of 32-bit floats."""
 
 
 @dataclass(frozen=True)
 class Contract:
-    """The columns of one table, and whether its rows stand beside those of the index."""
+    """The columns of one table, and beside whose rows its own stand."""
 
     name: str
     columns: dict[str, str]
-    aligned: bool = True
+    aligned: str | None = "images"
 
     @cached_property
     def schema(self) -> "pa.Schema":
@@ -40,7 +45,9 @@ class Contract:
             WORD: pa.dictionary(pa.int32(), pa.string()),
             ID: pa.binary(16),
             HASH: pa.binary(8),
+            HASHES: pa.binary(64),
             VECTOR: pa.list_(pa.float16()),
+            SCORES: pa.list_(pa.float32()),
         }
         return pa.schema([(name, types.get(kind) or pa.type_for_alias(kind)) for name, kind in self.columns.items()])
 
@@ -61,11 +68,12 @@ IMAGES = Contract(
         "uri": TEXT,  # unique in the corpus
         "source": WORD,  # the source's name in the recipe
         "label": TEXT,  # null where the source has none
-        "reader": WORD,  # how to get the bytes: `range` of a file, or `parquet` row
+        "reader": WORD,  # how: a `range` of a file, a row of a `parquet` or `arrow` file; `refused` = not at all
         "path": TEXT,  # the file that holds the bytes
-        "member": TEXT,  # the column inside a Parquet file
-        "offset": LONG,  # first byte in the file, or row number in a Parquet file
+        "member": TEXT,  # the column inside a Parquet or Arrow file, or why it is refused
+        "offset": LONG,  # first byte in the file, or row number in a Parquet or Arrow file
         "length": LONG,  # bytes; null where only reading tells
+        "rotation": INT,  # degrees counter-clockwise that the source says the pixels must be turned; null = none
         "stamp": TEXT,  # changes when the file changes: modification time or etag
     },
 )
@@ -81,6 +89,7 @@ MEASUREMENTS = Contract(
         "format": WORD,
         "bytes": LONG,
         "phash": HASH,  # imagededup's PHash of the upright RGB pixels
+        "hashes": HASHES,  # the same of the image without uniform borders, in its eight orientations
         "luma_p5": FLOAT,  # percentiles of perceived brightness, 0 to 1
         "luma_p99": FLOAT,
         "aspect": FLOAT,  # shorter side / longer side
@@ -88,10 +97,17 @@ MEASUREMENTS = Contract(
         "sharpness": FLOAT,  # cleanvision's blur score, 0 blurred to 1 sharp
         "detail": FLOAT,  # standard deviation of the high-pass at 128 px, in gray levels
         "vector": VECTOR,  # unit norm
+        "scores": SCORES,  # one for each model rule that looks at pixels
         "error": TEXT,  # why it could not be read or decoded; null for a good image
     },
 )
 """What one decode tells about an image. Every decision is a function of these."""
+
+REFERENCES = Contract("references", IMAGES.columns, aligned="references")
+"""The images of the evaluation sets; `source` is the name of the set."""
+
+REFERENCE_MEASUREMENTS = Contract("reference_measurements", MEASUREMENTS.columns, aligned="references")
+"""The same measurements of the evaluation images."""
 
 VERDICTS = Contract(
     "verdicts",
@@ -99,19 +115,62 @@ VERDICTS = Contract(
 )
 """What the quality rules say: a null reason means that the image passes."""
 
+WHERE = ("uri", "reader", "path", "member", "offset", "length", "rotation")
+"""The columns of IMAGES that lead to an image's pixels."""
+
+CANDIDATES = Contract(
+    "candidates",
+    {
+        **{name: IMAGES.columns[name] for name in WHERE},
+        **{f"other_{name}": IMAGES.columns[name] for name in WHERE},  # better in keep order, or of an evaluation set
+        "set": WORD,  # the evaluation set of the other image; null when it is of the corpus
+        "cosine": FLOAT,  # of the embeddings
+    },
+    aligned="candidates",
+)
+"""Pairs of images that may be copies: each image with its nearest others, as far as a closer look is worth it."""
+
+VERIFIED = Contract(
+    "verified",
+    {"uri": TEXT, "other_uri": TEXT, "set": WORD, "score": FLOAT},  # a score of 1 or more is a copy
+    aligned="candidates",
+)
+"""What geometric verification says of each pair."""
+
+CONTAMINATED = Contract(
+    "contaminated",
+    {
+        "part": INT,
+        "row": INT,
+        "value": FLOAT,  # similarity: 1 for equal pixels, share of equal hash bits, score or cosine
+        "threshold": FLOAT,
+        "kept_uri": TEXT,  # the evaluation image that it resembles
+        "set": WORD,
+    },
+    aligned=None,
+)
+"""Images that resemble one of an evaluation set; sorted by part and row."""
+
 DUPLICATES = Contract(
     "duplicates",
     {
         "part": INT,
         "row": INT,
         "reason": WORD,
-        "value": FLOAT,  # Hamming distance or cosine to the kept image
+        "value": FLOAT,  # Hamming distance, geometric score or cosine to the kept image
         "threshold": FLOAT,
         "kept_uri": TEXT,  # the kept image that it directly resembles
     },
-    aligned=False,
+    aligned=None,
 )
 """Images that directly resemble a kept one; sorted by part and row."""
+
+SAMPLES = Contract(
+    "samples",
+    {"part": INT, "row": INT, "cluster": INT, "weight": FLOAT, "sampled": "bool"},
+    aligned=None,
+)
+"""The cluster of every image that is left after deduplication, and whether balancing takes it."""
 
 DECISIONS = Contract(
     "decisions",
@@ -121,6 +180,8 @@ DECISIONS = Contract(
         "value": FLOAT,
         "threshold": FLOAT,
         "kept_uri": TEXT,
+        "cluster": INT,
+        "weight": FLOAT,
     },
 )
 """Kept or dropped, for every indexed image, with the first reason that holds."""
@@ -139,6 +200,7 @@ MANIFEST = Contract(
         "shard": TEXT,  # a pread of `length` bytes at `offset` of this tar gives the image's bytes
         "offset": LONG,
         "length": LONG,
+        "rotation": INT,  # degrees counter-clockwise to turn the decoded pixels; null = none
         "phash": TEXT,  # hex
         "luma_p5": FLOAT,
         "luma_p99": FLOAT,
@@ -149,7 +211,7 @@ MANIFEST = Contract(
         "cluster": INT,
         "weight": FLOAT,
     },
-    aligned=False,
+    aligned=None,
 )
 """The published kept images."""
 
@@ -166,7 +228,7 @@ DROPPED = Contract(
         "kept_uri": TEXT,
         "error": TEXT,  # of an unreadable file
     },
-    aligned=False,
+    aligned=None,
 )
 """The published dropped images, each with its reason and the evidence."""
 

@@ -30,6 +30,11 @@ class Params(Settings):
             if name == "kind" or value != fields[name].get_default(call_default_factory=True)
         }
 
+    @property
+    def idle(self) -> bool:
+        """Whether these parameters ask for nothing, so that the stage's table is empty."""
+        return False
+
 
 class ExchangeParams(Params):
     """Params of a stage that gathers rows into buckets."""

@@ -74,6 +74,9 @@ def run(
     Raises TypeError when the inputs are not the tables that the stage reads.
     """
     _check_inputs(stage, inputs)
+    nothing = idle(stage, params, inputs)
+    if nothing:
+        return nothing
     work = Run(stage, params, store.url, tuple(inputs))
     key = work.name([[part.name for part in output.parts] for output in inputs])
     done = None if stage.looks_outside else sealed(store, stage.name, key)
@@ -96,8 +99,17 @@ def run(
     return Output(stage.name, key, contract.aligned, tuple(parts)).seal(store, facts)
 
 
+def idle(stage: Stage, params: Params, inputs: Sequence[Output]) -> Output | None:
+    """Return an empty output where nothing is asked of the stage or nothing was given to it, else None."""
+    nothing = params.idle or (stage.shape == "map" and not inputs[0].parts)
+    return Output(stage.name, "idle", stage.writes.aligned, ()) if nothing and stage.writes else None
+
+
 def find(stage: Stage, params: Params, inputs: Sequence[Output], store: Store) -> Output | None:
     """Return the output that `run` would find finished, or None."""
+    nothing = idle(stage, params, inputs)
+    if nothing:
+        return nothing
     name = Run(stage, params, store.url).name([[part.name for part in output.parts] for output in inputs])
     return sealed(store, stage.name, name)
 
@@ -107,13 +119,15 @@ def _check_inputs(stage: Stage, inputs: Sequence[Output]) -> None:
     if given != [contract.aligned for contract in stage.reads]:
         names = [contract.name for contract in stage.reads]
         raise TypeError(f"{stage.name} reads {names}, but was given {[output.stage for output in inputs]}.")
-    if len({len(output.parts) for output in inputs if output.aligned}) > 1:
+    parts = {(output.aligned, len(output.parts)) for output in inputs if output.aligned}
+    if len(parts) > len({aligned for aligned, _ in parts}):
         raise TypeError(f"{stage.name} needs aligned inputs with the same parts: run the stages before it again.")
 
 
 def _make_map(work: Run, executor: Executor, tell: Progress) -> list[Part]:
-    aligned = [output for output in work.inputs if output.aligned]
-    shared = [part.name for output in work.inputs if not output.aligned for part in output.parts]
+    beside = work.inputs[0].aligned
+    aligned = [output for output in work.inputs if output.aligned == beside]
+    shared = [part.name for output in work.inputs if output.aligned != beside for part in output.parts]
     pieces = [
         Piece(
             work, i, work.name([output.parts[i].name for output in aligned], shared, i if shared else None), part.rows
@@ -174,7 +188,7 @@ def make_part(piece: Piece) -> Part:
         files = Files(work.store, f"{FOLDER}/{stage.name}/{piece.name}")
         table = stage(piece.bucket.read(), params=work.params, files=files, number=piece.number)
     else:
-        tables = [_read(work.store, output, piece.number) for output in work.inputs]
+        tables = [_read(piece, output, reads) for output, reads in zip(work.inputs, stage.reads, strict=True)]
         table = stage(*tables, params=work.params)
         _check_aligned(stage, tables[0], table)
     return commit_part(work.store, stage.name, contract.check(table, stage.name), piece.name)
@@ -195,11 +209,13 @@ def _tables(made: pa.Table | Iterable[pa.Table], contract: Contract) -> Iterable
     return [made] if isinstance(made, pa.Table) else made
 
 
-def _read(store: Store, output: Output, number: int) -> pa.Table:
-    if output.aligned:
-        return read_part(store, output.stage, output.parts[number].name)
-    slices = [read_part(store, output.stage, p.name, filters=[("part", "=", number)]) for p in output.parts]
-    return pa.concat_tables(slices)
+def _read(piece: Piece, output: Output, contract: Contract) -> pa.Table:
+    """Return the part of the piece's own number, or what a table that is not aligned says of it."""
+    store = piece.run.store
+    if output.aligned == piece.run.inputs[0].aligned:
+        return read_part(store, output.stage, output.parts[piece.number].name)
+    told = [read_part(store, output.stage, p.name, filters=[("part", "=", piece.number)]) for p in output.parts]
+    return pa.concat_tables([contract.schema.empty_table(), *told])
 
 
 def _check_aligned(stage: Stage, read: pa.Table, made: pa.Table) -> None:

@@ -31,6 +31,8 @@ class Stage:
     version: int
     scatter: Callable[..., "pa.Table"] | None
     looks_outside: bool
+    key: str
+    """Where its parameters stand in a recipe."""
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         """Call the plain function: that is all a test needs."""
@@ -57,6 +59,7 @@ def stage(
     version: int = 1,
     scatter: Callable[..., "pa.Table"] | None = None,
     looks_outside: bool = False,
+    key: str = "",
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Declare a stage.
 
@@ -64,7 +67,8 @@ def stage(
     model; an exchange names the function that scatters rows (its table has a column `key`); a gang takes
     `dataset`, `params`, `compute`, `workspace` and `run`. Raises TypeError when the signature says otherwise: at
     import, not at hour three. `looks_outside` marks the one kind of stage that no fingerprint can settle,
-    because it reads a listing of the world.
+    because it reads a listing of the world. `key` is where a recipe holds its parameters, `curation.<name>` by
+    default.
     """
 
     def declare(fn: Callable[..., Any]) -> Stage:
@@ -90,6 +94,7 @@ def stage(
             version=version,
             scatter=scatter,
             looks_outside=looks_outside,
+            key=key or f"curation.{who}",
         )
 
     return declare

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -33,7 +34,7 @@ class Output:
 
     stage: str
     key: str
-    aligned: bool
+    aligned: str | None
     parts: tuple[Part, ...]
 
     @property
@@ -141,6 +142,11 @@ class Rows:
         empty = pa.schema([contract.schema.field(name) for name in wanted]).empty_table()
         tables = [empty, *self.tables(wanted)]
         return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+    def numbers(self, places: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return, for each `part` and `row`, the row's number in the whole table."""
+        firsts = np.cumsum([0, *(part.rows for part in self.output.parts)])
+        return np.asarray(firsts[places["part"].to_numpy()] + places["row"].to_numpy(), dtype=np.int64)
 
     def places(self) -> pa.Table:
         """Return `part` and `row` of every row, in order."""

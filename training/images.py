@@ -12,7 +12,7 @@ from shared.errors import WorkFailedError, WorkspaceError
 from shared.images import UndecodableError, decode
 from shared.published import Published, held_out
 
-COLUMNS = ("image_id", "label", "shard", "offset", "length")
+COLUMNS = ("image_id", "label", "shard", "offset", "length", "rotation")
 UNLABELLED = -1
 
 
@@ -25,6 +25,8 @@ class Images:
     shard: np.ndarray
     offset: np.ndarray
     length: np.ndarray
+    rotation: np.ndarray
+    """Degrees counter-clockwise to turn the decoded pixels."""
     label: np.ndarray
     """Number of the image's class in `classes`, UNLABELLED where there is none."""
     classes: list[str]
@@ -34,14 +36,14 @@ class Images:
 
     def take(self, rows: np.ndarray) -> "Images":
         """Return the images of these rows, or where this mask is true."""
-        columns = self.shard[rows], self.offset[rows], self.length[rows], self.label[rows]
+        columns = self.shard[rows], self.offset[rows], self.length[rows], self.rotation[rows], self.label[rows]
         return Images(self.dataset, self.shards, *columns, self.classes)
 
     def pixels(self, row: int) -> Image.Image:
         """Return upright RGB pixels. Raises WorkFailedError when the shard is damaged."""
         shard, offset = self.shards[self.shard[row]], int(self.offset[row])
         try:
-            return decode(self.dataset.read(shard, offset, int(self.length[row]))).image
+            return decode(self.dataset.read(shard, offset, int(self.length[row])), int(self.rotation[row])).image
         except UndecodableError as error:
             raise WorkFailedError(
                 f"Training needs every published image to decode, got {shard} at byte {offset}: {error}. "
@@ -67,6 +69,7 @@ def load_images(dataset: Published, part: Literal["training", "held out"]) -> Im
         shard=shard[0],
         offset=table["offset"].to_numpy(),
         length=table["length"].to_numpy(),
+        rotation=pc.fill_null(table["rotation"], 0).to_numpy().astype(np.int16),
         label=label[0],
         classes=label[1],
     )

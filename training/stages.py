@@ -10,7 +10,7 @@ from training import runs
 from training.params import EvaluateParams, PretrainParams
 
 
-@stage(shape="gang")
+@stage(shape="gang", key="training")
 def pretrain(
     dataset: Published, *, params: PretrainParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def pretrain(
     return work(dataset, params, compute, folder)
 
 
-@stage(shape="gang")
+@stage(shape="gang", key="evaluation")
 def evaluate(
     dataset: Published, *, params: EvaluateParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:

@@ -11,10 +11,8 @@ import pytest
 from conftest import encoded, picture
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
-from curation.params import CurationParams, IndexParams, PackParams
-from curation.sources import FolderSource
 from curation.stages import STAGES
 from flows import pipeline
 from flows.recipe import Recipe
@@ -25,16 +23,17 @@ from shared.executors import Inline
 from shared.storage import Store
 
 
-def curate(source: Path, workspace: Path, part_images: int = 16, shard_images: int = 16, executor=None):
-    curation = CurationParams(index=IndexParams(part_images=part_images), pack=PackParams(shard_images=shard_images))
-    recipe = Recipe(sources=(FolderSource(url=str(source)),), curation=curation)
+def curate(source: Path, workspace: Path, part_images: int = 16, shard_images: int = 16, executor=None, **more):
+    curation = {"index": {"part_images": part_images}, "pack": {"shard_images": shard_images}, **more}
+    sources = [{"kind": "folder", "url": str(source)}]
+    recipe = Recipe.model_validate({"sources": sources, "curation": curation})
     session = Session(recipe, Store(str(workspace)), executor or Inline(), Silent())
     return pipeline.curate(session)
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    """40 pictures; copies of six kinds; seven bad files."""
+    """40 pictures; copies of eight kinds; seven bad files."""
     root = tmp_path_factory.mktemp("corpus") / "photos"
     write = {f"cats/{i:02d}.jpg": encoded(picture(i, (160, 120))) for i in range(40)}
     first = picture(0, (160, 120))
@@ -45,6 +44,8 @@ def corpus(tmp_path_factory):
         "dogs/smaller.jpg": encoded(first.resize((96, 72))),
         "dogs/poorer.jpg": encoded(picture(2, (160, 120)), quality=30),
         "dogs/mirrored.jpg": encoded(picture(3, (160, 120)).transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        "dogs/cropped.jpg": encoded(picture(4, (160, 120)).crop((12, 9, 148, 111))),
+        "dogs/framed.jpg": encoded(ImageOps.expand(picture(6, (160, 120)), 20, (250, 250, 250))),
         "bad/empty.jpg": b"",
         "bad/page.jpg": b"<html></html>",
         "bad/half.jpg": write["cats/05.jpg"][:2000],
@@ -88,16 +89,18 @@ def test_every_planted_file_is_dropped_for_its_reason(published):
     assert reasons["flat.png"] == "low_information"
     exact = {name for name, reason in reasons.items() if reason == "exact_duplicate"}
     assert len(exact) == 3
-    assert reasons["smaller.jpg"] in ("perceptual_duplicate", "near_duplicate")
-    assert reasons["poorer.jpg"] in ("perceptual_duplicate", "near_duplicate")
-    assert reasons.get("mirrored.jpg", reasons.get("03.jpg")) == "near_duplicate"
-    assert len(reasons) == 13
+    assert reasons["smaller.jpg"] == "perceptual_duplicate"
+    assert reasons["poorer.jpg"] == "perceptual_duplicate"
+    assert reasons.get("mirrored.jpg", reasons.get("03.jpg")) == "perceptual_duplicate"
+    assert reasons["cropped.jpg"] == "near_duplicate"
+    assert reasons["06.jpg"] == "perceptual_duplicate"  # the framed one has more pixels
+    assert len(reasons) == 15
 
 
 def test_every_duplicate_names_a_kept_image(published):
     kept = set(published.table("manifest")["uri"].to_pylist())
     named = [uri for uri in published.table("dropped")["kept_uri"].to_pylist() if uri]
-    assert len(named) == 6
+    assert len(named) == 8
     assert set(named) <= kept
 
 
@@ -162,7 +165,9 @@ def test_a_new_threshold_reads_no_image_again(corpus, tmp_path, monkeypatch):
     assert dataset.version == "v0002"
 
 
-def test_a_curation_killed_in_every_stage_completes_with_the_same_bytes(corpus, published, tmp_path):
+def test_a_curation_killed_in_every_stage_completes_with_the_same_bytes(corpus, photos, tmp_path):
+    sets = [{"name": "test", "source": {"kind": "folder", "url": str(photos(2))}, "cap": 1.0}]
+    everything = {"decontaminate": {"sets": sets}, "balance": {"enabled": True}}
     killed = []
 
     class Killed(Inline):
@@ -178,12 +183,12 @@ def test_a_curation_killed_in_every_stage_completes_with_the_same_bytes(corpus, 
     while True:
         before = len(killed)
         try:
-            dataset, _ = curate(corpus, tmp_path / "w", executor=Killed())
+            dataset, _ = curate(corpus, tmp_path / "w", executor=Killed(), **everything)
             break
         except KeyboardInterrupt:
             assert len(killed) == before + 1
     assert {stage.name for stage in STAGES} <= set(killed)
-    assert contents(dataset) == contents(published)
+    assert contents(dataset) == contents(curate(corpus, tmp_path / "fresh", **everything)[0])
 
 
 def test_an_image_that_changed_under_way_is_an_error_and_not_a_wrong_shard(photos, tmp_path, monkeypatch):

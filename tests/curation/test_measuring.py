@@ -1,31 +1,102 @@
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import encoded, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
-from curation.embedders.descriptor import SIDE, DescriptorEmbedder
-from curation.measuring import measure_image
-from curation.params import QualityParams
+import shared.torchvision_cpu  # noqa: F401  imagededup imports torchvision
+
+# isort: split
+from imagededup.methods import PHash
+
+from curation.measuring import measure_images
+from curation.params import MeasureParams, QualityParams
+from curation.picture import Picture
 from curation.rules import DEFAULT_RULES, Blurry, Dark, TooSmall
 from curation.signals import signals
 from curation.stages import quality
-from shared.contracts import MEASUREMENTS
+from shared.contracts import IMAGES, MEASUREMENTS
 
 
-def measured(*files: bytes) -> pa.Table:
-    return pa.Table.from_pylist([measure_image(file, DescriptorEmbedder()) for file in files], MEASUREMENTS.schema)
+def measured(*files: bytes, rotation: int | None = None) -> pa.Table:
+    """Measure files by way of the disk."""
+    with TemporaryDirectory() as folder:
+        rows = []
+        for i, data in enumerate(files):
+            path = Path(folder, str(i))
+            path.write_bytes(data)
+            where = {"reader": "range", "path": str(path), "offset": 0, "length": len(data), "rotation": rotation}
+            rows.append({"uri": str(path), **where})
+        return MEASUREMENTS.check(measure_images(pa.Table.from_pylist(rows, IMAGES.schema), MeasureParams()), "test")
 
 
-def test_the_hash_is_the_one_of_imagededup(tmp_path):
-    from imagededup.methods import PHash
+def imagededups(image: Image.Image) -> bytes:
+    """What imagededup says of the pixels."""
+    return bytes.fromhex(PHash(verbose=False).encode_image(image_array=np.asarray(image)))
 
+
+def distance(one: bytes, other: bytes) -> int:
+    return (int.from_bytes(one) ^ int.from_bytes(other)).bit_count()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_hash_is_the_one_of_imagededup_bit_for_bit(seed, tmp_path):
     path = tmp_path / "a.png"
-    picture(5).save(path)
+    picture(seed, (100 + 17 * seed, 90)).save(path)
     (row,) = measured(path.read_bytes()).to_pylist()
     assert row["phash"].hex() == PHash(verbose=False).encode_image(image_file=str(path))
+    assert row["hashes"][:8] == row["phash"]
+
+
+def test_the_eight_hashes_are_those_of_the_turned_image_within_a_few_bits():
+    flips = (None, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.ROTATE_180)
+    for seed in range(8):
+        image = picture(seed, (200, 140))
+        hashes = measured(encoded(image, "PNG"))["hashes"][0].as_py()
+        turned = [
+            start.transpose(flip) if flip is not None else start
+            for start in (image, image.transpose(Image.Transpose.TRANSPOSE))
+            for flip in flips
+        ]
+        for place, other in enumerate(turned):
+            assert distance(hashes[8 * place : 8 * place + 8], imagededups(other)) <= 4, (seed, place)
+        assert len({hashes[i : i + 8] for i in range(0, 64, 8)}) == 8
+
+
+def test_borders_count_for_the_hash_of_the_whole_image_only():
+    plain = picture(3, (160, 120))
+    framed = ImageOps.expand(plain, 30, "white")
+    one, other = measured(encoded(plain, "PNG"), encoded(framed, "PNG")).to_pylist()
+    assert other["hashes"] == one["hashes"]
+    assert other["vector"] == one["vector"]
+    assert other["phash"] == imagededups(framed) != one["phash"]
+    assert (other["width"], other["height"]) == (220, 180)
+
+
+def test_the_rotation_of_the_source_is_part_of_the_decode():
+    image = picture(4, (80, 60))
+    (turned,) = measured(encoded(image, "PNG"), rotation=90).to_pylist()
+    (upright,) = measured(encoded(image.transpose(Image.Transpose.ROTATE_90), "PNG")).to_pylist()
+    assert (turned["width"], turned["height"]) == (60, 80)
+    assert turned["image_id"] != upright["image_id"]
+    same = ("pixels_id", "phash", "hashes", "vector", "detail")
+    assert {name: turned[name] for name in same} == {name: upright[name] for name in same}
+
+
+def test_rows_do_not_depend_on_which_images_come_before(monkeypatch):
+    files = [encoded(picture(i)) for i in range(7)]
+    files[2] = b"broken"
+    whole = measured(*files)
+    monkeypatch.setattr("curation.measuring.CHUNK", 3)
+    assert measured(*files).equals(whole)
+    assert measured(*files[4:]).equals(whole.slice(4))
+    assert whole["vector"].null_count == whole["hashes"].null_count == 1
+    assert measured().num_rows == 0
 
 
 def test_other_bytes_with_the_same_pixels_share_only_the_pixels_id():
@@ -45,30 +116,14 @@ def test_a_broken_file_is_a_row_with_its_error():
     assert row["error"] == "no image format that Pillow knows"
     assert row["bytes"] == 12
     assert row["pixels_id"] is None
-
-
-def test_turned_and_mirrored_images_are_permutations_of_the_descriptor():
-    embedder, image = DescriptorEmbedder(), picture(7, (96, 96))
-    turned = [
-        image,
-        *(image.transpose(t) for t in Image.Transpose),
-    ]
-    base = embedder.embed(image)
-    for other in turned:
-        vector = embedder.embed(other)
-        assert max(float(vector[turn] @ base) for turn in embedder.orientations()) > 0.999
-    assert {tuple(t) for t in embedder.orientations()} >= {tuple(range(SIDE * SIDE))}
-    assert len({tuple(t) for t in embedder.orientations()}) == 8
-
-
-def test_a_flat_image_has_no_direction():
-    assert not DescriptorEmbedder().embed(Image.new("RGB", (50, 50), "teal")).any()
+    assert row["vector"] is None
+    assert row["hashes"] is None
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 5))
 def test_signals_are_absolute_and_in_range(seed, scale):
-    found = signals(picture(seed, (40 * scale, 30 * scale)))
+    found = signals(Picture(picture(seed, (40 * scale, 30 * scale))))
     assert found["aspect"] == pytest.approx(0.75)
     for name, top in (("luma_p5", 1), ("luma_p99", 1), ("entropy", 8), ("sharpness", 1), ("detail", 128)):
         assert 0 <= found[name] <= top

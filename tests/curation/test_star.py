@@ -2,13 +2,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.dedup import Candidates, find_duplicates, keep_order
-from curation.near import VectorResemblance
+from curation.dedup import Compared, find_duplicates, keep_order
+from curation.near import PairResemblance, VectorIndex, VectorResemblance
 from curation.perceptual import HashResemblance
 from curation.star import walk
 
-UPRIGHT = [np.arange(4)]
-TURNED = [np.arange(4), np.array([3, 2, 1, 0])]
+UPRIGHT = []
+TURNED = [np.array([3, 2, 1, 0])]
 
 
 def problem(seed: int, count: int):
@@ -17,45 +17,47 @@ def problem(seed: int, count: int):
     centres = rng.normal(size=(max(1, count // 6), 4))
     vectors = (centres[rng.integers(0, len(centres), count)] + rng.normal(size=(count, 4)) * 0.3).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    hashes = np.zeros((count, 8), dtype=np.uint8)
-    hashes[:, 0] = rng.integers(0, 256, count)
+    hashes = rng.integers(0, 256, (count, 64), dtype=np.uint8)  # eight orientations
+    hashes[:, 1:8] = hashes[:, 9:16] = 0
+    hashes[:, 8] = rng.integers(0, 256, count)
     return vectors, hashes, rng.random(count) > 0.1
 
 
 def resemblances(vectors, hashes, trusted, turns):
-    return [HashResemblance(hashes, 1, trusted), VectorResemblance(vectors, 0.95, trusted, turns)]
+    return [HashResemblance(hashes, 1, trusted), VectorResemblance(VectorIndex(vectors, turns), 0.95, trusted)]
 
 
 def alike(i, j, vectors, hashes, trusted, turns):
-    """The strongest resemblance of two items, by the definition: its rank, and its score."""
+    """The strongest resemblance of an item to a better one, by the definition: its rank, and its score."""
     if not (trusted[i] and trusted[j]):
         return None
-    distance = int(np.unpackbits(hashes[i] ^ hashes[j]).sum())
+    distance = min(int(np.unpackbits(view ^ hashes[j][:8]).sum()) for view in hashes[i].reshape(8, 8))
     if distance <= 1:
         return 0, -distance
-    cosine = max(float(vectors[i][turn] @ vectors[j]) for turn in turns)
+    cosine = max(float(vectors[i][turn] @ vectors[j]) for turn in [np.arange(4), *turns])
     return (1, cosine) if cosine >= 0.95 else None
 
 
-def slow_walk(order, *facts):
+def slow_walk(order, barred, *facts):
     """The star rule as it is said: drop an item if a kept item resembles it. Returns the best for each dropped."""
     kept, dropped = [], {}
     for item in order:
         found = [(*match, other) for other in kept if (match := alike(item, other, *facts))]
         if found:
             dropped[int(item)] = min(found, key=lambda match: (match[0], -match[1])), list(kept)
-        else:
+        elif not barred[item]:
             kept.append(item)
     return dropped
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from([1, 3, 16, 512]), st.booleans())
-def test_the_walk_in_blocks_equals_the_rule_item_by_item(seed, count, block, turning):
+@given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from([1, 3, 16, 512]), st.booleans(), st.booleans())
+def test_the_walk_in_blocks_equals_the_rule_item_by_item(seed, count, block, turning, barring):
     facts = (*problem(seed, count), TURNED if turning else UPRIGHT)
-    order = np.random.default_rng(seed + 1).permutation(count)
-    expected = slow_walk(order, *facts)
-    found = walk(order, resemblances(*facts), block)
+    rng = np.random.default_rng(seed + 1)
+    order, barred = rng.permutation(count), (rng.random(count) < 0.3) & barring
+    expected = slow_walk(order, barred, *facts)
+    found = walk(order, resemblances(*facts), barred, block)
     assert set(found) == set(expected)
     for item, match in found.items():
         (rank, score, _), kept = expected[item]
@@ -64,42 +66,77 @@ def test_the_walk_in_blocks_equals_the_rule_item_by_item(seed, count, block, tur
         assert match.kept in kept
 
 
-def candidates(pixels_ids, bytes_=None):
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from([1, 7, 512]))
+def test_pairs_that_were_judged_obey_the_same_rule(seed, count, block):
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(count)
+    pairs = {
+        int(order[i]): {int(other): float(rng.random()) for other in order[:i] if rng.random() < 0.15}
+        for i in range(count)
+    }
+    kept, expected = [], {}
+    for item in order.tolist():
+        found = [(-score, other) for other, score in pairs[item].items() if other in kept]
+        if found:
+            expected[item] = min(found)[1]
+        else:
+            kept.append(item)
+    assert {item: match.kept for item, match in walk(order, [PairResemblance(pairs)], block=block).items()} == expected
+
+
+def compared(pixels_ids, bytes_=None):
     count = len(pixels_ids)
-    return Candidates(
+    return Compared(
         image_id=np.array([bytes([i]) * 16 for i in range(count)], dtype=object),
         pixels_id=np.array(pixels_ids, dtype=object),
         pixels=np.full(count, 100),
         bytes=np.array(bytes_ or [10] * count),
         uri=np.array([f"u{i}" for i in range(count)], dtype=object),
+        hashes=np.zeros((count, 64), np.uint8),
+        trusted=np.ones(count, bool),
     )
+
+
+def duplicates(images, resemblances, barred=()):
+    return find_duplicates(images, resemblances, np.isin(np.arange(len(images)), barred))
+
+
+def cosine_of(vectors, threshold):
+    return VectorResemblance(VectorIndex(vectors, []), threshold, np.ones(len(vectors), bool))
 
 
 def test_a_chain_does_not_delete_its_far_end():
     angles = np.deg2rad([0, 15, 30])
     vectors = np.stack([np.cos(angles), np.sin(angles), 0 * angles, 0 * angles], axis=1).astype(np.float32)
-    near = VectorResemblance(vectors, float(np.cos(np.deg2rad(16))), np.ones(3, bool), UPRIGHT)
-    assert set(find_duplicates(candidates([b"a", b"b", b"c"]), [near])) == {1}
+    near = cosine_of(vectors, float(np.cos(np.deg2rad(16))))
+    assert set(duplicates(compared([b"a", b"b", b"c"]), [near])) == {1}
 
 
 def test_equal_pixels_are_exact_duplicates_of_the_best_one():
-    found = find_duplicates(candidates([b"a", b"a", b"b", b"a"], [5, 9, 5, 7]), [])
+    found = duplicates(compared([b"a", b"a", b"b", b"a"], [5, 9, 5, 7]), [])
     assert {item: match.kept for item, match in found.items()} == {0: 1, 3: 1}
     assert {match.reason for match in found.values()} == {"exact_duplicate"}
 
 
 def test_a_copy_of_a_dropped_image_names_the_kept_one():
     vectors = np.array([[1, 0, 0, 0], [0.999, 0.0447, 0, 0], [0.999, 0.0447, 0, 0]], dtype=np.float32)
-    near = VectorResemblance(vectors, 0.99, np.ones(3, bool), UPRIGHT)
-    found = find_duplicates(candidates([b"a", b"b", b"b"], [9, 5, 5]), [near])
+    found = duplicates(compared([b"a", b"b", b"b"], [9, 5, 5]), [cosine_of(vectors, 0.99)])
     assert {item: (match.reason, match.kept) for item, match in found.items()} == {
         1: ("near_duplicate", 0),
         2: ("near_duplicate", 0),
     }
 
 
+def test_nothing_is_dropped_for_the_sake_of_an_image_that_is_barred():
+    vectors = np.array([[1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]], dtype=np.float32)
+    images = compared([b"a", b"a", b"b", b"c"], [9, 8, 9, 8])
+    found = duplicates(images, [cosine_of(vectors, 0.99)], barred=[0, 1, 3])
+    assert {item: match.kept for item, match in found.items()} == {3: 2}  # 1 equals 0, but 0 is not kept
+
+
 def test_keep_order_prefers_pixels_then_bytes_then_the_smaller_id():
-    items = candidates([b"a", b"b", b"c", b"d"], [5, 9, 9, 9])
+    items = compared([b"a", b"b", b"c", b"d"], [5, 9, 9, 9])
     items.pixels[3] = 400
     assert keep_order(items).tolist() == [3, 1, 2, 0]
 
@@ -111,8 +148,8 @@ def test_buckets_find_what_exact_search_finds(monkeypatch):
     copies = base[:300] + rng.normal(size=(300, 16)).astype(np.float32) * 0.02
     vectors = np.concatenate([base, copies])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    near = VectorResemblance(vectors, 0.98, np.ones(1800, bool), [np.arange(16)])
+    near = cosine_of(vectors, 0.98)
     found = walk(np.arange(1800), [near])
-    assert near.buckets > 1
-    assert near.recall() > 0.5  # of unrelated nearest neighbours, the hard case
+    assert near.index.buckets > 1
+    assert near.index.recall() > 0.5  # of unrelated nearest neighbours, the hard case
     assert len(set(range(1500, 1800)) - set(found)) <= 3

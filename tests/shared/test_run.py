@@ -15,8 +15,8 @@ from shared.tables import Rows, read_part, with_facts
 
 NUMBERS = Contract("numbers", {"uri": "string", "number": "int64"})
 DOUBLES = Contract("doubles", {"double": "int64"})
-SUM = Contract("sum", {"part": "int32", "total": "int64"}, aligned=False)
-GATHERED = Contract("gathered", {"uri": "string", "number": "int64"}, aligned=False)
+SUM = Contract("sum", {"part": "int32", "total": "int64"}, aligned=None)
+GATHERED = Contract("gathered", {"uri": "string", "number": "int64"}, aligned=None)
 
 CALLS: list[str] = []
 

@@ -1,0 +1,49 @@
+"""What every embedder offers: images to unit vectors, and which cosines mean something between its vectors."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from shared.params import Params
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from curation.picture import Picture
+
+    Array = np.ndarray[Any, Any]
+    Floats = np.ndarray[Any, np.dtype[np.float32]]
+    Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Embedding(Params):
+    """An embedder's settings; its heavy state is cached by them, once in a process."""
+
+    copy_cosine: ClassVar[float]
+    """Two images of at least this cosine are near-duplicates, where the cosine alone decides."""
+    candidate_cosine: ClassVar[float]
+    """Two images of at least this cosine are worth a geometric comparison."""
+
+    def prepared(self, picture: "Picture") -> "Array":
+        """Return what is needed of a picture: small, so that many fit in memory where their images do not."""
+        raise NotImplementedError
+
+    def vectors(self, prepared: "Sequence[Array]") -> "Floats":
+        """Return unit vectors [n, dim]; zeros for an image that has nothing to compare.
+
+        An image's vector does not depend on which others it comes with, to the last bit.
+        """
+        raise NotImplementedError
+
+    def embed(self, images: "Sequence[Image.Image]") -> "Floats":
+        """Return unit vectors [n, dim] of upright RGB images."""
+        from curation.picture import Picture
+
+        return self.vectors([self.prepared(Picture(image)) for image in images])
+
+    def orientations(self) -> "list[Ints]":
+        """Return the permutations of a vector that flip and rotate its image, the identity left out.
+
+        None by default: a network's vector cannot be turned, and most networks hardly see a flip.
+        """
+        return []

@@ -1,0 +1,57 @@
+"""Embedders from a file that holds a whole model: TorchScript, as SSCD comes, or ONNX.
+
+SSCD (Pizzi et al. 2022, MIT) is the recommended copy detector: `sscd_disc_mixup.torchscript.pt` from
+github.com/facebookresearch/sscd-copy-detection. Its page offers two preparations: the shorter side at 288, or
+the image squashed to 320 × 320. The second is the default here: images of one shape, and nothing cut off.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, field_validator
+
+from curation.embedders.embedding import Embedding
+from curation.models.files import ONNX
+from curation.models.looking import LookingModel
+
+if TYPE_CHECKING:
+    from curation.embedders.embedding import Array, Floats
+
+
+class ExportedEmbedder(LookingModel, Embedding):
+    """A model that returns a vector for each image."""
+
+    size: int = Field(default=320, ge=1)
+    """Side in pixels to which images are squashed; 320 is SSCD's."""
+
+    copy_cosine = 0.6
+    """DINOv2's rule for SSCD; 0.75 has 90 % precision on DISC. Other models need their own dedup.near.threshold."""
+    candidate_cosine = 0.45
+    """What DINOv2 asked of SSCD beside evaluation sets."""
+
+    def vectors(self, prepared: "Sequence[Array]") -> "Floats":
+        """Return unit vectors, as wide as the model makes them."""
+        from curation.models.network import unit
+
+        return unit(self.rows(prepared))
+
+
+class TorchScriptEmbedder(ExportedEmbedder):
+    """A TorchScript file; the recommended one is SSCD's sscd_disc_mixup.torchscript.pt."""
+
+    kind: Literal["torchscript"] = "torchscript"
+    """A trained copy detector, such as SSCD: sees crops, borders, overlays and edits."""
+
+
+class OnnxEmbedder(ExportedEmbedder):
+    """An ONNX file, run by onnxruntime; needs `pip install 'dinoflow[onnx]'`."""
+
+    kind: Literal["onnx"] = "onnx"
+    """Any model in a file that ends in .onnx."""
+
+    @field_validator("path")
+    @classmethod
+    def _is_called_so(cls, path: str) -> str:
+        if not path.endswith(ONNX):
+            raise ValueError("needs a file whose name ends in .onnx; for TorchScript choose the kind torchscript")
+        return path

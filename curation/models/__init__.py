@@ -1,0 +1,1 @@
+"""Models that were trained elsewhere: their files, and how they are run."""

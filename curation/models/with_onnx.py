@@ -1,0 +1,43 @@
+"""Models that onnxruntime runs."""
+
+from functools import cache
+
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    RuntimeException,
+)
+
+from curation.models.network import Array, Network, RefusedError
+from shared.errors import RecipeError
+
+GPU_BATCH = 64
+CUDA = "CUDAExecutionProvider"
+
+
+@cache
+def load_onnx(path: str, content: str) -> Network:
+    """Return the ONNX model at the path; its first output counts. Raises RecipeError when the file holds none."""
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # there is a worker for each core
+    settings.log_severity_level = 4
+    gpu = CUDA in onnxruntime.get_available_providers()
+    try:
+        session = onnxruntime.InferenceSession(
+            path, settings, [CUDA, "CPUExecutionProvider"] if gpu else ["CPUExecutionProvider"]
+        )
+    except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeException) as error:
+        raise RecipeError(f"{path} needs to be an ONNX file, got {error}. Export the model again.") from None
+    (first, *_), (output, *_) = session.get_inputs(), session.get_outputs()
+
+    def forward(batch: Array) -> Array:
+        try:
+            told: Array = session.run([output.name], {first.name: batch})[0]
+            return told
+        except (Fail, InvalidArgument, RuntimeException) as error:
+            raise RefusedError(str(error).splitlines()[0]) from error
+
+    return Network(path, forward, GPU_BATCH if session.get_providers()[0] == CUDA else 1)

@@ -1,0 +1,101 @@
+"""Searching vectors and hashes: equal to slow loops, in every orientation."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation import near
+from curation.embedders.descriptor import DescriptorEmbedder
+from curation.near import NOTHING, PairResemblance, VectorIndex
+from curation.perceptual import HashIndex, HashResemblance
+
+
+def unit(rng, count, dim=64):
+    vectors = rng.standard_normal((count, dim)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def turns(dim):
+    grid = np.arange(dim).reshape(8, 8)
+    return [np.fliplr(grid).ravel().copy(), np.rot90(grid).ravel().copy()]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 12))
+@settings(max_examples=30, deadline=None)
+def test_the_nearest_vectors_are_those_of_a_slow_loop(seed, count, wanted):
+    rng = np.random.default_rng(seed)
+    vectors, queries = unit(rng, count), unit(rng, 5)
+    index = VectorIndex(vectors, turns(64))
+    index.add(np.arange(count))
+    scores, items = index.nearest(queries, wanted)
+    for query, found, named in zip(queries, scores, items, strict=True):
+        best = np.max([vectors @ query[turn] for turn in [np.arange(64), *turns(64)]], axis=0)
+        slow = np.sort(best)[::-1][:wanted]
+        assert np.allclose(found[: len(slow)], slow, atol=1e-5)
+        assert np.allclose(best[named[named != NOTHING]], found[named != NOTHING], atol=1e-5)
+        assert len(set(named[named != NOTHING])) == np.sum(named != NOTHING) == min(count, wanted)
+
+
+def test_an_empty_index_finds_nothing():
+    index = VectorIndex(unit(np.random.default_rng(0), 3), [])
+    scores, items = index.nearest(index.vectors, 2)
+    assert (items == NOTHING).all()
+    assert np.isneginf(scores).all()
+
+
+def test_buckets_find_nearly_all_and_the_recall_says_how_many(monkeypatch):
+    monkeypatch.setattr(near, "EXACT_BELOW", 1000)
+    rng = np.random.default_rng(0)
+    vectors = np.repeat(unit(rng, 1500), 2, axis=0) + 0.3 * unit(rng, 3000)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = VectorIndex(vectors.astype(np.float32), [])
+    index.add(np.arange(3000))
+    assert index.buckets
+    assert 0.9 < index.recall() <= 1
+    monkeypatch.setattr(near, "PROBES", 1)
+    poor = VectorIndex(vectors.astype(np.float32), [])
+    poor.add(np.arange(3000))
+    assert poor.recall() < index.recall()
+
+
+def test_a_picture_that_was_turned_is_as_near_as_itself():
+    from conftest import picture
+
+    image = picture(1, (96, 96))
+    embedder = DescriptorEmbedder()
+    plain, turned = embedder.embed([image, image.rotate(90)])
+    index = VectorIndex(plain[None], embedder.orientations())
+    index.add(np.array([0]))
+    scores, _ = index.nearest(turned[None], 1)
+    assert scores[0, 0] > 0.999 > abs(float(plain @ turned))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30))
+@settings(max_examples=30, deadline=None)
+def test_the_nearest_hash_is_that_of_a_slow_loop(seed, count):
+    rng = np.random.default_rng(seed)
+    known, asked = (rng.integers(0, 4, (n, 64), dtype=np.uint8) for n in (count, 6))
+    index = HashIndex()
+    index.add(known, np.arange(count))
+    distances, items = index.nearest(asked)
+    bits = np.unpackbits(known[:, :8], axis=1)
+    for row, distance, item in zip(asked, distances, items, strict=True):
+        views = np.unpackbits(row.reshape(8, 8), axis=1)
+        slow = (views[:, None] != bits[None]).sum(axis=2)
+        assert distance == slow.min()
+        assert slow[:, item].min() == distance
+    among = HashResemblance(known, 64, np.ones(count, bool)).among(np.arange(count))
+    for i in range(count):
+        views = np.unpackbits(known[i].reshape(8, 8), axis=1)
+        assert np.array_equal(-among[i], (views[:, None] != bits[None]).sum(axis=2).min(axis=0))
+
+
+def test_judged_pairs_count_only_with_a_kept_image():
+    judged = PairResemblance({5: {1: 1.1, 2: 1.2}, 6: {5: 1.3}})
+    judged.keep(np.array([1]))
+    scores, kept = judged.to_kept(np.array([5, 6, 7]))
+    assert kept.tolist() == [1, -1, -1]
+    assert scores[0] == pytest.approx(1.1)
+    assert judged.among(np.array([5, 6]))[1, 0] == pytest.approx(1.3)
+    assert np.isneginf(judged.among(np.array([5, 6]))[0, 1])
