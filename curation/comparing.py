@@ -34,9 +34,9 @@ class Corpus:
         """Return one column of the index for each."""
         return self.images.table(IMAGES, [name])[name].take(self.rows)
 
-    def vectors(self, items: Ints | None = None) -> Floats:
+    def vectors(self, items: Ints | None = None, column: str = "vector") -> Floats:
         """Return unit vectors [n, dim] of all, or of these items in ascending order, read part by part."""
-        return _vectors(self.measurements, self.rows if items is None else self.rows[items])
+        return _vectors(self.measurements, self.rows if items is None else self.rows[items], column)
 
 
 def compared_images(images: Rows, measurements: Rows, verdicts: Rows | None, min_detail: float) -> Corpus:
@@ -59,14 +59,14 @@ def compared_images(images: Rows, measurements: Rows, verdicts: Rows | None, min
     return Corpus(compared, rows, images, measurements)
 
 
-def _vectors(measurements: Rows, rows: Ints) -> Floats:
+def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:
     pieces: list[Floats] = []
     first = 0
-    for part in measurements.tables(["vector"]):
+    for part in measurements.tables([column]):
         mine = rows[(rows >= first) & (rows < first + part.num_rows)] - first
         first += part.num_rows
         if len(mine):
-            taken = part["vector"].combine_chunks().take(pa.array(mine))
+            taken = part[column].combine_chunks().take(pa.array(mine))
             pieces.append(taken.values.to_numpy(zero_copy_only=False).reshape(len(mine), -1).astype(np.float32))
     vectors = np.concatenate(pieces) if pieces else np.zeros((0, 1), np.float32)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from curation.comparing import Corpus, compared_images
 from curation.dedup import classes, keep_order
 from curation.near import VectorIndex
-from curation.params import DecontaminateParams, EvaluationSet
+from curation.params.copies import DecontaminateParams, EvaluationSet
 from curation.perceptual import BITS, HashIndex
 from curation.star import Ints
 from shared.contracts import CONTAMINATED, VERIFIED

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from curation.params import DecontaminateParams, IndexParams
+from curation.params import IndexParams
+from curation.params.copies import DecontaminateParams
 from curation.sources import Source
 from shared.errors import SourceError
 

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from curation.comparing import Corpus, compared_images
 from curation.dedup import EXACT, find_duplicates
 from curation.near import PairResemblance, VectorIndex, VectorResemblance
-from curation.params import DedupParams
+from curation.params.copies import DedupParams
 from curation.perceptual import HashResemblance
 from curation.star import Mask, Match, Resemblance
 from shared.contracts import CONTAMINATED, DUPLICATES, VERIFIED

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from curation.embedders.descriptor import DescriptorEmbedder
 from curation.geometry.frame import trimmed
 from curation.models.network import Array
 from curation.params import MeasureParams
@@ -20,29 +21,32 @@ from shared.images import UndecodableError, decode
 CHUNK = 64
 """So many images go through the models together; of each only its small prepared pixels wait for the others."""
 
-LISTS = ("vector", "scores")
+LISTS = ("vector", "layout", "scores")
 PLAIN = pa.schema([field for field in MEASUREMENTS.schema if field.name not in LISTS])
 EMPTY: dict[str, Any] = dict.fromkeys(PLAIN.names)
 
 Row = dict[str, Any]
 Prepared = list[Array]
-"""What the embedder needs of an image, then what each scorer needs."""
+"""What the embedder needs of an image, its layout, then what each scorer needs."""
+NOTHING: Array = np.zeros(0, np.float32)
 
 
 def measure_images(images: pa.Table, params: MeasureParams) -> pa.Table:
     """Return MEASUREMENTS of the images, one decode each, in their order."""
     files = zip(read_bytes(images), images["rotation"].to_pylist(), strict=True)
     rows: list[Row] = []
-    vectors, scores = [], []
+    vectors, layouts, scores = [], [], []
     while chunk := [measure_image(data, rotation, params) for data, rotation in islice(files, CHUNK)]:
         rows += [row for row, _ in chunk]
         prepared = [inputs for _, inputs in chunk if inputs is not None]
         if prepared:
             vectors.append(params.embedder.vectors([inputs[0] for inputs in prepared]).astype(np.float16))
+            layouts += [np.stack([inputs[1] for inputs in prepared]).astype(np.float16)] if params.layout else []
             scores.append(_scores(prepared, params))
     measured = np.array([row["pixels_id"] is not None for row in rows], dtype=bool)
     table = pa.Table.from_pylist(rows, PLAIN)
     table = table.append_column("vector", _lists(vectors, measured, pa.float16()))
+    table = table.append_column("layout", _lists(layouts, measured, pa.float16()))
     table = table.append_column("scores", _lists(scores if params.scorers else [], measured, pa.float32()))
     return table.select(MEASUREMENTS.schema.names)
 
@@ -72,7 +76,8 @@ def measure_image(
         "hashes": hashes,
         **signals(whole),
     }
-    return row, [params.embedder.prepared(inner), *(scorer.prepared(whole) for scorer in params.scorers)]
+    layout = DescriptorEmbedder().prepared(inner) if params.layout else NOTHING
+    return row, [params.embedder.prepared(inner), layout, *(scorer.prepared(whole) for scorer in params.scorers)]
 
 
 def digest(*pieces: Any) -> bytes:
@@ -85,7 +90,7 @@ def digest(*pieces: Any) -> bytes:
 
 def _scores(prepared: list[Prepared], params: MeasureParams) -> Array:
     """Return one column for each scorer [n, scorers]."""
-    columns = [scorer.scores([inputs[i] for inputs in prepared]) for i, scorer in enumerate(params.scorers, start=1)]
+    columns = [scorer.scores([inputs[i] for inputs in prepared]) for i, scorer in enumerate(params.scorers, start=2)]
     return np.stack(columns, axis=1) if columns else np.zeros((len(prepared), 0), np.float32)
 
 

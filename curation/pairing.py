@@ -7,76 +7,72 @@ stands for itself.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from curation.comparing import Corpus, compared_images
 from curation.dedup import classes, keep_order
-from curation.near import NOTHING, VectorIndex
-from curation.params import DedupParams
+from curation.embedders.descriptor import DescriptorEmbedder
+from curation.nearest import Pairs, View, merged
+from curation.params.copies import DedupParams
 from curation.perceptual import HashResemblance
-from curation.star import Floats, Ints, Mask, Match, walk
+from curation.star import Ints, Match, walk
 from shared.contracts import CANDIDATES, WHERE
 from shared.exchange import spans
 from shared.tables import Rows, with_facts
 
 PART_PAIRS = 1000
 """Pairs in a part, at most on average: some ten seconds of comparing."""
-BLOCK = 4096
 
 
 def pair_tables(
     corpus: tuple[Rows, Rows, Rows], references: tuple[Rows, Rows], params: DedupParams
 ) -> Iterator[pa.Table]:
     """Yield parts of CANDIDATES; none where embeddings are not compared, or their cosine alone decides."""
-    if not params.near.enabled or params.near.verify == "none":
+    near = params.near
+    if not near.enabled or near.verify == "none":
         return
     images = compared_images(*corpus, params.min_detail)
     sets = compared_images(*references, None, params.min_detail)
+    views = [View.of(images, "vector", near.embedder, near.candidates)]
+    if near.layout:
+        views.append(View.of(images, "layout", DescriptorEmbedder(), near.candidates.of_layout()))
     order = keep_order(images.compared)
     leads = order[classes(images.compared, order)[order] == order]
-    vectors = images.vectors()
-    index = VectorIndex(vectors, params.near.embedder.orientations())
-    comparable = images.compared.trusted & vectors.any(axis=1)
-    contaminating = _with_references(vectors, leads[comparable[leads]], sets, params)
-    pairs = _with_better(images, index, order, leads, comparable, set(contaminating.item.tolist()), params)
-    table = pa.concat_tables([_table(images, images, pairs, None), _table(images, sets, contaminating, "source")])
+    touching = merged([view.references(leads, sets) for view in views] if len(sets.compared) else [])
+    better = _with_better(images, views, order, leads, touching.item, params)
+    table = pa.concat_tables([_table(images, images, better, None), _table(images, sets, touching, "source")])
     # On a part of its own: among the pairs, a recall that changed would rename them, and compare them again.
-    yield with_facts(table.slice(0, 0), {"recall": round(index.recall(), 4)})
+    yield with_facts(table.slice(0, 0), {"recall": {view.column: round(view.index.recall(), 4) for view in views}})
     yield from _parts(table)
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Pairs of item and other, with their cosines."""
-
-    item: Ints
-    other: Ints
-    cosine: Floats
-
-
 def _with_better(
-    images: Corpus,
-    index: VectorIndex,
-    order: Ints,
-    leads: Ints,
-    comparable: Mask,
-    doubtful: set[int],
-    params: DedupParams,
+    images: Corpus, views: list[View], order: Ints, leads: Ints, doubtful: Ints, params: DedupParams
 ) -> Pairs:
     """Return each image with its nearest better ones; `doubtful` may turn out to be contaminated."""
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
     copies = _hash_copies(images, leads, params)
-    alone = np.array([item for item in leads.tolist() if item not in copies and comparable[item]], dtype=np.int64)
-    index.add(np.sort(alone))
-    found = _nearest(index, alone, rank, params)
-    droppable = doubtful | {item for item, _ in found}
-    freed = [item for item, match in copies.items() if match.kept in droppable and comparable[item]]
-    index.add(np.array(sorted(freed), dtype=np.int64))
-    return _pairs(found | _nearest(index, np.array(sorted(freed), dtype=np.int64), rank, params))
+    alone = np.array([item for item in leads.tolist() if item not in copies], dtype=np.int64)
+    found = _neighbours(views, alone).directed(order)
+    droppable = {*doubtful.tolist(), *found.item.tolist()}
+    freed = {item: match.kept for item, match in copies.items() if match.kept in droppable}
+    nearest = _neighbours(views, np.array(list(freed), dtype=np.int64)).directed(order)
+    return merged([found, nearest, _inherited(freed, found).directed(order)])
+
+
+def _inherited(freed: dict[int, int], found: Pairs) -> Pairs:
+    """Pair each copy with what the image that it copies is paired with: a copy of one is likely a copy of the other."""
+    starts, ends = (np.searchsorted(found.item, list(freed.values()), side) for side in ("left", "right"))
+    rows = [np.arange(start, end) for start, end in zip(starts, ends, strict=True)]
+    items = [np.full(len(mine), item, dtype=np.int64) for item, mine in zip(freed, rows, strict=True)]
+    return Pairs.of(items, [found.other[mine] for mine in rows], [found.cosine[mine] for mine in rows])
+
+
+def _neighbours(views: list[View], items: Ints) -> Pairs:
+    for view in views:
+        view.add(items)
+    return merged([view.neighbours(items) for view in views])
 
 
 def _hash_copies(images: Corpus, leads: Ints, params: DedupParams) -> dict[int, Match]:
@@ -84,41 +80,6 @@ def _hash_copies(images: Corpus, leads: Ints, params: DedupParams) -> dict[int, 
         return {}
     c = images.compared
     return walk(leads, [HashResemblance(c.hashes, params.perceptual.distance, c.trusted)])
-
-
-def _nearest(index: VectorIndex, items: Ints, rank: Ints, params: DedupParams) -> dict[tuple[int, int], float]:
-    """Return each item's nearest others with their cosines, the worse of the two in keep order first."""
-    near = params.near
-    found: dict[tuple[int, int], float] = {}
-    for start in range(0, len(items), BLOCK):
-        block = items[start : start + BLOCK]
-        cosines, others = index.nearest(index.vectors[block], near.candidates.nearest + 1)
-        close = (cosines >= near.candidate_cosine) & (others != NOTHING) & (others != block[:, None])
-        for row, column in np.argwhere(close).tolist():
-            one, other = int(block[row]), int(others[row, column])
-            pair = (one, other) if rank[one] > rank[other] else (other, one)
-            found[pair] = max(found.get(pair, -1.0), float(cosines[row, column]))
-    return found
-
-
-def _with_references(vectors: Floats, items: Ints, sets: Corpus, params: DedupParams) -> Pairs:
-    """Return each image of the corpus with its nearest evaluation images."""
-    found: dict[tuple[int, int], float] = {}
-    if len(sets.compared):
-        near, known = params.near, sets.vectors()
-        index = VectorIndex(known, near.embedder.orientations())
-        index.add(np.flatnonzero(sets.compared.trusted & known.any(axis=1)).astype(np.int64))
-        for start in range(0, len(items), BLOCK):
-            block = items[start : start + BLOCK]
-            cosines, others = index.nearest(vectors[block], near.candidates.nearest)
-            for row, column in np.argwhere((cosines >= near.candidate_cosine) & (others != NOTHING)).tolist():
-                found[int(block[row]), int(others[row, column])] = float(cosines[row, column])
-    return _pairs(found)
-
-
-def _pairs(found: dict[tuple[int, int], float]) -> Pairs:
-    items = np.array(list(found), dtype=np.int64).reshape(-1, 2)
-    return Pairs(items[:, 0], items[:, 1], np.array(list(found.values()), dtype=np.float32))
 
 
 def _table(images: Corpus, others: Corpus, pairs: Pairs, set_column: str | None) -> pa.Table:
@@ -131,10 +92,7 @@ def _table(images: Corpus, others: Corpus, pairs: Pairs, set_column: str | None)
 
 def _parts(table: pa.Table) -> Iterator[pa.Table]:
     """Cut by a digest of the uri, into a power of two of parts: added images rename only the parts they fall into."""
-    digests = [
-        hashlib.blake2b(uri.encode("utf-8", "surrogateescape"), digest_size=4) for uri in table["uri"].to_pylist()
-    ]
-    slots = np.array([int.from_bytes(digest.digest(), "big") for digest in digests], dtype=np.int64)
+    slots = np.array([_slot(uri) for uri in table["uri"].to_pylist()], dtype=np.int64)
     for low, high in spans(table.num_rows, PART_PAIRS):
         part = table.filter(pa.array((slots >= low) & (slots < high)))
         if part.num_rows:

@@ -10,7 +10,7 @@ from curation.balancing import Floats, Ints, Words
 from curation.balancing.hierarchy import build, default_levels, locate
 from curation.balancing.sampling import sample
 from curation.comparing import Corpus, compared_images
-from curation.params import BalanceParams
+from curation.params.balance import BalanceParams
 from shared.contracts import CONTAMINATED, DUPLICATES
 from shared.tables import Rows, with_facts
 

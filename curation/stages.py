@@ -6,17 +6,9 @@ What a stage works with is imported when it works, so that the command line can 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from curation.params import (
-    BalanceParams,
-    DecontaminateParams,
-    DedupParams,
-    IndexParams,
-    MeasureParams,
-    PackParams,
-    QualityParams,
-    SelectParams,
-    VerifyParams,
-)
+from curation.params import IndexParams, MeasureParams, PackParams, QualityParams, SelectParams, VerifyParams
+from curation.params.balance import BalanceParams
+from curation.params.copies import DecontaminateParams, DedupParams
 from shared.contracts import (
     CANDIDATES,
     CONTAMINATED,
@@ -48,7 +40,7 @@ def index(*, params: IndexParams) -> "Iterator[Table]":
     return list_sources(params)
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS)
+@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=2)
 def measure(images: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measuring import measure_images
@@ -64,7 +56,7 @@ def references(*, params: DecontaminateParams) -> "Iterator[Table]":
     return list_sets(params)
 
 
-@stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, key="curation.measure")
+@stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=2, key="curation.measure")
 def measure_references(references: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every evaluation image once, just as the images of the corpus."""
     from curation.measuring import measure_images
@@ -130,7 +122,7 @@ def decontaminate(
     return contaminated_tables((images, measurements, verdicts), (references, reference_measurements), verified, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce")
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce", version=2)
 def dedup(
     images: "Rows",
     measurements: "Rows",
@@ -162,7 +154,7 @@ def balance(
     return sample_tables((images, measurements, verdicts), contaminated, duplicates, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES, SAMPLES), writes=DECISIONS)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES, SAMPLES), writes=DECISIONS, version=2)
 def select(
     images: "Table",
     measurements: "Table",
@@ -186,7 +178,7 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
     return keyed_rows(images, measurements, decisions)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", scatter=rows_to_pack)
+@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=2, scatter=rows_to_pack)
 def pack(rows: "Table", *, params: PackParams, files: "Files", number: int) -> "Table":
     """Write the kept images into tar shards, original bytes, and list the dropped ones beside them."""
     from curation.buckets import pack_bucket

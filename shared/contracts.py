@@ -5,62 +5,7 @@ side-by-side reading replaces joins. Other tables are aligned with the evaluatio
 candidates; one that is aligned with none says by `part` and `row` which image it speaks of.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-TEXT = "string"
-WORD = "word"
-"""Text with few different values, stored as a dictionary."""
-ID = "id"
-"""128-bit BLAKE2b digest: at 1.2 billion images a collision has probability 2e-21."""
-INT, LONG, FLOAT = "int32", "int64", "float32"
-HASH = "hash"
-"""64 bits."""
-HASHES = "hashes"
-"""Eight hashes of 64 bits, one for each orientation of the image."""
-VECTOR = "vector"
-"""A list of 16-bit floats."""
-SCORES = "scores"
-"""A list of 32-bit floats."""
-
-
-@dataclass(frozen=True)
-class Contract:
-    """The columns of one table, and beside whose rows its own stand."""
-
-    name: str
-    columns: dict[str, str]
-    aligned: str | None = "images"
-
-    @cached_property
-    def schema(self) -> "pa.Schema":
-        """The Arrow schema; Arrow is imported only when a table is at hand, so that help is quick."""
-        import pyarrow as pa
-
-        types = {
-            WORD: pa.dictionary(pa.int32(), pa.string()),
-            ID: pa.binary(16),
-            HASH: pa.binary(8),
-            HASHES: pa.binary(64),
-            VECTOR: pa.list_(pa.float16()),
-            SCORES: pa.list_(pa.float32()),
-        }
-        return pa.schema([(name, types.get(kind) or pa.type_for_alias(kind)) for name, kind in self.columns.items()])
-
-    def check(self, table: "pa.Table", who: str) -> "pa.Table":
-        """Return the table with its columns in the contract's order; raise TypeError on any other shape."""
-        given, wanted = set(table.column_names), set(self.schema.names)
-        if given != wanted:
-            raise TypeError(
-                f"{who} must write the columns of {self.name}: missing {sorted(wanted - given)}, "
-                f"unexpected {sorted(given - wanted)}."
-            )
-        return table.select(self.schema.names).cast(self.schema).replace_schema_metadata(table.schema.metadata)
-
+from shared.contract import FLOAT, HASH, HASHES, ID, INT, LONG, SCORES, TEXT, VECTOR, WORD, Contract
 
 IMAGES = Contract(
     "images",
@@ -97,6 +42,7 @@ MEASUREMENTS = Contract(
         "sharpness": FLOAT,  # cleanvision's blur score, 0 blurred to 1 sharp
         "detail": FLOAT,  # standard deviation of the high-pass at 128 px, in gray levels
         "vector": VECTOR,  # unit norm
+        "layout": VECTOR,  # the descriptor, where `vector` is another embedder's and candidates need both
         "scores": SCORES,  # one for each model rule that looks at pixels
         "error": TEXT,  # why it could not be read or decoded; null for a good image
     },

@@ -1,7 +1,7 @@
 """Bytes to upright RGB pixels, once and the same for curation, training and evaluation.
 
 Hashes depend on every choice made here (orientation, matte, bit depth, full decode): a change needs a new
-`curation.measure.decode_version`, which renames everything that was measured.
+version of the stage `measure`, which renames everything that was measured.
 """
 
 import io

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from shared.contracts import Contract
+from shared.contract import Contract
 from shared.exchange import Bucket, Scatter, merge, scatter, spans
 from shared.executors import Executor
 from shared.params import ExchangeParams, Params, fingerprint

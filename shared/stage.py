@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.contracts import Contract
+from shared.contract import Contract
 from shared.params import Params
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ class DescriptorEmbedder(Embedding):
     """No weights, no download; sees flips and recompression, not crops beyond a few percent."""
 
     copy_cosine = 0.985
-    candidate_cosine = 0.7
+    candidate_cosine = 0.6
 
     def prepared(self, picture: "Picture") -> "Array":
         """Return the unit vector [1024] of a picture; zeros for a flat one."""

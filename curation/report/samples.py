@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.contracts import Contract
+from shared.contract import Contract
 from shared.published import Published
 
 SIGNAL_ROWS = 200_000

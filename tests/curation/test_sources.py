@@ -10,7 +10,8 @@ import pytest
 from conftest import encoded, picture
 
 from curation.indexing import list_sets, list_sources
-from curation.params import DecontaminateParams, EvaluationSet, IndexParams
+from curation.params import IndexParams
+from curation.params.copies import DecontaminateParams, EvaluationSet
 from curation.sources import FolderSource, HuggingFaceSource, ListSource, ParquetSource, TarSource, source_at
 from curation.sources.listing import Row, cut
 from curation.sources.ranges import MAX_BYTES

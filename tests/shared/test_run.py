@@ -4,7 +4,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 
-from shared.contracts import DUPLICATES, IMAGES, MANIFEST, VERDICTS, Contract
+from shared.contract import Contract
+from shared.contracts import DUPLICATES, IMAGES, MANIFEST, VERDICTS
 from shared.exchange import spans
 from shared.executors import Inline
 from shared.params import ExchangeParams, Params

@@ -1,0 +1,112 @@
+"""The parameters of every curation stage. The text under a field is its help in the command line and the form."""
+
+from typing import Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from curation.embedders import Embedder
+from curation.embedders.descriptor import DescriptorEmbedder
+from curation.params.balance import BalanceParams
+from curation.params.copies import DecontaminateParams, DedupParams
+from curation.rules import DEFAULT_RULES, Rule, scorers_of
+from curation.rules.scorer import Scorer
+from curation.sources import Source
+from shared.params import ExchangeParams, Params
+
+
+class IndexParams(Params):
+    """What there is."""
+
+    model_config = ConfigDict(title="Index")
+
+    sources: tuple[Source, ...] = ()
+    """The collections of images; each uri is indexed once."""
+    part_images: int = Field(default=10_000, ge=16)
+    """Images in a part, on average: the unit of work, of retry and of resume."""
+
+
+class MeasureParams(Params):
+    """What one decode of an image tells."""
+
+    model_config = ConfigDict(title="Measure")
+
+    embedder: Embedder = DescriptorEmbedder()
+    """Taken from curation.dedup.near.embedder: set it there."""
+    scorers: tuple[Scorer, ...] = ()
+    """Taken from curation.quality.rules: set it there."""
+    layout: bool = False
+    """Taken from curation.dedup.near.candidates.layout: set it there."""
+
+
+class QualityParams(Params):
+    """Which images are too poor."""
+
+    model_config = ConfigDict(title="Quality")
+
+    rules: tuple[Rule, ...] = DEFAULT_RULES
+    """Applied in order; the first that holds is the reason. [] = keep every image that decodes."""
+
+
+class VerifyParams(Params):
+    """Geometric verification has nothing to set: its threshold is applied by dedup, its measure is versioned."""
+
+    model_config = ConfigDict(title="Verify")
+
+
+class SelectParams(Params):
+    """Kept or dropped."""
+
+    model_config = ConfigDict(title="Select")
+
+
+class PackParams(ExchangeParams):
+    """How the kept images are laid out."""
+
+    model_config = ConfigDict(title="Pack")
+
+    shard_images: int = Field(default=8192, ge=16)
+    """Images in a shard, at most on average; shards are filled by image id, so their order is already random."""
+
+    @property
+    def bucket_rows(self) -> int:
+        """A bucket becomes a shard."""
+        return self.shard_images
+
+
+class CurationParams(Params):
+    """From raw collections to a published dataset."""
+
+    model_config = ConfigDict(title="Curation")
+
+    index: IndexParams = IndexParams()
+    """What there is; its sources are the recipe's."""
+    measure: MeasureParams = MeasureParams()
+    """What one decode of an image tells."""
+    quality: QualityParams = QualityParams()
+    """Which images are too poor."""
+    dedup: DedupParams = DedupParams()
+    """Which images are copies of others."""
+    decontaminate: DecontaminateParams = DecontaminateParams()
+    """Which evaluation sets must not be in the corpus."""
+    balance: BalanceParams = BalanceParams()
+    """Whether frequent kinds of images are thinned out."""
+    verify: VerifyParams = VerifyParams()
+    """Nothing to set."""
+    select: SelectParams = SelectParams()
+    """Kept or dropped."""
+    pack: PackParams = PackParams()
+    """How the kept images are laid out."""
+
+    @model_validator(mode="after")
+    def _one_place_for_what_stages_share(self) -> Self:
+        self._take("measure", "embedder", self.dedup.near.embedder, "curation.dedup.near.embedder")
+        self._take("measure", "scorers", scorers_of(self.quality.rules), "curation.quality.rules")
+        self._take("measure", "layout", self.dedup.near.layout, "curation.dedup.near.candidates.layout")
+        self._take("decontaminate", "dedup", self.dedup, "curation.dedup")
+        return self
+
+    def _take(self, stage: str, field: str, value: Params | tuple[Params, ...] | bool, source: str) -> None:
+        params: Params = getattr(self, stage)
+        if field in params.model_fields_set and getattr(params, field) != value:
+            raise ValueError(f"set the {field} at {source}, not at curation.{stage}.{field}")
+        object.__setattr__(self, stage, params.model_copy(update={field: value}))
