@@ -33,8 +33,8 @@ def pair_tables(
     near = params.near
     if not near.enabled or near.verify == "none":
         return
-    images = compared_images(*corpus, params.min_detail)
-    sets = compared_images(*references, None, params.min_detail)
+    images = compared_images(*corpus, params)
+    sets = compared_images(*references, None, params)
     views = [View.of(images, "vector", near.embedder, near.candidates)]
     if near.layout:
         views.append(View.of(images, "layout", DescriptorEmbedder(), near.candidates.of_layout()))

@@ -9,6 +9,12 @@ from curation.embedders.descriptor import DescriptorEmbedder
 from curation.sources import Source
 from shared.params import Params
 
+Keep = Literal[
+    "pixels", "-pixels", "bytes", "-bytes", "source", "-source", "sharpness", "-sharpness",
+    "entropy", "-entropy", "detail", "-detail", "aspect", "-aspect",
+]  # fmt: skip
+"""A column of the measurements that tells the better copy."""
+
 
 class PerceptualParams(Params):
     """Copies by perceptual hash."""
@@ -84,6 +90,9 @@ class DedupParams(Params):
     """Copies by perceptual hash."""
     near: NearParams = NearParams()
     """Copies by embedding."""
+    keep: tuple[Keep, ...] = ("-pixels", "-bytes")
+    """Which of several copies is kept: columns in the order of their weight, a minus for the greater value first.
+    Ties fall to the smaller image id. `source` is the order of the recipe's sources."""
     min_detail: float = Field(default=3.0, ge=0)
     """Images with less detail than this (gray levels) are compared for equality only: blanks and gradients collide."""
 

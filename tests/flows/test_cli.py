@@ -21,7 +21,7 @@ def dinoflow(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[st
 def test_help_teaches_every_command_without_importing_what_works():
     told = dinoflow("--help")
     assert told.returncode == 0
-    for command in ("run", "curate", "index", "measure", "quality", "dedup", "select", "pack", "pretrain", "serve"):
+    for command in ("run", "curate", "index", "measure", "quality", "verify", "dedup", "balance", "select", "pack", "pretrain", "serve"):
         assert f" {command} " in told.stdout
     code = "import sys, flows.cli; print(sorted({'torch', 'prefect', 'pyarrow', 'numpy', 'faiss'} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -31,7 +31,7 @@ def test_help_teaches_every_command_without_importing_what_works():
 def test_a_stage_teaches_its_parameters():
     told = dinoflow("dedup", "--help").stdout
     assert "near.candidates.nearest = 10" in told
-    assert "Smallest cosine between two near-duplicates" in told
+    assert "candidates are compared pixel by pixel" in told
     assert "--set curation.dedup.KEY=VALUE" in told
 
 
