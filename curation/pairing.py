@@ -22,8 +22,8 @@ from shared.contracts import CANDIDATES, WHERE
 from shared.exchange import spans
 from shared.tables import Rows, with_facts
 
-PART_PAIRS = 1000
-"""Pairs in a part, at most on average: some ten seconds of comparing."""
+PART_PAIRS = 2500
+"""Pairs in a part, at most on average: some half a minute of comparing."""
 
 
 def pair_tables(
