@@ -32,17 +32,14 @@ class CandidateParams(Params):
 
     model_config = ConfigDict(title="Candidates")
 
-    nearest: int = Field(default=10, ge=1, le=100)
-    """So many of an image's nearest others are compared with it, at most."""
+    nearest: int | None = Field(default=None, ge=1, le=100)
+    """So many of an image's nearest others in each embedding are compared with it, at most; by default 10 where
+    there is one embedding, and 5 where there are two."""
     cosine: float | None = Field(default=None, ge=-1, le=1)
     """Smallest cosine of a candidate; the embedder's own by default. Lower finds more, and costs more."""
     layout: bool = True
     """Beside another embedder, also compare what is nearest by the descriptor, which sees turned and recoloured
     copies that networks miss, as networks see crops that it misses; 0.4 ms and 2 kB an image."""
-
-    def of_layout(self) -> "CandidateParams":
-        """Return the same for the descriptor, with its own cosine."""
-        return self.model_copy(update={"cosine": None})
 
 
 class NearParams(Params):
@@ -73,6 +70,17 @@ class NearParams(Params):
         """The threshold in force."""
         default = 1.0 if self.verify == "geometric" else self.embedder.copy_cosine
         return default if self.threshold is None else self.threshold
+
+    @property
+    def candidate_cosine(self) -> float:
+        """The smallest cosine of a candidate in force."""
+        own = self.candidates.cosine
+        return self.embedder.candidate_cosine if own is None else own
+
+    @property
+    def nearest(self) -> int:
+        """The number of candidates in force."""
+        return self.candidates.nearest or (5 if self.layout else 10)
 
     @property
     def layout(self) -> bool:
