@@ -1,16 +1,18 @@
-"""From tokens to prototype scores: an MLP, then cosines with learned prototypes (Caron et al. 2021).
+"""From tokens to the unit sphere where prototypes live: an MLP, and the prototypes (Caron et al. 2021).
 
-Shapes: R rows (CLS or patch tokens), D width, K prototypes.
+Shapes: R rows (CLS or patch tokens), D width, E bottleneck, K prototypes.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.crossentropy import LEAST_NORM
 from training.params import ObjectiveParams
 
 
 class Head(nn.Module):
-    """Three linear layers to a bottleneck on the unit sphere, then K prototypes.
+    """Three linear layers to a bottleneck on the unit sphere; scores are cosines with K prototypes.
 
     The prototypes are weight-normed with gain 1, as in DINO: scores stay in [-1, 1], so no temperature can make
     them overflow. DINOv2 lets the gain train.
@@ -33,6 +35,9 @@ class Head(nn.Module):
                     nn.init.zeros_(layer.bias)
 
     def forward(self, x_RD: Tensor) -> Tensor:
-        """Return scores_RK, cosines in [-1, 1]."""
-        z_RE = F.normalize(self.mlp(x_RD).float(), dim=-1, eps=1e-6)
-        return F.linear(z_RE, F.normalize(self.prototypes.weight.float(), dim=-1, eps=1e-6))
+        """Return z_RE, of unit length."""
+        return F.normalize(self.mlp(x_RD).float(), dim=-1, eps=LEAST_NORM)
+
+    def directions(self, dtype: torch.dtype) -> Tensor:
+        """Return the prototypes_KE, of unit length."""
+        return F.normalize(self.prototypes.weight.detach(), dim=-1, eps=LEAST_NORM).to(dtype)
