@@ -1,16 +1,18 @@
-"""A matrix with a column for each prototype, worked through in chunks of columns.
+"""Prototypes, and matrices with a column for each of them, worked through in chunks of columns.
 
 131,072 prototypes and the masked patches of a large batch would fill gigabytes, several times over. What is
 small is made once and kept; what is not is made again at each visit.
 
-Shapes: R rows, K prototypes, k prototypes of one chunk.
+Shapes: R rows, E bottleneck, K prototypes, k prototypes of one chunk.
 """
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+LEAST_LENGTH = 1e-6
 COLUMNS = 8192
 KEPT_BYTES = 1 << 30
 
@@ -52,11 +54,25 @@ class Chunks:
         return product
 
 
-def products(rows_RE: Tensor, prototypes_KE: Tensor) -> Chunks:
-    """Return rows · prototypes: in the rows' number format, then in fp32 at least."""
-    wide = torch.promote_types(rows_RE.dtype, torch.float32)
+class Prototypes(NamedTuple):
+    """Directions: rows of a weight in some number format, and their lengths, which scores divide out."""
 
-    def make(columns: slice) -> Tensor:
-        return (rows_RE @ prototypes_KE[columns].T).to(wide)
+    weight: Tensor
+    """weight_KE."""
+    length: Tensor
+    """length_K, in fp32 or wider."""
 
-    return Chunks(len(rows_RE), len(prototypes_KE), make)
+    @classmethod
+    def of(cls, raw_KE: Tensor, dtype: torch.dtype) -> "Prototypes":
+        """Return the directions of a weight. No matrix of unit vectors is made: scores are fewer."""
+        wide = torch.promote_types(raw_KE.dtype, torch.float32)
+        return cls(raw_KE.to(dtype), torch.linalg.vector_norm(raw_KE, dim=1, dtype=wide).clamp_min_(LEAST_LENGTH))
+
+    def scores(self, rows_RE: Tensor) -> Chunks:
+        """Return rows · directions: multiplied in the weight's number format, then fp32 or wider."""
+        rows_RE = rows_RE.to(self.weight.dtype)
+
+        def make(columns: slice) -> Tensor:
+            return (rows_RE @ self.weight[columns].T).to(self.length.dtype).div_(self.length[columns])
+
+        return Chunks(len(rows_RE), len(self.weight), make)

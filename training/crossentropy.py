@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from training.chunks import Chunks, products
-
-LEAST_NORM = 1e-6
+from training.chunks import Chunks, Prototypes
 
 
 class Goal(NamedTuple):
@@ -61,33 +59,37 @@ class _CrossEntropy(torch.autograd.Function):
         ctx: Any, z_RE: Tensor, raw_KE: Tensor, goals: list[Goal], temperature: float, dtype: torch.dtype
     ) -> Tensor:
         with torch.autocast(z_RE.device.type, enabled=False):
-            norm_K1 = torch.linalg.vector_norm(raw_KE, dim=1, keepdim=True).clamp_min_(LEAST_NORM)
-            unit_KE, sharp_RE = (raw_KE / norm_K1).to(dtype), (z_RE / temperature).to(dtype)
-            scores = products(sharp_RE, unit_KE)
-            wanted_R, log_R = torch.zeros_like(z_RE[:, 0]), torch.full_like(z_RE[:, 0], -torch.inf)
+            prototypes, sharp_RE = Prototypes.of(raw_KE, dtype), (z_RE / temperature).to(dtype)
+            scores = prototypes.scores(sharp_RE)
+            wanted_R, total_R = (torch.zeros_like(z_RE[:, 0]) for _ in range(2))
+            room_Rk = scores.at(0).new_empty(scores.at(0).shape)
             for number in range(len(scores.slices)):
                 scores_Rk = scores.at(number)
                 for rows, goal_Rk in _parts(goals, number):
                     wanted_R[rows] += torch.linalg.vecdot(goal_Rk, scores_Rk[rows])
-                log_R = torch.logaddexp(log_R, scores_Rk.logsumexp(dim=1))
+                total_R += torch.exp(scores_Rk, out=room_Rk[:, : scores_Rk.shape[1]]).sum(dim=1)
             mass_R = torch.cat([goal.mass for goal in goals])
-        ctx.save_for_backward(raw_KE, norm_K1, unit_KE, sharp_RE, log_R, mass_R)
+        ctx.save_for_backward(raw_KE, *prototypes, sharp_RE, mass_R / total_R)
         ctx.scores, ctx.goals, ctx.temperature = scores, goals, temperature
-        return mass_R * log_R - wanted_R
+        return mass_R * total_R.log() - wanted_R
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient_R: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        raw_KE, norm_K1, unit_KE, sharp_RE, log_R, mass_R = ctx.saved_tensors
-        of_z_RE, of_raw_KE = torch.zeros_like(sharp_RE, dtype=log_R.dtype), torch.empty_like(raw_KE)
+    def backward(ctx: Any, of_entropy_R: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        raw_KE, weight_KE, length_K, sharp_RE, share_R = ctx.saved_tensors
+        of_z_RE, of_raw_KE = torch.zeros_like(sharp_RE, dtype=length_K.dtype), torch.empty_like(raw_KE)
         for number, columns in enumerate(ctx.scores.slices):
-            slope_Rk = ctx.scores.take(number).sub_(log_R.unsqueeze(1)).exp_().mul_((gradient_R * mass_R).unsqueeze(1))
+            of_score_Rk = ctx.scores.take(number).exp_().mul_((of_entropy_R * share_R).unsqueeze(1))
             for rows, goal_Rk in _parts(ctx.goals, number):
-                slope_Rk[rows].addcmul_(goal_Rk, gradient_R[rows].unsqueeze(1), value=-1)
-            slope_Rk = slope_Rk.to(unit_KE.dtype)
-            of_z_RE += slope_Rk @ unit_KE[columns]
-            of_unit_kE = of_raw_KE[columns].copy_(slope_Rk.T @ sharp_RE)
-            raw_kE, norm_k1 = raw_KE[columns], norm_K1[columns]
-            along_k1 = torch.linalg.vecdot(of_unit_kE, raw_kE).unsqueeze(1) / norm_k1.square()
-            of_unit_kE.addcmul_(along_k1, raw_kE, value=-1).div_(norm_k1)
+                of_score_Rk[rows].addcmul_(goal_Rk, of_entropy_R[rows].unsqueeze(1), value=-1)
+            slope_Rk = of_score_Rk.div_(length_K[columns]).to(weight_KE.dtype)
+            of_z_RE += slope_Rk @ weight_KE[columns]
+            _write_across(slope_Rk.T @ sharp_RE, raw_KE[columns], length_K[columns], of_raw_KE[columns])
         return of_z_RE / ctx.temperature, of_raw_KE, None, None, None
+
+
+def _write_across(slope_kE: Tensor, raw_kE: Tensor, length_k: Tensor, out_kE: Tensor) -> None:
+    """Write the slope without its part along each prototype, which would only change a length."""
+    slope_kE = slope_kE.to(raw_kE.dtype)
+    along_k = torch.linalg.vecdot(slope_kE, raw_kE) / length_k.square()
+    torch.addcmul(slope_kE, along_k.unsqueeze(1), raw_kE, value=-1, out=out_kE)

@@ -3,19 +3,17 @@
 Shapes: R rows (CLS or patch tokens), D width, E bottleneck, K prototypes.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.crossentropy import LEAST_NORM
 from training.params import ObjectiveParams
 
 
 class Head(nn.Module):
     """Three linear layers to a bottleneck on the unit sphere; scores are cosines with K prototypes.
 
-    The prototypes are weight-normed with gain 1, as in DINO: scores stay in [-1, 1], so no temperature can make
-    them overflow. DINOv2 lets the gain train.
+    The prototypes are weight-normed with gain 1, as in DINO: scores stay in [-1, 1], so that their exponentials
+    cannot overflow. DINOv2 lets the gain train.
     """
 
     def __init__(self, width: int, params: ObjectiveParams) -> None:
@@ -36,8 +34,4 @@ class Head(nn.Module):
 
     def forward(self, x_RD: Tensor) -> Tensor:
         """Return z_RE, of unit length."""
-        return F.normalize(self.mlp(x_RD).float(), dim=-1, eps=LEAST_NORM)
-
-    def directions(self, dtype: torch.dtype) -> Tensor:
-        """Return the prototypes_KE, of unit length."""
-        return F.normalize(self.prototypes.weight.detach(), dim=-1, eps=LEAST_NORM).to(dtype)
+        return F.normalize(self.mlp(x_RD).float(), dim=-1, eps=1e-6)

@@ -60,7 +60,7 @@ def koleo_loss(cls_GPD: Tensor) -> Tensor:
     for x in group:
         nearest = min(|x - y| for y in group if y is not x), all on the unit sphere
         loss += -log(nearest), unless y is a copy of x
-    loss /= number of x that count
+    loss /= number of x, copies too: so it is the same for any number of processes
     """
     with torch.autocast(cls_GPD.device.type, enabled=False):
         x_GPD = F.normalize(cls_GPD.float(), dim=-1)
@@ -72,4 +72,4 @@ def koleo_loss(cls_GPD: Tensor) -> Tensor:
         squared_GP = (x_GPD - neighbour_GPD).square().sum(dim=-1)
         counts_GP = squared_GP.detach() > COPIES_BELOW**2
         safe_GP = torch.where(counts_GP, squared_GP, torch.ones_like(squared_GP))
-        return -0.5 * safe_GP.log().sum() / counts_GP.sum().clamp_min(1)
+        return -0.5 * safe_GP.log().mean()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from training.chunks import Chunks
+from training.chunks import Chunks, Prototypes
 from training.crossentropy import Goal, cross_entropy, product_dtype
 from training.losses import dino_loss, ibot_loss, koleo_loss, sums_over_other_views
 from training.params import CropParams, ObjectiveParams
@@ -60,9 +60,9 @@ class Objective(nn.Module):
         """Return the targets of CLS tokens and of masked patches."""
         dtype = product_dtype(seen.crops)
         with torch.autocast(seen.crops.device.type, enabled=False):
-            unit = [head.directions(dtype) for head in teacher.heads()]
-            crop_targets: Chunks = self.crop_targets(seen.crops, unit[0], temperature)
-            patch_targets: Chunks = self.patch_targets(seen.patches, unit[-1], temperature)
+            directions = [Prototypes.of(head.prototypes.weight, dtype) for head in teacher.heads()]
+            crop_targets: Chunks = self.crop_targets(seen.crops, directions[0], temperature)
+            patch_targets: Chunks = self.patch_targets(seen.patches, directions[-1], temperature)
         return crop_targets, patch_targets
 
     def _entropies(self, seen: Seen, student: Student, targets: tuple[Chunks, Chunks]) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from shared.params import Params
 
 Share = tuple[float, float]
 Temperature = Annotated[float, Field(ge=0.02)]
+"""exp(1 / 0.02), summed over all prototypes, still fits into fp32."""
 
 
 class ModelParams(Params):
@@ -111,10 +112,10 @@ class ObjectiveParams(Params):
     """Give patches a head of their own, instead of one for CLS and patches."""
     targets: Literal["sinkhorn", "centre"] = "sinkhorn"
     """How teacher logits become targets: balanced by Sinkhorn-Knopp, or softmax after a running centre."""
-    student_temperature: float = Field(default=0.1, gt=0)
+    student_temperature: Temperature = 0.1
     """Temperature of the student's softmax."""
     teacher_temperature: tuple[Temperature, Temperature] = (0.04, 0.07)
-    """Temperature of the targets at the first step and after its warm-up; fp32 holds the exponentials from 0.02 on."""
+    """Temperature of the targets at the first step and after its warm-up."""
     teacher_temperature_steps: int = Field(default=37500, ge=0)
     """Steps over which the teacher's temperature rises."""
     dino_weight: float = Field(default=1.0, ge=0)
@@ -161,7 +162,9 @@ class OptimParams(Params):
     freeze_prototypes: int = Field(default=1250, ge=0)
     """Steps during which the prototypes stay as they are."""
     momentum: tuple[float, float] = (0.992, 1.0)
-    """Share of itself that the teacher keeps in a step, at the first and last step (cosine)."""
+    """Share of itself that the teacher keeps in a step, at the first and last step."""
+    momentum_rule: Literal["cosine", "linear"] = "cosine"
+    """How the momentum goes from the one to the other."""
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
     """Number format of the matrix products; fp16 needs a GPU."""
     bad_steps: int = Field(default=10, ge=1)

@@ -55,13 +55,13 @@ def take_step(
         models = (state.student, state.teacher)
         losses, target_K = state.objective((student, teacher), models, batch.weight, now.teacher_temperature)
     state.scaler.scale(losses.total).backward()
-    norm = _clipped(state, params)
-
+    norm = _gradient_norm(state, params)
     entropy = torch.special.entr(all_sum(target_K) / place.world).sum()
     means = all_sum(torch.stack([*losses, torch.tensor(float(stop), device=place.device)]).detach()) / place.world
     *told, stopping, norm, entropy = torch.cat([means, norm.view(1), entropy.view(1)]).tolist()  # waits, this once
     taken = bool(np.isfinite([*told, norm]).all())
     if taken:
+        _clip(state, params.optim.clip, norm)
         state.scaler.step(state.optimizer)
     state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)
@@ -80,10 +80,16 @@ def take_step(
     )
 
 
-def _clipped(state: State, params: PretrainParams) -> Tensor:
-    """Unscale and clip the gradient of the whole student; return its norm before."""
+def _gradient_norm(state: State, params: PretrainParams) -> Tensor:
+    """Unscale the gradient of the whole student and return its norm."""
     state.scaler.unscale_(state.optimizer)
     if state.step < params.optim.freeze_prototypes:
         for head in state.student.heads():
             head.prototypes.weight.grad = None  # no moments either, unlike a learning rate of 0
-    return nn.utils.clip_grad_norm_(state.student.parameters(), params.optim.clip)
+    return nn.utils.get_total_norm([p.grad for p in state.student.parameters() if p.grad is not None])
+
+
+def _clip(state: State, limit: float, norm: float) -> None:
+    """Shorten the gradient to the limit; nothing is touched where it is shorter."""
+    if norm > limit:
+        torch._foreach_mul_([p.grad for p in state.student.parameters() if p.grad is not None], limit / norm)

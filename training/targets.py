@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from training.chunks import Chunks, products
+from training.chunks import Chunks, Prototypes
 from training.device import all_sum
 from training.sinkhorn import sinkhorn
 
@@ -25,19 +25,17 @@ class Targets(nn.Module):
         self.register_buffer("centre_K", torch.zeros(prototypes if rule == "centre" else 0))
 
     @torch.no_grad()
-    def forward(self, z_BE: Tensor, prototypes_KE: Tensor, temperature: float) -> Chunks:
-        """Return targets_BK, rows that sum to 1; both arguments are of unit length, their products the scores.
-
-        A running centre takes in these scores afterwards.
-        """
-        scores = products((z_BE / temperature).to(prototypes_KE.dtype), prototypes_KE)
-        rows, prototypes = len(z_BE), len(prototypes_KE)
+    def forward(self, z_BE: Tensor, prototypes: Prototypes, temperature: float) -> Chunks:
+        """Return targets_BK, rows that sum to 1, for z of unit length; a running centre takes in z afterwards."""
+        scores = prototypes.scores(z_BE / temperature)
+        rows, count = len(z_BE), len(prototypes.length)
         if self.rule == "sinkhorn":  # cosines need no shift before exp: params keep temperatures from being too low
-            kernel = Chunks(rows, prototypes, lambda columns: scores.make(columns).exp_())
-            return kernel.scaled(*sinkhorn(kernel, prototypes, z_BE.device))
+            kernel = Chunks(rows, count, lambda columns: scores.make(columns).exp_())
+            return kernel.scaled(*sinkhorn(kernel, count, z_BE.device))
         shift_K = self.centre_K / temperature
-        centred = Chunks(rows, prototypes, lambda columns: scores.make(columns).sub_(shift_K[columns]))
+        centred = Chunks(rows, count, lambda columns: scores.make(columns).sub_(shift_K[columns]))
         log_B = torch.stack([x_Bk.logsumexp(dim=1) for _, x_Bk in centred]).logsumexp(dim=0)
         mean_E = all_sum(z_BE.float().sum(dim=0)) / all_sum(z_BE.new_tensor(float(rows))).clamp_min(1)
-        self.centre_K = self.centre_K.lerp(prototypes_KE.float() @ mean_E, 1 - CENTRE_MOMENTUM)
-        return Chunks(rows, prototypes, lambda columns: centred.make(columns).sub_(log_B.unsqueeze(1)).exp_())
+        mean_K = torch.cat([score_1k.squeeze(0) for _, score_1k in prototypes.scores(mean_E.unsqueeze(0))])
+        self.centre_K = self.centre_K.lerp(mean_K, 1 - CENTRE_MOMENTUM)  # the mean score is the score of the mean
+        return Chunks(rows, count, lambda columns: centred.make(columns).sub_(log_B.unsqueeze(1)).exp_())

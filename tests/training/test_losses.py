@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.chunks import Chunks
+from training.chunks import Chunks, Prototypes
 from training.crossentropy import Goal, cross_entropy
 from training.losses import dino_loss, ibot_loss, koleo_loss, sums_over_other_views
 from training.objective import Objective
@@ -126,7 +126,7 @@ def test_copies_in_a_batch_leave_the_koleo_loss_finite_in_value_and_gradient() -
 
 
 def balanced(z: Tensor, prototypes: Tensor, temperature: float) -> Tensor:
-    return whole(Targets("sinkhorn", len(prototypes))(z, prototypes, temperature))
+    return whole(Targets("sinkhorn", len(prototypes))(z, Prototypes.of(prototypes, prototypes.dtype), temperature))
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 1 << 30])
@@ -166,12 +166,12 @@ def test_a_running_centre_takes_in_a_tenth_of_each_batch_and_evens_out_the_targe
     targets = Targets("centre", 4)
     z, prototypes = unit(16, 6), unit(4, 6)
     z = F.normalize(z + prototypes[0], dim=1)
-    first = whole(targets(z, prototypes, temperature))
+    first = whole(targets(z, Prototypes.of(prototypes, prototypes.dtype), temperature))
     scores = z @ prototypes.T
     torch.testing.assert_close(first, torch.softmax(scores / temperature, dim=1), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(targets.centre_K, scores.mean(dim=0) / 10)
     for _ in range(60):
-        last = whole(targets(z, prototypes, temperature))
+        last = whole(targets(z, Prototypes.of(prototypes, prototypes.dtype), temperature))
     assert last[:, 0].mean() < first[:, 0].mean()
 
 
