@@ -125,6 +125,25 @@ def test_copies_in_a_batch_leave_the_koleo_loss_finite_in_value_and_gradient() -
     assert float(koleo_loss(torch.ones(1, 4, 8))) == 0
 
 
+def test_the_cross_entropy_in_bf16_is_near_and_never_holds_more_than_a_chunk_beyond_its_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("training.chunks.COLUMNS", 64)
+    monkeypatch.setattr("training.chunks.KEPT_BYTES", 0)
+    torch.manual_seed(0)
+    z, prototypes = unit(12, 32), torch.randn(256, 32)
+    goal = Goal(given(softmax_targets(12, 256)), lambda x: x, torch.ones(12))
+    made = []
+    honest = Chunks.at
+    monkeypatch.setattr(Chunks, "at", lambda self, number: made.append(honest(self, number)) or made[-1])
+    exact = cross_entropy(z, prototypes, [goal], TEMPERATURE)
+    with torch.autocast("cpu", torch.bfloat16):
+        near = cross_entropy(z, prototypes, [goal], TEMPERATURE)
+    torch.testing.assert_close(near, exact, rtol=1e-2, atol=1e-2)
+    assert {chunk.shape for chunk in made} == {(12, 64)}
+    assert goal.targets.kept == {}
+
+
 def balanced(z: Tensor, prototypes: Tensor, temperature: float) -> Tensor:
     return whole(Targets("sinkhorn", len(prototypes))(z, Prototypes.of(prototypes, prototypes.dtype), temperature))
 

@@ -244,9 +244,11 @@ def test_two_processes_train_and_evaluate_as_one(tiny: dict[str, Any], dataset: 
     ):
         path = job(dataset, tmp_path, "two", stage, given)
         subprocess.run(gang(path, 2), check=True, capture_output=True, timeout=120, env=ONE_THREAD)
-    losses = [[row["loss"] for row in steps_taken(tmp_path / "runs" / name)] for name in ("run", "two")]
-    assert len(losses[0]) == 20
-    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+    one, two = (steps_taken(tmp_path / "runs" / name) for name in ("run", "two"))
+    for loss in ("loss", "loss_dino", "loss_ibot", "loss_koleo"):
+        assert [row[loss] for row in one[:1]] == pytest.approx([row[loss] for row in two[:1]], rel=1e-5)
+        assert [row[loss] for row in one] == pytest.approx([row[loss] for row in two], abs=1e-4)
+    assert len(one) == 20
     together = json.loads((tmp_path / "runs" / "two" / "evaluate.json").read_text())
     assert together["scored"] == [10, 20]
     for step in ("10", "20"):
