@@ -211,7 +211,8 @@ class PretrainParams(Params):
                     f"crops.{name} must be a multiple of model.patch_size, got {size} and {patch}; "
                     f"the nearest are {size // patch * patch or patch} and {(size // patch + 1) * patch}"
                 )
-        if objective.koleo_weight and self.optim.batch_size % objective.koleo_group:
+        grouped = objective.koleo_weight or self.model.drop_path
+        if grouped and self.optim.batch_size % objective.koleo_group:
             raise ValueError(
                 "optim.batch_size must be a multiple of objective.koleo_group, "
                 f"got {self.optim.batch_size} and {objective.koleo_group}"

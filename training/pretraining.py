@@ -61,7 +61,7 @@ def check_batch(params: PretrainParams, images: int, world: int) -> None:
     if (params.objective.koleo_weight or params.model.drop_path) and (batch // world) % group:
         raise RecipeError(
             f"Each of {world} processes needs a multiple of objective.koleo_group = {group} images, got "
-            f"{batch // world}. Set koleo_group to a divisor of {batch // world}, or koleo_weight to 0."
+            f"{batch // world}. Set koleo_group to a divisor of {batch // world}, or koleo_weight and drop_path to 0."
         )
 
 
