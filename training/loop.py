@@ -34,7 +34,9 @@ def train(
     steps, size = params.optim.steps, params.optim.batch_size
     wrapped: nn.Module = state.student
     if place.world > 1:
-        wrapped = DistributedDataParallel(state.student, broadcast_buffers=False)
+        wrapped = DistributedDataParallel(
+            state.student, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=True
+        )
     bad, summary = 0, _summary(state, params, math.nan)
     journal_or_none = Journal(folder, start=state.step, steps=steps, batch_size=size) if place.leads else nullcontext()
     with journal_or_none as journal:
