@@ -1,6 +1,7 @@
 """Pairs of candidates, compared pixel by pixel: the only look at pixels between measuring and packing."""
 
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from curation.geometry.compare import resemblance
 from curation.geometry.features import Features, describe
@@ -14,10 +15,11 @@ def verify_pairs(candidates: pa.Table) -> pa.Table:
 
     Every image of the part is described once, about 70 kB each, and read in the order of its file.
     """
-    features = _described(candidates)
     uris = zip(candidates["uri"].to_pylist(), candidates["other_uri"].to_pylist(), strict=True)
-    pairs = [(features[one], features[other]) for one, other in uris]
-    scores = [0.0 if one is None or other is None else resemblance(one, other) for one, other in pairs]
+    with threadpool_limits(1, user_api="blas"):  # parts are spread over cores: more threads would wait for each other
+        features = _described(candidates)
+        pairs = [(features[one], features[other]) for one, other in uris]
+        scores = [0.0 if one is None or other is None else resemblance(one, other) for one, other in pairs]
     named = candidates.select(["uri", "other_uri", "set"])
     return named.append_column("score", pa.array(scores, pa.float32())).cast(VERIFIED.schema)
 
