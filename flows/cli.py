@@ -5,6 +5,7 @@ Only what help needs is imported here; a command imports what it works with.
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -190,6 +191,7 @@ def _finish(as_json: bool, work: Callable[[], dict[str, Any] | None]) -> None:
 
 def main() -> None:
     """Run the command; exit with 0 when done, 1 when the work failed, 2 when the request was wrong."""
+    signal.signal(signal.SIGTERM, _stop)
     try:
         app(exit_on_error=False, result_action="return_value")
     except CycloptsError:
@@ -206,6 +208,11 @@ def main() -> None:
         if not _of_storage(error):
             raise
         _fail(f"{type(error).__name__}: {error}. Check the URL or path, its permissions and your credentials.", FAILED)
+
+
+def _stop(*_: object) -> None:
+    """Leave as on Ctrl-C, by every `finally` on the way: a temporary server must not outlive its command."""
+    raise KeyboardInterrupt
 
 
 def _of_storage(error: Exception) -> bool:
