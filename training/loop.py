@@ -20,6 +20,7 @@ from training.params import PretrainParams
 from training.runs import RunFolder
 from training.stepping import take_step
 from training.stopping import STOPPED, StopRequest
+from training.waiting import Waiting
 
 
 def train(
@@ -35,7 +36,7 @@ def train(
     wrapped: nn.Module = state.student
     if place.world > 1:
         wrapped = DistributedDataParallel(state.student, broadcast_buffers=False)
-    bad, summary = 0, _summary(state, params, math.nan)
+    bad, summary, waiting = 0, _summary(state, params, math.nan), Waiting()
     journal_or_none = Journal(folder, start=state.step, steps=steps, batch_size=size) if place.leads else nullcontext()
     with journal_or_none as journal:
         while state.step < steps:
@@ -46,13 +47,15 @@ def train(
             rank = effective_rank(report.teacher_cls) if state.step % params.rank_every == 0 else None
             seconds = time.monotonic() - begun
             state.seconds += seconds
+            if (advice := waiting.add(seconds, waited)) and place.leads:
+                print(advice, flush=True)
             if journal:
                 journal.write(state.step, report, seconds, waited, rank)
             bad = 0 if report.taken else bad + 1
             if bad >= params.optim.bad_steps:
                 raise WorkFailedError(_too_many_bad_steps(bad, state.step))
             done = state.step == steps
-            summary = _summary(state, params, report.losses["total"])
+            summary = _summary(state, params, report.losses["total"]) | waiting.summary()
             if place.leads and (done or report.stop or state.step % params.checkpoint_every == 0):
                 checkpoint.save(folder, state, params.keep_checkpoints, summary if done else None)
             if report.stop and not done:
