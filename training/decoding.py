@@ -30,7 +30,7 @@ def decoded(data: bytes, rotation: int, crops: CropParams) -> np.ndarray:
     """
     pixels_HWC = _jpeg(data, crops) if data[:3] == JPEG else None
     if pixels_HWC is None:
-        return np.asarray(decode(data, rotation).image)
+        return np.array(decode(data, rotation).image)  # a copy: torch warns of memory it may not write to
     return np.ascontiguousarray(np.rot90(pixels_HWC, rotation // 90))
 
 
@@ -62,4 +62,4 @@ def _jpeg(data: bytes, crops: CropParams) -> np.ndarray | None:
     pixels_HWC = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), FLAGS | SCALES.get(scale_for(*size, crops), 0))
     if pixels_HWC is None:
         return None
-    return np.asarray(pixels_HWC if turn is None else Image.fromarray(pixels_HWC).transpose(turn))
+    return np.asarray(pixels_HWC) if turn is None else np.array(Image.fromarray(pixels_HWC).transpose(turn))
