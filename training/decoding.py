@@ -13,14 +13,11 @@ from PIL import ExifTags, Image
 
 from shared.images import TURNS, decode
 from training.params import CropParams
-from training.views import SLIMMEST
+from training.views import SLIMMEST, SPARE
 
 JPEG = b"\xff\xd8\xff"
 SCALES = {8: cv2.IMREAD_REDUCED_GRAYSCALE_8, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2}
 FLAGS = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-SPARE = 1.5
-"""Pixels that must be left along a side for each pixel that the smallest possible crop needs. A crop of that size
-then differs from one of the whole image by about one gray level on average, a typical one by a third of a level."""
 
 
 def decoded(data: bytes, rotation: int, crops: CropParams) -> np.ndarray:

@@ -10,7 +10,7 @@ from PIL import Image
 from shared.images import decode
 from training.decoding import decoded, scale_for
 from training.params import AugmentParams, CropParams
-from training.views import multi_crop, random_box, resized, stream
+from training.views import Levels, multi_crop, random_box, resized, stream
 
 FULL = CropParams(large_size=4000, small_count=0)
 """Crops so large that nothing is decoded at less than its size."""
@@ -95,6 +95,19 @@ def test_crops_of_a_part_of_the_pixels_look_like_crops_of_all() -> None:
         one = resized(half[200 : 200 + side, 300 : 300 + side], 98, 98).astype(int)
         other = resized(whole[400 : 400 + 2 * side, 600 : 600 + 2 * side], 98, 98).astype(int)
         assert np.abs(one - other).mean() < limit
+
+
+@pytest.mark.parametrize("size", [224, 98])
+def test_crops_of_a_halved_image_look_like_crops_of_the_whole(size: int) -> None:
+    pixels = np.array(picture(1600, 1200))
+    levels, gaps = Levels(pixels), []
+    for row in range(30):
+        left, top, right, bottom = (side // 8 * 8 for side in random_box(1600, 1200, (0.2, 1.0), stream(row)))
+        whole = resized(pixels[top:bottom, left:right], size, size)
+        gaps.append(np.abs(levels.crop((left, top, right, bottom), size).astype(int) - whole).mean())
+    assert len(levels.levels) > 1
+    assert np.median(gaps) < 0.8
+    assert max(gaps) < 1.2
 
 
 def test_half_of_the_crops_are_flipped() -> None:
