@@ -7,12 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.dedup import Compared
+from curation.params.copies import DedupParams
 from curation.perceptual import Hashes
 from curation.star import Floats, Ints
 from shared.contracts import IMAGES, MEASUREMENTS, VERDICTS
 from shared.tables import Rows
 
 COLUMNS = ["image_id", "pixels_id", "width", "height", "bytes", "hashes", "detail"]
+SIGNALS = ("sharpness", "entropy", "aspect")
+"""Signals that the policy may ask for, beside those that are read anyway."""
 HASHES = 64
 
 
@@ -39,24 +42,37 @@ class Corpus:
         return _vectors(self.measurements, self.rows if items is None else self.rows[items], column)
 
 
-def compared_images(images: Rows, measurements: Rows, verdicts: Rows | None, min_detail: float) -> Corpus:
+def compared_images(images: Rows, measurements: Rows, verdicts: Rows | None, params: DedupParams) -> Corpus:
     """Return the decodable images that pass the quality rules; without verdicts, all that are decodable."""
-    measured = measurements.table(MEASUREMENTS, COLUMNS)
+    wanted = [*COLUMNS, *(name for name in SIGNALS if {name, f"-{name}"} & set(params.keep))]
+    measured = measurements.table(MEASUREMENTS, wanted)
     passed = pc.is_valid(measured["pixels_id"])
     if verdicts is not None:
         passed = pc.and_(passed, pc.is_null(verdicts.table(VERDICTS, ["reason"])["reason"]))
     rows = np.flatnonzero(passed.to_numpy(zero_copy_only=False)).astype(np.int64)
     measured = measured.take(rows)
+    sources = images.table(IMAGES, ["source"])["source"].take(rows)
     compared = Compared(
         image_id=_objects(measured["image_id"]),
         pixels_id=_objects(measured["pixels_id"]),
-        pixels=_ints(measured["width"]) * _ints(measured["height"]),
-        bytes=_ints(measured["bytes"]),
+        merits=tuple(_merit(name, measured, sources) for name in params.keep),
         uri=_objects(images.table(IMAGES, ["uri"])["uri"].take(rows)),
         hashes=_hashes(measured["hashes"]),
-        trusted=np.asarray(measured["detail"].to_numpy() >= min_detail, dtype=bool),
+        trusted=np.asarray(measured["detail"].to_numpy() >= params.min_detail, dtype=bool),
     )
     return Corpus(compared, rows, images, measurements)
+
+
+def _merit(name: str, measured: pa.Table, sources: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of which the smaller value is better."""
+    column = name.removeprefix("-")
+    if column == "pixels":
+        values = _ints(measured["width"]) * _ints(measured["height"])
+    elif column == "source":  # the index lists the sources in the order of the recipe
+        values = _ints(pc.index_in(sources.cast(pa.string()), value_set=pc.unique(sources.cast(pa.string()))))
+    else:
+        values = measured[column].to_numpy()
+    return -values if name.startswith("-") else values
 
 
 def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:

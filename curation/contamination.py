@@ -39,8 +39,8 @@ def contaminated_tables(
     corpus: tuple[Rows, Rows, Rows], references: tuple[Rows, Rows], verified: Rows, params: DecontaminateParams
 ) -> pa.Table:
     """Return CONTAMINATED. Raises WorkFailedError when a set would take more of the corpus than its cap."""
-    images = compared_images(*corpus, params.dedup.min_detail)
-    others = compared_images(*references, None, params.dedup.min_detail)
+    images = compared_images(*corpus, params.dedup)
+    others = compared_images(*references, None, params.dedup)
     sets = others.column("source").cast(pa.string()).to_pylist()
     found: dict[int, Contact] = {}
     for one in params.sets:

@@ -18,9 +18,8 @@ class Compared:
 
     image_id: np.ndarray[Any, np.dtype[np.bytes_]]
     pixels_id: np.ndarray[Any, np.dtype[np.bytes_]]
-    pixels: Ints
-    """Width × height."""
-    bytes: Ints
+    merits: tuple[np.ndarray[Any, Any], ...]
+    """What tells the better of two copies, the weightiest column first; the smaller value is better."""
     uri: np.ndarray[Any, np.dtype[np.str_]]
     hashes: Hashes
     """Eight hashes of 64 bits a row, [n, 64] bytes: the image upright, then turned."""
@@ -32,9 +31,8 @@ class Compared:
 
 
 def keep_order(compared: Compared) -> Ints:
-    """Return the items, best first: more pixels, more bytes, smaller id; then the smaller uri, to be total."""
-    c = compared
-    return np.lexsort((c.uri, c.image_id, -c.bytes, -c.pixels)).astype(np.int64)
+    """Return the items, best first: by their merits, then the smaller id, then the smaller uri, to be total."""
+    return np.lexsort((compared.uri, compared.image_id, *reversed(compared.merits))).astype(np.int64)
 
 
 def classes(compared: Compared, order: Ints) -> Ints:

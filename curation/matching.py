@@ -16,7 +16,7 @@ from shared.tables import Rows, with_facts
 
 def match_tables(corpus: tuple[Rows, Rows, Rows], verified: Rows, contaminated: Rows, params: DedupParams) -> pa.Table:
     """Return DUPLICATES: only decodable images that pass the quality rules are compared, or kept for a copy."""
-    images = compared_images(*corpus, params.min_detail)
+    images = compared_images(*corpus, params)
     resemblances: list[Resemblance] = []
     if params.perceptual.enabled:
         hashes = HashResemblance(images.compared.hashes, params.perceptual.distance, images.compared.trusted)

@@ -7,7 +7,6 @@ import numpy as np
 from curation.comparing import Corpus
 from curation.embedders.embedding import Embedding
 from curation.near import NOTHING, VectorIndex
-from curation.params.copies import CandidateParams
 from curation.star import Floats, Ints, Mask
 
 BLOCK = 4096
@@ -62,12 +61,11 @@ class View:
     count: int
 
     @classmethod
-    def of(cls, images: Corpus, column: str, embedder: Embedding, params: CandidateParams) -> "View":
+    def of(cls, images: Corpus, column: str, embedder: Embedding, cosine: float, count: int) -> "View":
         """Read the vectors of a column of MEASUREMENTS; nothing is searched until it was added."""
         vectors = images.vectors(column=column)
         index = VectorIndex(vectors, embedder.orientations())
-        limit = embedder.candidate_cosine if params.cosine is None else params.cosine
-        return cls(index, images.compared.trusted & vectors.any(axis=1), column, limit, params.nearest)
+        return cls(index, images.compared.trusted & vectors.any(axis=1), column, cosine, count)
 
     def add(self, items: Ints) -> None:
         """Let these images be found, as far as they can be compared."""

@@ -6,6 +6,7 @@ stands for itself.
 """
 
 import hashlib
+import heapq
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow as pa
 from curation.comparing import Corpus, compared_images
 from curation.dedup import classes, keep_order
 from curation.embedders.descriptor import DescriptorEmbedder
-from curation.nearest import Pairs, View, merged
+from curation.nearest import BLOCK, Pairs, View, merged
 from curation.params.copies import DedupParams
 from curation.perceptual import HashResemblance
 from curation.star import Ints, Match, walk
@@ -22,8 +23,8 @@ from shared.contracts import CANDIDATES, WHERE
 from shared.exchange import spans
 from shared.tables import Rows, with_facts
 
-PART_PAIRS = 1000
-"""Pairs in a part, at most on average: some ten seconds of comparing."""
+PART_PAIRS = 2500
+"""Pairs in a part, at most on average: some half a minute of comparing."""
 
 
 def pair_tables(
@@ -33,19 +34,21 @@ def pair_tables(
     near = params.near
     if not near.enabled or near.verify == "none":
         return
-    images = compared_images(*corpus, params.min_detail)
-    sets = compared_images(*references, None, params.min_detail)
-    views = [View.of(images, "vector", near.embedder, near.candidates)]
+    images = compared_images(*corpus, params)
+    sets = compared_images(*references, None, params)
+    views = [View.of(images, "vector", near.embedder, near.candidate_cosine, near.nearest)]
     if near.layout:
-        views.append(View.of(images, "layout", DescriptorEmbedder(), near.candidates.of_layout()))
+        descriptor = DescriptorEmbedder()
+        views.append(View.of(images, "layout", descriptor, descriptor.candidate_cosine, near.nearest))
     order = keep_order(images.compared)
     leads = order[classes(images.compared, order)[order] == order]
     touching = merged([view.references(leads, sets) for view in views] if len(sets.compared) else [])
     better = _with_better(images, views, order, leads, touching.item, params)
     table = pa.concat_tables([_table(images, images, better, None), _table(images, sets, touching, "source")])
+    cells = _cells(images, views[0], np.concatenate([better.item, touching.item]))
     # On a part of its own: among the pairs, a recall that changed would rename them, and compare them again.
     yield with_facts(table.slice(0, 0), {"recall": {view.column: round(view.index.recall(), 4) for view in views}})
-    yield from _parts(table)
+    yield from _parts(table, cells)
 
 
 def _with_better(
@@ -90,13 +93,28 @@ def _table(images: Corpus, others: Corpus, pairs: Pairs, set_column: str | None)
     return table.select(CANDIDATES.schema.names).cast(CANDIDATES.schema)
 
 
-def _parts(table: pa.Table) -> Iterator[pa.Table]:
-    """Cut by a digest of the uri, into a power of two of parts: added images rename only the parts they fall into."""
-    slots = np.array([_slot(uri) for uri in table["uri"].to_pylist()], dtype=np.int64)
-    for low, high in spans(table.num_rows, PART_PAIRS):
-        part = table.filter(pa.array((slots >= low) & (slots < high)))
-        if part.num_rows:
-            yield part.unify_dictionaries().sort_by([("uri", "ascending"), ("other_uri", "ascending")])
+def _cells(images: Corpus, view: View, items: Ints) -> Ints:
+    """Return, for each item, the nearest of a few images with the smallest ids, as many as there will be parts.
+
+    Neighbours then meet in one part, where each is described once, not once for each pair. Ids are digests, so
+    these few are drawn by chance, and images that are added seldom change them.
+    """
+    count = len(list(spans(len(items), PART_PAIRS)))
+    few = heapq.nsmallest(count, np.flatnonzero(view.comparable).tolist(), key=images.compared.image_id.__getitem__)
+    vectors = view.index.vectors
+    cells = [(vectors[items[i : i + BLOCK]] @ vectors[few].T).argmax(axis=1) for i in range(0, len(items), BLOCK)]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *cells])
+
+
+def _parts(table: pa.Table, cells: Ints) -> Iterator[pa.Table]:
+    """Cut by cell, and cells that are too large by a digest of the uri: added images rename only their own parts."""
+    for cell in np.unique(cells):
+        inside = table.filter(pa.array(cells == cell))
+        slots = np.array([_slot(uri) for uri in inside["uri"].to_pylist()], dtype=np.int64)
+        for low, high in spans(inside.num_rows, PART_PAIRS):
+            part = inside.filter(pa.array((slots >= low) & (slots < high)))
+            if part.num_rows:
+                yield part.unify_dictionaries().sort_by([("uri", "ascending"), ("other_uri", "ascending")])
 
 
 def _slot(uri: str) -> int:

@@ -11,6 +11,7 @@ from curation.balancing.hierarchy import build, default_levels, locate
 from curation.balancing.sampling import sample
 from curation.comparing import Corpus, compared_images
 from curation.params.balance import BalanceParams
+from curation.params.copies import DedupParams
 from shared.contracts import CONTAMINATED, DUPLICATES
 from shared.tables import Rows, with_facts
 
@@ -49,7 +50,7 @@ def sample_tables(
     corpus: tuple[Rows, Rows, Rows], contaminated: Rows, duplicates: Rows, params: BalanceParams
 ) -> pa.Table:
     """Return SAMPLES: every image that is left, its cluster, and whether it is taken."""
-    images = compared_images(*corpus, 0.0)
+    images = compared_images(*corpus, DedupParams())
     gone = [images.images.numbers(contaminated.table(CONTAMINATED, ["part", "row"]))]
     gone.append(images.images.numbers(duplicates.table(DUPLICATES, ["part", "row"])))
     items = np.flatnonzero(~np.isin(images.rows, np.concatenate(gone))).astype(np.int64)

@@ -64,7 +64,7 @@ def measure_references(references: "Table", *, params: MeasureParams) -> "Table"
     return measure_images(references, params)
 
 
-@stage(reads=(MEASUREMENTS,), writes=VERDICTS)
+@stage(reads=(MEASUREMENTS,), writes=VERDICTS, version=2)
 def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     """Judge every image by its own signals; a new threshold costs seconds and reads no pixel."""
     from curation.judging import judge

@@ -20,6 +20,7 @@ from shared.stage import Stage
 from training.stages import evaluate, pretrain
 
 DONE, FAILED, WRONG = 0, 1, 2
+STORAGE_CLIENTS = ("aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google")
 DAMAGES_SHOWN = 50
 
 app = App(
@@ -201,6 +202,15 @@ def main() -> None:
         _fail("stopped. Run the same command again: finished parts and checkpoints are kept.", 130)
     except BrokenPipeError:
         os._exit(FAILED)
+    except Exception as error:
+        if not _of_storage(error):
+            raise
+        _fail(f"{type(error).__name__}: {error}. Check the URL or path, its permissions and your credentials.", FAILED)
+
+
+def _of_storage(error: Exception) -> bool:
+    """Tell what a disk or an object store refuses from a bug: its clients raise errors of their own."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in STORAGE_CLIENTS
 
 
 def _fail(text: str, code: int) -> None:

@@ -20,7 +20,7 @@ STATE = "state.pt"
 
 @dataclass
 class State:
-    """Everything that changes during a run. Randomness is a function of (seed, step, rank): none is stored."""
+    """Everything that changes during a run. Randomness is a function of (seed, step): none is stored."""
 
     student: Student
     teacher: Student

@@ -55,6 +55,37 @@ def check_precision(device: torch.device, precision: str) -> None:
         raise RecipeError(f"optim.precision bf16 needs an Ampere GPU or newer, got {name}. Set fp16 or fp32.")
 
 
+EXACT = 1e-5
+"""Relative error up to which a product counts as fp32's: ten times what that leaves, a hundredth of bf16's."""
+
+
+@contextmanager
+def fast_products(device: torch.device) -> Iterator[None]:
+    """Send a CPU's fp32 products to oneDNN, which may be twice as fast as MKL, where they stay fp32 there.
+
+    The one switch that does so allows bf16, and the processor decides what that comes to: with AVX-512 alone
+    products stay exact, with AMX they do not. So it is kept only where a probe finds them exact.
+    """
+    matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    if device.type == "cpu":
+        matmul.fp32_precision = "bf16"
+        a, b = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0))
+        exact = a.double() @ b.double()
+        if float(((a @ b).double() - exact).abs().max() / exact.abs().max()) > EXACT:
+            matmul.fp32_precision = before
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
+
+
+def products_in_onednn() -> bool:
+    """Tell whether `fast_products` is in force."""
+    matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    return bool(matmul.fp32_precision == "bf16")
+
+
 @contextmanager
 def joined(compute: Compute) -> Iterator[Place]:
     """Choose the device, join the other processes that torchrun started, and leave them at the end.
@@ -69,7 +100,8 @@ def joined(compute: Compute) -> Iterator[Place]:
     if together:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Place(device, rank, world)
+        with fast_products(device):
+            yield Place(device, rank, world)
     finally:
         if together:
             dist.destroy_process_group()

@@ -56,7 +56,6 @@ def load(path: str, step: int, device: "torch.device") -> "Callable[[Tensor], Te
     student = Student(folder.params())
     student.load_state_dict(checkpoint.read(folder, step)["teacher"])
     backbone = student.backbone.eval().to(device)
-    backbone.suit(device)
 
     def cls(pixels_BCHW: "Tensor") -> "Tensor":
         tokens: Tokens = backbone(normalised(pixels_BCHW))

@@ -1,6 +1,6 @@
-"""From tokens to prototype scores: an MLP, then cosines with learned prototypes (Caron et al. 2021).
+"""From tokens to the unit sphere where prototypes live: an MLP, and the prototypes (Caron et al. 2021).
 
-Shapes: R rows (CLS or patch tokens), D width, K prototypes.
+Shapes: R rows (CLS or patch tokens), D width, E bottleneck, K prototypes.
 """
 
 from torch import Tensor, nn
@@ -10,10 +10,10 @@ from training.params import ObjectiveParams
 
 
 class Head(nn.Module):
-    """Three linear layers to a bottleneck on the unit sphere, then K prototypes.
+    """Three linear layers to a bottleneck on the unit sphere; scores are cosines with K prototypes.
 
-    The prototypes are weight-normed with gain 1, as in DINO: scores stay in [-1, 1], so no temperature can make
-    them overflow. DINOv2 lets the gain train.
+    The prototypes are weight-normed with gain 1, as in DINO: scores stay in [-1, 1], so that their exponentials
+    cannot overflow. DINOv2 lets the gain train.
     """
 
     def __init__(self, width: int, params: ObjectiveParams) -> None:
@@ -33,6 +33,5 @@ class Head(nn.Module):
                     nn.init.zeros_(layer.bias)
 
     def forward(self, x_RD: Tensor) -> Tensor:
-        """Return scores_RK, cosines in [-1, 1]."""
-        z_RE = F.normalize(self.mlp(x_RD).float(), dim=-1, eps=1e-6)
-        return F.linear(z_RE, F.normalize(self.prototypes.weight.float(), dim=-1, eps=1e-6))
+        """Return z_RE, of unit length."""
+        return F.normalize(self.mlp(x_RD).float(), dim=-1, eps=1e-6)

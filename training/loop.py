@@ -33,9 +33,7 @@ def train(
 ) -> dict[str, Any]:
     """Step from where the state is to the end; return the run's summary. Raises as `pretrain` does."""
     steps, size = params.optim.steps, params.optim.batch_size
-    wrapped: nn.Module = state.student
-    if place.world > 1:
-        wrapped = DistributedDataParallel(state.student, broadcast_buffers=False)
+    wrapped = _wrapped(state.student, place)
     bad, summary, waiting = 0, _summary(state, params, math.nan), Waiting()
     journal_or_none = Journal(folder, start=state.step, steps=steps, batch_size=size) if place.leads else nullcontext()
     with journal_or_none as journal:
@@ -63,6 +61,13 @@ def train(
                     print(f"stopped at step {state.step}/{steps} · saved · run it again to go on", flush=True)
                 raise SystemExit(STOPPED)
     return summary | {"checkpoints": folder.steps()}
+
+
+def _wrapped(student: nn.Module, place: Place) -> nn.Module:
+    """Return the student, inside DDP where there are several processes."""
+    if place.world == 1:
+        return student
+    return DistributedDataParallel(student, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=True)
 
 
 def _summary(state: State, params: PretrainParams, loss: float) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The vision transformer: timm's, with a mask token, for crops of any size.
 
-Shapes: B images, C colours, H W pixels, N patches (row by row), D width, T = 1 + registers + N tokens.
+Shapes: B images, C colours, H W pixels, N patches (row by row), D width, T = 1 + registers + N tokens; L tokens
+of all crops, R that a loss reads: the CLS tokens of Q crops and M patches.
 """
 
 from functools import partial
@@ -10,12 +11,15 @@ import shared.torchvision_cpu  # noqa: F401  before timm, which imports torchvis
 
 # isort: split
 import torch
+from timm.layers.mlp import Mlp, SwiGLUPacked
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
+from training.blocks import run_block, run_last_block
+from training.packing import Kept, Packing
 from training.params import ModelParams
+from training.skipping import Skips
 
 COLOUR_MEAN = (0.485, 0.456, 0.406)
 COLOUR_STD = (0.229, 0.224, 0.225)
@@ -37,48 +41,80 @@ def normalised(images_BCHW: Tensor) -> Tensor:
     return (images_BCHW.float() / 255 - mean_C11) / std_C11
 
 
+def ffn_columns(params: ModelParams) -> int:
+    """Return the outputs of a block's first feed-forward layer; gates and values are each a multiple of 8."""
+    if params.ffn == "mlp":
+        return int(params.width * params.mlp_ratio)
+    return 2 * ((int(params.width * params.mlp_ratio * 2 / 3) + 7) // 8 * 8)
+
+
 class Backbone(nn.Module):
-    """A ViT whose position embedding is resampled to the crop at hand."""
+    """A ViT whose position embedding is resampled to the crop at hand. `vit` has timm's keys: weights move freely."""
 
     def __init__(self, params: ModelParams, image_size: int) -> None:
         super().__init__()
+        gated = params.ffn == "swiglu"
+        feed_forward: Any = SwiGLUPacked if gated else Mlp
         self.vit: Any = VisionTransformer(
             img_size=image_size,
             patch_size=params.patch_size,
             embed_dim=params.width,
             depth=params.depth,
             num_heads=params.heads,
-            mlp_ratio=params.mlp_ratio,
+            mlp_ratio=(ffn_columns(params) + 0.5) / params.width,  # timm rounds the product down
+            mlp_layer=feed_forward,
+            act_layer=nn.SiLU if gated else nn.GELU,
             reg_tokens=params.registers,
-            init_values=params.layer_scale,
-            drop_path_rate=params.drop_path,
+            init_values=params.layer_scale or None,
             norm_layer=partial(nn.LayerNorm, eps=1e-6),
-            no_embed_class=True,
+            no_embed_class=params.registers > 0,  # as timm's DINOv2 models
             dynamic_img_size=True,
             num_classes=0,
         )
         self.mask_token = nn.Parameter(torch.zeros(params.width))
         self.activation_checkpointing = params.activation_checkpointing
 
-    def suit(self, device: torch.device) -> None:
-        """Choose how attention is computed: fused kernels, but plain products on a CPU, where theirs are slow."""
-        for block in self.vit.blocks:
-            block.attn.fused_attn = device.type != "cpu"
-
     def forward(self, images_BCHW: Tensor, mask_BN: Tensor | None = None) -> Tokens:
-        """Look at normalised images; where the mask is true, the patch is hidden."""
-        x_BHWD = self._embedded(images_BCHW)
-        if mask_BN is not None:
-            hidden_BHW1 = mask_BN.view(*x_BHWD.shape[:3], 1)
-            x_BHWD = torch.where(hidden_BHW1, self.mask_token.to(x_BHWD.dtype), x_BHWD)
-        x_BTD = self.vit.norm_pre(self.vit._pos_embed(x_BHWD))
+        """Look at normalised images; where the mask is true, the patch is hidden. Nothing is skipped."""
+        x_LD, packing = self._packed([images_BCHW], mask_BN)
         for block in self.vit.blocks:
-            if self.activation_checkpointing and self.training:
-                x_BTD = checkpoint(block, x_BTD, use_reentrant=False)
-            else:
-                x_BTD = block(x_BTD)
-        x_BTD = self.vit.norm(x_BTD)
+            x_LD = run_block(block, x_LD, packing, [None, None], self._recompute)
+        x_BTD = self.vit.norm(x_LD).view(len(images_BCHW), packing.tokens[0], -1)
         return Tokens(x_BTD[:, 0], x_BTD[:, self.vit.num_prefix_tokens :])
+
+    def read(
+        self, crops: list[Tensor], mask_BN: Tensor | None, places_M: Tensor, skips: Skips | None
+    ) -> tuple[Tensor, Tensor]:
+        """Look at crops of several sizes at once; return cls_QD of all of them and patches_MD of the first size.
+
+        The mask is for the first size, and places count through its flattened (B, N).
+        """
+        x_LD, packing = self._packed(crops, mask_BN)
+        kept: list[Kept | None] = [None] * (2 * len(self.vit.blocks))
+        if skips:
+            kept = [Kept.of(chosen, packing) for chosen in skips]
+        *blocks, last = self.vit.blocks
+        for number, block in enumerate(blocks):
+            x_LD = run_block(block, x_LD, packing, kept[2 * number : 2 * number + 2], self._recompute)
+        cls_Q = packing.first_tokens(x_LD.device)
+        rows_R = torch.cat([cls_Q, packing.patches(places_M, self.vit.num_prefix_tokens)])
+        x_RD = self.vit.norm(run_last_block(last, x_LD, packing, rows_R, kept[-2:]))
+        return x_RD[: len(cls_Q)], x_RD[len(cls_Q) :]
+
+    @property
+    def _recompute(self) -> bool:
+        return self.activation_checkpointing and self.training and torch.is_grad_enabled()
+
+    def _packed(self, crops: list[Tensor], mask_BN: Tensor | None) -> tuple[Tensor, Packing]:
+        """Return the tokens of all crops before the first block, in fp32, and how they lie."""
+        parts = []
+        for size, images_BCHW in enumerate(crops):
+            x_BHWD = self._embedded(images_BCHW).float()
+            if size == 0 and mask_BN is not None:
+                x_BHWD = torch.where(mask_BN.view(*x_BHWD.shape[:3], 1), self.mask_token, x_BHWD)
+            parts.append(self.vit._pos_embed(x_BHWD))
+        packing = Packing(tuple(len(part) for part in parts), tuple(part.shape[1] for part in parts))
+        return torch.cat([part.flatten(0, 1) for part in parts]), packing
 
     def _embedded(self, images_BCHW: Tensor) -> Tensor:
         """Return the patch embedding x_BHWD as a matrix product: a convolution's backward is slow on a CPU."""

@@ -1,16 +1,19 @@
-"""The whole objective: targets from the teacher's scores, the three losses, their weighted sum.
+"""The whole objective: targets from the teacher's view, the three losses, their weighted sum.
 
-Shapes: V large crops of B images, crop-major; M masked patches; K prototypes.
+Shapes: V large crops of B images, crop-major; Q = all crops of B images; M masked patches; K prototypes.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from training.losses import dino_loss, ibot_loss, koleo_loss
-from training.params import ObjectiveParams
-from training.student import Scores
+from training.chunks import Chunks, Prototypes
+from training.crossentropy import Goal, cross_entropy, product_dtype
+from training.losses import dino_loss, ibot_loss, koleo_loss, sums_over_other_views
+from training.params import CropParams, ObjectiveParams
+from training.student import Seen, Student
 from training.targets import Targets
 
 
@@ -26,27 +29,53 @@ class Losses(NamedTuple):
 class Objective(nn.Module):
     """Holds nothing but the running centres, where the recipe wants them."""
 
-    def __init__(self, params: ObjectiveParams, large_count: int) -> None:
+    def __init__(self, params: ObjectiveParams, crops: CropParams) -> None:
         super().__init__()
         self.params = params
-        self.large_count = large_count
+        self.large, self.crops = crops.large_count, crops.large_count + crops.small_count
         self.crop_targets = Targets(params.targets, params.prototypes)
         self.patch_targets = Targets(params.targets, params.prototypes)
 
-    def forward(self, student: Scores, teacher: Scores, weight_M: Tensor, temperature: float) -> tuple[Losses, Tensor]:
-        """Return the losses, and the mean target_K of this process's large crops."""
-        p, V = self.params, self.large_count
-        images = len(teacher.crops) // V
-        targets_RK = self.crop_targets(teacher.crops, temperature)
-        dino = dino_loss(
-            student.crops.view(-1, images, p.prototypes),
-            targets_RK.view(V, images, p.prototypes),
-            p.student_temperature,
-        )
-        patch_targets_MK = self.patch_targets(teacher.patches, temperature)
-        ibot = ibot_loss(student.patches, patch_targets_MK, weight_M, V * images, p.student_temperature)
+    def forward(
+        self, seen: tuple[Seen, Seen], models: tuple[Student, Student], weight_M: Tensor, temperature: float
+    ) -> tuple[Losses, Tensor]:
+        """Return the losses, and the mean target_K of this process's large crops.
+
+        `seen` and `models` are the student's and the teacher's; the models only lend their prototypes.
+        """
+        p, (student, teacher) = self.params, seen
+        targets = self._targets(teacher, models[1], temperature)
+        entropy_Q, entropy_M = self._entropies(student, models[0], targets)
+        dino = dino_loss(entropy_Q, self.large, self.crops)
+        ibot = ibot_loss(entropy_M, weight_M, len(teacher.crops))
         koleo = torch.zeros_like(dino)
         if p.koleo_weight:  # each crop for itself: two views of an image may be near
             koleo = koleo_loss(student.cls.reshape(-1, p.koleo_group, student.cls.shape[1]))
         total = p.dino_weight * dino + p.ibot_weight * ibot + p.koleo_weight * koleo
-        return Losses(total, dino.detach(), ibot.detach(), koleo.detach()), targets_RK.mean(dim=0)
+        mean_target_K = torch.cat([target_Rk.mean(dim=0) for _, target_Rk in targets[0]])
+        return Losses(total, dino.detach(), ibot.detach(), koleo.detach()), mean_target_K
+
+    @torch.no_grad()
+    def _targets(self, seen: Seen, teacher: Student, temperature: float) -> tuple[Chunks, Chunks]:
+        """Return the targets of CLS tokens and of masked patches."""
+        dtype = product_dtype(seen.crops)
+        with torch.autocast(seen.crops.device.type, enabled=False):
+            directions = [Prototypes.of(head.prototypes.weight, dtype) for head in teacher.heads()]
+            crop_targets: Chunks = self.crop_targets(seen.crops, directions[0], temperature)
+            patch_targets: Chunks = self.patch_targets(seen.patches, directions[-1], temperature)
+        return crop_targets, patch_targets
+
+    def _entropies(self, seen: Seen, student: Student, targets: tuple[Chunks, Chunks]) -> tuple[Tensor, Tensor]:
+        """Return entropy_Q of the CLS tokens and entropy_M of the masked patches."""
+        mass_Q = torch.full_like(seen.crops[:, 0], float(self.large), requires_grad=False)
+        mass_Q[: self.large * len(mass_Q) // self.crops] -= 1
+        of_crops = Goal(targets[0], partial(sums_over_other_views, large=self.large, crops=self.crops), mass_Q)
+        of_patches = Goal(targets[1], lambda target_Mk: target_Mk, torch.ones_like(seen.patches[:, 0]))
+        weights = [head.prototypes.weight for head in student.heads()]
+        sharpness = self.params.student_temperature
+        if len(weights) == 1:
+            both_RE = torch.cat([seen.crops, seen.patches])
+            entropy_R = cross_entropy(both_RE, weights[0], [of_crops, of_patches], sharpness)
+            return entropy_R[: len(mass_Q)], entropy_R[len(mass_Q) :]
+        entropy_Q = cross_entropy(seen.crops, weights[0], [of_crops], sharpness)
+        return entropy_Q, cross_entropy(seen.patches, weights[1], [of_patches], sharpness)

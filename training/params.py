@@ -1,12 +1,14 @@
 """What pre-training and evaluation depend on, with DINOv2's short ViT-S recipe as defaults."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from shared.params import Params
 
 Share = tuple[float, float]
+Temperature = Annotated[float, Field(ge=0.02)]
+"""exp(1 / 0.02), summed over all prototypes, still fits into fp32."""
 
 
 class ModelParams(Params):
@@ -20,14 +22,18 @@ class ModelParams(Params):
     """Number of blocks."""
     heads: int = Field(default=6, ge=1)
     """Attention heads; they share the width evenly."""
+    ffn: Literal["mlp", "swiglu"] = "mlp"
+    """What follows attention: linear, GELU, linear; or with a gate (Shazeer 2020), at the same number of weights."""
     mlp_ratio: float = Field(default=4.0, gt=0)
-    """Hidden width of a block's MLP, in widths."""
+    """Hidden width of a block's MLP, in widths; two thirds of it where there is a gate."""
     registers: int = Field(default=0, ge=0)
     """Extra tokens without a place in the image (Darcet et al. 2024)."""
-    layer_scale: float = Field(default=1e-5, gt=0)
-    """Initial LayerScale; 1e-5 for long runs, nearer 1 for short ones."""
+    layer_scale: float = Field(default=1e-5, ge=0)
+    """Initial LayerScale; 1e-5 for long runs, nearer 1 for short ones, 0 for none."""
     drop_path: float = Field(default=0.1, ge=0, lt=1)
-    """Chance that the last block is skipped for an image; earlier blocks less, linearly."""
+    """Share of a group's images for which a branch of a block is skipped, and not computed."""
+    drop_path_rule: Literal["uniform", "linear"] = "linear"
+    """Whether all blocks are skipped alike, as in DINOv2, or from none for the first to `drop_path` for the last."""
     activation_checkpointing: bool = False
     """Recompute blocks in the backward pass: less memory, a quarter more work."""
 
@@ -106,9 +112,9 @@ class ObjectiveParams(Params):
     """Give patches a head of their own, instead of one for CLS and patches."""
     targets: Literal["sinkhorn", "centre"] = "sinkhorn"
     """How teacher logits become targets: balanced by Sinkhorn-Knopp, or softmax after a running centre."""
-    student_temperature: float = Field(default=0.1, gt=0)
+    student_temperature: Temperature = 0.1
     """Temperature of the student's softmax."""
-    teacher_temperature: tuple[float, float] = (0.04, 0.07)
+    teacher_temperature: tuple[Temperature, Temperature] = (0.04, 0.07)
     """Temperature of the targets at the first step and after its warm-up."""
     teacher_temperature_steps: int = Field(default=37500, ge=0)
     """Steps over which the teacher's temperature rises."""
@@ -119,7 +125,7 @@ class ObjectiveParams(Params):
     koleo_weight: float = Field(default=0.1, ge=0)
     """Weight of the loss that spreads CLS tokens apart."""
     koleo_group: int = Field(default=64, ge=2)
-    """Neighbours are sought among so many images, whatever the number of processes."""
+    """Neighbours are sought, and skipped images drawn, among so many images, whatever the number of processes."""
     mask_share: float = Field(default=0.5, ge=0, le=1)
     """Share of the large crops that are masked for the student."""
     mask_ratio: Share = (0.1, 0.5)
@@ -156,7 +162,9 @@ class OptimParams(Params):
     freeze_prototypes: int = Field(default=1250, ge=0)
     """Steps during which the prototypes stay as they are."""
     momentum: tuple[float, float] = (0.992, 1.0)
-    """Share of itself that the teacher keeps in a step, at the first and last step (cosine)."""
+    """Share of itself that the teacher keeps in a step, at the first and last step."""
+    momentum_rule: Literal["cosine", "linear"] = "cosine"
+    """How the momentum goes from the one to the other."""
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
     """Number format of the matrix products; fp16 needs a GPU."""
     bad_steps: int = Field(default=10, ge=1)
@@ -203,7 +211,8 @@ class PretrainParams(Params):
                     f"crops.{name} must be a multiple of model.patch_size, got {size} and {patch}; "
                     f"the nearest are {size // patch * patch or patch} and {(size // patch + 1) * patch}"
                 )
-        if objective.koleo_weight and self.optim.batch_size % objective.koleo_group:
+        grouped = objective.koleo_weight or self.model.drop_path
+        if grouped and self.optim.batch_size % objective.koleo_group:
             raise ValueError(
                 "optim.batch_size must be a multiple of objective.koleo_group, "
                 f"got {self.optim.batch_size} and {objective.koleo_group}"

@@ -59,21 +59,20 @@ def check_batch(params: PretrainParams, images: int, world: int) -> None:
             f"optim.batch_size must be a multiple of the {world} processes, got {batch}. "
             f"Set it to {(batch // world + 1) * world}, or change compute.processes."
         )
-    if params.objective.koleo_weight and (batch // world) % group:
+    if (params.objective.koleo_weight or params.model.drop_path) and (batch // world) % group:
         raise RecipeError(
             f"Each of {world} processes needs a multiple of objective.koleo_group = {group} images, got "
-            f"{batch // world}. Set koleo_group to a divisor of {batch // world}, or koleo_weight to 0."
+            f"{batch // world}. Set koleo_group to a divisor of {batch // world}, or koleo_weight and drop_path to 0."
         )
 
 
 def initial_state(params: PretrainParams, place: Place) -> State:
     """Return the state before the first step: the same weights on every rank and device."""
     student = initial_student(params).to(place.device)
-    student.backbone.suit(place.device)
     return State(
         student=student,
         teacher=teacher_of(student),
-        objective=Objective(params.objective, params.crops.large_count).to(place.device),
+        objective=Objective(params.objective, params.crops).to(place.device),
         optimizer=adamw(student, params.optim, params.model.depth),
         scaler=torch.amp.GradScaler(place.device.type, enabled=params.optim.precision == "fp16"),
     )

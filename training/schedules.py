@@ -42,12 +42,19 @@ def learning_rate(step: int, params: OptimParams) -> float:
     return cosine(step - warmup, params.steps - warmup, peak, params.lr_final)
 
 
+def momentum(step: int, params: OptimParams) -> float:
+    """Go from the first value to the last, which the last step has, along a cosine or a line."""
+    if params.momentum_rule == "cosine":
+        return cosine(step, params.steps, *params.momentum)
+    return linear(step, params.steps - 1, *params.momentum)
+
+
 def values(step: int, params: PretrainParams) -> Values:
     """Return all scheduled values of a step."""
     optim, objective = params.optim, params.objective
     return Values(
         lr=learning_rate(step, optim),
         weight_decay=cosine(step, optim.steps, *optim.weight_decay),
-        momentum=cosine(step, optim.steps, *optim.momentum),
+        momentum=momentum(step, optim),
         teacher_temperature=linear(step, objective.teacher_temperature_steps, *objective.teacher_temperature),
     )

@@ -1,38 +1,40 @@
 """Teacher scores to targets by Sinkhorn-Knopp, over the batch of all processes (Caron et al. 2020).
 
-Shapes: B rows of this process, K prototypes.
+Shapes: B rows of this process, K prototypes, k of one chunk.
 """
 
 import torch
 from torch import Tensor
 
-from training.device import all_max, all_sum
+from training.chunks import Chunks
+from training.device import all_sum
 
 ITERATIONS = 3
 TINY = 1e-30
 
 
 @torch.no_grad()
-def sinkhorn(scores_BK: Tensor, temperature: float) -> Tensor:
-    """Return targets_BK: every row sums to 1, and every prototype gets about the same total.
+def sinkhorn(kernel: Chunks, prototypes: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return row_B and column_K; row · kernel · column are the targets.
 
-    The slow form, for one process:
+    Every row of them sums to 1, and every prototype gets about the same total. The slow form, for one process:
 
-        q = exp(scores / temperature)
+        q = kernel = exp(scores / temperature)
         for _ in range(3):
             for k: q[:, k] /= q[:, k].sum() * K
             for b: q[b, :] /= q[b, :].sum() * B
         return q * B
 
-    Every process must call it, also one without rows. The greatest score is subtracted first, so that exp
-    cannot overflow; in fp32 whatever comes in.
+    That only ever scales rows and columns, so the two scales are all that need be remembered: q is never made.
+    Every process must call it, also one without rows.
     """
-    logits_BK = scores_BK.float() / temperature
-    lowest = torch.full((1,), -torch.inf, device=logits_BK.device)
-    greatest = all_max(torch.cat([logits_BK.amax(dim=1), lowest]).amax())
-    rows = all_sum(torch.tensor(float(len(logits_BK)), device=logits_BK.device))
-    q_BK = torch.exp(logits_BK - greatest)
+    rows = all_sum(torch.tensor(float(kernel.rows), device=device))
+    row_B = torch.ones(kernel.rows, device=device)
+    column_K = torch.empty(prototypes, device=device)
     for _ in range(ITERATIONS):
-        q_BK /= all_sum(q_BK.sum(dim=0)).clamp_min(TINY) * q_BK.shape[1]
-        q_BK /= q_BK.sum(dim=1, keepdim=True).clamp_min(TINY) * rows
-    return q_BK * rows
+        sum_B = torch.zeros_like(row_B)
+        for columns, q_Bk in kernel:
+            column_K[columns] = 1 / (all_sum(row_B @ q_Bk).clamp_min(TINY) * prototypes)
+            sum_B += q_Bk @ column_K[columns]
+        row_B = 1 / (sum_B.clamp_min(TINY) * rows)
+    return row_B * rows, column_K

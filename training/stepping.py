@@ -16,7 +16,8 @@ from training.model import normalised
 from training.optim import apply
 from training.params import PretrainParams
 from training.schedules import Values, values
-from training.student import Scores, follow
+from training.skipping import draw_skips
+from training.student import Seen, follow
 
 
 @dataclass(frozen=True)
@@ -36,34 +37,31 @@ class Report:
     """cls_RD, the teacher's CLS tokens of this process's large crops."""
 
 
-def seed_step(seed: int, step: int, rank: int) -> None:
-    """Make a step's randomness (drop path) a function of its number, so that a resume needs no stored state."""
-    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0]))
-
-
 def take_step(
     state: State, wrapped: nn.Module, batch: Batch, params: PretrainParams, place: Place, stop: bool
 ) -> Report:
     """Do one step. `wrapped` is the student, inside DDP where there are several processes."""
-    seed_step(params.seed, state.step, place.rank)
     now = values(state.step, params)
     apply(now, state.optimizer)
+    images = params.optim.batch_size // place.world
+    skips = draw_skips(params, state.step, place.rank * images, images, place.device)
     crops = [normalised(batch.large)]
     with place.autocast(params.optim.precision):
         with torch.no_grad():
-            teacher: Scores = state.teacher(crops, None, batch.places)
+            teacher: Seen = state.teacher(crops, None, batch.places)
         if params.crops.small_count:
             crops.append(normalised(batch.small))
-        student: Scores = wrapped(crops, batch.mask, batch.places)
-    losses, target_K = state.objective(student, teacher, batch.weight, now.teacher_temperature)
+        student: Seen = wrapped(crops, batch.mask, batch.places, skips)
+        models = (state.student, state.teacher)
+        losses, target_K = state.objective((student, teacher), models, batch.weight, now.teacher_temperature)
     state.scaler.scale(losses.total).backward()
-    norm = _clipped(state, params)
-
-    facts = torch.stack([*losses, torch.tensor(float(stop), device=place.device)]).detach()
-    means = (all_sum(facts) / place.world).tolist()  # the one wait for the device
-    mean_target_K = all_sum(target_K) / place.world
-    taken = bool(np.isfinite([*means, float(norm)]).all())
+    norm = _gradient_norm(state, params)
+    entropy = torch.special.entr(all_sum(target_K) / place.world).sum()
+    means = all_sum(torch.stack([*losses, torch.tensor(float(stop), device=place.device)]).detach()) / place.world
+    *told, stopping, norm, entropy = torch.cat([means, norm.view(1), entropy.view(1)]).tolist()  # waits, this once
+    taken = bool(np.isfinite([*told, norm]).all())
     if taken:
+        _clip(state, params.optim.clip, norm)
         state.scaler.step(state.optimizer)
     state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)
@@ -72,20 +70,26 @@ def take_step(
     state.step += 1
     state.skipped += not taken
     return Report(
-        losses=dict(zip(losses._fields, means[:-1], strict=True)),
-        grad_norm=float(norm),
-        prototype_entropy=float(torch.special.entr(mean_target_K).sum()),
+        losses=dict(zip(losses._fields, told, strict=True)),
+        grad_norm=norm,
+        prototype_entropy=entropy,
         values=now,
         taken=taken,
-        stop=means[-1] > 0,
+        stop=stopping > 0,
         teacher_cls=teacher.cls,
     )
 
 
-def _clipped(state: State, params: PretrainParams) -> Tensor:
-    """Unscale and clip the gradient of the whole student; return its norm before."""
+def _gradient_norm(state: State, params: PretrainParams) -> Tensor:
+    """Unscale the gradient of the whole student and return its norm."""
     state.scaler.unscale_(state.optimizer)
     if state.step < params.optim.freeze_prototypes:
         for head in state.student.heads():
             head.prototypes.weight.grad = None  # no moments either, unlike a learning rate of 0
-    return nn.utils.clip_grad_norm_(state.student.parameters(), params.optim.clip)
+    return nn.utils.get_total_norm([p.grad for p in state.student.parameters() if p.grad is not None])
+
+
+def _clip(state: State, limit: float, norm: float) -> None:
+    """Shorten the gradient to the limit; nothing is touched where it is shorter."""
+    if norm > limit:
+        torch._foreach_mul_([p.grad for p in state.student.parameters() if p.grad is not None], limit / norm)

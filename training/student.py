@@ -1,7 +1,7 @@
 """Student and teacher: a backbone with its heads, and the slow copy that sets the targets.
 
-Shapes: V large crops and S small crops of each of B images, crop-major (row v·B + b is crop v of image b);
-M masked patches of the whole batch; N patches of a crop; D width; K prototypes.
+Shapes: V large crops and S small crops of each of B images, crop-major (row v·B + b is crop v of image b), Q of
+both; M masked patches of the whole batch; N patches of a crop; D width; E bottleneck.
 """
 
 import copy
@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from training.heads import Head
 from training.model import Backbone
 from training.params import PretrainParams
+from training.skipping import Skips
 
 
-class Scores(NamedTuple):
-    """What heads say of one batch."""
+class Seen(NamedTuple):
+    """What a model makes of one batch."""
 
     crops: Tensor
-    """scores_RK of the CLS tokens: R = V·B, then S·B for the student."""
+    """z_QE of the CLS tokens: the large crops, and for the student the small ones too."""
     patches: Tensor
-    """scores_MK of the masked patches."""
+    """z_ME of the masked patches."""
     cls: Tensor
     """cls_RD of the large crops before the head, R = V·B."""
 
@@ -35,19 +36,19 @@ class Student(nn.Module):
         self.head = Head(params.model.width, params.objective)
         self.patch_head = Head(params.model.width, params.objective) if params.objective.separate_heads else None
 
-    def forward(self, crops: list[Tensor], mask_RN: Tensor | None, places_M: Tensor) -> Scores:
-        """Score normalised crops (large, then maybe small) and the patches at `places_M` of the large ones.
+    def forward(
+        self, crops: list[Tensor], mask_RN: Tensor | None, places_M: Tensor, skips: Skips | None = None
+    ) -> Seen:
+        """Look at normalised crops (large, then maybe small) and at the patches at `places_M` of the large ones.
 
-        Places count through the flattened (R, N); the teacher gets them without a mask.
+        Places count through the flattened (R, N); the teacher gets them without a mask, and skips nothing.
         """
-        large = self.backbone(crops[0], mask_RN)
-        small = [self.backbone(images_BCHW).cls for images_BCHW in crops[1:]]
-        cls_RD = torch.cat([large.cls, *small])
-        patches_MD = large.patches.flatten(0, 1)[places_M]
+        cls_QD, patches_MD = self.backbone.read(crops, mask_RN, places_M, skips)
+        large_RD = cls_QD[: len(crops[0])]
         if self.patch_head is not None:
-            return Scores(self.head(cls_RD), self.patch_head(patches_MD), large.cls)
-        crops_RK, patches_MK = self.head(torch.cat([cls_RD, patches_MD])).split([len(cls_RD), len(patches_MD)])
-        return Scores(crops_RK, patches_MK, large.cls)
+            return Seen(self.head(cls_QD), self.patch_head(patches_MD), large_RD)
+        z_RE = self.head(torch.cat([cls_QD, patches_MD]))
+        return Seen(z_RE[: len(cls_QD)], z_RE[len(cls_QD) :], large_RD)
 
     def heads(self) -> list[Head]:
         """Return the one head, or both."""

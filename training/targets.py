@@ -1,6 +1,6 @@
-"""How teacher scores become the targets of the cross-entropies: one rule for CLS, one instance for each head.
+"""How teacher scores become the targets of the cross-entropies: one rule for CLS, one instance for each loss.
 
-Shapes: B rows of this process, K prototypes.
+Shapes: B rows of this process, E bottleneck, K prototypes, k of one chunk.
 """
 
 from typing import Literal
@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from training.chunks import Chunks, Prototypes
 from training.device import all_sum
 from training.sinkhorn import sinkhorn
 
@@ -24,13 +25,17 @@ class Targets(nn.Module):
         self.register_buffer("centre_K", torch.zeros(prototypes if rule == "centre" else 0))
 
     @torch.no_grad()
-    def forward(self, scores_BK: Tensor, temperature: float) -> Tensor:
-        """Return targets_BK, rows that sum to 1; a running centre takes in these scores afterwards."""
-        if self.rule == "sinkhorn":
-            return sinkhorn(scores_BK, temperature)
-        scores_BK = scores_BK.float()
-        targets_BK = torch.softmax((scores_BK - self.centre_K) / temperature, dim=1)
-        rows = all_sum(torch.tensor(float(len(scores_BK)), device=scores_BK.device))
-        mean_K = all_sum(scores_BK.sum(dim=0)) / rows.clamp_min(1)
-        self.centre_K.lerp_(mean_K, 1 - CENTRE_MOMENTUM)
-        return targets_BK
+    def forward(self, z_BE: Tensor, prototypes: Prototypes, temperature: float) -> Chunks:
+        """Return targets_BK, rows that sum to 1, for z of unit length; a running centre takes in z afterwards."""
+        scores = prototypes.scores(z_BE / temperature)
+        rows, count = len(z_BE), len(prototypes.length)
+        if self.rule == "sinkhorn":  # cosines need no shift before exp: params keep temperatures from being too low
+            kernel = Chunks(rows, count, lambda columns: scores.make(columns).exp_())
+            return kernel.scaled(*sinkhorn(kernel, count, z_BE.device))
+        shift_K = self.centre_K / temperature
+        centred = Chunks(rows, count, lambda columns: scores.make(columns).sub_(shift_K[columns]))
+        log_B = torch.stack([x_Bk.logsumexp(dim=1) for _, x_Bk in centred]).logsumexp(dim=0)
+        mean_E = all_sum(z_BE.float().sum(dim=0)) / all_sum(z_BE.new_tensor(float(rows))).clamp_min(1)
+        mean_K = torch.cat([score_1k.squeeze(0) for _, score_1k in prototypes.scores(mean_E.unsqueeze(0))])
+        self.centre_K = self.centre_K.lerp(mean_K, 1 - CENTRE_MOMENTUM)  # the mean score is the score of the mean
+        return Chunks(rows, count, lambda columns: centred.make(columns).sub_(log_B.unsqueeze(1)).exp_())

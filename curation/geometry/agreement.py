@@ -5,7 +5,7 @@ nor does one correlation over everything (two gradients reach .999, two pictures
 What does is agreement of the detail, in most places of the overlap.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -43,6 +43,16 @@ hole in the same place of both, over two fifths of them, still passes in a quart
 """
 
 
+WEAK = 1.1
+"""Below this, an agreement in gray is a copy's only if colours agree too: one drawing in two colours scores up to
+1.08, so do stop signs and toys, while copies that were recoloured agree in gray almost to the pixel.
+"""
+TINTED = 6.0
+"""Root mean square of Cb and Cr from which a picture has colours to agree about."""
+SAME_TINT = 0.5
+"""Least cosine between the colours of a copy and its original."""
+
+
 @dataclass(frozen=True)
 class Overlap:
     """Two pictures in one frame, cut to the box where they meet: gray levels [h, w], and where both are."""
@@ -57,7 +67,8 @@ def agreement(a: Features, b: Features, affine: Affine) -> float:
 
     With r the correlation of gray levels, d that of detail, m the median of the latter over 4 × 4 tiles:
     max(min(r / .85, d / .85, m / .55), min(m / .90, r / .5)), or min(r, d) / .90 where few tiles have detail.
-    What reaches 1.0 is then at most q / .5, with q the lower quartile over 8 × 8 tiles.
+    What reaches 1.0 is then at most q / .5, with q the lower quartile over 8 × 8 tiles; and what stays below 1.1
+    at most c / .5, with c the cosine of the colours, where both have any.
     """
     overlap = laid_over(a, b, affine)
     if overlap is None:
@@ -76,7 +87,23 @@ def agreement(a: Features, b: Features, affine: Affine) -> float:
     else:
         middle = float(np.median(tiles))
         score = max(min(key / KEY, middle / MIDDLE), min(middle / CLEAR_MIDDLE, gray / ROUGH))
-    return max(0.0, min(score, _dissent(fine)) if score >= 1 else score)
+    if score >= 1:
+        score = min(score, _dissent(fine))
+    if 1 <= score < WEAK:
+        score = min(score, _same_tint(a, b, affine) / SAME_TINT)
+    return max(0.0, score)
+
+
+def _same_tint(a: Features, b: Features, affine: Affine) -> float:
+    """Return the cosine of the colours where two pictures overlap; 1.0 where either has none."""
+    planes = [laid_over(replace(a, gray=a.chroma[..., i]), replace(b, gray=b.chroma[..., i]), affine) for i in (0, 1)]
+    x, y = (
+        np.concatenate([getattr(plane, side)[plane.both] - 128 for plane in planes if plane])
+        for side in ("first", "second")
+    )
+    if min(np.sqrt(np.mean(x * x)), np.sqrt(np.mean(y * y))) < TINTED:
+        return 1.0
+    return float(np.vdot(x, y) / np.sqrt(np.vdot(x, x) * np.vdot(y, y)))
 
 
 def _dissent(fine: Overlap) -> float:

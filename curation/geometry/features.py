@@ -36,6 +36,8 @@ class Features:
     """Width and height that the picture has in its file, without borders."""
     gray: Grays
     """Gray levels [h, w], the longer side 128."""
+    chroma: Grays
+    """Blue and red difference [h, w, 2] (JPEG's Cb and Cr): 128 is no colour."""
     detail: float
     """Standard deviation, in gray levels, of what a wide blur takes away."""
     thumbnail: Floats
@@ -56,11 +58,17 @@ def describe(image: Image.Image) -> Features:
     return Features(
         size=inner.size,
         gray=gray,
+        chroma=_chroma(inner, gray.shape),
         detail=float(high_pass(gray.astype(np.float32)).std()),
         thumbnail=_thumbnail(gray.astype(np.float32)),
         points=(points + np.float32(0.5)) * scale - np.float32(0.5),  # pixel centres are whole numbers in both
         descriptors=descriptors,
     )
+
+
+def _chroma(image: Image.Image, shape: tuple[int, ...]) -> Grays:
+    small = image.resize((shape[1], shape[0]), Image.Resampling.BOX, reducing_gap=2.0)
+    return np.asarray(small.convert("YCbCr"))[:, :, 1:]
 
 
 def blurred(gray: Floats, sigma: float) -> Floats:

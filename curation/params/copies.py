@@ -9,6 +9,12 @@ from curation.embedders.descriptor import DescriptorEmbedder
 from curation.sources import Source
 from shared.params import Params
 
+Keep = Literal[
+    "pixels", "-pixels", "bytes", "-bytes", "source", "-source", "sharpness", "-sharpness",
+    "entropy", "-entropy", "detail", "-detail", "aspect", "-aspect",
+]  # fmt: skip
+"""A column of the measurements that tells the better copy."""
+
 
 class PerceptualParams(Params):
     """Copies by perceptual hash."""
@@ -26,17 +32,14 @@ class CandidateParams(Params):
 
     model_config = ConfigDict(title="Candidates")
 
-    nearest: int = Field(default=10, ge=1, le=100)
-    """So many of an image's nearest others are compared with it, at most."""
+    nearest: int | None = Field(default=None, ge=1, le=100)
+    """So many of an image's nearest others in each embedding are compared with it, at most; by default 10 where
+    there is one embedding, and 5 where there are two."""
     cosine: float | None = Field(default=None, ge=-1, le=1)
     """Smallest cosine of a candidate; the embedder's own by default. Lower finds more, and costs more."""
     layout: bool = True
     """Beside another embedder, also compare what is nearest by the descriptor, which sees turned and recoloured
     copies that networks miss, as networks see crops that it misses; 0.4 ms and 2 kB an image."""
-
-    def of_layout(self) -> "CandidateParams":
-        """Return the same for the descriptor, with its own cosine."""
-        return self.model_copy(update={"cosine": None})
 
 
 class NearParams(Params):
@@ -69,6 +72,17 @@ class NearParams(Params):
         return default if self.threshold is None else self.threshold
 
     @property
+    def candidate_cosine(self) -> float:
+        """The smallest cosine of a candidate in force."""
+        own = self.candidates.cosine
+        return self.embedder.candidate_cosine if own is None else own
+
+    @property
+    def nearest(self) -> int:
+        """The number of candidates in force."""
+        return self.candidates.nearest or (5 if self.layout else 10)
+
+    @property
     def layout(self) -> bool:
         """Whether images are described twice: by the embedder, and by the descriptor."""
         twice = self.candidates.layout and self.embedder.kind != "descriptor"
@@ -84,6 +98,9 @@ class DedupParams(Params):
     """Copies by perceptual hash."""
     near: NearParams = NearParams()
     """Copies by embedding."""
+    keep: tuple[Keep, ...] = ("-pixels", "-bytes")
+    """Which of several copies is kept: columns in the order of their weight, a minus for the greater value first.
+    Ties fall to the smaller image id. `source` is the order of the recipe's sources."""
     min_detail: float = Field(default=3.0, ge=0)
     """Images with less detail than this (gray levels) are compared for equality only: blanks and gradients collide."""
 

@@ -16,7 +16,6 @@ MEANINGS = {
     "not_sampled": "Good, but left out to balance the dataset.",
     "nsfw": "A model takes it for nudity, pornography or violence.",
     "low_aesthetic": "A model that was taught by people's taste rates it low.",
-    "watermark": "A model sees a watermark across it.",
 }
 VERIFIED = "The same picture, cropped, flipped, framed or edited: laid over the kept one, their pixels agree."
 """What a near duplicate is where geometry has the last word."""

@@ -40,8 +40,9 @@ class OddAspect(Threshold):
     kind: Literal["odd_aspect"] = "odd_aspect"
     """Shorter side / longer side."""
     signal = "aspect"
-    threshold: float = 0.35
-    """Drop when shorter side / longer side is below this."""
+    threshold: float = 0.25
+    """Drop when shorter side / longer side is below this. cleanvision's 0.35 also drops wide photographs: nine in a
+    thousand of Caltech-101's, most of them aeroplanes."""
 
 
 class Dark(Threshold):
@@ -71,8 +72,9 @@ class LowInformation(Threshold):
     kind: Literal["low_information"] = "low_information"
     """Entropy of the gray histogram, in bits."""
     signal = "entropy"
-    threshold: float = 3.0
-    """Drop when the gray histogram has fewer bits of entropy than this, 0 to 8."""
+    threshold: float = 1.5
+    """Drop when the gray histogram has fewer bits of entropy than this, 0 to 8. Blanks have less than 1; cleanvision's
+    3.0 also drops photographs of things on plain ground: eighteen in a thousand of Caltech-101's."""
 
 
 class Blurry(Threshold):

@@ -1,74 +1,187 @@
-"""One training step on random crops: images/s for each precision, on a GPU, or a word that there is none.
+"""One training step: CPU seconds beside dinov2's own step, or images/s on a GPU.
 
-    python tests/benchmarks/training_step.py [--batch 64] [--steps 50] [--cpu]
+    python tests/benchmarks/training_step.py --dinov2 FOLDER [--rounds 3] [--steps 4]
+    python tests/benchmarks/training_step.py [--batch 64] [--steps 50]
 
-Needs only what `training` needs (torch, torchvision, timm, NumPy, pyarrow, Pillow, pydantic). ViT-S/14 with
-2 × 224 and 8 × 98 crops and 65,536 prototypes; the median of the steps after ten that warm up.
+The first form needs a checkout of https://github.com/facebookresearch/dinov2 and, where they are absent, its
+own dependencies (they are small) beside this project's:
+
+    pip install --target PEERS --no-deps fvcore iopath omegaconf antlr4-python3-runtime==4.9.3 portalocker \\
+        yacs termcolor tabulate
+    PYTHONPATH=.:PEERS python tests/benchmarks/training_step.py --dinov2 dinov2
+
+ViT-S/14, batch 4, 2 × 224 and 8 × 98 crops, 65,536 tied prototypes, Sinkhorn-Knopp, uniform drop path 0.3; the
+same crops and masks for both. Each configuration runs in its own process with one thread, several rounds in
+turn; a step's cost is its CPU time (user and system), the median over all rounds after one step to warm up.
+"Switches" are the two that this project sets for its processes: glibc keeps freed memory, and fp32 products go
+to oneDNN where a probe finds them exact. dinov2 is measured without and with them.
+
+The second form needs only what `training` needs: median images/s after ten steps that warm up, on the GPU.
 """
 
 import argparse
+import json
+import os
+import platform
 import statistics
+import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import date
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
-from training.data import Batch
-from training.device import Place
-from training.params import CropParams, ObjectiveParams, OptimParams, PretrainParams
+from shared.launch import THRIFTY
+from training.data import Batch, collate
+from training.device import Place, fast_products, products_in_onednn
+from training.masks import block_mask, mask_ratio
+from training.params import CropParams, ModelParams, ObjectiveParams, OptimParams, PretrainParams
 from training.pretraining import initial_state
 from training.stepping import take_step
 
 WARM_UP = 10
+CPU = torch.device("cpu")
+SYSTEMS = {"dinov2 as it is": ("dinov2", False), "dinov2, same switches": ("dinov2", True), "dinoflow": ("ours", True)}
 
 
-def batch_of(images: int, crops: CropParams, patch: int, device: torch.device) -> Batch:
-    """Return random crops of so many images, half of the large ones masked by 30 %."""
-    large = images * crops.large_count
-    patches = (crops.large_size // patch) ** 2
-    mask_RN = torch.zeros(large, patches, dtype=torch.bool)
-    mask_RN[::2, : int(0.3 * patches)] = True
-    places_M = mask_RN.flatten().nonzero().squeeze(1)
-    shapes = ((large, crops.large_size), (images * crops.small_count, crops.small_size))
-    views = (torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8) for count, side in shapes)
-    weight_M = torch.full((len(places_M),), 1.0 / int(0.3 * patches))
-    return Batch(*views, mask_RN, places_M, weight_M).to(device)
-
-
-def measure(precision: str, images: int, steps: int, device: torch.device) -> str:
-    """Return a line with images/s and peak memory."""
-    params = PretrainParams(
+def params_of(precision: Any, images: int, drop_path: float = 0.3) -> PretrainParams:
+    """Return the step that is measured."""
+    return PretrainParams(
+        model=ModelParams(drop_path=drop_path, drop_path_rule="uniform"),
         objective=ObjectiveParams(koleo_group=images),
-        optim=OptimParams(precision=precision, batch_size=images, lr_rule="none", lr=1e-4),  # type: ignore[arg-type]
+        optim=OptimParams(precision=precision, batch_size=images, lr_rule="none", lr=1e-4, freeze_prototypes=0),
     )
-    place = Place(device, 0, 1)
+
+
+def batch_of(images: int, params: PretrainParams) -> Batch:
+    """Return random crops of so many images, masked as in training."""
+    crops: CropParams = params.crops
+    side, large = crops.large_size // params.model.patch_size, crops.large_count * images
+    rng = np.random.default_rng(0)
+    ratios = [mask_ratio(place, large, (0,), params.objective) for place in range(large)]
+    masks = np.stack([block_mask(side, int(side * side * ratio), rng) for ratio in ratios])
+    masks = masks.reshape(images, crops.large_count, -1)
+
+    def views(count: int, size: int) -> np.ndarray:
+        return rng.integers(0, 256, (count, 3, size, size), dtype=np.uint8)
+
+    pixels = ((crops.large_count, crops.large_size), (crops.small_count, crops.small_size))
+    return collate([(*(views(*of) for of in pixels), masks[image]) for image in range(images)])
+
+
+def our_step(params: PretrainParams, batch: Batch, device: torch.device) -> Callable[[], dict[str, float]]:
+    """Return this project's step on a batch."""
+    place, batch = Place(device, 0, 1), batch.to(device)
     state = initial_state(params, place)
-    batch = batch_of(images, params.crops, params.model.patch_size, device)
-    seconds = []
-    for step in range(WARM_UP + steps):
-        started = time.perf_counter()
-        take_step(state, state.student, batch, params, place, False)  # waits for the device once, at its end
-        if step >= WARM_UP:
+    return lambda: take_step(state, state.student, batch, params, place, False).losses
+
+
+def one_process(system: str, precision: str, steps: int, checkout: Path) -> None:
+    """Print, as JSON, the CPU seconds of each step of one system in this process."""
+    torch.set_num_threads(1)
+    params = params_of(precision, 4)
+    batch = batch_of(4, params)
+    _, switched = SYSTEMS[system]
+    with fast_products(CPU) if switched else nullcontext():
+        if system == "dinoflow":
+            step = our_step(params, batch, CPU)
+        else:
+            from dinov2_step import dinov2_step
+
+            step = dinov2_step(checkout, batch, drop_path=params.model.drop_path, precision=precision)
+        seconds = []
+        for _ in range(1 + steps):
+            started = time.process_time()
+            losses = step()
+            seconds.append(time.process_time() - started)
+        print(json.dumps({"seconds": seconds[1:], "losses": losses, "onednn": products_in_onednn()}))
+
+
+def measured(system: str, precision: str, asked: argparse.Namespace) -> dict[str, Any]:
+    """Run one configuration in a process of its own."""
+    switches = THRIFTY if SYSTEMS[system][1] else {}
+    kept = {name: value for name, value in os.environ.items() if name not in THRIFTY}
+    command = [sys.executable, __file__, "--dinov2", asked.dinov2, "--steps", str(asked.steps)]
+    done = subprocess.run(
+        [*command, "--system", system, "--precision", precision],
+        env=kept | {"OMP_NUM_THREADS": "1"} | switches,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def compare(asked: argparse.Namespace) -> None:
+    """Print the Markdown table: both baselines and this project, in both precisions."""
+    runs = [(precision, system) for precision in ("fp32", "bf16") for system in SYSTEMS]
+    seconds: dict[tuple[str, str], list[float]] = {run: [] for run in runs}
+    onednn = False
+    for _ in range(asked.rounds):
+        for precision, system in runs:
+            found = measured(system, precision, asked)
+            seconds[precision, system] += found["seconds"]
+            onednn |= found["onednn"]
+    print(f"{date.today()}, {processor()}, one thread, torch {torch.__version__}; fp32 products in oneDNN: ", end="")
+    print("yes, the probe found them exact" if onednn else "no, the probe found them inexact here")
+    print("\n| precision | step | CPU s | fastest | dinoflow's share |\n|---|---|--:|--:|--:|")
+    for precision, system in runs:
+        median = statistics.median(seconds[precision, system])
+        share = statistics.median(seconds[precision, "dinoflow"]) / median
+        print(f"| {precision} | {system} | {median:.2f} | {min(seconds[precision, system]):.2f} | {share:.2f} |")
+
+
+def processor() -> str:
+    """Return the processor's name, and how it multiplies bf16."""
+    told = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    name = next((line.split(":")[1].strip() for line in told.splitlines() if line.startswith("model name")), "")
+    features = [feature for feature in ("avx512_bf16", "amx_bf16") if f" {feature} " in told]
+    return f"{name or platform.processor()} ({', '.join(features) or 'no bf16'})"
+
+
+def on_gpu(asked: argparse.Namespace) -> None:
+    """Print images/s and peak memory in each precision."""
+    device = torch.device("cuda")
+    print(f"ViT-S/14, batch {asked.batch}, {torch.cuda.get_device_name()}, torch {torch.__version__}")
+    print(f"{'':<6} {'images/s':>10} {'peak GiB':>10}")
+    for precision in ("bf16", "fp16", "fp32"):
+        params = params_of(precision, asked.batch)
+        step = our_step(params, batch_of(asked.batch, params), device)
+        torch.cuda.reset_peak_memory_stats()
+        seconds = []
+        for _ in range(WARM_UP + asked.steps):
+            started = time.perf_counter()
+            step()  # waits for the device once, before it updates
             seconds.append(time.perf_counter() - started)
-    memory = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else float("nan")
-    return f"{precision:<6} {images / statistics.median(seconds):>10.1f} {memory:>10.1f}"
+        speed = asked.batch / statistics.median(seconds[WARM_UP:])
+        print(f"{precision:<6} {speed:>10.1f} {torch.cuda.max_memory_allocated() / 2**30:>10.1f}", flush=True)
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dinov2", help="a checkout of dinov2, to compare with on the CPU")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--cpu", action="store_true", help="measure on the CPU, where there is no GPU")
+    parser.add_argument("--system", choices=SYSTEMS, help=argparse.SUPPRESS)
+    parser.add_argument("--precision", default="fp32", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if not torch.cuda.is_available() and not asked.cpu:
-        sys.exit("There is no GPU here: nothing was measured. --cpu measures on the CPU, slowly.")
-    device = torch.device("cpu" if asked.cpu else "cuda")
-    name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-    print(f"ViT-S/14, batch {asked.batch}, {name}, torch {torch.__version__}")
-    print(f"{'':<6} {'images/s':>10} {'peak GiB':>10}")
-    for precision in ("bf16", "fp16", "fp32") if device.type == "cuda" else ("bf16", "fp32"):
-        print(measure(precision, asked.batch, asked.steps, device), flush=True)
+    asked.steps = asked.steps or (4 if asked.dinov2 else 50)
+    if asked.system:
+        one_process(asked.system, asked.precision, asked.steps, Path(asked.dinov2))
+    elif asked.dinov2:
+        compare(asked)
+    elif torch.cuda.is_available():
+        on_gpu(asked)
+    else:
+        sys.exit("There is no GPU here: nothing was measured. --dinov2 FOLDER compares with dinov2 on the CPU.")
 
 
 if __name__ == "__main__":

@@ -225,3 +225,22 @@ def test_shards_are_plain_tars_of_original_files(published):
         names = tar.getnames()
         facts = json.load(tar.extractfile(names[1]))
     assert names[0] == f"{facts['image_id']}.jpg"
+
+
+def test_the_recipe_says_which_copy_is_kept(tmp_path):
+    first, second = tmp_path / "b" / "small.png", tmp_path / "a" / "large.jpg"
+    for path, data in ((first, encoded(picture(1, (80, 60)), "PNG")), (second, encoded(picture(1, (160, 120))))):
+        path.parent.mkdir()
+        path.write_bytes(data)
+    sources = [{"kind": "folder", "url": str(path.parent)} for path in (first, second)]
+    kept = {}
+    for keep in (["-pixels"], ["pixels"], ["source"], ["-source"], ["-sharpness"], ["bytes"]):
+        curation = {"dedup": {"keep": keep, "perceptual": {"distance": 32}}, "quality": {"rules": []}}
+        recipe = Recipe.model_validate({"sources": sources, "curation": curation})
+        dataset, _ = pipeline.curate(Session(recipe, Store(str(tmp_path / "w")), Inline(), Silent()))
+        (kept[keep[0]],) = (Path(uri).stem for uri in dataset.table("manifest")["uri"].to_pylist())
+    sizes = {path.stem: path.stat().st_size for path in (first, second)}
+    assert kept["-pixels"] == kept["-source"] == "large"
+    assert kept["pixels"] == kept["source"] == "small"
+    assert kept["bytes"] == min(sizes, key=sizes.get)
+    assert kept["-sharpness"] in sizes

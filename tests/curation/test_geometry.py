@@ -210,3 +210,20 @@ def test_a_small_thing_stays_in_view():
 def test_a_blank_picture_has_no_border():
     blank = Image.new("RGB", (500, 300), "white")
     assert trimmed(blank) is blank
+
+
+def in_colours(gray: np.ndarray, colours: tuple[float, float, float], seed: int) -> Image.Image:
+    """A drawing in two colours' shades, with enough noise that gray levels alone hardly settle it."""
+    noisy = np.clip(gray + np.random.default_rng(seed).normal(0, 14, gray.shape), 0, 255)
+    return Image.fromarray(np.clip(noisy[..., None] * np.array(colours), 0, 255).astype(np.uint8))
+
+
+def test_one_drawing_in_two_colours_is_no_copy_unless_its_gray_levels_say_so_clearly():
+    gray = np.asarray(scene("letters", np.random.default_rng(3), (160, 120)).convert("L")).astype(float)
+    warm, cold = (1.2, 0.9, 0.6), (0.5, 0.9, 1.4)
+    first = describe(in_colours(gray, warm, 1))
+    assert 1 <= resemblance(first, describe(in_colours(gray, warm, 2))) < 1.1
+    assert resemblance(first, describe(in_colours(gray, cold, 2))) < 1
+    photo = drawn(1)
+    recoloured = Image.merge("RGB", photo.split()[::-1])
+    assert resemblance(describe(photo), describe(recoloured)) >= 1

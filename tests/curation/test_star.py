@@ -90,8 +90,7 @@ def compared(pixels_ids, bytes_=None):
     return Compared(
         image_id=np.array([bytes([i]) * 16 for i in range(count)], dtype=object),
         pixels_id=np.array(pixels_ids, dtype=object),
-        pixels=np.full(count, 100),
-        bytes=np.array(bytes_ or [10] * count),
+        merits=(np.full(count, -100), -np.array(bytes_ or [10] * count)),
         uri=np.array([f"u{i}" for i in range(count)], dtype=object),
         hashes=np.zeros((count, 64), np.uint8),
         trusted=np.ones(count, bool),
@@ -135,9 +134,9 @@ def test_nothing_is_dropped_for_the_sake_of_an_image_that_is_barred():
     assert {item: match.kept for item, match in found.items()} == {3: 2}  # 1 equals 0, but 0 is not kept
 
 
-def test_keep_order_prefers_pixels_then_bytes_then_the_smaller_id():
+def test_keep_order_goes_by_the_merits_in_turn_then_by_the_smaller_id():
     items = compared([b"a", b"b", b"c", b"d"], [5, 9, 9, 9])
-    items.pixels[3] = 400
+    items.merits[0][3] = -400
     assert keep_order(items).tolist() == [3, 1, 2, 0]
 
 

@@ -21,7 +21,20 @@ def dinoflow(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[st
 def test_help_teaches_every_command_without_importing_what_works():
     told = dinoflow("--help")
     assert told.returncode == 0
-    for command in ("run", "curate", "index", "measure", "quality", "dedup", "select", "pack", "pretrain", "serve"):
+    for command in (
+        "run",
+        "curate",
+        "index",
+        "measure",
+        "quality",
+        "verify",
+        "dedup",
+        "balance",
+        "select",
+        "pack",
+        "pretrain",
+        "serve",
+    ):
         assert f" {command} " in told.stdout
     code = "import sys, flows.cli; print(sorted({'torch', 'prefect', 'pyarrow', 'numpy', 'faiss'} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -30,8 +43,8 @@ def test_help_teaches_every_command_without_importing_what_works():
 
 def test_a_stage_teaches_its_parameters():
     told = dinoflow("dedup", "--help").stdout
-    assert "near.candidates.nearest = 10" in told
-    assert "Smallest cosine between two near-duplicates" in told
+    assert "near.candidates.nearest = None" in told
+    assert "candidates are compared pixel by pixel" in told
     assert "--set curation.dedup.KEY=VALUE" in told
 
 
@@ -139,3 +152,19 @@ def test_report_draws_the_page_and_the_reports_that_were_deleted(packed):
     assert dinoflow("report", root / "w").returncode == 0
     assert Path(facts["path"], "report.html").is_file()
     assert 'href="datasets/pets/v0001/report.html"' in (root / "w/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "words", [("--source", "s3://nobody/x"), ("--source", "PHOTOS", "--workspace", "s3://nobody/w")]
+)
+def test_an_object_store_without_credentials_is_a_message_and_no_traceback(words, photos, tmp_path, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    words = [str(photos(2)) if word == "PHOTOS" else word for word in words]
+    told = dinoflow("curate", "laptop", *words)
+    assert told.returncode == 1
+    assert "NoCredentialsError: Unable to locate credentials. Check the URL" in told.stderr
+    assert "Traceback" not in told.stderr

@@ -233,7 +233,9 @@ def gang(path: Path, processes: int = 1) -> list[str]:
 
 
 def test_two_processes_train_and_evaluate_as_one(tiny: dict[str, Any], dataset: Published, tmp_path: Path) -> None:
-    params = PretrainParams.model_validate(tiny | {"model": tiny["model"] | {"drop_path": 0}})
+    model = tiny["model"] | {"drop_path": 0.3, "drop_path_rule": "uniform"}
+    optim = tiny["optim"] | {"steps": 20}
+    params = PretrainParams.model_validate(tiny | {"model": model, "optim": optim, "checkpoint_every": 10})
     run(dataset, params, tmp_path)
     alone = score(dataset, tmp_path, evaluations=("effective_rank",), baselines=False)
     for stage, given in (
@@ -242,11 +244,14 @@ def test_two_processes_train_and_evaluate_as_one(tiny: dict[str, Any], dataset: 
     ):
         path = job(dataset, tmp_path, "two", stage, given)
         subprocess.run(gang(path, 2), check=True, capture_output=True, timeout=120, env=ONE_THREAD)
-    losses = [[row["loss"] for row in steps_taken(tmp_path / "runs" / name)] for name in ("run", "two")]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    one, two = (steps_taken(tmp_path / "runs" / name) for name in ("run", "two"))
+    for loss in ("loss", "loss_dino", "loss_ibot", "loss_koleo"):
+        assert [row[loss] for row in one[:1]] == pytest.approx([row[loss] for row in two[:1]], rel=1e-5)
+        assert [row[loss] for row in one] == pytest.approx([row[loss] for row in two], abs=1e-4)
+    assert len(one) == 20
     together = json.loads((tmp_path / "runs" / "two" / "evaluate.json").read_text())
-    assert together["scored"] == [2, 4]
-    for step in ("2", "4"):
+    assert together["scored"] == [10, 20]
+    for step in ("10", "20"):
         ranks = [facts["scores"][step]["effective_rank rank"] for facts in (alone, together)]
         assert ranks[0] == pytest.approx(ranks[1], rel=1e-3)
 

@@ -35,3 +35,11 @@ def test_the_teacher_temperature_stays_where_its_warm_up_ends(tiny: dict[str, An
 def test_the_peak_follows_from_the_batch_by_the_stated_rule(rule: Any, peak: float) -> None:
     optim = OptimParams(lr=1e-3, lr_rule=rule, lr_reference_batch=256, batch_size=1024)
     assert peak_lr(optim) == pytest.approx(peak)
+
+
+@pytest.mark.parametrize(("rule", "early"), [("cosine", 0.9063), ("linear", 0.9162)])
+def test_the_momentum_goes_along_a_cosine_or_a_line(tiny: dict[str, Any], rule: str, early: float) -> None:
+    params = made(tiny)
+    params = params.model_copy(update={"optim": params.optim.model_copy(update={"momentum_rule": rule})})
+    momenta = [values(step, params).momentum for step in (0, 16, 99, 200)]
+    assert momenta == pytest.approx([0.9, early, 1.0, 1.0], abs=1e-4)

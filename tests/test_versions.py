@@ -1,0 +1,32 @@
+"""A default that changes must come with a new version of its stage, or results of the old one would be found again."""
+
+import pytest
+
+from curation.stages import STAGES
+from shared.params import fingerprint
+from training.stages import evaluate, pretrain
+
+GOLDEN: dict[str, tuple[int, str]] = {
+    "index": (1, "e477f86af3449b238762"),
+    "references": (1, "28efb7de35f3bca3a7c2"),
+    "measure": (2, "23660c167f03b845d7d2"),
+    "measure_references": (2, "23660c167f03b845d7d2"),
+    "quality": (2, "cefa6571f1e94daaf32d"),
+    "candidates": (1, "a93a0bc0852cc9b23d06"),
+    "verify": (1, "1791e8bf588ac422805c"),
+    "decontaminate": (1, "28efb7de35f3bca3a7c2"),
+    "dedup": (2, "a93a0bc0852cc9b23d06"),
+    "balance": (1, "a382d8079284060d3f32"),
+    "select": (2, "1791e8bf588ac422805c"),
+    "pack": (2, "1120575f73065e2d95af"),
+    "pretrain": (3, "f4a4a385e8fafa984049"),
+    "evaluate": (1, "4981673cbb1ccf7e041c"),
+}
+"""Version of each stage, and the fingerprint of its defaults. A name in `identity` stands only for what differs from
+them: where this fails, raise the stage's version, then write down both.
+"""
+
+
+@pytest.mark.parametrize("stage", [*STAGES, pretrain, evaluate], ids=lambda stage: stage.name)
+def test_defaults_change_only_with_the_version(stage):
+    assert (stage.version, fingerprint(stage.params().model_dump(mode="json"))) == GOLDEN[stage.name]
