@@ -72,6 +72,8 @@ class Compute(Settings):
     """Parts that one Prefect task run works through; 0 = as many as keep a stage below 500 task runs."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where tensors live; auto = cuda when a GPU is there."""
+    augment: Literal["auto", "workers", "device"] = "auto"
+    """Where the colours of training crops are changed; auto = on a GPU where there is one, else in the workers."""
     processes: int = Field(default=0, ge=0)
     """Training processes on this machine, started by torchrun; 0 = one for each GPU, or one on a CPU."""
 

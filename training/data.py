@@ -4,30 +4,37 @@ Sample number step · batch_size + place, in one endless list of epochs, decides
 global batch of a step is the same for any number of processes and workers, and after a resume.
 
 Shapes: B images of this process, V large and S small crops each, R = V·B and Q = S·B crop-major, N patches,
-M masked patches of this process.
+M masked patches of this process; K numbers say what is done to a crop's colours.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from shared.errors import WorkFailedError
+from shared.images import UndecodableError
+from shared.published import Published
+from training.corpus import Corpus, Spot
+from training.decoding import decoded
 from training.device import Place
-from training.images import Images
 from training.masks import block_mask, mask_ratio
-from training.order import Permutation
 from training.params import PretrainParams
-from training.views import multi_crop, stream
+from training.photometric import recoloured
+from training.views import Views, multi_crop, resized, stream
 
 CACHE_BYTES = 1 << 30
 """Shrunk images that one worker keeps, at most; the rest is decoded again."""
 MASKING = 1
 """Tells the stream of mask ratios from the stream of the order."""
+
+Sample = tuple[Views, np.ndarray]
+"""Crops as they were cut, and mask_VN."""
 
 
 class Batch(NamedTuple):
@@ -49,21 +56,34 @@ class Batch(NamedTuple):
         return Batch(*(part.to(device, non_blocking=True) for part in self))
 
 
-class Samples(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
-    """Sample number → (large_VCHW, small_SCHW, mask_VN), a pure function of params and images."""
+class Draft(NamedTuple):
+    """A batch before its colours are changed: crops are large_RHWC and small_QHWC."""
 
-    def __init__(self, images: Images, params: PretrainParams) -> None:
-        self.images, self.params = images, params
-        self.kept: dict[int, Image.Image] = {}
+    batch: Batch
+    large_colours: Tensor
+    """colours_RK."""
+    small_colours: Tensor
+    """colours_QK."""
+
+    def finished(self, device: torch.device) -> Batch:
+        """Change the colours on this device and return the batch there."""
+        batch = self.batch.to(device)
+        large, small = recoloured(batch.large, self.large_colours), recoloured(batch.small, self.small_colours)
+        return batch._replace(large=large, small=small)
+
+
+class Samples(Dataset[Sample]):
+    """Spot → crops and mask, a pure function of params and images."""
+
+    def __init__(self, dataset: Published, params: PretrainParams) -> None:
+        self.dataset, self.params = dataset, params
+        self.kept: dict[int, np.ndarray] = {}
         self.kept_bytes = 0
 
-    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __getitem__(self, spot: Spot) -> Sample:
         p = self.params
-        epoch, place = divmod(number, len(self.images))
-        row = int(Permutation(len(self.images), (p.seed, epoch)).at(np.array([place]))[0])
-        rng = stream(p.seed, epoch, row)
-        views = multi_crop(self._pixels(row), p.crops, p.augment, rng)
-        return *views, self._masks(number, rng)
+        rng = stream(p.seed, spot.number)
+        return multi_crop(self._pixels(spot), p.crops, p.augment, rng), self._masks(spot.number, rng)
 
     def _masks(self, number: int, rng: np.random.Generator) -> np.ndarray:
         p = self.params
@@ -75,65 +95,97 @@ class Samples(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
             masks.append(block_mask(side, int(side * side * ratio), rng))
         return np.stack(masks)
 
-    def _pixels(self, row: int) -> Image.Image:
+    def _pixels(self, spot: Spot) -> np.ndarray:
         """Decode, or remember: with `crops.shrink`, small pictures are worth keeping."""
-        if row in self.kept:
-            return self.kept[row]
-        image = self.images.pixels(row)
-        shrink = self.params.crops.shrink
+        if spot.row in self.kept:
+            return self.kept[spot.row]
+        pixels_HWC, shrink = self._decoded(spot), self.params.crops.shrink
         if not shrink:
-            return image
-        factor = shrink / min(image.size)
+            return pixels_HWC
+        height, width = pixels_HWC.shape[:2]
+        factor = shrink / min(width, height)
         if factor < 1:
-            width, height = (max(1, round(side * factor)) for side in image.size)
-            image = image.resize((width, height), Image.Resampling.BICUBIC)
-        size = 4 * image.width * image.height  # Pillow keeps RGB in four bytes
-        if self.kept_bytes + size <= CACHE_BYTES:
-            self.kept[row] = image
-            self.kept_bytes += size
-        return image
+            pixels_HWC = resized(pixels_HWC, *(max(1, round(side * factor)) for side in (width, height)))
+        if self.kept_bytes + pixels_HWC.nbytes <= CACHE_BYTES:
+            self.kept[spot.row] = pixels_HWC
+            self.kept_bytes += pixels_HWC.nbytes
+        return pixels_HWC
+
+    def _decoded(self, spot: Spot) -> np.ndarray:
+        data = self.dataset.read(spot.shard, spot.offset, spot.length)
+        try:
+            if len(data) < spot.length:
+                raise UndecodableError(f"the shard ends after {len(data)} of {spot.length} bytes")
+            return decoded(data, spot.rotation, self.params.crops)
+        except UndecodableError as error:
+            raise WorkFailedError(
+                f"Training needs every published image to decode, got {spot.shard} at byte {spot.offset}: {error}. "
+                "Check the shards with `dinoflow datasets WORKSPACE verify VERSION`, then publish again."
+            ) from error
 
 
-def collate(samples: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
+def collate(samples: list[Sample]) -> Draft:
     """Put the crops of a batch together, crop by crop, and count out the masked patches."""
-    large, small, mask = (np.stack(part, axis=1) for part in zip(*samples, strict=True))
-    mask_RN = torch.from_numpy(mask.reshape(-1, mask.shape[-1]))
+    views, masks = zip(*samples, strict=True)
+    large, small, large_colours, small_colours, mask = (
+        np.stack(part, axis=1) for part in (*zip(*views, strict=True), masks)
+    )
+    large_RHWC, small_QHWC, mask_RN = (
+        torch.from_numpy(part.reshape(-1, *part.shape[2:])) for part in (large, small, mask)
+    )
     places_M = mask_RN.flatten().nonzero().squeeze(1)
     hidden_R = mask_RN.sum(dim=1)
     weight_M = 1.0 / hidden_R[places_M // mask_RN.shape[1]].float()
-    large_RCHW, small_QCHW = (torch.from_numpy(x.reshape(-1, *x.shape[2:])) for x in (large, small))
-    return Batch(large_RCHW, small_QCHW, mask_RN, places_M, weight_M)
+    colours = (torch.from_numpy(part.reshape(-1, part.shape[-1])) for part in (large_colours, small_colours))
+    return Draft(Batch(large_RHWC, small_QHWC, mask_RN, places_M, weight_M), *colours)
+
+
+def collate_finished(samples: list[Sample]) -> Batch:
+    """Put a batch together and change its colours here, on the CPU."""
+    return collate(samples).finished(torch.device("cpu"))
 
 
 @dataclass(frozen=True)
-class Shares(Sampler[list[int]]):
-    """The sample numbers of one rank, step by step: a contiguous share of each global batch."""
+class Shares(Sampler[list[Spot]]):
+    """The samples of one rank, step by step: a contiguous share of each global batch."""
 
+    corpus: Corpus
     batch_size: int
     start: int
     steps: int
     rank: int
     world: int
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[Spot]]:
         share = self.batch_size // self.world
         for step in range(self.start, self.steps):
             first = step * self.batch_size + self.rank * share
-            yield list(range(first, first + share))
+            yield self.corpus.spots(list(range(first, first + share)))
 
     def __len__(self) -> int:
         return max(0, self.steps - self.start)
 
 
-def batches(images: Images, params: PretrainParams, *, start: int, place: Place, workers: int) -> Iterator[Batch]:
-    """Yield this rank's share of every step from `start` to the end of the run; 0 workers = in this process."""
-    shares = Shares(params.optim.batch_size, start, params.optim.steps, place.rank, place.world)
+def batches(
+    corpus: Corpus, params: PretrainParams, *, start: int, place: Place, workers: int, on_device: bool = False
+) -> Iterator[Batch]:
+    """Yield this rank's share of every step from `start` to the end of the run; 0 workers = in this process.
+
+    Colours are changed in the workers, or, `on_device`, here and where the batch goes.
+    """
+    gather: Callable[[list[Sample]], Draft | Batch] = collate if on_device else collate_finished
     loader: DataLoader[Any] = DataLoader(
-        Samples(images, params),
-        batch_sampler=shares,
-        collate_fn=collate,
+        Samples(corpus.dataset, params),
+        batch_sampler=Shares(corpus, params.optim.batch_size, start, params.optim.steps, place.rank, place.world),
+        collate_fn=gather,
         num_workers=workers,
         pin_memory=place.device.type == "cuda",
-        multiprocessing_context=("fork" if images.dataset.store.local else "spawn") if workers else None,
+        worker_init_fn=_alone,
+        multiprocessing_context=("fork" if corpus.dataset.store.local else "spawn") if workers else None,
     )
-    yield from loader
+    for batch in loader:
+        yield batch.finished(place.device) if isinstance(batch, Draft) else batch
+
+
+def _alone(_: int) -> None:
+    cv2.setNumThreads(1)  # as torch does in a worker: each has one core

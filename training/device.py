@@ -39,6 +39,10 @@ class Place:
         """Return how many processes prepare images for this one."""
         return max(1, compute.width // self.world)
 
+    def augments(self, compute: Compute) -> bool:
+        """Return whether colours are changed on the device, not in the workers."""
+        return compute.augment == "device" or (compute.augment == "auto" and self.device.type != "cpu")
+
 
 def check_precision(device: torch.device, precision: str) -> None:
     """Raise RecipeError when the device cannot train in the precision."""

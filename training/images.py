@@ -1,4 +1,4 @@
-"""The images of a published dataset by row number: columns of numbers, and a pread for the pixels."""
+"""The images to evaluate with, by row number: columns of numbers, and a pread for the pixels."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,10 +10,12 @@ from PIL import Image
 
 from shared.errors import WorkFailedError, WorkspaceError
 from shared.images import UndecodableError, decode
-from shared.published import Published, held_out
+from shared.published import HELD_OUT_SHARE, Published
 
 COLUMNS = ("image_id", "label", "shard", "offset", "length", "rotation")
 UNLABELLED = -1
+ID_DIGITS = 8
+"""Hex digits of an id that decide whether it is held out."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def load_images(dataset: Published, part: Literal["training", "held out"]) -> Im
         label=label[0],
         classes=label[1],
     )
-    kept_back = _held_out(table["image_id"]) if label[1] else np.zeros(len(table), dtype=bool)
+    kept_back = held_out_rows(table["image_id"]) if label[1] else np.zeros(len(table), dtype=bool)
     return images.take(kept_back if part == "held out" else ~kept_back)
 
 
@@ -85,7 +87,10 @@ def _codes(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
     return codes.to_numpy().astype(np.int32), distinct.to_pylist()
 
 
-def _held_out(image_ids: pa.ChunkedArray) -> np.ndarray:
-    """Ask the one rule for every id, one at a time."""
-    flags = (held_out(image_id.as_py()) for image_id in image_ids)
-    return np.fromiter(flags, dtype=bool, count=len(image_ids))
+def held_out_rows(image_ids: pa.ChunkedArray) -> np.ndarray:
+    """Return what `held_out` says of each id, all at once."""
+    first = pc.utf8_slice_codeunits(image_ids, 0, ID_DIGITS).combine_chunks()
+    letters = np.frombuffer(first.buffers()[2], dtype=np.uint8)[: len(first) * ID_DIGITS].reshape(-1, ID_DIGITS)
+    digits = (letters & 15) + 9 * (letters >> 6)  # hex: 0-9 are 0x30 and on, a-f are 0x61 and on
+    flags: np.ndarray = digits @ (16 ** np.arange(ID_DIGITS)[::-1]) % HELD_OUT_SHARE == 0
+    return flags

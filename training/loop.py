@@ -20,6 +20,7 @@ from training.params import PretrainParams
 from training.runs import RunFolder
 from training.stepping import take_step
 from training.stopping import STOPPED, StopRequest
+from training.waiting import Waiting
 
 
 def train(
@@ -32,12 +33,8 @@ def train(
 ) -> dict[str, Any]:
     """Step from where the state is to the end; return the run's summary. Raises as `pretrain` does."""
     steps, size = params.optim.steps, params.optim.batch_size
-    wrapped: nn.Module = state.student
-    if place.world > 1:
-        wrapped = DistributedDataParallel(
-            state.student, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=True
-        )
-    bad, summary = 0, _summary(state, params, math.nan)
+    wrapped = _wrapped(state.student, place)
+    bad, summary, waiting = 0, _summary(state, params, math.nan), Waiting()
     journal_or_none = Journal(folder, start=state.step, steps=steps, batch_size=size) if place.leads else nullcontext()
     with journal_or_none as journal:
         while state.step < steps:
@@ -48,13 +45,15 @@ def train(
             rank = effective_rank(report.teacher_cls) if state.step % params.rank_every == 0 else None
             seconds = time.monotonic() - begun
             state.seconds += seconds
+            if (advice := waiting.add(seconds, waited)) and place.leads:
+                print(advice, flush=True)
             if journal:
                 journal.write(state.step, report, seconds, waited, rank)
             bad = 0 if report.taken else bad + 1
             if bad >= params.optim.bad_steps:
                 raise WorkFailedError(_too_many_bad_steps(bad, state.step))
             done = state.step == steps
-            summary = _summary(state, params, report.losses["total"])
+            summary = _summary(state, params, report.losses["total"]) | waiting.summary()
             if place.leads and (done or report.stop or state.step % params.checkpoint_every == 0):
                 checkpoint.save(folder, state, params.keep_checkpoints, summary if done else None)
             if report.stop and not done:
@@ -62,6 +61,13 @@ def train(
                     print(f"stopped at step {state.step}/{steps} · saved · run it again to go on", flush=True)
                 raise SystemExit(STOPPED)
     return summary | {"checkpoints": folder.steps()}
+
+
+def _wrapped(student: nn.Module, place: Place) -> nn.Module:
+    """Return the student, inside DDP where there are several processes."""
+    if place.world == 1:
+        return student
+    return DistributedDataParallel(student, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=True)
 
 
 def _summary(state: State, params: PretrainParams, loss: float) -> dict[str, Any]:

@@ -1,9 +1,13 @@
-"""The order of images: a keyed permutation that is computed where it is needed, never stored."""
+"""The order of images: keyed permutations that are computed where they are needed, never stored."""
+
+from functools import lru_cache
 
 import numpy as np
 
 ROUNDS = 6
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+WINDOW = 1 << 20
+"""Samples that are shuffled together, about: fewer images than that are shuffled as one."""
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:
@@ -41,3 +45,45 @@ class Permutation:
             x[outside] = self._ciphered(x[outside])
             outside = x >= self.size
         return x.astype(np.int64)
+
+
+class Shuffle:
+    """Sample numbers → (block, place in the block), epoch after epoch: each epoch names each place once.
+
+    An epoch takes the blocks in the order of a keyed permutation, cuts that order into windows of whole blocks with
+    `window` samples or a little more, and shuffles inside each. So reads stay within a window's blocks, memory is
+    that of a few numbers a block, and what a number means depends on nothing but (counts, seed).
+    """
+
+    def __init__(self, counts: np.ndarray, seed: int, window: int = WINDOW) -> None:
+        self.counts, self.seed, self.window = counts, seed, window
+        self.total = int(counts.sum())
+        self._plan = lru_cache(2)(self._planned)
+
+    def at(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return each sample's block and its place there."""
+        epochs, places = np.divmod(numbers, self.total)
+        blocks = np.empty_like(places)
+        for epoch in np.unique(epochs).tolist():
+            now = epochs == epoch
+            order, starts, edges = self._plan(epoch)
+            shuffled = self._inside_windows(epoch, edges, places[now])
+            found = np.searchsorted(starts, shuffled, "right") - 1
+            blocks[now], places[now] = order[found], shuffled - starts[found]
+        return blocks, places
+
+    def _inside_windows(self, epoch: int, edges: np.ndarray, places: np.ndarray) -> np.ndarray:
+        shuffled, windows = places.copy(), np.searchsorted(edges, places, "right") - 1
+        for window in np.unique(windows).tolist():
+            first, end = int(edges[window]), int(edges[window + 1])
+            inside = Permutation(end - first, (self.seed, epoch, window))
+            shuffled[windows == window] = first + inside.at(places[windows == window] - first)
+        return shuffled
+
+    def _planned(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the blocks in this epoch's order, the place where each starts, and the edges of the windows."""
+        order = Permutation(len(self.counts), (self.seed, epoch)).at(np.arange(len(self.counts)))
+        order = order[self.counts[order] > 0]
+        starts = np.cumsum(self.counts[order]) - self.counts[order]
+        opens = np.flatnonzero(np.diff(starts // self.window, prepend=-1))
+        return order, starts, np.append(starts[opens], self.total)

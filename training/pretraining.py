@@ -10,9 +10,9 @@ from shared.params import Compute
 from shared.published import Published
 from training import checkpoint
 from training.checkpoint import State
-from training.data import Samples, batches
+from training.corpus import Corpus
+from training.data import batches
 from training.device import Place, check_precision, from_leader, joined
-from training.images import Images, load_images
 from training.loop import train
 from training.objective import Objective
 from training.optim import adamw
@@ -32,16 +32,17 @@ def pretrain(dataset: Published, params: PretrainParams, compute: Compute, folde
     """
     with joined(compute) as place, StopRequest() as stop:
         check_precision(place.device, params.optim.precision)
-        images = load_images(dataset, "training")
-        check_batch(params, len(images), place.world)
+        corpus = Corpus(dataset, params.seed)
+        check_batch(params, len(corpus), place.world)
         state = initial_state(params, place)
         found = from_leader(checkpoint.last_good(folder) if place.leads else None)
         if found is not None:
             checkpoint.resume(folder, found, state)
         if place.leads:
-            _open_run(folder, dataset, params, place, images, state)
+            _open_run(folder, corpus, params, place, state)
         workers = place.loader_workers(compute)
-        loader = batches(images, params, start=state.step, place=place, workers=workers)
+        on_device = place.augments(compute)
+        loader = batches(corpus, params, start=state.step, place=place, workers=workers, on_device=on_device)
         return train(state, loader, params, folder, place, stop)
 
 
@@ -84,24 +85,22 @@ def initial_student(params: PretrainParams) -> Student:
         return Student(params)
 
 
-def _open_run(
-    folder: RunFolder, dataset: Published, params: PretrainParams, place: Place, images: Images, state: State
-) -> None:
+def _open_run(folder: RunFolder, corpus: Corpus, params: PretrainParams, place: Place, state: State) -> None:
     """Write what the run is made with, and a picture of its views."""
     folder.path.mkdir(parents=True, exist_ok=True)
     config = {
         "params": params.model_dump(mode="json"),
-        "dataset": f"{dataset.name} {dataset.version}",
+        "dataset": f"{corpus.dataset.name} {corpus.dataset.version}",
         "resolved": {
             "device": str(place.device),
             "processes": place.world,
             "peak_lr": peak_lr(params.optim),
-            "training_images": len(images),
-            "epochs": params.optim.steps * params.optim.batch_size / len(images),
+            "training_images": len(corpus),
+            "epochs": params.optim.steps * params.optim.batch_size / len(corpus),
             "backbone_parameters": sum(p.numel() for p in state.student.backbone.parameters()),
             "torch": torch.__version__,
         },
     }
     folder.store.write("config.json", json.dumps(config, indent=1))
     if state.step == 0:
-        draw_views(Samples(images, params), params, folder.path / "views.png")
+        draw_views(corpus, params, folder.path / "views.png")

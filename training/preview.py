@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.data import Samples
+from training.corpus import Corpus
+from training.data import Samples, collate_finished
 from training.params import PretrainParams
 
 ROWS = 8
@@ -13,9 +14,12 @@ GAP = 2
 HIDDEN = 128
 
 
-def draw_views(samples: Samples, params: PretrainParams, path: Path) -> None:
+def draw_views(corpus: Corpus, params: PretrainParams, path: Path) -> None:
     """Save a grid: one row for each of the first images, its large crops, then its small ones."""
-    rows = [_row(*samples[number], params.model.patch_size) for number in range(min(ROWS, len(samples.images)))]
+    samples, rows = Samples(corpus.dataset, params), []
+    for spot in corpus.spots(list(range(min(ROWS, len(corpus))))):
+        batch = collate_finished([samples[spot]])
+        rows.append(_row(batch.large.numpy(), batch.small.numpy(), batch.mask.numpy(), params.model.patch_size))
     Image.fromarray(np.concatenate(rows)).save(path)
 
 

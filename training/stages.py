@@ -10,7 +10,7 @@ from training import runs
 from training.params import EvaluateParams, PretrainParams
 
 
-@stage(shape="gang", key="training", version=2)
+@stage(shape="gang", key="training", version=3)
 def pretrain(
     dataset: Published, *, params: PretrainParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:

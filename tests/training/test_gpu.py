@@ -4,8 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+
+from training.colours import drawn_colours
+from training.params import AugmentParams
+from training.photometric import recoloured
+from training.views import stream
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "training_step.py"
 
@@ -15,3 +21,13 @@ def test_the_gpu_benchmark_says_plainly_when_there_is_no_gpu() -> None:
     done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert "There is no GPU here: nothing was measured." in done.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_changes_colours_as_a_worker_does_within_a_gray_level() -> None:
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (32, 98, 98, 3), dtype=np.uint8))
+    colours = torch.from_numpy(drawn_colours(AugmentParams(), [0.5] * 32, [0.5] * 32, stream(0)))
+    gap = (recoloured(images.cuda(), colours).cpu().int() - recoloured(images, colours).int()).abs()
+    assert gap.max() <= 1
+    assert (gap > 0).float().mean() < 1e-3
