@@ -26,7 +26,9 @@ def stage_artifact(stage: Stage, output: Output) -> None:
         lines += ["", "| reason | images |", "|---|--:|"]
         lines += [f"| {reason.replace('_', ' ')} | {n:,} |" for reason, n in _most_first(output.reasons)]
     lines += ["", f"`{stage.name}/{output.key}` in the workspace's stage cache."]
-    create_markdown_artifact("\n".join(lines), key=stage.name, description=f"{stage.name}: {output.rows:,} rows")
+    create_markdown_artifact(
+        "\n".join(lines), key=stage.name.replace("_", "-"), description=f"{stage.name}: {output.rows:,} rows"
+    )
 
 
 def dataset_artifact(dataset: Published) -> None:

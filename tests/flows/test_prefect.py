@@ -145,7 +145,14 @@ def test_a_nightly_schedule_waits_to_be_switched_on_and_then_makes_runs(served):
 def test_a_filled_form_curates_and_the_run_page_has_what_a_person_looks_for(served, photos):
     api, home = served
     curate = api.deployments()["curate/re-curation"]
-    parameters = {"sources": [str(photos(24))], "name": "pets", "workspace": str(home / "w")}
+    sets = [{"name": "test", "source": {"kind": "folder", "url": str(photos(3, "test", first=100))}}]
+    settings = [f"curation.decontaminate.sets={json.dumps(sets)}", "curation.balance={enabled: true, target: 1}"]
+    parameters = {
+        "sources": [str(photos(24))],
+        "name": "pets",
+        "workspace": str(home / "w"),
+        "settings": settings,
+    }
     run = api.post(
         f"/deployments/{curate['id']}/create_flow_run", {"parameters": parameters, "state": {"type": "SCHEDULED"}}
     )
@@ -154,12 +161,12 @@ def test_a_filled_form_curates_and_the_run_page_has_what_a_person_looks_for(serv
     artifacts = {
         a["key"]: a for a in api.post("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}})
     }
-    assert {"index", "measure", "quality", "dedup", "select", "pack", "dataset"} <= set(artifacts)
+    assert {stage.name.replace("_", "-") for stage in STAGES} | {"dataset"} <= set(artifacts)
     page = artifacts["dataset"]["data"]
     assert "24 images indexed → 24 kept" in page
     assert "data:image/jpeg;base64," in page
     assert len(page) < 1_000_000
     children = api.post("/flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [run["id"]]}}})
     assert {child["name"] for child in children} == {"pets"}
-    assert len(children) == 8
+    assert len(children) == len(STAGES)
     assert (home / "w/datasets/pets/v0001/dataset.json").exists()
