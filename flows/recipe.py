@@ -12,7 +12,8 @@ from curation.sources import Source, source_at
 from flows.mistakes import explain
 from shared.errors import RecipeError
 from shared.params import Compute, Params, Settings
-from training.params import EvaluateParams, PretrainParams
+from training.evals.params import EvaluateParams
+from training.params import PretrainParams
 
 SHIPPED = Path(__file__).with_name("recipes")
 

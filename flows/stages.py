@@ -18,7 +18,8 @@ from flows.session import Reporter, Session
 from shared.published import Published, open_version
 from shared.stage import Stage
 from shared.storage import Store
-from training.params import EvaluateParams, PretrainParams
+from training.evals.params import EvaluateParams
+from training.params import PretrainParams
 
 CONSOLE: list[Reporter] = []
 """The terminal of a person who started the flow from the command line, if any."""

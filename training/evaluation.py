@@ -16,10 +16,11 @@ from shared.published import Published
 from training import checkpoint
 from training.device import Place, joined
 from training.evals.features import Model, extract, pixel_features
+from training.evals.params import EvaluateParams
 from training.evals.scores import Score, all_scores
 from training.images import UNLABELLED, Images, load_images
 from training.order import Permutation
-from training.params import EvaluateParams, PretrainParams
+from training.params import PretrainParams
 from training.pretraining import initial_student
 from training.runs import RunFolder, ScoreFolder
 from training.student import Student

@@ -1,8 +1,8 @@
-"""What pre-training and evaluation depend on, with DINOv2's short ViT-S recipe as defaults."""
+"""What pre-training depends on, with DINOv2's short ViT-S recipe as defaults."""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from shared.params import Params
 
@@ -180,6 +180,8 @@ class OptimParams(Params):
 class PretrainParams(Params):
     """Self-supervised pre-training on a published dataset."""
 
+    model_config = ConfigDict(title="Pre-training")
+
     model: ModelParams = ModelParams()
     """The vision transformer."""
     crops: CropParams = CropParams()
@@ -220,30 +222,3 @@ class PretrainParams(Params):
         if not 0 <= objective.mask_ratio[0] <= objective.mask_ratio[1] < 1:
             raise ValueError(f"objective.mask_ratio must ascend within [0, 1), got {objective.mask_ratio}")
         return self
-
-
-class EvaluateParams(Params):
-    """How checkpoints are scored."""
-
-    evaluations: tuple[Literal["knn", "linear", "effective_rank"], ...] = ("knn", "linear", "effective_rank")
-    """What to measure; all but effective_rank need labels."""
-    image_size: int = Field(default=0, ge=0)
-    """Side of the centre crop, in pixels; 0 = the run's large crop."""
-    resize: float = Field(default=1.143, ge=1)
-    """The shorter side is resized to so many crop sides before the centre crop (256 / 224)."""
-    k: int = Field(default=20, ge=1)
-    """Neighbours that vote."""
-    temperature: float = Field(default=0.07, gt=0)
-    """A neighbour's vote weighs exp(cosine / temperature)."""
-    l2: float = Field(default=1e-3, ge=0)
-    """Weight of half the squared norm of the linear probe."""
-    probe_steps: int = Field(default=100, ge=1)
-    """L-BFGS iterations of the linear probe, at most."""
-    bank_limit: int = Field(default=100_000, ge=1)
-    """Training images to compare with, at most, drawn evenly."""
-    query_limit: int = Field(default=50_000, ge=1)
-    """Held-out images to score, at most, drawn evenly."""
-    batch_size: int = Field(default=64, ge=1)
-    """Images in a forward pass."""
-    baselines: bool = True
-    """Also score the untrained model and 16×16 pixels, once for a run."""

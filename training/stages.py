@@ -7,7 +7,8 @@ from shared.params import Compute
 from shared.published import Published
 from shared.stage import stage
 from training import runs
-from training.params import EvaluateParams, PretrainParams
+from training.evals.params import EvaluateParams
+from training.params import PretrainParams
 
 
 @stage(shape="gang", key="training", version=3)

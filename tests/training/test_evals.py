@@ -13,8 +13,8 @@ from training.evals import knn
 from training.evals.effective_rank import effective_rank
 from training.evals.features import centre_crop, pixel_features
 from training.evals.linear import probe_classes
+from training.evals.params import EvaluateParams
 from training.evals.scores import all_scores
-from training.params import EvaluateParams
 
 
 def test_knn_equals_its_slow_loop() -> None:

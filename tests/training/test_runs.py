@@ -20,7 +20,8 @@ from shared.published import Published
 from tests.training.publishing import invented, publish
 from training import checkpoint, loop
 from training.device import check_precision
-from training.params import EvaluateParams, PretrainParams
+from training.evals.params import EvaluateParams
+from training.params import PretrainParams
 from training.pretraining import check_batch
 from training.runs import RunFolder
 from training.stages import evaluate, pretrain

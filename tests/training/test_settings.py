@@ -7,7 +7,8 @@ from pathlib import Path
 
 import training
 from shared.params import Params
-from training.params import EvaluateParams, PretrainParams
+from training.evals.params import EvaluateParams
+from training.params import PretrainParams
 
 FOLDER = Path(training.__file__).parent
 

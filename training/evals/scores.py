@@ -11,7 +11,7 @@ from torch import Tensor
 from training.evals.effective_rank import effective_rank
 from training.evals.knn import knn_classes
 from training.evals.linear import probe_classes
-from training.params import EvaluateParams
+from training.evals.params import EvaluateParams
 
 Score = dict[str, Any]
 

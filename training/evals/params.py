@@ -1,0 +1,36 @@
+"""What evaluation depends on."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from shared.params import Params
+
+
+class EvaluateParams(Params):
+    """How checkpoints are scored."""
+
+    model_config = ConfigDict(title="Evaluation")
+
+    evaluations: tuple[Literal["knn", "linear", "effective_rank"], ...] = ("knn", "linear", "effective_rank")
+    """What to measure; all but effective_rank need labels."""
+    image_size: int = Field(default=0, ge=0)
+    """Side of the centre crop, in pixels; 0 = the run's large crop."""
+    resize: float = Field(default=1.143, ge=1)
+    """The shorter side is resized to so many crop sides before the centre crop (256 / 224)."""
+    k: int = Field(default=20, ge=1)
+    """Neighbours that vote."""
+    temperature: float = Field(default=0.07, gt=0)
+    """A neighbour's vote weighs exp(cosine / temperature)."""
+    l2: float = Field(default=1e-3, ge=0)
+    """Weight of half the squared norm of the linear probe."""
+    probe_steps: int = Field(default=100, ge=1)
+    """L-BFGS iterations of the linear probe, at most."""
+    bank_limit: int = Field(default=100_000, ge=1)
+    """Training images to compare with, at most, drawn evenly."""
+    query_limit: int = Field(default=50_000, ge=1)
+    """Held-out images to score, at most, drawn evenly."""
+    batch_size: int = Field(default=64, ge=1)
+    """Images in a forward pass."""
+    baselines: bool = True
+    """Also score the untrained model and 16×16 pixels, once for a run."""
