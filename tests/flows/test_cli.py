@@ -168,3 +168,23 @@ def test_an_object_store_without_credentials_is_a_message_and_no_traceback(words
     assert told.returncode == 1
     assert "NoCredentialsError: Unable to locate credentials. Check the URL" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="lists children by /proc")
+def test_a_command_that_is_told_to_stop_leaves_no_server_behind(photos, tmp_path):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    environment |= {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "prefect")}
+    command = [sys.executable, "-m", "flows.cli", "curate", "laptop", "--source", str(photos(40)), "--workspace"]
+    with subprocess.Popen(
+        [*command, str(tmp_path / "w")], cwd=ROOT, env=environment, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith(b"index"):
+            assert process.poll() is None
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        servers = [c for c in children if b"uvicorn" in Path(f"/proc/{c}/cmdline").read_bytes()]
+        process.terminate()
+        process.stdout.read()
+        assert process.wait(60) != 0
+    assert servers
+    assert not [c for c in servers if Path(f"/proc/{c}").exists()]
