@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -175,16 +176,17 @@ def test_a_command_that_is_told_to_stop_leaves_no_server_behind(photos, tmp_path
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
     environment |= {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "prefect")}
     command = [sys.executable, "-m", "flows.cli", "curate", "laptop", "--source", str(photos(40)), "--workspace"]
-    with subprocess.Popen(
-        [*command, str(tmp_path / "w")], cwd=ROOT, env=environment, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        while not process.stdout.readline().startswith(b"index"):
+    log = tmp_path / "log"  # a file, not a pipe: a server left behind would hold a pipe open
+    with (
+        log.open("w") as told,
+        subprocess.Popen([*command, str(tmp_path / "w")], cwd=ROOT, env=environment, stdout=told) as process,
+    ):
+        while "index" not in log.read_text():
             assert process.poll() is None
+            time.sleep(0.1)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         servers = [c for c in children if b"uvicorn" in Path(f"/proc/{c}/cmdline").read_bytes()]
         process.terminate()
-        process.stdout.read()
         assert process.wait(60) != 0
     assert servers
     assert not [c for c in servers if Path(f"/proc/{c}").exists()]
