@@ -42,10 +42,11 @@ def contaminated_tables(
     images = compared_images(*corpus, params.dedup)
     others = compared_images(*references, None, params.dedup)
     sets = others.column("source").cast(pa.string()).to_pylist()
+    leader = classes(images.compared, keep_order(images.compared))
     found: dict[int, Contact] = {}
     for one in params.sets:
         mine = np.array([i for i, name in enumerate(sets) if name == one.name], dtype=np.int64)
-        contacts = _contacts(images, others, mine, verified, one, params)
+        contacts = _contacts(images, others, mine, leader, verified, one, params)
         _refuse_above_cap(one, len(contacts), len(images.compared))
         found = contacts | found  # of several sets, the first that the recipe names
     counts = {one.name: sum(contact.set == one.name for contact in found.values()) for one in params.sets}
@@ -53,12 +54,17 @@ def contaminated_tables(
 
 
 def _contacts(
-    images: Corpus, others: Corpus, mine: Ints, verified: Rows, one: EvaluationSet, params: DecontaminateParams
+    images: Corpus,
+    others: Corpus,
+    mine: Ints,
+    leader: Ints,
+    verified: Rows,
+    one: EvaluationSet,
+    params: DecontaminateParams,
 ) -> dict[int, Contact]:
     """Return each image of the corpus that touches one set; of an exact class, every member."""
-    near, order = params.dedup.near, keep_order(images.compared)
-    leader = classes(images.compared, order)
-    leads = np.sort(order[leader[order] == order])
+    near = params.dedup.near
+    leads = np.flatnonzero(leader == np.arange(len(leader))).astype(np.int64)
     found: dict[int, Contact] = {}
     if near.enabled and near.verify == "geometric":
         found |= _by_geometry(images, verified, one, near.limit if one.threshold is None else one.threshold)
