@@ -17,7 +17,7 @@ from shared.stage import Stage
 from shared.storage import Store
 
 if TYPE_CHECKING:
-    from flows.cli import Options
+    from flows.cli.app import Options
 
 
 def run(recipe: str | None, options: "Options") -> dict[str, Any]:

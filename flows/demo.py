@@ -5,7 +5,7 @@ from typing import Any
 
 from curation.synthetic.corpus import TRUTH, Truth, draw
 from curation.synthetic.score import Score, score
-from flows.cli import Options
+from flows.cli.app import Options
 from flows.commands import console_for, open_workspace, run
 from flows.console import Console
 from shared.errors import WorkspaceError

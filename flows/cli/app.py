@@ -1,0 +1,69 @@
+"""What all commands share: the app, its groups, the options that most of them take, and how they end."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from cyclopts import App, Group, Parameter
+
+from shared.errors import WorkFailedError
+
+DAMAGES_SHOWN = 50
+
+app = App(
+    name="dinoflow",
+    help="Raw image collections in, a trained and evaluated visual backbone out.\n\n"
+    "Start with `dinoflow demo`, then `dinoflow run laptop --source YOUR_PHOTOS`.",
+    help_format="plaintext",
+    version_flags=["--version"],
+)
+PIPELINE = Group("The pipeline", sort_key=1)
+SINGLE = Group("One stage alone", sort_key=2)
+LOOKING = Group("Looking at results", sort_key=3)
+
+RecipeArgument = Annotated[
+    str | None,
+    Parameter(help="A YAML file or a shipped recipe; `single-gpu` where there is a GPU, else `laptop`."),
+]
+Sources = Annotated[
+    tuple[str, ...],
+    Parameter(help="Folder or URL of images; repeatable. Replaces the recipe's.", negative=(), show_default=False),
+]
+Settings = Annotated[
+    tuple[str, ...],
+    Parameter(name="--set", help="Change the recipe: a.b.c=value; repeatable.", negative=(), show_default=False),
+]
+Json = Annotated[bool, Parameter(help="Print one JSON object instead of text.", negative=(), show_default=False)]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Options:
+    """What every command takes."""
+
+    source: Sources = ()
+    workspace: Annotated[str, Parameter(help="Folder or URL for datasets, runs and the stage cache.")] = "workspace"
+    name: Annotated[str | None, Parameter(help="Name of the dataset.")] = None
+    settings: Settings = ()
+    json: Json = False
+
+
+DEFAULTS = Options()
+
+
+def finish(as_json: bool, work: Callable[[], dict[str, Any] | None]) -> None:
+    """Do the work; with --json, print its facts as one object. Raises WorkFailedError where something is damaged."""
+    started = time.monotonic()
+    facts = work() or {}
+    if as_json:
+        print(json.dumps({**facts, "seconds": round(time.monotonic() - started, 2)}))
+    damaged = facts.get("damaged", [])
+    if damaged:
+        listed = [f"\n  {line}" for line in damaged[:DAMAGES_SHOWN]]
+        more = f"\n  and {len(damaged) - DAMAGES_SHOWN:,} more" if len(damaged) > DAMAGES_SHOWN else ""
+        raise WorkFailedError(
+            f"{facts['dataset']}/{facts['version']} is damaged in {len(damaged):,} places:{''.join(listed)}{more}\n"
+            "Delete its folder and `stages/pack` of the workspace, then curate again: the images are packed once more."
+        )
