@@ -9,6 +9,7 @@ bank is left out, and so are its queries.
 Shapes: Q queries, B images of the bank, D width, Z classes that have n images, n shots.
 """
 
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -74,7 +75,7 @@ class FewShot(Params):
             "centroid": {"classifier": "nearest mean of unit features, by cosine"},
         }
         return [
-            score(self.kind, f"{name} n={shots}", sum(of) / len(of), {**classifier[name], "sd": _sd(of), **protocol})
+            score(self.kind, f"{name} n={shots}", fmean(of), {**classifier[name], "sd": stdev(of), **protocol})
             for name, of in right.items()
         ]
 
@@ -86,11 +87,6 @@ def _drawn(rows: "list[Tensor]", shots: int, seed: int) -> "Tensor":
     from training.evals.drawing import shuffled
 
     return torch.stack([row[shuffled(len(row), seed)[:shots].to(row.device)] for row in rows])
-
-
-def _sd(values: list[float]) -> float:
-    mean = sum(values) / len(values)
-    return float((sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5)
 
 
 def logistic(queries_QD: "Tensor", shots_ZnD: "Tensor", *, l2: float, steps: int) -> "Tensor":

@@ -26,13 +26,12 @@ def test_the_value_is_the_mean_over_draws_and_their_deviation_is_told() -> None:
     scores = {score["metric"]: score for score in FewShot(shots=(1, 5), steps=10, draws=4).scores(seen)}
     assert scores.keys() == {"top1 n=1", "centroid n=1", "top1 n=5", "centroid n=5"}
     for name in ("top1", "centroid"):
-        one, five = scores[f"{name} n=1"], scores[f"{name} n=5"]
-        assert one["value"] < five["value"]
-        assert one["protocol"]["sd"] > five["protocol"]["sd"] > 0
-    assert FewShot(shots=(1, 5), steps=10, draws=4).scores(seen) == list(scores.values())
-    assert FewShot(shots=(1,), seed=9, draws=2).scores(seen)[0]["value"] != scores["top1 n=1"]["value"]
-    each = [FewShot(shots=(1,), draws=2, seed=seed).scores(seen)[1] for seed in (0, 2)]
-    assert scores["centroid n=1"]["value"] == pytest.approx((each[0]["value"] + each[1]["value"]) / 2)
+        assert scores[f"{name} n=1"]["value"] < scores[f"{name} n=5"]["value"]
+        assert scores[f"{name} n=1"]["protocol"]["sd"] > 0
+    halves = [FewShot(shots=(1,), steps=10, draws=2, seed=seed).scores(seen) for seed in (0, 2)]
+    for one, other, whole in zip(*halves, list(scores.values())[:2], strict=True):
+        assert whole["value"] == pytest.approx((one["value"] + other["value"]) / 2)
+        assert one["value"] != other["value"]
 
 
 def test_draws_of_all_there_is_agree_in_any_order() -> None:
