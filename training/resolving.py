@@ -80,6 +80,4 @@ def told(known: dict[str, Any], params: PretrainParams) -> str:
         "temperature": f"{temperature} of the teacher, in {known['teacher_temperature_steps']:,} steps",
         "device": f"{known['device']}, {optim.precision}",
     }
-    if "start" in known:
-        lines["start"] = known["start"]
     return "\n".join(f"{name:<13} {text}" for name, text in lines.items())
