@@ -87,6 +87,10 @@ def _embedding(sizes: list[Crops], model: ModelParams) -> float:
 
 def _heads(sizes: list[Crops], params: PretrainParams, hidden: int) -> float:
     """Return the FLOPs of heads and prototypes for the CLS tokens and the masked patches."""
-    p, rows = params.objective, sum(size.count for size in sizes) + hidden
-    layers = (params.model.width, p.head_hidden, p.head_hidden, p.bottleneck, p.prototypes)
-    return 2.0 * rows * sum(a * b for a, b in zip(layers[:-1], layers[1:], strict=True))
+    crops, objective = sum(size.count for size in sizes), params.objective
+    shapes = objective.head_shapes
+    total = 0.0
+    for rows, (bottleneck, prototypes) in zip((crops, hidden), (shapes[0], shapes[-1]), strict=True):
+        layers = (params.model.width, objective.head_hidden, objective.head_hidden, bottleneck, prototypes)
+        total += 2.0 * rows * sum(a * b for a, b in zip(layers[:-1], layers[1:], strict=True))
+    return total

@@ -29,6 +29,7 @@ def test_the_flops_of_a_step_are_those_that_pytorch_counts(
 ) -> None:
     given = tiny | {
         "model": tiny["model"] | changes | {"ffn": ffn, "depth": 3},
+        "objective": tiny["objective"] | {"separate_heads": not small, "patch_prototypes": 0 if small else 96},
         "crops": tiny["crops"] | {"small_count": small},
         "optim": tiny["optim"] | {"precision": "bf16"},
     }
