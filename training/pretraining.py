@@ -9,6 +9,7 @@ from shared.errors import RecipeError
 from shared.params import Compute
 from shared.published import Published
 from training import checkpoint
+from training.blocks import compiled
 from training.checkpoint import State
 from training.corpus import Corpus
 from training.data import batches
@@ -48,6 +49,8 @@ def pretrain(dataset: Published, params: PretrainParams, compute: Compute, folde
             _open_run(folder, corpus, asked, known)
         if place.leads and not state.step:
             draw_views(corpus, params, folder.path / "views.png")
+        for model in (state.student, state.teacher) if compute.compile else ():
+            model.backbone.branches = compiled(params.model.depth)
         workers = place.loader_workers(compute)
         on_device = place.augments(compute)
         loader = batches(corpus, params, start=state.step, place=place, workers=workers, on_device=on_device)
