@@ -10,6 +10,7 @@ A backward pass is two forward passes, one for the inputs and one for the weight
 neither. Work that is done twice to save memory does not count: this is for MFU, not HFU.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from training.masks import hidden_patches
@@ -92,5 +93,5 @@ def _heads(sizes: list[Crops], params: PretrainParams, hidden: int) -> float:
     total = 0.0
     for rows, (bottleneck, prototypes) in zip((crops, hidden), (shapes[0], shapes[-1]), strict=True):
         layers = (params.model.width, objective.head_hidden, objective.head_hidden, bottleneck, prototypes)
-        total += 2.0 * rows * sum(a * b for a, b in zip(layers[:-1], layers[1:], strict=True))
+        total += 2.0 * rows * sum(a * b for a, b in pairwise(layers))
     return total

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import PlainValidator
 
-WRITTEN = re.compile(r"\s*(\d+(?:_\d+)*(?:\.\d*)?(?:e\+?\d+)?)\s*(steps?|samples?|epochs?|)\s*", re.ASCII | re.IGNORECASE)
+WRITTEN = re.compile(
+    r"\s*(\d+(?:_\d+)*(?:\.\d*)?(?:e\+?\d+)?)\s*(steps?|samples?|epochs?|)\s*", re.ASCII | re.IGNORECASE
+)
 
 
 def in_steps(length: int | str, batch_size: int, images: int) -> int:

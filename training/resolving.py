@@ -31,8 +31,8 @@ def resolved(params: PretrainParams, images: int) -> PretrainParams:
         )
     rise = steps(params.objective.teacher_temperature_steps)
     objective = params.objective.model_copy(update={"teacher_temperature_steps": rise})
-    every = steps(params.checkpoint_every)
-    return params.model_copy(update={"optim": optim, "objective": objective, "checkpoint_every": every})
+    every = {name: steps(getattr(params, name)) for name in ("checkpoint_every", "knn_every")}
+    return params.model_copy(update={"optim": optim, "objective": objective, **every})
 
 
 def facts(params: PretrainParams, images: int, world: int, accumulate: int) -> dict[str, Any]:
@@ -79,6 +79,9 @@ def told(known: dict[str, Any], params: PretrainParams) -> str:
         "momentum": f"{momentum}, {optim.momentum_rule}",
         "temperature": f"{temperature} of the teacher, in {known['teacher_temperature_steps']:,} steps",
         "device": f"{known['device']}, {optim.precision}",
+        "work": f"{known['flops_per_image'] / 1e9:,.3g} GFLOP an image, {known['nominal_flops_per_image'] / 1e9:,.3g} "
+        f"with what is skipped; {known['images_per_second_at_peak']:,.0f} images/s at the peak",
+        "peak": f"{known['peak_flops'] / 1e12:,.3g} TFLOP/s a process, {known['peak_source']}",
     }
     if "start" in known:
         lines["start"] = known["start"]
