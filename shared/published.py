@@ -38,9 +38,9 @@ class Published:
 
         names = [f"{kind}/{name}" for name in self.store.names(kind)]
         wanted = None if columns is None else list(columns)
-        tables = []
+        tables: list[pa.Table] = []
         for name in names:
-            if rows is not None and sum(map(len, tables)) >= rows:
+            if rows is not None and sum(table.num_rows for table in tables) >= rows:
                 break
             with self.store.open(name) as file:
                 tables.append(pq.read_table(file, columns=wanted))

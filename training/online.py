@@ -84,4 +84,5 @@ def _drawn(values: np.ndarray, limit: int, seed: int) -> np.ndarray:
     """Return at most `limit` of the values, the same ones for the same seed."""
     if len(values) <= limit:
         return values
-    return values[np.sort(Permutation(len(values), (seed, limit)).at(np.arange(limit)))]
+    drawn: np.ndarray = values[np.sort(Permutation(len(values), (seed, limit)).at(np.arange(limit)))]
+    return drawn
