@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import PlainValidator
 
-WRITTEN = re.compile(
-    r"\s*(\d+(?:_\d+)*(?:\.\d*)?(?:e\+?\d+)?)\s*(steps?|samples?|epochs?|)\s*", re.ASCII | re.IGNORECASE
-)
+NUMBER = r"\d+(?:_\d+)*(?:\.\d*)?(?:e\+?\d+)?"
+WRITTEN = re.compile(rf"\s*({NUMBER})\s*(steps?|samples?|epochs?|)\s*", re.ASCII | re.IGNORECASE)
 
 
 def in_steps(length: int | str, batch_size: int, images: int) -> int:

@@ -24,8 +24,10 @@ from training.peak import peak_of
 from training.preview import draw_views
 from training.resolving import facts, resolved, told
 from training.runs import RunFolder
+from training.starting import start_from
 from training.stopping import StopRequest
 from training.student import Student, teacher_of
+from training.weights import Weights, read_weights
 
 
 def pretrain(dataset: Published, params: PretrainParams, compute: Compute, folder: RunFolder) -> dict[str, Any]:
@@ -39,8 +41,9 @@ def pretrain(dataset: Published, params: PretrainParams, compute: Compute, folde
         corpus = Corpus(dataset, params.seed)
         asked, params = params, resolved(params, len(corpus))
         check_batch(params, len(corpus), place.world, compute.accumulate)
-        state = initial_state(params, place)
         found = from_leader(checkpoint.last_good(folder) if place.leads else None)
+        weights = read_weights(params.start) if params.start and found is None else None
+        state = initial_state(params, place, weights)
         if found is not None:
             checkpoint.resume(folder, found, state)
         known = facts(params, len(corpus), place.world, compute.accumulate) | _counted(state, params, place)
@@ -89,9 +92,14 @@ def check_batch(params: PretrainParams, images: int, world: int, accumulate: int
         )
 
 
-def initial_state(params: PretrainParams, place: Place) -> State:
+def initial_state(params: PretrainParams, place: Place, weights: Weights | None = None) -> State:
     """Return the state before the first step: the same weights on every rank and device."""
-    student = initial_student(params).to(place.device)
+    student = initial_student(params)
+    if weights:
+        fresh = start_from(weights, student, params)
+        if place.leads:
+            print(f"starts from   {weights.title}" + (f"; fresh: {', '.join(fresh)}" if fresh else ""), flush=True)
+    student = student.to(place.device)
     return State(
         student=student,
         teacher=teacher_of(student),
@@ -130,6 +138,7 @@ def _open_run(folder: RunFolder, corpus: Corpus, asked: PretrainParams, known: d
     config = {
         "params": asked.model_dump(mode="json"),
         "dataset": f"{corpus.dataset.name} {corpus.dataset.version}",
+        "start": asked.identity().get("start", ""),
         "resolved": known,
     }
     folder.store.write("config.json", json.dumps(config, indent=1))

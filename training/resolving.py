@@ -3,6 +3,7 @@
 from typing import Any
 
 from shared.errors import RecipeError
+from training.flops import step_flops
 from training.lengths import in_steps
 from training.params import PretrainParams
 from training.schedules import peak_lr
@@ -56,6 +57,8 @@ def facts(params: PretrainParams, images: int, world: int, accumulate: int) -> d
         "images_at_once": optim.batch_size // world // accumulate,
         "peak_lr": peak_lr(optim),
         "final_lr": optim.lr_final,
+        "step_flops": step_flops(params).true,
+        "run_flops": step_flops(params).true * optim.steps,
     }
 
 
@@ -71,18 +74,17 @@ def told(known: dict[str, Any], params: PretrainParams) -> str:
         f"{known['backbone_parameters'] / 1e6:,.1f} M parameters, {known['head_parameters'] / 1e6:,.1f} M in heads",
         "length": f"{known['steps']:,} steps × {known['batch_size']:,} = {known['samples']:,} samples "
         f"= {known['epochs']:,.2f} epochs of {known['training_images']:,} images",
-        "batch": f"{known['processes']} processes × {known['batch_per_process']:,} images, "
-        f"{known['images_at_once']:,} at once (compute.accumulate = {known['accumulate']})",
-        "lr": f"0 → {known['peak_lr']:.3g} in {known['warmup_steps']:,} steps ({share:.1%}) → {known['final_lr']:.3g}, "
-        f"by {optim.lr:g} at a batch of {optim.lr_reference_batch:,} and the rule {optim.lr_rule}",
+        "batch": f"processes {known['processes']} × {known['batch_per_process']:,} images, "
+        f"{known['images_at_once']:,} at once",
+        "lr": f"0 → {known['peak_lr']:.3g} in {known['warmup_steps']:,} steps ({share:.1%}) → {known['final_lr']:.3g}",
+        "lr rule": f"{optim.lr_rule}, {optim.lr:g} at {optim.lr_reference_batch:,} images",
         "weight decay": weight_decay,
         "momentum": f"{momentum}, {optim.momentum_rule}",
         "temperature": f"{temperature} of the teacher, in {known['teacher_temperature_steps']:,} steps",
+        "work": f"{known['step_flops'] / optim.batch_size / 1e9:,.1f} GFLOPs an image, {known['run_flops']:.2e} in all",
         "device": f"{known['device']}, {optim.precision}",
         "work": f"{known['flops_per_image'] / 1e9:,.3g} GFLOP an image, {known['nominal_flops_per_image'] / 1e9:,.3g} "
         f"with what is skipped; {known['images_per_second_at_peak']:,.0f} images/s at the peak",
         "peak": f"{known['peak_flops'] / 1e12:,.3g} TFLOP/s a process, {known['peak_source']}",
     }
-    if "start" in known:
-        lines["start"] = known["start"]
     return "\n".join(f"{name:<13} {text}" for name, text in lines.items())

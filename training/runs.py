@@ -72,9 +72,10 @@ class RunFolder:
         config = self.config()
         if config is None:
             return
-        given = {**params.model_dump(mode="json"), "dataset": f"{dataset.name} {dataset.version}"}
+        facts = {"dataset": f"{dataset.name} {dataset.version}", "start": params.identity().get("start", "")}
+        given = {**params.model_dump(mode="json"), **facts}
         old = PretrainParams.model_validate(config["params"])  # settings that are newer than the run have defaults
-        there = {**old.model_dump(mode="json"), "dataset": config["dataset"]}
+        there = {**old.model_dump(mode="json"), "dataset": config["dataset"], "start": config.get("start", "")}
         other = _differences(there, given)
         if other:
             raise RecipeError(

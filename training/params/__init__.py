@@ -1,6 +1,6 @@
 """What pre-training depends on, with DINOv2's short ViT-S recipe as defaults."""
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -29,6 +29,8 @@ class PretrainParams(Params):
     """The losses."""
     optim: OptimParams = OptimParams()
     """The optimizer and its schedules."""
+    start: str = ""
+    """Weights to start from instead of chance: a run, an exported folder, a file or a name of timm's."""
     seed: int = Field(default=0, ge=0)
     """Decides initial weights, order, crops, masks and drop path."""
     checkpoint_every: Length = 3750
@@ -39,6 +41,15 @@ class PretrainParams(Params):
     """Steps between measurements of the teacher's effective rank."""
     knn_every: LengthOrNone = 1000
     """Length between measurements of the teacher's k-NN, where the dataset has labels; 0 = never."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what differs from the defaults; the content of the weights that it starts from, not their place."""
+        found = super().identity()
+        if self.start:
+            from training.starting import content
+
+            found["start"] = content(self.start)
+        return found
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:

@@ -55,9 +55,11 @@ class ModelParams(Params):
     @property
     def title(self) -> str:
         """Its name among the sizes; its width and depth where it has none."""
-        shape = self.model_dump()
-        named = (name for name, numbers in SIZES.items() if shape | {"ffn": "mlp"} | numbers == shape)
-        return next(named, f"vit {self.width} × {self.depth}")
+        shape = self.width, self.depth, self.heads
+        for name, size in SIZES.items():
+            if (size["width"], size["depth"], size["heads"]) == shape:
+                return name if self.ffn == size.get("ffn", "mlp") else f"{name} with {self.ffn}"
+        return f"vit of width {self.width}, depth {self.depth}"
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:
