@@ -58,7 +58,7 @@ def pretrain(dataset: Published, params: PretrainParams, compute: Compute, folde
         on_device = place.augments(compute)
         loader = batches(corpus, params, start=state.step, place=place, workers=workers, on_device=on_device)
         online = online_knn(dataset, params, place, compute)
-        ceiling = known["images_per_second_at_peak"]
+        ceiling = known["peak_images_per_second"]
         return train(state, loader, params, folder, place, stop, compute.accumulate, online, ceiling)
 
 
@@ -118,17 +118,15 @@ def initial_student(params: PretrainParams) -> Student:
 
 def _counted(state: State, params: PretrainParams, place: Place) -> dict[str, Any]:
     """Return what is known once model and device are there."""
-    flops, peak = step_flops(params), peak_of(place, params.optim.precision)
+    peak = peak_of(place, params.optim.precision)
     return {
         "backbone_parameters": sum(p.numel() for p in state.student.backbone.parameters()),
         "head_parameters": sum(p.numel() for head in state.student.heads() for p in head.parameters()),
         "device": str(place.device),
         "torch": torch.__version__,
-        "flops_per_image": flops.true / params.optim.batch_size,
-        "nominal_flops_per_image": flops.nominal / params.optim.batch_size,
         "peak_flops": peak.flops,
         "peak_source": peak.source,
-        "images_per_second_at_peak": peak.flops * place.world * params.optim.batch_size / flops.true,
+        "peak_images_per_second": peak.flops * place.world * params.optim.batch_size / step_flops(params).true,
     }
 
 

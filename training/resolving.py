@@ -38,7 +38,7 @@ def resolved(params: PretrainParams, images: int) -> PretrainParams:
 
 def facts(params: PretrainParams, images: int, world: int, accumulate: int) -> dict[str, Any]:
     """Return what resolved params come to, for config.json."""
-    optim, objective = params.optim, params.objective
+    optim, objective, flops = params.optim, params.objective, step_flops(params)
     samples = optim.steps * optim.batch_size
     return {
         "model": params.model.title,
@@ -57,8 +57,9 @@ def facts(params: PretrainParams, images: int, world: int, accumulate: int) -> d
         "images_at_once": optim.batch_size // world // accumulate,
         "peak_lr": peak_lr(optim),
         "final_lr": optim.lr_final,
-        "step_flops": step_flops(params).true,
-        "run_flops": step_flops(params).true * optim.steps,
+        "step_flops": flops.true,
+        "nominal_step_flops": flops.nominal,
+        "run_flops": flops.true * optim.steps,
     }
 
 
@@ -81,10 +82,10 @@ def told(known: dict[str, Any], params: PretrainParams) -> str:
         "weight decay": weight_decay,
         "momentum": f"{momentum}, {optim.momentum_rule}",
         "temperature": f"{temperature} of the teacher, in {known['teacher_temperature_steps']:,} steps",
-        "work": f"{known['step_flops'] / optim.batch_size / 1e9:,.1f} GFLOPs an image, {known['run_flops']:.2e} in all",
+        "work": f"{known['step_flops'] / optim.batch_size / 1e9:,.3g} GFLOPs an image, {known['run_flops']:.2e} in all; "
+        f"nominally {known['nominal_step_flops'] / optim.batch_size / 1e9:,.3g}, with what is skipped",
         "device": f"{known['device']}, {optim.precision}",
-        "work": f"{known['flops_per_image'] / 1e9:,.3g} GFLOP an image, {known['nominal_flops_per_image'] / 1e9:,.3g} "
-        f"with what is skipped; {known['images_per_second_at_peak']:,.0f} images/s at the peak",
-        "peak": f"{known['peak_flops'] / 1e12:,.3g} TFLOP/s a process, {known['peak_source']}",
+        "peak": f"{known['peak_flops'] / 1e12:,.3g} TFLOP/s a process, {known['peak_source']}: "
+        f"{known['peak_images_per_second']:,.0f} images/s at most",
     }
     return "\n".join(f"{name:<13} {text}" for name, text in lines.items())
