@@ -40,7 +40,7 @@ def train(
     `ceiling` is how many images a second there would be if the devices did nothing but multiply.
     """
     steps = params.optim.steps
-    wrapped = _wrapped(state.student, place, static=accumulate == 1)
+    wrapped = in_ddp(state.student, place, static=accumulate == 1)
     bad, summary, waiting = 0, _summary(state, params, math.nan), Waiting()
     journal_or_none = Journal(folder, params, start=state.step, ceiling=ceiling) if place.leads else nullcontext()
     with journal_or_none as journal:
@@ -75,7 +75,7 @@ def train(
     return summary | {"checkpoints": folder.steps()}
 
 
-def _wrapped(student: nn.Module, place: Place, static: bool) -> nn.Module:
+def in_ddp(student: nn.Module, place: Place, static: bool) -> nn.Module:
     """Return the student, inside DDP where there are several processes.
 
     A static graph exchanges gradients in the first backward pass, `no_sync` or not: not where a step has several.

@@ -82,8 +82,8 @@ def told(known: dict[str, Any], params: PretrainParams) -> str:
         "weight decay": weight_decay,
         "momentum": f"{momentum}, {optim.momentum_rule}",
         "temperature": f"{temperature} of the teacher, in {known['teacher_temperature_steps']:,} steps",
-        "work": f"{known['step_flops'] / optim.batch_size / 1e9:,.3g} GFLOPs an image, {known['run_flops']:.2e} in all; "
-        f"nominally {known['nominal_step_flops'] / optim.batch_size / 1e9:,.3g}, with what is skipped",
+        "work": f"{known['step_flops'] / optim.batch_size / 1e9:,.3g} GFLOPs an image, {known['run_flops']:.2e} in all "
+        f"({known['nominal_step_flops'] / optim.batch_size / 1e9:,.3g} an image with what is skipped)",
         "device": f"{known['device']}, {optim.precision}",
         "peak": f"{known['peak_flops'] / 1e12:,.3g} TFLOP/s a process, {known['peak_source']}: "
         f"{known['peak_images_per_second']:,.0f} images/s at most",
