@@ -32,13 +32,13 @@ def resolved(params: PretrainParams, images: int) -> PretrainParams:
         )
     rise = steps(params.objective.teacher_temperature_steps)
     objective = params.objective.model_copy(update={"teacher_temperature_steps": rise})
-    every = steps(params.checkpoint_every)
-    return params.model_copy(update={"optim": optim, "objective": objective, "checkpoint_every": every})
+    every = {name: steps(getattr(params, name)) for name in ("checkpoint_every", "knn_every")}
+    return params.model_copy(update={"optim": optim, "objective": objective, **every})
 
 
 def facts(params: PretrainParams, images: int, world: int, accumulate: int) -> dict[str, Any]:
     """Return what resolved params come to, for config.json."""
-    optim, objective = params.optim, params.objective
+    optim, objective, flops = params.optim, params.objective, step_flops(params)
     samples = optim.steps * optim.batch_size
     return {
         "model": params.model.title,
@@ -57,8 +57,9 @@ def facts(params: PretrainParams, images: int, world: int, accumulate: int) -> d
         "images_at_once": optim.batch_size // world // accumulate,
         "peak_lr": peak_lr(optim),
         "final_lr": optim.lr_final,
-        "step_flops": step_flops(params).true,
-        "run_flops": step_flops(params).true * optim.steps,
+        "step_flops": flops.true,
+        "nominal_step_flops": flops.nominal,
+        "run_flops": flops.true * optim.steps,
     }
 
 
@@ -81,7 +82,10 @@ def told(known: dict[str, Any], params: PretrainParams) -> str:
         "weight decay": weight_decay,
         "momentum": f"{momentum}, {optim.momentum_rule}",
         "temperature": f"{temperature} of the teacher, in {known['teacher_temperature_steps']:,} steps",
-        "work": f"{known['step_flops'] / optim.batch_size / 1e9:,.1f} GFLOPs an image, {known['run_flops']:.2e} in all",
+        "work": f"{known['step_flops'] / optim.batch_size / 1e9:,.3g} GFLOPs an image, {known['run_flops']:.2e} in all "
+        f"({known['nominal_step_flops'] / optim.batch_size / 1e9:,.3g} an image with what is skipped)",
         "device": f"{known['device']}, {optim.precision}",
+        "peak": f"{known['peak_flops'] / 1e12:,.3g} TFLOP/s a process, {known['peak_source']}: "
+        f"{known['peak_images_per_second']:,.0f} images/s at most",
     }
     return "\n".join(f"{name:<13} {text}" for name, text in lines.items())
