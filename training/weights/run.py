@@ -51,4 +51,4 @@ def from_run(path: Path, step: int | None = None, part: Part = "teacher") -> Wei
 
 
 def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): tensor.contiguous() for name, tensor in state.items() if name.startswith(prefix)}
