@@ -72,6 +72,8 @@ def _replaced(target: Path) -> Iterator[Path]:
     draft.mkdir(parents=True)
     try:
         yield draft
+        for path in draft.iterdir():
+            path.chmod(0o644)  # safetensors lets nobody else read what it writes
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
     finally:
@@ -89,8 +91,8 @@ def _write_heads(weights: Weights, folder: Path) -> None:
 
 def _checksums(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file that is exported, by its path in the folder."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (CARD,))
-    return {str(path.relative_to(folder)): _digest(path) for path in found if ".tmp-" not in str(path)}
+    found = [path for name in FORMATS for path in sorted((folder / name).glob("*"))] + [folder / HEADS]
+    return {str(path.relative_to(folder)): _digest(path) for path in found}
 
 
 def _digest(path: Path) -> str:

@@ -14,9 +14,10 @@ from training.weights import Weights
 LOADING = """\
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
 
-image = Image.open("image.jpg").convert("RGB").resize(({size}, {size}))
+image = Image.open("image.jpg").convert("RGB")
+image = ImageOps.fit(image, ({size}, {size}), Image.Resampling.BICUBIC, bleed=1 / 16)
 pixels = np.asarray(image, dtype=np.float32) / 255
 images = ((pixels - {mean}) / {std}).transpose(2, 0, 1)[None].astype(np.float32)
 session = onnxruntime.InferenceSession("onnx/model.onnx")
@@ -45,19 +46,18 @@ def loading(weights: Weights) -> str:
     return LOADING.format(size=weights.image_size, mean=list(weights.mean), std=list(weights.std))
 
 
-def check_onnx() -> None:
-    """Raise RecipeError where a module is missing."""
-    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
-    if missing:
-        raise RecipeError(
-            f"ONNX export needs the Python module {missing[0]}, which is not installed. "
-            "Run `pip install 'dinoflow[export]'`, or leave it out: --formats timm,transformers."
-        )
+def missing() -> list[str]:
+    """Return the modules that export needs and that are not installed."""
+    return [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
 
 
 def write_onnx(weights: Weights, folder: Path) -> None:
-    """Write model.onnx; of a large model the weights beside it, in model.onnx.data."""
-    check_onnx()
+    """Write model.onnx; of a large model the weights beside it, in model.onnx.data. Raises RecipeError."""
+    if missing():
+        raise RecipeError(
+            f"ONNX export needs the Python module {missing()[0]}, which is not installed. "
+            "Run `pip install 'dinoflow[export]'`, or leave it out: --formats timm,transformers."
+        )
     model = Looking(weights.backbone().vit).eval()
     side = weights.image_size + weights.model.patch_size  # sizes that the graph must not take for fixed
     example = torch.zeros(2, 3, side, side + weights.model.patch_size)
