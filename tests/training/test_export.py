@@ -215,6 +215,7 @@ def test_the_card_tells_recipe_data_scores_and_files(tmp_path: Path) -> None:
         "| source web | 900 of 1,200 |",
         "| images seen | 6,144, 1,024 a step |",
         "| passes over the data | 62.1 |",
+        "| started from | chance |",
         ' "index": "def"',
         f"| timm/model.safetensors | `{facts['checksums']['timm/model.safetensors']}` |",
     ):

@@ -55,19 +55,20 @@ def _model(weights: Weights) -> Rows:
 
 def _training(past: History) -> Rows:
     params, resolved = past.config["params"], past.config.get("resolved", {})
-    optim, crops = params["optim"], params["crops"]
-    seen = past.step * optim["batch_size"]
+    optim = params["optim"]
+    whole, seen = resolved.get("steps", optim["steps"]), past.step * optim["batch_size"]
     rows: Rows = [
-        ("steps", f"{past.step:,} of {optim['steps']:,}"),
+        ("steps", f"{past.step:,} of {whole if isinstance(whole, str) else format(whole, ',')}"),
         ("images seen", f"{seen:,}, {optim['batch_size']:,} a step"),
-        ("crops", _crops(crops)),
-        ("peak learning rate", f"{resolved['peak_lr']:.3g}" if "peak_lr" in resolved else "not recorded"),
+        ("crops", _crops(params["crops"])),
         ("precision", optim["precision"]),
         ("seed", str(params["seed"])),
     ]
-    if resolved.get("training_images"):
-        rows.insert(2, ("passes over the data", f"{seen / resolved['training_images']:.1f}"))
-    return rows
+    if "training_images" in resolved:
+        rows.append(("passes over the data", f"{seen / resolved['training_images']:.1f}"))
+    if "peak_lr" in resolved:
+        rows.append(("peak learning rate", f"{resolved['peak_lr']:.3g}"))
+    return [*rows, ("started from", params.get("start") or "chance")]
 
 
 def _crops(crops: dict[str, Any]) -> str:
