@@ -78,7 +78,9 @@ def told(known: dict[str, Any], params: PretrainParams) -> str:
         "batch": f"processes {known['processes']} × {known['batch_per_process']:,} images, "
         f"{known['images_at_once']:,} at once",
         "lr": f"0 → {known['peak_lr']:.3g} in {known['warmup_steps']:,} steps ({share:.1%}) → {known['final_lr']:.3g}",
-        "lr rule": f"{optim.lr_rule}, {optim.lr:g} at {optim.lr_reference_batch:,} images",
+        "lr rule": "none"
+        if optim.lr_rule == "none"
+        else f"{optim.lr_rule}, {optim.lr:g} at {optim.lr_reference_batch:,} images",
         "weight decay": weight_decay,
         "momentum": f"{momentum}, {optim.momentum_rule}",
         "temperature": f"{temperature} of the teacher, in {known['teacher_temperature_steps']:,} steps",
