@@ -67,6 +67,7 @@ def told(known: dict[str, Any], params: PretrainParams) -> str:
     """Return these facts, and what is known beside them, as a block of lines to read."""
     optim, objective = params.optim, params.objective
     share = known["warmup_steps"] / known["steps"]
+    reference = "" if optim.lr_rule == "none" else f", {optim.lr:g} at {optim.lr_reference_batch:,} images"
     weight_decay, momentum, temperature = (
         f"{first:g} → {last:g}" for first, last in (optim.weight_decay, optim.momentum, objective.teacher_temperature)
     )
@@ -78,9 +79,7 @@ def told(known: dict[str, Any], params: PretrainParams) -> str:
         "batch": f"processes {known['processes']} × {known['batch_per_process']:,} images, "
         f"{known['images_at_once']:,} at once",
         "lr": f"0 → {known['peak_lr']:.3g} in {known['warmup_steps']:,} steps ({share:.1%}) → {known['final_lr']:.3g}",
-        "lr rule": "none"
-        if optim.lr_rule == "none"
-        else f"{optim.lr_rule}, {optim.lr:g} at {optim.lr_reference_batch:,} images",
+        "lr rule": optim.lr_rule + reference,
         "weight decay": weight_decay,
         "momentum": f"{momentum}, {optim.momentum_rule}",
         "temperature": f"{temperature} of the teacher, in {known['teacher_temperature_steps']:,} steps",
