@@ -119,7 +119,8 @@ def dinov2_step(
     model.need_to_synchronize_fsdp_streams = False
     for name in model.student:
         model.teacher[name].load_state_dict(model.student[name].state_dict())
-    model.train().to(device)
+    model.to(device)
+    model.train()
     optimizer = torch.optim.AdamW(model.get_params_groups(), betas=(0.9, 0.999))
     for group in optimizer.param_groups:
         group["lr"] = LR * group["lr_multiplier"]
