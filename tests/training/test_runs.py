@@ -246,7 +246,8 @@ def gang(path: Path, processes: int = 1) -> list[str]:
 def test_two_processes_train_and_evaluate_as_one(tiny: dict[str, Any], dataset: Published, tmp_path: Path) -> None:
     model = tiny["model"] | {"drop_path": 0.3, "drop_path_rule": "uniform"}
     optim = tiny["optim"] | {"steps": 20}
-    params = PretrainParams.model_validate(tiny | {"model": model, "optim": optim, "checkpoint_every": 10})
+    changed = {"model": model, "optim": optim, "checkpoint_every": 10, "knn_every": 10}
+    params = PretrainParams.model_validate(tiny | changed)
     run(dataset, params, tmp_path)
     alone = score(dataset, tmp_path, evaluations=(EffectiveRank(),), baselines=False)
     for stage, given in (
@@ -260,6 +261,9 @@ def test_two_processes_train_and_evaluate_as_one(tiny: dict[str, Any], dataset: 
         assert [row[loss] for row in one[:1]] == pytest.approx([row[loss] for row in two[:1]], rel=1e-5)
         assert [row[loss] for row in one] == pytest.approx([row[loss] for row in two], abs=1e-4)
     assert len(one) == 20
+    looks = [{row["step"]: row["knn_top1"] for row in rows if "knn_top1" in row} for rows in (one, two)]
+    assert list(looks[0]) == [1, 10, 20]
+    assert looks[0] == pytest.approx(looks[1], abs=0.2)  # one query in five may change sides
     together = json.loads((tmp_path / "runs" / "two" / "evaluate.json").read_text())
     assert together["scored"] == [10, 20]
     for step in ("10", "20"):
