@@ -28,7 +28,7 @@ class Memory(NamedTuple):
     """Bytes on one device."""
 
     state: float
-    """Weights, gradients and Adam's two moments of the student, weights of the teacher: in fp32, and once more in half precision."""
+    """Student's weights, gradients and Adam's two moments, teacher's weights; the student's again in half precision."""
     activations: float
     """What autograd keeps for the backward pass."""
     recomputed: float
