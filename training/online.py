@@ -14,7 +14,7 @@ from shared.params import Compute
 from shared.published import Published
 from training.device import Place
 from training.evals.features import extract
-from training.evals.knn import knn_classes
+from training.evals.knn import Knn, knn_classes
 from training.images import UNLABELLED, Images, load_images
 from training.order import Permutation
 from training.params import PretrainParams
@@ -28,7 +28,7 @@ CHEAP = 10
 most of them backward, costs as much as ten looks, so that looking takes about 1 % of the time."""
 ROWS = 1_000_000
 """Rows of the manifest that the sample is drawn from."""
-BATCH, NEIGHBOURS, TEMPERATURE, RESIZE = 64, 20, 0.07, 1.143
+BATCH, RESIZE = 64, 1.143
 
 
 class OnlineKnn:
@@ -57,7 +57,9 @@ class OnlineKnn:
             for images in (self.bank, self.queries)
         )
         bank_label_B, query_label_Q = (torch.from_numpy(images.label).long() for images in (self.bank, self.queries))
-        given_Q = knn_classes(queries_QD, bank_BD, bank_label_B, k=NEIGHBOURS, temperature=TEMPERATURE)
+        rule = Knn()
+        ks = [min(rule.k, len(bank_BD))]
+        (given_Q,) = knn_classes(queries_QD, bank_BD, bank_label_B, ks=ks, temperature=rule.temperature)
         return float((given_Q == query_label_Q).double().mean())
 
 
