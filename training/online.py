@@ -57,7 +57,8 @@ class OnlineKnn:
             for images in (self.bank, self.queries)
         )
         bank_label_B, query_label_Q = (torch.from_numpy(images.label).long() for images in (self.bank, self.queries))
-        given_Q = knn_classes(queries_QD, bank_BD, bank_label_B, k=NEIGHBOURS, temperature=TEMPERATURE)
+        ks = [min(NEIGHBOURS, len(bank_BD))]
+        (given_Q,) = knn_classes(queries_QD, bank_BD, bank_label_B, ks=ks, temperature=TEMPERATURE)
         return float((given_Q == query_label_Q).double().mean())
 
 
