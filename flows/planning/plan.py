@@ -9,7 +9,6 @@ from flows.planning.costs import CROPS_MS, CROPS_PIXELS, GIB, ROW_BYTES, VECTOR_
 from flows.recipe import Recipe
 from shared.params import Compute
 from training.chunks import COLUMNS
-from training.flops import step_flops
 from training.memory import step_memory
 from training.params import PretrainParams
 from training.pretraining import check_batch
@@ -51,9 +50,9 @@ def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, dead
         "cache_bytes": images * (ROW_BYTES + VECTOR_BYTES),
         "shard_bytes": images * image_bytes,
         "parts": -(-round(images) // recipe.curation.index.part_images),
-        "nominal_step_flops": step_flops(params).nominal,
         "peak_flops": device.flops,
         "peak_source": device.source,
+        "peak_images_per_second": device.count * device.flops * params.optim.batch_size / known["step_flops"],
         "days_at_peak": least,
         "days_at_typical": least / TYPICAL,
         "deadline_days": deadline,

@@ -19,7 +19,6 @@ def lines(plan: dict[str, Any], params: PretrainParams, found: list[str]) -> Ite
     yield "\nTraining"
     yield from ("  " + line for line in told(plan, params).splitlines())
     yield "\nTime and memory"
-    yield _line("peak", f"{plan['peak_flops'] / 1e12:,.4g} TFLOP/s each ({plan['peak_source']})")
     yield _line(
         "time",
         f"{_time(24 * plan['days_at_peak'])} at the peak, {_time(24 * plan['days_at_typical'])} at 40 % of it: "
