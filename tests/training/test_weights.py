@@ -17,6 +17,7 @@ from shared.errors import RecipeError, WorkspaceError
 from shared.params import Compute
 from shared.published import Published
 from tests.training.vits import MODELS, assert_same, images, in_dinov2_layout, invented_weights
+from training.model import ffn_columns
 from training.params import PretrainParams
 from training.stages import pretrain
 from training.student import Student
@@ -110,6 +111,15 @@ def test_timms_older_positions_of_the_prefix_are_understood(change: dict[str, in
     kept = [0, *range(model.num_prefix_tokens, expected.shape[1])]
     seen = tokens(read_weights(str(tmp_path / "timm.safetensors")), images())
     torch.testing.assert_close(seen, expected[:, kept], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("ffn", "ratio"), [("mlp", 2.5), ("mlp", 3.74), ("swiglu", 2.5), ("swiglu", 3.9)])
+def test_the_width_of_feed_forward_layers_is_told_by_their_shapes(ffn: str, ratio: float, tmp_path: Path) -> None:
+    weights = invented_weights(ffn=ffn, mlp_ratio=ratio, depth=1)
+    save_file(weights.vit, tmp_path / "vit.safetensors")
+    read = read_weights(str(tmp_path / "vit.safetensors"))
+    assert (read.model.ffn, ffn_columns(read.model)) == (ffn, ffn_columns(weights.model))
+    assert torch.equal(tokens(read, images()), tokens(weights, images()))
 
 
 def test_half_precision_becomes_single_and_nothing_else_changes(tmp_path: Path) -> None:
