@@ -53,12 +53,13 @@ class Images:
             ) from error
 
 
-def load_images(dataset: Published, part: Literal["training", "held out"]) -> Images:
+def load_images(dataset: Published, part: Literal["training", "held out"], rows: int | None = None) -> Images:
     """Return the images to train on, or those kept to evaluate with: none where the dataset has no labels.
 
-    Raises WorkspaceError when the dataset has no image at all.
+    With `rows`, the manifest is read only until its parts have so many. Raises WorkspaceError when the
+    dataset has no image at all.
     """
-    table = dataset.table("manifest", COLUMNS)
+    table = dataset.table("manifest", COLUMNS, rows)
     if not len(table):
         raise WorkspaceError(
             f"Training needs a dataset with images, got {dataset.name} {dataset.version} with none. "

@@ -3,7 +3,9 @@
 import ast
 import subprocess
 import sys
+import typing
 from pathlib import Path
+from typing import Any
 
 import training
 from shared.params import Params
@@ -17,17 +19,32 @@ def fields(model: type[Params]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name, field in model.model_fields.items():
         found[name] = field.description
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Params):
-            found |= fields(field.annotation)
+        for inner in models_of(field.annotation):
+            found |= fields(inner)
     return found
 
 
-def test_every_setting_is_read_outside_the_file_that_declares_it() -> None:
+def models_of(annotation: Any) -> list[type[Params]]:
+    if isinstance(annotation, type) and issubclass(annotation, Params):
+        return [annotation]
+    return [model for argument in typing.get_args(annotation) for model in models_of(argument)]
+
+
+def working(path: Path) -> list[ast.AST]:
+    """Return what does something with settings: all of a file, but only the properties where they are declared."""
+    tree = ast.parse(path.read_text())
+    if path.name != "params.py" and path.parent.name != "params":
+        return [tree]
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    return [f for f in functions if any(isinstance(d, ast.Name) and d.id == "property" for d in f.decorator_list)]
+
+
+def test_every_setting_is_read_by_more_than_its_validation() -> None:
     read = {
         node.attr
         for path in FOLDER.rglob("*.py")
-        if path.name != "params.py"
-        for node in ast.walk(ast.parse(path.read_text()))
+        for part in working(path)
+        for node in ast.walk(part)
         if isinstance(node, ast.Attribute)
     }
     assert sorted((fields(PretrainParams) | fields(EvaluateParams)).keys() - read) == []
