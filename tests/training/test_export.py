@@ -168,6 +168,9 @@ def test_exported_again_it_has_the_same_bytes_and_other_formats_stay(tmp_path: P
     elsewhere = export(run, 6, to=tmp_path / "there", formats=("timm",))
     assert os.listdir(tmp_path / "there") != []
     assert elsewhere["formats"] == {"timm": str(tmp_path / "there/timm")}
+    other = write_run(tmp_path, invented_weights(depth=1), name="other")
+    with pytest.raises(WorkspaceError, match=r"needs a folder of its own, got .*there with another model in it"):
+        export(other, 6, to=tmp_path / "there", formats=("transformers",))
 
 
 def test_a_format_that_is_not_possible_is_left_out_and_named_and_refused_where_it_was_asked_for(

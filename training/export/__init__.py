@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from safetensors.torch import save_file
 
-from shared.errors import RecipeError
+from shared.errors import RecipeError, WorkspaceError
 from shared.storage import Store
 from training.export import for_onnx, for_timm, for_transformers
 from training.export.card import card
@@ -25,6 +26,7 @@ FORMATS: dict[str, Callable[[Weights, Path], None]] = {
     "onnx": for_onnx.write_onnx,
 }
 CARD = "README.md"
+CONTENT = "content"
 
 
 def export(
@@ -38,6 +40,7 @@ def export(
     trained = from_run(run, step)
     weights = trained.at(image_size or trained.image_size)
     folder = to or run / "exports" / (f"step-{step}" + ("" if weights is trained else f"-{image_size}px"))
+    _check_is_its_own(folder, weights)
     left_out: dict[str, str] = {}
     for name in formats or FORMATS:
         try:
@@ -86,7 +89,19 @@ def _write_heads(weights: Weights, folder: Path) -> None:
     if weights.mask_token is not None:
         tensors[MASK_TOKEN] = weights.mask_token
     with Store(str(folder)).commit(HEADS) as draft:
-        save_file(tensors, draft, metadata={"format": "pt"})
+        save_file(tensors, draft, metadata={CONTENT: weights.content})  # one: their order is by chance
+
+
+def _check_is_its_own(folder: Path, weights: Weights) -> None:
+    """Raise WorkspaceError where the folder holds another model's export: formats that stay would not be of this."""
+    if (folder / HEADS).is_file():
+        with safe_open(folder / HEADS, "pt") as file:
+            told = file.metadata()
+        if told[CONTENT] != weights.content:
+            raise WorkspaceError(
+                f"Export needs a folder of its own, got {folder} with another model in it. "
+                "Delete it, or give another one with --to."
+            )
 
 
 def _checksums(folder: Path) -> dict[str, str]:

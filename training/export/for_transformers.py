@@ -55,7 +55,7 @@ def sizes(weights: Weights) -> str:
 
 
 def write_transformers(weights: Weights, folder: Path) -> None:
-    """Write config.json, model.safetensors and preprocessor_config.json. Raises RecipeError as `whole_ratio` does."""
+    """Write config.json, model.safetensors and preprocessor_config.json. Raises RecipeError."""
     config = _config(weights)
     tensors = {_renamed(name): tensor for name, tensor in _with_parts(_in_dinov2s_names(weights)).items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -63,7 +63,7 @@ def write_transformers(weights: Weights, folder: Path) -> None:
         (folder / f"{name}.json").write_text(json.dumps(contents, indent=2) + "\n")
 
 
-def whole_ratio(model: ModelParams) -> int:
+def _whole_ratio(model: ModelParams) -> int:
     """Return the ratio of a block's feed-forward layers. Raises RecipeError where it is none that the library takes."""
     ratio = round(model.mlp_ratio)
     if not ratio or ffn_columns(model.model_copy(update={"mlp_ratio": float(ratio)})) != ffn_columns(model):
@@ -83,7 +83,7 @@ def _config(weights: Weights) -> dict[str, Any]:
         "hidden_size": model.width,
         "num_hidden_layers": model.depth,
         "num_attention_heads": model.heads,
-        "mlp_ratio": whole_ratio(model),
+        "mlp_ratio": _whole_ratio(model),
         "use_swiglu_ffn": model.ffn == "swiglu",
         "hidden_act": "gelu",
         "layer_norm_eps": EPS,
