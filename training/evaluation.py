@@ -1,7 +1,7 @@
 """Scores checkpoints of a run beside two baselines: the same model untrained, and 16×16 pixels.
 
 The teacher is scored. Where the dataset has labels, held-out images are the queries and the labelled training
-images the bank; where it has none, only the effective rank can be told.
+images the bank; where it has none, only what needs no labels can be told.
 """
 
 from typing import Any
@@ -17,7 +17,8 @@ from training import checkpoint
 from training.device import Place, joined
 from training.evals.features import Model, extract, pixel_features
 from training.evals.params import EvaluateParams
-from training.evals.scores import Score, all_scores
+from training.evals.scores import all_scores
+from training.evals.seen import Needs, Score, SeenImages, SeenLabels
 from training.images import UNLABELLED, Images, load_images
 from training.order import Permutation
 from training.params import PretrainParams
@@ -46,8 +47,8 @@ def evaluate(
         if params.baselines:
             untrained = initial_student(trained).backbone.eval().to(place.device)
             baselines = {UNTRAINED: _cls(untrained), PIXELS: pixel_features}
-        told = _measured(bank, queries, {**names, **baselines}, params, size, place, compute)
-        note = None if len(queries) else "no labels: k-NN and linear probe were left out"
+        told, notes = _measured(bank, queries, {**names, **baselines}, params, size, place, compute)
+        note = " · ".join(notes) or None
         for step in steps if place.leads else []:
             found = told[str(step)]
             facts = {
@@ -103,20 +104,24 @@ def _measured(
     size: int,
     place: Place,
     compute: Compute,
-) -> dict[str, list[Score]]:
+) -> tuple[dict[str, list[Score]], list[str]]:
     workers = place.loader_workers(compute)
     settings: dict[str, Any] = {"size": size, "resize": params.resize, "batch_size": params.batch_size}
     of_bank = extract(bank, models, place, **settings, workers=workers)
     of_queries = extract(queries, models, place, **settings, workers=workers) if len(queries) else {}
-    told = {}
+    query_label_Q, bank_label_B = (torch.from_numpy(images.label).long() for images in (queries, bank))
+    told, notes = {}, dict[str, None]()
     for name, bank_BD in of_bank.items():
-        queries_QD = of_queries.get(name, bank_BD[:0])
-        query_label_Q, bank_label_B = (torch.from_numpy(images.label).long() for images in (queries, bank))
-        told[name] = all_scores(queries_QD, query_label_Q, bank_BD, bank_label_B, params)
+        seen: dict[Needs, Any] = {"images": SeenImages(bank_BD)}
+        if len(queries):
+            classes = tuple(bank.classes)
+            seen["labels"] = SeenLabels(bank_BD, bank_label_B, of_queries[name], query_label_Q, classes)
+        told[name], lacking = all_scores(params.evaluations, seen)
+        notes |= dict.fromkeys(lacking)
         for score in told[name]:
             score["protocol"] |= {
                 "image_size": size,
                 "resize": params.resize,
                 "features": "16×16 pixels" if name == PIXELS else "CLS",
             }
-    return told
+    return told, list(notes)
