@@ -9,7 +9,7 @@ from typing import Any
 from shared.params import Compute
 from shared.published import Published
 from training.device import joined
-from training.evals.judging import PIXELS, Judged, judged
+from training.evals.judging import PIXELS, Judged, judged, read_by
 from training.evals.params import EvaluateParams
 from training.evals.seen import Score
 from training.frozen import open_model, vit
@@ -38,7 +38,8 @@ def evaluate(
         if params.baselines:
             models[UNTRAINED] = vit(_untrained(trained), place.device)
         sets = [one.opened(dataset) for one in params.sets]
-        found = list(judged(models, sets, params, place, compute, trained.seed))
+        readings = {name: read_by(params, model) for name, model in models.items()}
+        found = list(judged(readings, sets, params, place, compute, trained.seed))
         own = [one.kind == DatasetSet().kind for one in params.sets]
         by_model = {name: _named(name, found, own) for name in (*models, *baselines)}
         note = " · ".join(dict.fromkeys(note for one in found for note in one.notes)) or None
@@ -66,7 +67,8 @@ def evaluate_models(
         models = {name: open_model(spec, place.device) for name, spec in specs.items()}
         rows: list[dict[str, Any]] = []
         left_out = []
-        for one in judged(models, sets, params, place, compute):
+        readings = {name: read_by(params, model) for name, model in models.items()}
+        for one in judged(readings, sets, params, place, compute):
             rows += [
                 {"model": name, "set": one.set, **score} for name, scores in one.scores.items() for score in scores
             ]

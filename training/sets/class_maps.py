@@ -41,7 +41,7 @@ class ClassMaps:
                 f"{self.files.path(row)} holds the value {value}, which is no class. "
                 "Add it to classes.csv: value, name, ignored."
             )
-        return class_HW.astype(np.uint8)
+        return np.asarray(class_HW, dtype=np.uint8)
 
 
 def mask_values(data: bytes, where: str) -> np.ndarray:
@@ -57,7 +57,8 @@ def mask_values(data: bytes, where: str) -> np.ndarray:
         value = value[..., 0]
     if value.ndim != 2 or value.min() < 0 or value.max() >= VALUES:
         raise RecipeError(f"{where} needs one number below {VALUES} for each pixel, got {value.dtype}{value.shape}.")
-    return value.astype(np.uint8)
+    narrow: np.ndarray = value.astype(np.uint8)
+    return narrow
 
 
 def class_maps(masks: Files, given: str, beside: list[str]) -> ClassMaps:
@@ -67,7 +68,7 @@ def class_maps(masks: Files, given: str, beside: list[str]) -> ClassMaps:
     number = np.full(VALUES, -1, dtype=np.int16)
     number[IGNORED] = IGNORED
     if table:
-        names = []
+        names: list[str] = []
         for row in words("A table of classes", table, ("value", "name", "ignored"), {}):
             ignored = row["ignored"].strip().lower() in ("1", "true", "yes")
             number[int(row["value"])] = IGNORED if ignored else len(names)
