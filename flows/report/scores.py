@@ -62,9 +62,11 @@ def score_table(found: list[Evaluated]) -> dict[str, Any]:
             "score": key,
             "value": value,
             "share": 0 <= value <= 1,
-            "better": all(value > told.get(key, -1) for told in one.baselines.values()),
+            "better": all(
+                _beats(value, told[key], one.protocols.get(key, {})) for told in one.baselines.values() if key in told
+            ),
             "baselines": [one.baselines.get(name, {}).get(key) for name in columns],
-            "protocol": ", ".join(f"{name} {setting}" for name, setting in one.protocols.get(key, {}).items()),
+            "protocol": _told(one.protocols.get(key, {})),
         }
         for one in newest.values()
         for key, value in one.scores.items()
@@ -90,6 +92,23 @@ def score_charts(found: list[Evaluated], shown: tuple[str, ...] = ("knn top1",))
 
 def _values(rows: list[dict[str, Any]]) -> dict[str, float]:
     return {_key(row): float(row["value"]) for row in rows if is_number(row.get("value"))}
+
+
+def _beats(value: float, other: float, protocol: dict[str, Any]) -> bool:
+    return value < other if protocol.get("better") == "lower" else value > other
+
+
+def _told(protocol: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} ({_told(setting)})" if isinstance(setting, dict) else f"{name} {_short(setting)}"
+        for name, setting in protocol.items()
+    )
+
+
+def _short(setting: Any) -> str:
+    if isinstance(setting, list):
+        return " / ".join(_short(one) for one in setting)
+    return f"{setting:.3g}" if isinstance(setting, float) else str(setting)
 
 
 def _key(row: dict[str, Any]) -> str:
