@@ -93,12 +93,20 @@ def test_a_convolutional_network_shows_its_pooled_features_and_its_maps(tmp_path
     assert first.patches.shape[1] > last.patches.shape[1]
 
 
+@pytest.mark.parametrize("name", ["test_vit", "test_vit2"])
 @torch.inference_mode()
-def test_a_vision_transformer_that_only_timm_computes_runs_in_timm(tmp_path: Path) -> None:
-    model = net("test_vit2", tmp_path) if timm.is_model("test_vit2") else net("test_vit", tmp_path)
-    tokens = model.tokens(pixels(model.size))
-    assert tokens.cls.shape == (2, model.width)
-    assert tokens.patches.shape == (2, (model.size // model.patch_size) ** 2, model.width)
+def test_a_named_vision_transformer_shows_what_timm_shows(name: str, tmp_path: Path) -> None:
+    """Ours runs the first, whose heads only its name tells; timm the second, which pools before its last norm."""
+    model = net(name, tmp_path)
+    torch.manual_seed(0)
+    module = timm.create_model(name)
+    module.reset_classifier(0)
+    images = pixels(160)
+    normal = (images / 255 - torch.tensor(model.mean).view(3, 1, 1)) / torch.tensor(model.std).view(3, 1, 1)
+    tokens = model.tokens(images)
+    torch.testing.assert_close(tokens.cls, module.eval()(normal), atol=1e-4, rtol=1e-4)
+    assert tokens.patches.shape == (2, 100, model.width)
+    assert model.look.__qualname__.startswith("Backbone" if name == "test_vit" else "Net")  # type: ignore[attr-defined]
 
 
 def test_a_model_that_cannot_be_opened_says_what_is_there(tmp_path: Path) -> None:
