@@ -218,7 +218,7 @@ def test_every_checkpoint_is_scored_once_beside_two_baselines(
 def test_without_labels_what_needs_none_is_told_and_the_lack_is_said(params: PretrainParams, tmp_path: Path) -> None:
     dataset = publish(tmp_path, [(None, data) for _, data in invented(40, 2)])
     run(dataset, params, tmp_path)
-    assert score(dataset, tmp_path)["scores"]["4"].keys() == {"effective_rank rank", "uniformity uniformity"}
+    assert score(dataset, tmp_path)["scores"]["4"].keys() == {"effective_rank rank", "uniformity loss"}
     facts = json.loads((tmp_path / "evaluations" / "run" / "4.json").read_text())
     assert facts["note"] == "knn was left out: it needs labels · linear was left out: it needs labels"
 
