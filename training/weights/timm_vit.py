@@ -45,7 +45,7 @@ def from_timm_name(name: str, file: str = "") -> Weights:
     if file:
         config = timm.get_pretrained_cfg(name)
         tensors = read_tensors(Path(file).expanduser())
-        return from_timm(name, tensors, heads, config.to_dict() if config else None)
+        return from_timm(name, tensors, heads, {"mean": config.mean, "std": config.std} if config else None)
     try:
         model: Any = timm.create_model(name, pretrained=True, num_classes=0)
     except (OSError, RuntimeError) as error:
