@@ -29,7 +29,10 @@ class Masks(Protocol):
     """The class of each pixel, by the row number of its image."""
 
     def classes(self, row: int, size: tuple[int, int]) -> np.ndarray:
-        """Return class_HW, uint8, IGNORED where it does not count, of an image of this width and height."""
+        """Return class_HW, uint8, IGNORED where it does not count, of an image of this width and height.
+
+        It may have another size, of the same proportions.
+        """
         ...
 
 

@@ -90,14 +90,27 @@ def test_masks_that_cannot_be_used_are_named(scenes: Path) -> None:
     refused(r"train/masks/0.png holds the value 7, which is no class. Add it to classes.csv")
     (scenes / "classes.csv").write_text(CLASSES)
     mask = scenes / "val" / "masks" / "1.png"
-    mask.write_bytes(encoded(Image.new("L", (60, 41), 7), "PNG"))
-    refused(r"needs the size of its image, 60 × 40, got 60 × 41 in .*val/masks/1.png")
+    mask.write_bytes(encoded(Image.new("L", (60, 45), 7), "PNG"))
+    refused(r"needs the proportions of its image, 60 × 40, got 60 × 45 in .*val/masks/1.png")
     mask.write_bytes(encoded(Image.new("RGB", (60, 40), (1, 2, 3)), "PNG"))
     refused(r"val/masks/1.png needs one number below 256 for each pixel")
     mask.write_bytes(b"no picture")
     refused(r"every mask to decode, got .*val/masks/1.png")
     mask.unlink()
     refused(r"needs a mask for every image, got none for val/images/1.png")
+
+
+def test_a_mask_of_half_the_size_is_cut_alike(scenes: Path) -> None:
+    whole = MaskSet(url=str(scenes)).opened(None)
+    cut = Cut(20, 1.0, 2)
+    items = [Crops(whole.images, np.arange(5), cut, whole.masks, again=False)[1] for _ in range(1)]
+    for path in scenes.rglob("masks/*.png"):
+        with Image.open(path) as mask:
+            path.write_bytes(encoded(mask.resize((30, 20), Image.Resampling.NEAREST), "PNG"))
+    half = MaskSet(url=str(scenes)).opened(None)
+    items += [Crops(half.images, np.arange(5), cut, half.masks, again=False)[1]]
+    first, second = (item["mask"] for item in items if isinstance(item, dict))
+    assert (first == second).float().mean() > 0.9
 
 
 def test_the_mask_of_a_crop_holds_only_values_of_the_mask() -> None:
