@@ -112,4 +112,5 @@ def _short(setting: Any) -> str:
 
 
 def _key(row: dict[str, Any]) -> str:
-    return f"{row.get('evaluation', '?')} {row.get('metric', '')}".strip()
+    on = f" on {row['set']}" if "set" in row else ""
+    return f"{row.get('evaluation', '?')} {row.get('metric', '')}".strip() + on
