@@ -6,16 +6,20 @@ the sample is smaller and has fewer classes, so its numbers compare within a run
 Shapes: B images of the bank, Q queries, D width.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from torch import Tensor
 
 from shared.params import Compute
 from shared.published import Published
 from training.device import Place
-from training.evals.features import extract
+from training.evals.crops import Cut
+from training.evals.features import Reading, extract
 from training.evals.knn import Knn, knn_classes
+from training.frozen import Frozen
 from training.images import UNLABELLED, Images, load_images
+from training.model import COLOUR_MEAN, COLOUR_STD, Tokens
 from training.order import Permutation
 from training.params import PretrainParams
 from training.student import Student
@@ -44,16 +48,16 @@ class OnlineKnn:
     def top1(self, teacher: Student) -> float:
         """Return the share of queries whose neighbours name the right class. A collective: every rank calls it."""
 
-        def look(images_BCHW: Tensor) -> Tensor:
+        def look(images_BCHW: Tensor, blocks: Sequence[int]) -> list[Tokens]:
             with self.place.autocast(self.params.optim.precision):
-                cls_BD: Tensor = teacher.backbone(images_BCHW).cls
-            return cls_BD
+                return teacher.backbone.layers(images_BCHW, blocks)
 
-        size = self.params.crops.large_size
+        model, size = self.params.model, self.params.crops.large_size
+        shape = size, model.patch_size, model.width, model.depth
+        live = Frozen("teacher", "", *shape, COLOUR_MEAN, COLOUR_STD, look)
+        reading, cut = {"": Reading(live, model.depth, "cls")}, Cut(size, RESIZE, BATCH)
         bank_BD, queries_QD = (
-            extract(images, {"": look}, self.place, size=size, resize=RESIZE, batch_size=BATCH, workers=self.workers)[
-                ""
-            ]
+            extract(images, np.arange(len(images)), reading, self.place, cut, workers=self.workers)[0][""].pooled
             for images in (self.bank, self.queries)
         )
         bank_label_B, query_label_Q = (torch.from_numpy(images.label).long() for images in (self.bank, self.queries))
