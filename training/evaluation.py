@@ -8,19 +8,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from shared.errors import RecipeError
 from shared.params import Compute
 from shared.published import Published
 from training import checkpoint
+from training.best import mark_best
 from training.device import Place, joined
 from training.evals.features import Model, extract, pixel_features
 from training.evals.params import EvaluateParams
 from training.evals.scores import Score, all_scores
 from training.images import UNLABELLED, Images, load_images
+from training.model import Backbone
 from training.order import Permutation
 from training.params import PretrainParams
+from training.pictures.sitting import Sitting
 from training.pretraining import initial_student
 from training.runs import RunFolder, ScoreFolder
 from training.student import Student
@@ -41,24 +44,37 @@ def evaluate(
     size = _image_size(params, trained)
     with joined(compute) as place:
         bank, queries = evaluation_images(dataset, params, trained.seed)
-        names = {str(step): _teacher(folder, step, trained, place) for step in steps}
+        backbones = {str(step): found for step in steps if (found := _teacher(folder, step, trained, place))}
+        known = scores.baselines() if params.baselines else {}
         baselines: dict[str, Model] = {}
-        if params.baselines:
-            untrained = initial_student(trained).backbone.eval().to(place.device)
-            baselines = {UNTRAINED: _cls(untrained), PIXELS: pixel_features}
-        told = _measured(bank, queries, {**names, **baselines}, params, size, place, compute)
+        if params.baselines and not known:
+            backbones[UNTRAINED] = initial_student(trained).backbone.eval().to(place.device)
+            baselines = {UNTRAINED: _cls(backbones[UNTRAINED]), PIXELS: pixel_features}
+        models = {name: _cls(backbone) for name, backbone in backbones.items()} | baselines
+        seen = _seen(bank, queries, models, params, size, place, compute)
+        told = _measured(bank, queries, seen, params, size)
+        known |= {name: told[name] for name in baselines}
         note = None if len(queries) else "no labels: k-NN and linear probe were left out"
         for step in steps if place.leads else []:
+            if str(step) not in backbones:
+                print(f"step {step} is gone: training has dropped its checkpoint", flush=True)
+                continue
             found = told[str(step)]
             facts = {
                 "dataset": f"{dataset.name} {dataset.version}",
                 "scores": found,
-                "baselines": {name: told[name] for name in baselines},
+                "baselines": known,
                 "note": note,
             }
             scores.write(step, facts)
             line = " · ".join(f"{s['evaluation']} {s['metric']} {s['value']:.3f}" for s in found)
             print(f"evaluated step {step} · {line}" + (f" · {note}" if note else ""), flush=True)
+        if place.leads:
+            mark_best(folder, scores)
+            if params.pictures:
+                sitting = Sitting.choose(bank, queries, params.pictures, params.resize)
+                for name, backbone in backbones.items():
+                    sitting.album(backbone, *seen[name]).write(folder.store, name)
 
 
 def evaluation_images(dataset: Published, params: EvaluateParams, seed: int) -> tuple[Images, Images]:
@@ -89,13 +105,21 @@ def _cls(backbone: nn.Module) -> Model:
     return lambda images_BCHW: backbone(images_BCHW).cls
 
 
-def _teacher(folder: RunFolder, step: int, trained: PretrainParams, place: Place) -> Model:
+def _teacher(folder: RunFolder, step: int, trained: PretrainParams, place: Place) -> Backbone | None:
+    """Return a checkpoint's teacher, or None where training has dropped the checkpoint meanwhile."""
+    whole = checkpoint.read_if_there(folder, step)
+    if whole is None:
+        return None
     student = Student(trained)
-    student.load_state_dict(checkpoint.read(folder, step)["teacher"])
-    return _cls(student.backbone.eval().to(place.device))
+    student.load_state_dict(whole["teacher"])
+    return student.backbone.eval().to(place.device)
 
 
-def _measured(
+Seen = dict[str, tuple[Tensor, Tensor]]
+"""Name of a model → its bank_BD and queries_QD."""
+
+
+def _seen(
     bank: Images,
     queries: Images,
     models: dict[str, Model],
@@ -103,14 +127,19 @@ def _measured(
     size: int,
     place: Place,
     compute: Compute,
-) -> dict[str, list[Score]]:
-    workers = place.loader_workers(compute)
+) -> Seen:
     settings: dict[str, Any] = {"size": size, "resize": params.resize, "batch_size": params.batch_size}
-    of_bank = extract(bank, models, place, **settings, workers=workers)
-    of_queries = extract(queries, models, place, **settings, workers=workers) if len(queries) else {}
+    workers = place.loader_workers(compute)
+    of_bank = extract(bank, models, place, **settings, workers=workers) if models else {}
+    of_queries = extract(queries, models, place, **settings, workers=workers) if models and len(queries) else {}
+    return {name: (bank_BD, of_queries.get(name, bank_BD[:0])) for name, bank_BD in of_bank.items()}
+
+
+def _measured(
+    bank: Images, queries: Images, seen: Seen, params: EvaluateParams, size: int
+) -> dict[str, list[Score]]:
     told = {}
-    for name, bank_BD in of_bank.items():
-        queries_QD = of_queries.get(name, bank_BD[:0])
+    for name, (bank_BD, queries_QD) in seen.items():
         query_label_Q, bank_label_B = (torch.from_numpy(images.label).long() for images in (queries, bank))
         told[name] = all_scores(queries_QD, query_label_Q, bank_BD, bank_label_B, params)
         for score in told[name]:

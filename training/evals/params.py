@@ -32,5 +32,7 @@ class EvaluateParams(Params):
     """Held-out images to score, at most, drawn evenly."""
     batch_size: int = Field(default=64, ge=1)
     """Images in a forward pass."""
+    pictures: int = Field(default=6, ge=0)
+    """Images that pictures are made of: principal components, attention, nearest neighbours; 0 = none."""
     baselines: bool = True
     """Also score the untrained model and 16×16 pixels, once for a run."""
