@@ -14,6 +14,8 @@ import numpy as np
 from shared.storage import Store
 
 FOLDER = "pictures"
+LOWEST, HIGHEST = -2, 3
+"""Powers of 2 between which attention is written, in even shares."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Album:
     objects: np.ndarray
     """objects_SHWK: components of the foreground's patches alone; 0 outside."""
     attention: np.ndarray
-    """attention_ShHW of CLS in the last block, 255 = the greatest of its head."""
+    """attention_ShHW of CLS in the last block, as bytes of `written`."""
     neighbours: np.ndarray
     """neighbours_Sk: which of the images that are shown are nearest to each subject."""
     cosine: np.ndarray
@@ -59,6 +61,18 @@ class Album:
         file = io.BytesIO()
         np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
         run.write(f"{FOLDER}/{name}.npz", file.getvalue())
+
+
+def written(attention: np.ndarray, patches: int) -> np.ndarray:
+    """Return attention as bytes: the logarithm of how many times an even share it is, from a quarter to 8 times."""
+    octaves = np.log2(np.maximum(attention * patches, 1e-9))
+    return np.rint(255 * np.clip((octaves - LOWEST) / (HIGHEST - LOWEST), 0, 1)).astype(np.uint8)
+
+
+def shares(octaves: np.ndarray) -> np.ndarray:
+    """Return how many times an even share written attention is."""
+    times: np.ndarray = 2.0 ** (octaves / 255 * (HIGHEST - LOWEST) + LOWEST)
+    return times
 
 
 def albums(run: Store) -> dict[str, Album]:

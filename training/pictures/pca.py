@@ -2,7 +2,8 @@
 
 One PCA over the patches of all images together, as in DINOv2 (Oquab et al. 2024, figure 1). Needs numpy alone.
 
-Shapes: B images, N patches, P patches of all images, D width, K components, 3 colours.
+Shapes: B images, N patches, P patches of all images, D width, K components, 3 colours; x any
+shape.
 """
 
 from itertools import permutations
@@ -11,6 +12,8 @@ import numpy as np
 
 COMPONENTS = 3
 BINS = 128
+STEEPNESS = 1.6
+"""Of the logistic, in units of a component's deviation."""
 
 
 def projected(patches_BND: np.ndarray, fitted_BN: np.ndarray | None = None) -> np.ndarray:
@@ -25,25 +28,25 @@ def projected(patches_BND: np.ndarray, fitted_BN: np.ndarray | None = None) -> n
     return scores_BNK
 
 
-def aligned(scores_BNK: np.ndarray, reference_BNK: np.ndarray) -> np.ndarray:
+def aligned(scores_xK: np.ndarray, reference_xK: np.ndarray) -> np.ndarray:
     """Return the scores with their components in the order, and of the signs, that agree best with the reference.
 
     A component has no sign and no fixed rank: without this, each checkpoint would paint the same thing in colours
     of its own. Agreement is the sum of absolute correlations over all patches.
     """
-    x_PK, y_PK = (part.reshape(-1, part.shape[-1]) for part in (scores_BNK, reference_BNK))
+    x_PK, y_PK = (part.reshape(-1, part.shape[-1]).astype(np.float64) for part in (scores_xK, reference_xK))
     x_PK, y_PK = ((part - part.mean(axis=0)) / np.maximum(part.std(axis=0), 1e-12) for part in (x_PK, y_PK))
     agreement_KK = y_PK.T @ x_PK
     wanted = range(agreement_KK.shape[0])
     order = max(permutations(wanted), key=lambda given: sum(abs(agreement_KK[w, g]) for w, g in enumerate(given)))
     signs_K = [1.0 if agreement_KK[w, g] >= 0 else -1.0 for w, g in enumerate(order)]
-    turned_BNK: np.ndarray = scores_BNK[..., list(order)] * np.array(signs_K)
-    return turned_BNK
+    turned_xK: np.ndarray = scores_xK[..., list(order)] * np.array(signs_K)
+    return turned_xK
 
 
-def colours(scores_BNK: np.ndarray) -> np.ndarray:
-    """Return uint8 colours_BN3: the logistic of twice the score, so that outliers do not darken the rest."""
-    return np.rint(255 / (1 + np.exp(-2 * scores_BNK.astype(np.float64)))).astype(np.uint8)
+def colours(scores_xK: np.ndarray) -> np.ndarray:
+    """Return uint8 colours_x3: a logistic of the score, so that outliers do not darken the rest."""
+    return np.rint(255 / (1 + np.exp(-STEEPNESS * scores_xK.astype(np.float64)))).astype(np.uint8)
 
 
 def foreground(first_BHW: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from training.evals.features import centre_crop
 from training.images import UNLABELLED, Images
 from training.model import Backbone, normalised
 from training.pictures import pca
-from training.pictures.album import Album
+from training.pictures.album import Album, written
 from training.pictures.attention import tokens_and_attention
 from training.pictures.neighbours import nearest
 
@@ -62,9 +62,8 @@ class Sitting:
         """Return patches_1ND and attention_1hHW as bytes."""
         pixels_1CHW = torch.from_numpy(crop_CHW)[None].to(next(backbone.parameters()).device)
         tokens, attention_1hN = tokens_and_attention(backbone, normalised(pixels_1CHW))
-        scaled_1hN = 255 * attention_1hN / attention_1hN.amax(dim=-1, keepdim=True)
-        scaled = scaled_1hN.round().byte().unflatten(-1, (SIDE, SIDE)).cpu().numpy()
-        return tokens.patches.float().cpu().numpy(), scaled
+        attention_1hHW = attention_1hN.unflatten(-1, (SIDE, SIDE)).float().cpu().numpy()
+        return tokens.patches.float().cpu().numpy(), written(attention_1hHW, SIDE * SIDE)
 
     def _objects(self, patches_SND: np.ndarray, foreground_SHW: np.ndarray) -> np.ndarray:
         mask_SN = foreground_SHW.reshape(len(foreground_SHW), -1)
