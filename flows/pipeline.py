@@ -9,7 +9,7 @@ from curation.originals import originals
 from curation.publishing import publish, published_as
 from curation.report import read_evidence, render
 from curation.stages import STAGES
-from flows.report import render_workspace
+from flows.report import render_run, render_workspace
 from flows.session import WRITERS, Session
 from shared.executors import Inline
 from shared.launch import gang, run_name
@@ -97,14 +97,21 @@ def pretrain(session: Session, dataset: Published) -> Trained:
     return Trained(name, _gang(session, pretrain_stage, dataset, name))
 
 
-def evaluate(session: Session, dataset: Published, run: str) -> dict[str, Any]:
-    """Score every checkpoint of a run that has no score yet, and draw the workspace's page."""
-    scores = _gang(session, evaluate_stage, dataset, run)
+def evaluate(session: Session, dataset: Published, run: str, niceness: int = 0) -> dict[str, Any]:
+    """Score every checkpoint of a run that has no score yet, and draw the pages of the run and the workspace."""
+    scores = _gang(session, evaluate_stage, dataset, run, niceness)
+    draw_run(session.store, run)
     session.store.write("report.html", render_workspace(session.store))
     return scores
 
 
-def _gang(session: Session, stage: Stage, dataset: Published, run: str) -> dict[str, Any]:
+def draw_run(store: Store, run: str) -> str:
+    """Draw a run's page and return where it is."""
+    store.write(f"runs/{run}/report.html", render_run(store, run))
+    return store.path("runs", run, "report.html")
+
+
+def _gang(session: Session, stage: Stage, dataset: Published, run: str, niceness: int = 0) -> dict[str, Any]:
     compute = session.recipe.compute
     if stage is evaluate_stage:
         compute = compute.model_copy(update={"processes": 1})
@@ -116,4 +123,5 @@ def _gang(session: Session, stage: Stage, dataset: Published, run: str) -> dict[
         workspace=session.store,
         compute=compute,
         tell=session.reporter.line,
+        niceness=niceness,
     )

@@ -20,7 +20,7 @@ def training(workspace: Store, run: str) -> dict[str, Any]:
     last = table[-1] if table else {}
     return {
         "name": run,
-        "page": f"runs/{run}/report.html",
+        "page": f"runs/{run}/report.html" if store.exists("report.html") else None,
         "steps": int(last["step"]) if is_number(last.get("step")) else None,
         "facts": {key: value for key, value in result.items() if is_number(value) or isinstance(value, str | bool)},
         "finished": bool(result),
