@@ -16,6 +16,7 @@ from shared.published import open_version
 from shared.stage import load
 from shared.storage import Store
 
+
 class Job(Settings):
     """What a gang works on."""
 

@@ -49,8 +49,8 @@ def gang(
 ) -> dict[str, Any]:
     """Run the stage in processes that start and stop together; return rank 0's result.
 
-    `tell` gets every printed line. With niceness others' processes go first, up to 19. Raises WorkFailedError with the end of the log when a process fails or the
-    gang is stopped; raises UserError when the request itself was wrong.
+    `tell` gets every printed line. With niceness, up to 19, other processes go first. Raises WorkFailedError with
+    the end of the log when a process fails or the gang is stopped; raises UserError when the request was wrong.
     """
     with _folder(workspace, run) as (home, sync):
         job = Job(

@@ -1,7 +1,7 @@
 """Scores checkpoints of a run beside two baselines: the same model untrained, and 16×16 pixels.
 
 The teacher is scored. Where the dataset has labels, held-out images are the queries and the labelled training
-images the bank; where it has none, only the effective rank can be told.
+images the bank; where it has none, only what needs no labels can be told.
 """
 
 from typing import Any
@@ -18,7 +18,8 @@ from training.best import mark_best
 from training.device import Place, joined
 from training.evals.features import Model, extract, pixel_features
 from training.evals.params import EvaluateParams
-from training.evals.scores import Score, all_scores
+from training.evals.scores import all_scores
+from training.evals.seen import Needs, Score, SeenImages, SeenLabels
 from training.images import UNLABELLED, Images, load_images
 from training.model import Backbone
 from training.order import Permutation
@@ -51,30 +52,30 @@ def evaluate(
             backbones[UNTRAINED] = initial_student(trained).backbone.eval().to(place.device)
             baselines = {UNTRAINED: _cls(backbones[UNTRAINED]), PIXELS: pixel_features}
         models = {name: _cls(backbone) for name, backbone in backbones.items()} | baselines
-        seen = _seen(bank, queries, models, params, size, place, compute)
-        told = _measured(bank, queries, seen, params, size)
+        features = _features(bank, queries, models, params, size, place, compute)
+        told, notes = _measured(bank, queries, features, params, size)
         known |= {name: told[name] for name in baselines}
-        note = None if len(queries) else "no labels: k-NN and linear probe were left out"
+        note = " · ".join(notes) or None
         for step in steps if place.leads else []:
             if str(step) not in backbones:
                 print(f"step {step} is gone: training has dropped its checkpoint", flush=True)
                 continue
-            found = told[str(step)]
+            got = told[str(step)]
             facts = {
                 "dataset": f"{dataset.name} {dataset.version}",
-                "scores": found,
+                "scores": got,
                 "baselines": known,
                 "note": note,
             }
             scores.write(step, facts)
-            line = " · ".join(f"{s['evaluation']} {s['metric']} {s['value']:.3f}" for s in found)
+            line = " · ".join(f"{s['evaluation']} {s['metric']} {s['value']:.3f}" for s in got)
             print(f"evaluated step {step} · {line}" + (f" · {note}" if note else ""), flush=True)
         if place.leads:
             mark_best(folder, scores)
             if params.pictures:
                 sitting = Sitting.choose(bank, queries, params.pictures, params.resize)
                 for name, backbone in backbones.items():
-                    sitting.album(backbone, *seen[name]).write(folder.store, name)
+                    sitting.album(backbone, *features[name]).write(folder.store, name)
 
 
 def evaluation_images(dataset: Published, params: EvaluateParams, seed: int) -> tuple[Images, Images]:
@@ -115,11 +116,11 @@ def _teacher(folder: RunFolder, step: int, trained: PretrainParams, place: Place
     return student.backbone.eval().to(place.device)
 
 
-Seen = dict[str, tuple[Tensor, Tensor]]
+Features = dict[str, tuple[Tensor, Tensor]]
 """Name of a model → its bank_BD and queries_QD."""
 
 
-def _seen(
+def _features(
     bank: Images,
     queries: Images,
     models: dict[str, Model],
@@ -127,7 +128,7 @@ def _seen(
     size: int,
     place: Place,
     compute: Compute,
-) -> Seen:
+) -> Features:
     settings: dict[str, Any] = {"size": size, "resize": params.resize, "batch_size": params.batch_size}
     workers = place.loader_workers(compute)
     of_bank = extract(bank, models, place, **settings, workers=workers) if models else {}
@@ -136,16 +137,21 @@ def _seen(
 
 
 def _measured(
-    bank: Images, queries: Images, seen: Seen, params: EvaluateParams, size: int
-) -> dict[str, list[Score]]:
-    told = {}
-    for name, (bank_BD, queries_QD) in seen.items():
-        query_label_Q, bank_label_B = (torch.from_numpy(images.label).long() for images in (queries, bank))
-        told[name] = all_scores(queries_QD, query_label_Q, bank_BD, bank_label_B, params)
+    bank: Images, queries: Images, features: Features, params: EvaluateParams, size: int
+) -> tuple[dict[str, list[Score]], list[str]]:
+    query_label_Q, bank_label_B = (torch.from_numpy(images.label).long() for images in (queries, bank))
+    told, notes = {}, dict[str, None]()
+    for name, (bank_BD, queries_QD) in features.items():
+        seen: dict[Needs, Any] = {"images": SeenImages(bank_BD)}
+        if len(queries):
+            classes = tuple(bank.classes)
+            seen["labels"] = SeenLabels(bank_BD, bank_label_B, queries_QD, query_label_Q, classes)
+        told[name], lacking = all_scores(params.evaluations, seen)
+        notes |= dict.fromkeys(lacking)
         for score in told[name]:
             score["protocol"] |= {
                 "image_size": size,
                 "resize": params.resize,
                 "features": "16×16 pixels" if name == PIXELS else "CLS",
             }
-    return told
+    return told, list(notes)

@@ -16,9 +16,9 @@ ABOUT = "checkpoint.json"
 """Inside a checkpoint's folder: checksum, step, and, for the last one, the summary of the run."""
 
 
-def score_fingerprint(params: Params, dataset: Published) -> str:
+def score_fingerprint(stage_version: int, params: Params, dataset: Published) -> str:
     """Name what scores depend on, beside the checkpoint."""
-    return fingerprint("evaluate", params.identity(), dataset.name, dataset.version)
+    return fingerprint("evaluate", stage_version, params.identity(), dataset.name, dataset.version)
 
 
 @dataclass(frozen=True)

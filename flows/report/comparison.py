@@ -13,7 +13,8 @@ def compared(everything: list[Evaluated], run: str) -> list[dict[str, Any]]:
     for dataset in dict.fromkeys(one.dataset for one in everything if one.run == run):
         newest = {one.run: one for one in everything if one.dataset == dataset}
         columns = list(dict.fromkeys(key for one in newest.values() for key in one.scores))
-        told = [(one.run, one.step, one.scores) for one in list(newest.values())[:MOST]]
+        told: list[tuple[str, int | None, dict[str, float]]] = []
+        told += [(one.run, one.step, one.scores) for one in list(newest.values())[:MOST]]
         told += [(name, None, values) for name, values in newest[run].baselines.items()]
         highest = [max((scores[key] for _, _, scores in told if key in scores), default=None) for key in columns]
         rows = [

@@ -26,7 +26,9 @@ RANK = Curve(
     r".*effective_rank.*|.*rank_me.*",
     "Directions that the features use; one that falls to 1 is a collapse.",
 )
-KNN = Curve("k-NN while training", r".*knn.*", "Share of held-out images whose nearest neighbours name the right class.")
+KNN = Curve(
+    "k-NN while training", r".*knn.*", "Share of held-out images whose nearest neighbours name the right class."
+)
 NORM = Curve("Gradient norm", r".*grad.*norm.*", "A spike is a step worth a look.")
 SPEED = Curve(
     "Images per second", r"images_per_second|images/s|throughput", "Speed; dips are checkpoints or slow storage."
@@ -38,7 +40,9 @@ TEMPERATURE = Curve("Teacher's temperature", r"teacher_temperature", "Low = shar
 ENTROPY = Curve(
     "Prototype entropy", r"prototype_entropy", "Of the batch's mean target, in nats: near 0 = all images in one class."
 )
-MFU = Curve("Use of the hardware", r"mfu", "Model FLOPs utilisation: share of the device's peak that training uses.", True)
+MFU = Curve(
+    "Use of the hardware", r"mfu", "Model FLOPs utilisation: share of the device's peak that training uses.", True
+)
 
 SHORT = (LOSS, RATE, RANK, KNN, NORM, SPEED, WAIT)
 """What a workspace's page shows of each run."""

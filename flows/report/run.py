@@ -59,7 +59,9 @@ def _head(config: dict[str, Any], table: list[dict[str, Any]], result: dict[str,
     last = table[-1] if table else {}
     done = int(last["step"]) if is_number(last.get("step")) else 0
     return {
-        "model": f"ViT of {model['depth']} blocks, width {model['width']}, patch {model['patch_size']}" if model else "",
+        "model": f"ViT of {model['depth']} blocks, width {model['width']}, patch {model['patch_size']}"
+        if model
+        else "",
         "parameters": resolved.get("backbone_parameters"),
         "step": done,
         "steps": optim.get("steps"),
@@ -107,6 +109,4 @@ def _over_steps(mine: list[Evaluated], table: list[dict[str, Any]]) -> list[dict
         levels = {name: values[key] for one in told for name, values in one.baselines.items() if key in values}
         chart = lines(series, x_name="step", title=key, baselines=list(levels.items()))
         charts.append({"title": key, "hint": "", "chart": chart})
-    if not charts and (series := curves.draw(table, (curves.KNN,))):
-        charts += series
-    return charts
+    return charts or curves.draw(table, (curves.KNN,))

@@ -69,14 +69,15 @@ def healthy(table: list[dict[str, Any]], finished: bool) -> Verdict:
         return Verdict("quality", "look closer", f"{'; '.join(worries)}.".capitalize())
     rank = f", effective rank {ranks[-1]:.0f} at the last measurement" if ranks else ""
     going = "" if finished else " so far"
-    return Verdict("kept", "yes", f"Every step was finite{going}, no alarm{rank}, {wait:.0%} of the time waiting for data.")
+    return Verdict(
+        "kept", "yes", f"Every step was finite{going}, no alarm{rank}, {wait:.0%} of the time waiting for data."
+    )
 
 
 def alarms_of(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return {"step", "text"} of every row that carries an alarm."""
-    told = [(row.get("step"), row["alarm"]) for row in table if row.get("alarm")]
+    told = [(row["step"], row["alarm"]) for row in table if row.get("alarm") and is_number(row.get("step"))]
     return [
         {"step": int(step), "text": ", ".join(map(str, alarm)) if isinstance(alarm, list) else str(alarm)}
         for step, alarm in told
-        if is_number(step)
     ]

@@ -1,10 +1,9 @@
 """What evaluation depends on."""
 
-from typing import Literal
-
 from pydantic import ConfigDict, Field
 
 from shared.params import Params
+from training.evals import DEFAULT_EVALUATIONS, Evaluation
 
 
 class EvaluateParams(Params):
@@ -12,20 +11,12 @@ class EvaluateParams(Params):
 
     model_config = ConfigDict(title="Evaluation")
 
-    evaluations: tuple[Literal["knn", "linear", "effective_rank"], ...] = ("knn", "linear", "effective_rank")
-    """What to measure; all but effective_rank need labels."""
+    evaluations: tuple[Evaluation, ...] = DEFAULT_EVALUATIONS
+    """What to measure: kinds, or kinds with their settings. What a set has no truth for is left out, and said."""
     image_size: int = Field(default=0, ge=0)
     """Side of the centre crop, in pixels; 0 = the run's large crop."""
     resize: float = Field(default=1.143, ge=1)
     """The shorter side is resized to so many crop sides before the centre crop (256 / 224)."""
-    k: int = Field(default=20, ge=1)
-    """Neighbours that vote."""
-    temperature: float = Field(default=0.07, gt=0)
-    """A neighbour's vote weighs exp(cosine / temperature)."""
-    l2: float = Field(default=1e-3, ge=0)
-    """Weight of half the squared norm of the linear probe."""
-    probe_steps: int = Field(default=100, ge=1)
-    """L-BFGS iterations of the linear probe, at most."""
     bank_limit: int = Field(default=100_000, ge=1)
     """Training images to compare with, at most, drawn evenly."""
     query_limit: int = Field(default=50_000, ge=1)

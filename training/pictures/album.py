@@ -54,7 +54,7 @@ class Album:
         """Tell whether two albums show the same images at the same size, so that they can be laid side by side."""
         places = [(a.shard[: a.subjects], a.offset[: a.subjects]) for a in (self, other)]
         same = all(np.array_equal(mine, theirs) for mine, theirs in zip(*places, strict=True))
-        return same and self.components.shape == other.components.shape
+        return same and bool(self.components.shape == other.components.shape)
 
     def write(self, run: Store, name: str) -> None:
         """Commit it to a run's folder."""

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from training.evals.features import centre_crop
+from training.evals.neighbours import nearest
 from training.images import UNLABELLED, Images
 from training.model import Backbone, normalised
 from training.pictures import pca
 from training.pictures.album import Album, written
 from training.pictures.attention import tokens_and_attention
-from training.pictures.neighbours import nearest
 
 SIDE = 32
 """Patches along a side: enough to see shapes, whatever the size of the crops in training."""
@@ -62,7 +62,7 @@ class Sitting:
         """Return patches_1ND and attention_1hHW as bytes."""
         pixels_1CHW = torch.from_numpy(crop_CHW)[None].to(next(backbone.parameters()).device)
         tokens, attention_1hN = tokens_and_attention(backbone, normalised(pixels_1CHW))
-        attention_1hHW = attention_1hN.unflatten(-1, (SIDE, SIDE)).float().cpu().numpy()
+        attention_1hHW = attention_1hN.float().cpu().numpy().reshape(1, -1, SIDE, SIDE)
         return tokens.patches.float().cpu().numpy(), written(attention_1hHW, SIDE * SIDE)
 
     def _objects(self, patches_SND: np.ndarray, foreground_SHW: np.ndarray) -> np.ndarray:
@@ -74,9 +74,10 @@ class Sitting:
 
     def _shown(self, bank_BD: Tensor, queries_QD: Tensor) -> dict[str, np.ndarray]:
         """Return the columns of the images that are shown, with the subjects first, and who is near to whom."""
-        itself_S = torch.from_numpy(self.row) if self.in_bank else None
         subjects_SD = (bank_BD if self.in_bank else queries_QD)[self.row]
-        cosine_Sk, row_Sk = nearest(subjects_SD, bank_BD, NEIGHBOURS, itself_S)
+        cosine_Sk, row_Sk = nearest(subjects_SD, bank_BD, min(NEIGHBOURS + self.in_bank, len(bank_BD)))
+        if self.in_bank:
+            cosine_Sk, row_Sk = (_others(found_Sk, row_Sk, self.row) for found_Sk in (cosine_Sk, row_Sk))
         row_U, neighbours = np.unique(row_Sk.numpy(), return_inverse=True)
         both = [_places(self.subjects), _places(self.bank.take(row_U))]
         return {
@@ -95,6 +96,13 @@ def _places(images: Images) -> dict[str, np.ndarray]:
         "rotation": images.rotation,
         "label": np.array(["" if n == UNLABELLED else images.classes[n] for n in images.label], dtype=np.str_),
     }
+
+
+def _others(found_Sk: Tensor, row_Sk: Tensor, itself_S: np.ndarray) -> Tensor:
+    """Return what was found, without each subject itself, or without the farthest where a copy came before it."""
+    itself_Sk = row_Sk == torch.from_numpy(itself_S)[:, None]
+    itself_Sk[~itself_Sk.any(dim=1), -1] = True
+    return found_Sk[~itself_Sk].view(len(found_Sk), -1)
 
 
 def _grid(x_SNK: np.ndarray) -> np.ndarray:
