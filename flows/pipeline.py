@@ -83,7 +83,7 @@ def finished(session: Session) -> tuple[Published, str] | None:
     dataset = published_as(session.store, session.recipe.name, outputs["pack"])
     if dataset is None or not dataset.store.exists("report.html"):
         return None
-    name = run_name(pretrain_stage, session.recipe.training, dataset)
+    name = run_of(session, dataset)
     folder = RunFolder(Path(session.store.path("runs", name)))
     told = score_fingerprint(evaluate_stage.version, session.recipe.evaluation, dataset)
     scores = ScoreFolder(Path(session.store.path()), name, told)
@@ -91,9 +91,14 @@ def finished(session: Session) -> tuple[Published, str] | None:
     return (dataset, name) if done and all(scores.has(step) for step in folder.steps()) else None
 
 
+def run_of(session: Session, dataset: Published) -> str:
+    """Return the name of the recipe's run on a dataset version, begun or not."""
+    return run_name(pretrain_stage, session.recipe.training, dataset)
+
+
 def pretrain(session: Session, dataset: Published) -> Trained:
     """Train on a dataset version, or go on where a killed run stopped."""
-    name = run_name(pretrain_stage, session.recipe.training, dataset)
+    name = run_of(session, dataset)
     return Trained(name, _gang(session, pretrain_stage, dataset, name))
 
 

@@ -29,12 +29,12 @@ def square(data: bytes | None, rotation: int, resize: float) -> str | None:
     left, top = ((length - side) / 2 for length in image.size)
     box = (left, top, left + side, top + side)
     small = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=box, reducing_gap=2.0)
-    return _inline(small, "JPEG", quality=QUALITY, optimize=True)
+    return inline(small, "JPEG", quality=QUALITY, optimize=True)
 
 
 def mosaic(colour_HW3: np.ndarray) -> str:
     """Return uint8 colours as a PNG of one pixel a patch."""
-    return _inline(Image.fromarray(colour_HW3), "PNG", optimize=True)
+    return inline(Image.fromarray(colour_HW3), "PNG", optimize=True)
 
 
 def heat(value_HW: np.ndarray) -> str:
@@ -44,7 +44,8 @@ def heat(value_HW: np.ndarray) -> str:
     return mosaic(colour_HW3.round().astype(np.uint8))
 
 
-def _inline(image: Image.Image, kind: str, **how: int | bool) -> str:
+def inline(image: Image.Image, kind: str, **how: int | bool) -> str:
+    """Return a picture as a data URI."""
     file = io.BytesIO()
     image.save(file, kind, **how)
     return f"data:image/{kind.lower()};base64," + base64.b64encode(file.getvalue()).decode()

@@ -66,7 +66,8 @@ class Album:
 def written(attention: np.ndarray, patches: int) -> np.ndarray:
     """Return attention as bytes: the logarithm of how many times an even share it is, from a quarter to 8 times."""
     octaves = np.log2(np.maximum(attention * patches, 1e-9))
-    return np.rint(255 * np.clip((octaves - LOWEST) / (HIGHEST - LOWEST), 0, 1)).astype(np.uint8)
+    data: np.ndarray = np.rint(255 * np.clip((octaves - LOWEST) / (HIGHEST - LOWEST), 0, 1)).astype(np.uint8)
+    return data
 
 
 def shares(octaves: np.ndarray) -> np.ndarray:
