@@ -59,8 +59,8 @@ def healthy(table: list[dict[str, Any]], finished: bool) -> Verdict:
     ranks, waits = column(table, "teacher_effective_rank")[1], column(table, "data_wait")[1]
     wait = sum(waits) / len(waits) if waits else 0.0
     worries = [
-        f"{len(alarms):,} alarms, the last at step {alarms[-1]['step']:,}" if alarms else "",
-        f"{bad:,} steps were left out: something was not finite" if bad else "",
+        f"{_count(len(alarms), 'alarm')}, the last at step {alarms[-1]['step']:,}" if alarms else "",
+        f"{_count(bad, 'step')} left out: something was not finite" if bad else "",
         f"features have collapsed: effective rank {ranks[-1]:.1f}" if ranks and ranks[-1] < FEW else "",
         f"{wait:.0%} of the time went into waiting for data" if wait > IDLE else "",
     ]
@@ -72,6 +72,10 @@ def healthy(table: list[dict[str, Any]], finished: bool) -> Verdict:
     return Verdict(
         "kept", "yes", f"Every step was finite{going}, no alarm{rank}, {wait:.0%} of the time waiting for data."
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def alarms_of(table: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -105,7 +105,13 @@ def served(tmp_path_factory):
 def test_every_flow_has_a_form_that_explains_its_fields(served):
     api, _ = served
     deployments = api.deployments()
-    assert {"dinoflow/pipeline", "curate/re-curation", "pretrain/training", "evaluate/evaluation", "dedup/stage"} <= set(deployments)
+    assert {
+        "dinoflow/pipeline",
+        "curate/re-curation",
+        "pretrain/training",
+        "evaluate/evaluation",
+        "dedup/stage",
+    } <= set(deployments)
     form = deployments["dinoflow/pipeline"]["parameter_openapi_schema"]
     assert "Folders or URLs of images" in form["properties"]["sources"]["description"]
     near = form["definitions"]["NearParams"]["properties"]["threshold"]
