@@ -36,7 +36,7 @@ def follow(
     while True:
         last = ended() or session.store.exists(f"runs/{run}/{RESULT}")
         there = _checkpoints(session.store, run)
-        if there - seen or not told and last:
+        if there - seen or (not told and last):
             told = pipeline.evaluate(beside, dataset, run, niceness=NICENESS)
             seen |= there
         if last:

@@ -19,6 +19,10 @@ from training.student import Student
 STATE = "state.pt"
 
 
+class GoneError(WorkFailedError):
+    """A checkpoint was dropped before it could be read."""
+
+
 @dataclass
 class State:
     """Everything that changes during a run. Randomness is a function of (seed, step): none is stored."""
@@ -94,18 +98,10 @@ def last_good(folder: RunFolder) -> int | None:
 
 
 def read(folder: RunFolder, step: int) -> dict[str, Any]:
-    """Return the contents of a checkpoint, on the CPU. Raises WorkFailedError when it is damaged or gone."""
-    whole = read_if_there(folder, step)
-    if whole is None:
-        raise WorkFailedError(_damaged(folder.checkpoint(step)))
-    return whole
+    """Return the contents of a checkpoint, on the CPU.
 
-
-def read_if_there(folder: RunFolder, step: int) -> dict[str, Any] | None:
-    """Return the contents of a checkpoint, or None where training has dropped it meanwhile.
-
-    One handle serves the check and the reading, so that nothing can come between. Raises WorkFailedError when it
-    is damaged.
+    One handle serves the check and the reading, so that nothing comes between. Raises WorkFailedError when it is
+    damaged, GoneError when it is not there.
     """
     path = folder.checkpoint(step)
     try:
@@ -116,8 +112,8 @@ def read_if_there(folder: RunFolder, step: int) -> dict[str, Any] | None:
             file.seek(0)
             whole: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
             return whole
-    except FileNotFoundError:
-        return None
+    except FileNotFoundError as error:
+        raise GoneError(f"{path} is gone: training keeps its newest checkpoints and the best one alone.") from error
     except (ValueError, KeyError) as error:
         raise WorkFailedError(_damaged(path)) from error
 

@@ -93,4 +93,5 @@ def _values(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _key(row: dict[str, Any]) -> str:
-    return f"{row.get('evaluation', '?')} {row.get('metric', '')}".strip()
+    on = f" on {row['set']}" if "set" in row else ""
+    return f"{row.get('evaluation', '?')} {row.get('metric', '')}".strip() + on

@@ -10,9 +10,8 @@ import torch
 from shared.published import Published
 from shared.storage import Store
 from tests.training.publishing import invented, publish
-from training.evals.params import EvaluateParams
-from training.evaluation import evaluation_images
-from training.model import Backbone, normalised
+from training.images import load_images
+from training.model import Backbone
 from training.params import ModelParams, PretrainParams
 from training.pictures import pca
 from training.pictures.album import Album, albums, shares, written
@@ -70,29 +69,23 @@ def test_attention_is_written_in_even_shares() -> None:
     assert shares(written(times / 64, 64)) == pytest.approx([0.25, 0.5, 1, 2, 8, 8, 0.25], rel=0.01)
 
 
-def album_of(dataset: Published, params: PretrainParams) -> tuple[Album, Sitting]:
-    bank, queries = evaluation_images(dataset, EvaluateParams(), 0)
-    sitting = Sitting.choose(bank, queries, 4, 1.143)
+def album_of(dataset: Published, params: PretrainParams) -> Album:
+    sitting = Sitting.choose(dataset, 4, 0)
     backbone = Backbone(params.model, params.crops.large_size).eval()
-    with torch.inference_mode():
-        cls = [
-            torch.cat([backbone(normalised(_small(images, row))).cls for row in range(len(images))])
-            if len(images)
-            else torch.empty(0, params.model.width)
-            for images in (bank, queries)
-        ]
-    return sitting.album(backbone, *cls), sitting
+    return sitting.album(backbone, torch.randn(len(sitting.images), 8), 1.143)
 
 
-def _small(images, row):  # type: ignore[no-untyped-def]
-    return torch.from_numpy(np.asarray(images.pixels(row).resize((32, 32))).transpose(2, 0, 1).copy())[None]
+def places(album: Album) -> list[tuple[str, int]]:
+    return list(zip(album.shard.tolist(), album.offset.tolist(), strict=True))
 
 
 def test_an_album_shows_held_out_images_of_several_classes_beside_training_images(
     dataset: Published, params: PretrainParams, tmp_path: Path
 ) -> None:
-    album, sitting = album_of(dataset, params)
-    assert not sitting.in_bank
+    album = album_of(dataset, params)
+    held_out = set(load_images(dataset, "held out").offset.tolist())
+    assert {offset for _, offset in places(album)[:4]} <= held_out
+    assert not {offset for _, offset in places(album)[4:]} & held_out
     assert len(set(album.label[:4])) > 1
     assert album.components.shape == (4, SIDE, SIDE, 3)
     assert album.attention.shape == (4, 2, SIDE, SIDE)
@@ -111,11 +104,18 @@ def test_an_album_shows_held_out_images_of_several_classes_beside_training_image
 def test_without_labels_subjects_are_training_images_and_none_is_its_own_neighbour(
     params: PretrainParams, tmp_path: Path
 ) -> None:
-    data = [image for _, image in invented(30, 3)]
-    dataset = publish(tmp_path, [(None, image) for image in data])
-    album, sitting = album_of(dataset, params)
-    assert sitting.in_bank
-    places = [(album.shard[i], album.offset[i]) for i in range(len(album.shard))]
-    for s in range(album.subjects):
-        assert places[s] not in [places[n] for n in album.neighbours[s]]
-    assert album.neighbours.shape == (4, NEIGHBOURS)
+    dataset = publish(tmp_path, [(None, image) for _, image in invented(30, 3)])
+    album = album_of(dataset, params)
+    assert not set(places(album)[:4]) & set(places(album)[4:])
+    assert album.neighbours.min() >= 4
+    assert set(album.label) == {""}
+
+
+def test_neighbours_are_the_nearest_by_the_features_given(dataset: Published, params: PretrainParams) -> None:
+    sitting = Sitting.choose(dataset, 2, 0)
+    features_ID = torch.zeros(len(sitting.images), 3)
+    features_ID[:, 0] = 1
+    features_ID[1, :] = torch.tensor([0.0, 1.0, 0.0])
+    features_ID[7, :] = torch.tensor([0.0, 1.0, 0.1])
+    album = sitting.album(Backbone(params.model, 32).eval(), features_ID, 1.143)
+    assert places(album)[album.neighbours[1, 0]][1] == sitting.images.offset[7]

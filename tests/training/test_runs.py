@@ -181,7 +181,7 @@ def test_requests_that_cannot_be_met_say_what_to_do(params: PretrainParams, data
     with pytest.raises(WorkspaceError, match=r"needs a run with a checkpoint.*dinoflow pretrain"):
         score(dataset, tmp_path)
     run(dataset, params, tmp_path)
-    with pytest.raises(RecipeError, match=r"multiple of the run's patch size 8, got 30. Set it to 24"):
+    with pytest.raises(RecipeError, match=r"multiple of run step 2's patch size 8, got 30. Set it to 24"):
         score(dataset, tmp_path, image_size=30)
 
 

@@ -8,3 +8,5 @@ from training.sets.dataset import DatasetSet
 from training.sets.folder import FolderSet
 
 LabelledSet = Annotated[DatasetSet | FolderSet, Field(discriminator="kind")]
+
+__all__ = ["DatasetSet", "FolderSet", "LabelledSet"]

@@ -12,8 +12,9 @@ from shared.images import UndecodableError, decode
 from shared.published import held_out
 from shared.storage import Store
 
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .avif .jp2 .j2k .ppm .pgm .psd .qoi .tga .ico".split()
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".j2k"),
+    *(".ppm", ".pgm", ".psd", ".qoi", ".tga", ".ico"),
 )
 
 

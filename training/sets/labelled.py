@@ -14,6 +14,7 @@ from shared.errors import RecipeError
 from training.evals.seen import Needs
 from training.images import UNLABELLED
 
+
 class Pictures(Protocol):
     """Images by row number, safe to hand to other processes."""
 
@@ -27,8 +28,8 @@ class Pictures(Protocol):
 class Masks(Protocol):
     """The class of each pixel, by the row number of its image."""
 
-    def classes(self, row: int) -> np.ndarray:
-        """Return class_HW, uint8, IGNORED where it does not count."""
+    def classes(self, row: int, size: tuple[int, int]) -> np.ndarray:
+        """Return class_HW, uint8, IGNORED where it does not count, of an image of this width and height."""
         ...
 
 

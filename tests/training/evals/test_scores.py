@@ -10,11 +10,12 @@ from pydantic import ValidationError
 
 from tests.training.evals.seeing import labelled
 from training.evals import DEFAULT_EVALUATIONS, Evaluation
+from training.evals.crops import centre_crop
 from training.evals.effective_rank import EffectiveRank
-from training.evals.features import centre_crop, pixel_features
 from training.evals.knn import Knn
 from training.evals.linear import Linear
 from training.evals.params import EvaluateParams
+from training.evals.pixels import pixel_features
 from training.evals.scores import all_scores
 from training.evals.seen import SeenImages
 
