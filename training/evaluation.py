@@ -38,7 +38,7 @@ def evaluate(
 ) -> None:
     """Score the checkpoints of these steps and write a file for each. Raises RecipeError for a wrong size."""
     with joined(compute) as place:
-        weights = {str(step): found for step in steps if (found := _teacher(folder, step))}
+        weights = {str(step): teacher for step in steps if (teacher := _teacher(folder, step))}
         if not weights:
             return
         known = scores.baselines() if params.baselines else {}

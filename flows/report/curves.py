@@ -38,7 +38,9 @@ MOMENTUM = Curve("Teacher's momentum", r"momentum", "Share of itself that the te
 DECAY = Curve("Weight decay", r"weight_decay", "Rises over the run where the recipe says so.", zero=True)
 TEMPERATURE = Curve("Teacher's temperature", r"teacher_temperature", "Low = sharp targets.", zero=True)
 ENTROPY = Curve(
-    "Prototype entropy", r"prototype_entropy", "Of the batch's mean target, in nats: near 0 = all images in one class."
+    "Prototype entropy",
+    r"(?:prototype|target)_entropy",
+    "Of the mean target, in nats: near 0 = all images in one class. Of single targets: near it = no signal.",
 )
 MFU = Curve(
     "Use of the hardware", r"mfu", "Model FLOPs utilisation: share of the device's peak that training uses.", True

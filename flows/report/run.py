@@ -46,7 +46,7 @@ def render_run(workspace: Store, run: str) -> str:
         alarms=alarms_of(table),
         seen=seen(workspace, run, dataset, best["step"] if best else None),
         pictures=pictures(store),
-        others=compared(everything, run),
+        others=compared(workspace, everything, run),
         last={key: value for key, value in last.items() if is_number(value)},
         config=json.dumps(config, indent=2, ensure_ascii=False) if config else "",
     )

@@ -45,7 +45,7 @@ def _evaluated(told: dict[str, Any], run: str, name: str) -> Evaluated:
         step=int(step) if is_number(step) else 0,
         dataset=str(told.get("dataset", "")),
         scores=_values(told["scores"]),
-        protocols={_key(row): row["protocol"] for row in told["scores"] if isinstance(row.get("protocol"), dict)},
+        protocols={key_of(row): row["protocol"] for row in told["scores"] if isinstance(row.get("protocol"), dict)},
         baselines={BASELINES.get(who, who): _values(rows or []) for who, rows in baselines.items()},
     )
 
@@ -89,9 +89,10 @@ def score_charts(found: list[Evaluated], shown: tuple[str, ...] = ("knn top1",))
 
 
 def _values(rows: list[dict[str, Any]]) -> dict[str, float]:
-    return {_key(row): float(row["value"]) for row in rows if is_number(row.get("value"))}
+    return {key_of(row): float(row["value"]) for row in rows if is_number(row.get("value"))}
 
 
-def _key(row: dict[str, Any]) -> str:
-    on = f" on {row['set']}" if "set" in row else ""
+def key_of(row: dict[str, Any]) -> str:
+    """Name a score by its evaluation and metric, and by its set where that is not the published dataset."""
+    on = f" on {row['set']}" if row.get("set") else ""
     return f"{row.get('evaluation', '?')} {row.get('metric', '')}".strip() + on

@@ -79,9 +79,10 @@ def _count(number: int, noun: str) -> str:
 
 
 def alarms_of(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return {"step", "text"} of every row that carries an alarm."""
+    """Return {"step", "text"} of every alarm: a row carries one, or several by their kind."""
     told = [(row["step"], row["alarm"]) for row in table if row.get("alarm") and is_number(row.get("step"))]
     return [
-        {"step": int(step), "text": ", ".join(map(str, alarm)) if isinstance(alarm, list) else str(alarm)}
+        {"step": int(step), "text": str(text)}
         for step, alarm in told
+        for text in (alarm.values() if isinstance(alarm, dict) else [alarm])
     ]

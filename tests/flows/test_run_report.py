@@ -105,7 +105,7 @@ def test_alarms_left_out_steps_and_a_collapse_are_told(workspace: Store) -> None
     lines = [
         {"step": s, "loss": 1.0, "taken": s != 3, "teacher_effective_rank": 1.0, "data_wait": 0.5} for s in range(9)
     ]
-    lines[5]["alarm"] = "the features collapse <b>"
+    lines[5]["alarm"] = {"rank": "the features collapse <b>"}
     workspace.write("runs/first/metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     html = render_run(workspace, "first")
     assert "1 alarm, the last at step 5; 1 step left out" in html
@@ -129,8 +129,20 @@ def test_pictures_outlive_their_dataset_and_albums_of_other_images_are_left_out(
 
 
 def test_other_runs_and_models_of_the_dataset_are_compared(workspace: Store) -> None:
+    told = score("knn", "top1", 0.65)
+    dino = {**told, "model": "dino", "set": "tiny v0001", "protocol": told["protocol"] | {"image_size": 224}}
+    elsewhere = {**told, "model": "dino", "set": "birds", "value": 0.99}
+    workspace.write("evaluations/models/abc.json", json.dumps({"results": [dino, elsewhere]}))
     table = render_run(workspace, "first").partition('id="others"')[2]
-    assert table.index("second") < table.index("first") < table.index("raw pixels") < table.index("untrained model")
+    assert 'dino<span class="hint">image_size 224</span>' in table
+    assert "0.990" not in table
+    assert (
+        table.index("second")
+        < table.index("dino")
+        < table.index("first")
+        < table.index("raw pixels")
+        < table.index("untrained model")
+    )
     assert '<b class="high">0.700</b>' in table
 
 

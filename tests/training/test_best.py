@@ -96,13 +96,15 @@ def test_a_reader_finds_a_checkpoint_whole_or_not_at_all_while_others_are_droppe
 ) -> None:
     folder = RunFolder(tmp_path / "runs" / "run")
     state = initial_state(params, Place(torch.device("cpu"), 0, 1))
-    ended, read, gone, failures = threading.Event(), [], [], []
+    ended, read, failures = threading.Event(), [], []
 
     def reader() -> None:
         while not ended.is_set():
             for step in folder.steps():
                 try:
-                    (read if checkpoint.read_if_there(folder, step) else gone).append(step)
+                    read.append(checkpoint.read(folder, step)["step"])
+                except checkpoint.GoneError:
+                    continue
                 except WorkFailedError as failure:
                     failures.append(failure)
 
@@ -115,5 +117,6 @@ def test_a_reader_finds_a_checkpoint_whole_or_not_at_all_while_others_are_droppe
     thread.join()
     assert read
     assert not failures
-    assert checkpoint.read_if_there(folder, 1) is None
+    with pytest.raises(checkpoint.GoneError, match=r"step-00000001 is gone: training keeps its newest checkpoints"):
+        checkpoint.read(folder, 1)
     assert [path.name for path in (folder.path / "checkpoints").iterdir()] == ["step-00000030"]

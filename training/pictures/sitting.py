@@ -84,7 +84,7 @@ class Sitting:
         patches_SND = np.concatenate(patches)
         scores_SNK = pca.projected(patches_SND)
         foreground_SHW = pca.foreground(_grid(scores_SNK)[..., 0])
-        subjects_SD, bank_BD = features_ID.split([self.subjects, len(features_ID) - self.subjects])
+        subjects_SD, bank_BD = features_ID[: self.subjects], features_ID[self.subjects :]
         cosine_Sk, row_Sk = nearest(subjects_SD, bank_BD, min(NEIGHBOURS, len(bank_BD)))
         shown, neighbours = np.unique(row_Sk.numpy() + self.subjects, return_inverse=True)
         return Album(
