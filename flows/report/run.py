@@ -17,6 +17,8 @@ from shared.storage import Store
 
 KNN = "knn top1"
 ONLINE = "knn_top1"
+OTHER_K = " k="
+"""In the names of k-NN scores that the table has and no chart needs."""
 
 
 def render_run(workspace: Store, run: str) -> str:
@@ -101,7 +103,7 @@ def _scores(mine: list[Evaluated]) -> dict[str, Any]:
 def _over_steps(mine: list[Evaluated], table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return a chart over the steps for each score; k-NN while training is a line beside the one of evaluations."""
     charts = []
-    for key in dict.fromkeys(key for one in mine for key in one.scores):
+    for key in dict.fromkeys(key for one in mine for key in one.scores if OTHER_K not in key):
         told = [one for one in mine if key in one.scores]
         series = [Series("evaluation", [one.step for one in told], [one.scores[key] for one in told], dots=True)]
         if key == KNN:
