@@ -12,7 +12,7 @@ from shared.published import Published
 from training.best import mark_best
 from training.checkpoint import GoneError
 from training.device import joined
-from training.evals.judging import PIXELS, Judged, judged
+from training.evals.judging import PIXELS, Judged, judged, read_by
 from training.evals.params import EvaluateParams
 from training.evals.seen import Score
 from training.frozen import open_model, vit
@@ -47,7 +47,8 @@ def evaluate(
             weights[UNTRAINED] = _untrained(trained)
         models = {name: vit(one, place.device) for name, one in weights.items()}
         sets = [one.opened(dataset) for one in params.sets]
-        found = list(judged(models, sets, params, place, compute, trained.seed))
+        readings = {name: read_by(params, model) for name, model in models.items()}
+        found = list(judged(readings, sets, params, place, compute, trained.seed))
         own = [one.kind == DatasetSet().kind for one in params.sets]
         known = known or {name: _named(name, found, own) for name in (UNTRAINED, PIXELS) if params.baselines}
         note = " · ".join(dict.fromkeys(note for one in found for note in one.notes)) or None
@@ -63,7 +64,7 @@ def evaluate(
         if place.leads:
             mark_best(folder, scores)
         if params.pictures:
-            draw_albums(dataset, weights, models, params, place, compute, folder, trained.seed)
+            draw_albums(dataset, weights, readings, params, place, compute, folder, trained.seed)
 
 
 def evaluate_models(
@@ -78,7 +79,8 @@ def evaluate_models(
         models = {name: open_model(spec, place.device) for name, spec in specs.items()}
         rows: list[dict[str, Any]] = []
         left_out = []
-        for one in judged(models, sets, params, place, compute):
+        readings = {name: read_by(params, model) for name, model in models.items()}
+        for one in judged(readings, sets, params, place, compute):
             rows += [
                 {"model": name, "set": one.set, **score} for name, scores in one.scores.items() for score in scores
             ]

@@ -32,13 +32,17 @@ def compared(workspace: Store, everything: list[Evaluated], run: str) -> list[di
         rows += [Row(name, None, values, {}) for name, values in mine.baselines.items()]
         rows += [row for row in _models(workspace, dataset) if row.name not in mine.baselines]
         columns = list(mine.scores)
+        falling = {key for key in columns if mine.protocols.get(key, {}).get("better") == "lower"}
         rows.sort(key=lambda row: -row.scores.get(columns[0], -1.0))
         tables.append(
             {
                 "dataset": dataset,
                 "columns": columns,
-                "highest": [
-                    max((row.scores[key] for row in rows if key in row.scores), default=None) for key in columns
+                "best": [
+                    (min if key in falling else max)(
+                        (row.scores[key] for row in rows if key in row.scores), default=None
+                    )
+                    for key in columns
                 ],
                 "rows": [
                     {

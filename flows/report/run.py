@@ -8,7 +8,7 @@ from curation.report.pages import page
 from flows.report import curves
 from flows.report.comparison import compared
 from flows.report.reading import column, facts, is_number, rows
-from flows.report.scores import Evaluated, evaluations
+from flows.report.scores import Evaluated, evaluations, protocol_text
 from flows.report.seen import seen
 from flows.report.training import pictures
 from flows.report.verdict import alarms_of, healthy, learned
@@ -92,11 +92,7 @@ def _scores(mine: list[Evaluated]) -> dict[str, Any]:
         "columns": columns,
         "rows": [{"step": one.step, "values": [one.scores.get(key) for key in columns]} for one in mine],
         "baselines": [{"name": name, "values": [told.get(key) for key in columns]} for name, told in levels.items()],
-        "protocols": [
-            {"score": key, "text": ", ".join(f"{name} {setting}" for name, setting in protocols[key].items())}
-            for key in columns
-            if key in protocols
-        ],
+        "protocols": [{"score": key, "text": protocol_text(protocols[key])} for key in columns if key in protocols],
     }
 
 

@@ -144,6 +144,7 @@ def test_a_run_gives_teacher_or_student_of_any_step_with_heads(
         (f"{run}@2:student", 2, "student"),
         (f"{run}:student", 4, "student"),
         (f"{run}/checkpoints/step-00000002", 2, "teacher"),
+        (f"{run}/checkpoints/step-00000002/state.pt", 2, "teacher"),
     ):
         read = read_weights(spec)
         student = Student(params)
@@ -157,6 +158,9 @@ def test_a_run_gives_teacher_or_student_of_any_step_with_heads(
         assert read.model.drop_path == type(read.model)().drop_path
     with pytest.raises(WorkspaceError, match=r"has no checkpoint of step 3. Choose one of: 2, 4"):
         read_weights(f"{run}@3")
+    (run / "checkpoints").rename(run / "elsewhere")
+    with pytest.raises(WorkspaceError, match="needs a run with a checkpoint"):
+        read_weights(str(run))
 
 
 def test_one_content_for_the_same_weights_from_anywhere_and_another_for_one_changed_number(tmp_path: Path) -> None:
@@ -191,6 +195,9 @@ def test_what_is_not_understood_is_refused_by_name(tmp_path: Path) -> None:
             write(tmp_path, "bias.safetensors", {k: v for k, v in good.items() if k != "blocks.1.attn.qkv.bias"})
         )
     oblong = good | {"pos_embed": torch.ones(1, 13, 128)}
+    gray = good | {"patch_embed.proj.weight": torch.ones(128, 1, 8, 8)}
+    with pytest.raises(RecipeError, match=r"square patches of 3 colours, got patch_embed.proj.weight \[128, 1, 8, 8\]"):
+        read_weights(write(tmp_path, "gray.safetensors", gray))
     with pytest.raises(RecipeError, match="square grid of patches, got 13 of them"):
         read_weights(write(tmp_path, "oblong.safetensors", oblong))
     with pytest.raises(RecipeError, match=r"blocks that are all alike, got blocks.1.norm1.bias \[3\] for \[128\]"):

@@ -4,9 +4,15 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from training.evals.alignment import Alignment
+from training.evals.copy_detection import CopyDetection
 from training.evals.effective_rank import EffectiveRank
+from training.evals.few_shot import FewShot
 from training.evals.knn import Knn
+from training.evals.knn_segmentation import KnnSegmentation
 from training.evals.linear import Linear
+from training.evals.linear_segmentation import LinearSegmentation
+from training.evals.retrieval import Retrieval
 from training.evals.uniformity import Uniformity
 
 
@@ -16,7 +22,16 @@ def _spelled_out(value: Any) -> Any:
 
 
 Evaluation = Annotated[
-    Knn | Linear | EffectiveRank | Uniformity,
+    Knn
+    | Linear
+    | FewShot
+    | Retrieval
+    | CopyDetection
+    | LinearSegmentation
+    | KnnSegmentation
+    | EffectiveRank
+    | Uniformity
+    | Alignment,
     Field(discriminator="kind"),
     BeforeValidator(_spelled_out),
 ]

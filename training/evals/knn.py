@@ -66,9 +66,8 @@ def knn_classes(
             votes[bank_label[b]] += exp(cosines[b] / temperature)
         class[q] = argmax(votes)
     """
-    from training.evals.neighbours import nearest
+    from training.evals.neighbours import nearest, votes
 
     cosine_Qk, row_Qk = nearest(queries_QD, bank_BD, max(ks))
-    weight_Qk, label_Qk = ((cosine_Qk - 1) / temperature).exp(), bank_label_B[row_Qk]
-    shape = len(queries_QD), int(bank_label_B.max()) + 1
-    return [weight_Qk.new_zeros(shape).scatter_add_(1, label_Qk[:, :k], weight_Qk[:, :k]).argmax(dim=1) for k in ks]
+    label_Qk, classes = bank_label_B[row_Qk], int(bank_label_B.max()) + 1
+    return [votes(cosine_Qk[:, :k], label_Qk[:, :k], classes, temperature).argmax(dim=1) for k in ks]

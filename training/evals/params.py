@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from shared.params import Params
 from training.evals import DEFAULT_EVALUATIONS, Evaluation
+from training.evals.alignment import Alignment
 from training.sets import DatasetSet, LabelledSet
 
 
@@ -42,4 +43,4 @@ class EvaluateParams(Params):
     @property
     def looks_again(self) -> bool:
         """Whether an evaluation needs a second view of each image."""
-        return any(getattr(evaluation, "looks_again", False) for evaluation in self.evaluations)
+        return any(isinstance(evaluation, Alignment) for evaluation in self.evaluations)

@@ -34,7 +34,7 @@ class Uniformity(Params):
 
         seen.check()
         rows = drawn(len(seen.features), self.images, self.seed)
-        protocol = {"images": len(rows), "t": 2, "pairs": "all of different images"}
+        protocol = {"images": len(rows), "t": 2, "pairs": "all of different images", "better": "lower"}
         return [score(self.kind, "uniformity", uniformity(seen.features[rows]), protocol)]
 
 
@@ -42,11 +42,11 @@ def uniformity(features_BD: "Tensor") -> float:
     """Return log mean over b < c of exp(-2 |x_b - x_c|²), x on the unit sphere."""
     import torch
 
-    from training.evals.neighbours import CELLS, unit
+    from training.evals.neighbours import rows_at_once, unit
 
     x_BD = unit(features_BD)
     square_B, total, count = x_BD.square().sum(dim=1), 0.0, len(x_BD)
-    rows = max(1, CELLS // count)
+    rows = rows_at_once(count)
     for part_QD, square_Q in zip(torch.split(x_BD, rows), torch.split(square_B, rows), strict=True):
         distance_QB = (square_Q[:, None] + square_B - 2 * part_QD @ x_BD.T).clamp_min(0)
         total += float((-2 * distance_QB).exp().sum())

@@ -17,7 +17,6 @@ from training.evals.crops import Cut, centre_crop
 from training.evals.features import Reading, extract
 from training.evals.neighbours import nearest
 from training.evals.params import EvaluateParams
-from training.frozen import Frozen
 from training.images import UNLABELLED, Images, all_images
 from training.model import Backbone, normalised
 from training.order import Permutation
@@ -37,17 +36,16 @@ BANK = 1000
 def draw_albums(
     dataset: Published,
     weights: Mapping[str, Weights],
-    models: Mapping[str, Frozen],
+    readings: Mapping[str, Reading],
     params: EvaluateParams,
     place: Place,
     compute: Compute,
     folder: RunFolder,
     seed: int,
 ) -> None:
-    """Write an album of each model into the run's folder; neighbours are found by the features that are scored."""
+    """Write an album of each model into the run's folder; neighbours are found as the models are read for scores."""
     sitting = Sitting.choose(dataset, params.pictures, seed)
-    readings = {name: Reading(one, params.layer or one.depth, params.features) for name, one in models.items()}
-    size = params.image_size or next(iter(models.values())).usual_size
+    size = params.image_size or next(iter(readings.values())).model.usual_size
     cut = Cut(size, params.resize, params.batch_size)
     rows, workers = np.arange(len(sitting.images)), place.loader_workers(compute)
     features, _ = extract(sitting.images, rows, readings, place, cut, workers=workers)

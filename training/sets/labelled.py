@@ -103,6 +103,9 @@ def with_labels(
             f"{where} needs every class of the test split in the training split, got {len(lacking)} in the test split "
             f"alone, such as {lacking[0]}. Check the names of the folders or labels."
         )
-    if len(set(label[bank])) < 2:
-        raise RecipeError(f"{where} needs two classes at least, got {classes[0]} alone. Give DIR/CLASS/IMAGE.")
+    known = [classes[code] for code in sorted(set(label[bank]))]
+    if len(known) < 2:
+        raise RecipeError(
+            f"{where} needs two classes to learn from at least, got {known[0]} alone. Give DIR/CLASS/IMAGE."
+        )
     return Labelled(name, images, bank, queries, split, label, classes)

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from training.evals import neighbours
+from training.evals.alignment import Alignment, alignment
 from training.evals.effective_rank import EffectiveRank, effective_rank
 from training.evals.seen import OmittedError, SeenImages
 from training.evals.uniformity import Uniformity, uniformity
@@ -44,7 +45,19 @@ def test_uniformity_draws_at_most_so_many_images_and_says_so() -> None:
     assert score["value"] != Uniformity(images=10, seed=1).scores(seen)[0]["value"]
 
 
-@pytest.mark.parametrize("evaluation", [EffectiveRank(), Uniformity()])
-def test_one_image_cannot_be_compared(evaluation: EffectiveRank | Uniformity) -> None:
+@pytest.mark.parametrize("evaluation", [EffectiveRank(), Uniformity(), Alignment()])
+def test_one_image_cannot_be_compared(evaluation: EffectiveRank | Uniformity | Alignment) -> None:
     with pytest.raises(OmittedError, match="needs two images, got 1"):
         evaluation.scores(SeenImages(torch.randn(1, 4)))
+
+
+def test_alignment_equals_its_slow_loop_and_needs_two_views() -> None:
+    torch.manual_seed(0)
+    one, other = torch.randn(9, 4), torch.randn(9, 4)
+    far = [
+        float((F.normalize(a, dim=0) - F.normalize(b, dim=0)).square().sum()) for a, b in zip(one, other, strict=True)
+    ]
+    assert alignment(one, other) == pytest.approx(sum(far) / 9, rel=1e-6)
+    assert Alignment().scores(SeenImages(one, one * 2))[0]["value"] == pytest.approx(0, abs=1e-12)
+    with pytest.raises(OmittedError, match="needs another view"):
+        Alignment().scores(SeenImages(one))
