@@ -60,18 +60,21 @@ def _head(config: dict[str, Any], table: list[dict[str, Any]], result: dict[str,
     model, optim = params.get("model", {}), params.get("optim", {})
     last = table[-1] if table else {}
     done = int(last["step"]) if is_number(last.get("step")) else 0
+    known = {"steps": optim.get("steps"), "batch_size": optim.get("batch_size"), **resolved}
     return {
         "model": f"ViT of {model['depth']} blocks, width {model['width']}, patch {model['patch_size']}"
         if model
         else "",
         "parameters": resolved.get("backbone_parameters"),
         "step": done,
-        "steps": optim.get("steps"),
-        "samples": done * optim.get("batch_size", 0),
+        "start": params.get("start", ""),
+        "steps": known["steps"] if is_number(known["steps"]) else None,
+        "samples": done * known["batch_size"] if is_number(known["batch_size"]) else 0,
         "images": resolved.get("training_images"),
         "seconds": result.get("seconds"),
         "eta": last.get("eta_seconds"),
         "rate": result.get("images_per_second", last.get("images_per_second")),
+        "mfu": last.get("mfu"),
         "device": resolved.get("device", ""),
         "processes": resolved.get("processes", 1),
     }

@@ -82,7 +82,14 @@ def workspace(tmp_path: Path) -> Store:
 
 def test_the_page_says_what_the_run_is_and_answers_its_questions(workspace: Store) -> None:
     html = render_run(workspace, "first")
-    for text in ("ViT of 4 blocks, width 192, patch 16", "1.93 M parameters", "12.6 min", "480", "steps, finished"):
+    for text in (
+        "ViT of 4 blocks, width 192, patch 16",
+        "1.93 M parameters",
+        "12.6 min",
+        "480",
+        "steps, finished",
+        "40 % of the hardware",
+    ):
         assert text in html
     assert "step 40</b>is the best: knn top1 0.620" in html
     assert "k-NN 0.620 ± 0.049 at step 40; above untrained model (0.220) and raw pixels (0.410)" in html
@@ -183,3 +190,14 @@ def test_a_summary_answers_the_same_and_has_one_picture(workspace: Store) -> Non
     assert sheet is not None
     assert sheet.startswith("data:image/jpeg;base64,")
     assert len(sheet) < 1_000_000
+
+
+def test_a_length_in_epochs_is_told_in_the_steps_that_it_came_to(workspace: Store) -> None:
+    config = json.loads(workspace.read("runs/first/config.json"))
+    config["params"] |= {"optim": {"steps": "30 epochs", "batch_size": 8}, "start": "dinov2.safetensors"}
+    config["resolved"] |= {"steps": 90}
+    workspace.write("runs/first/config.json", json.dumps(config))
+    workspace.fs.rm(workspace.path("runs/first/pretrain.json"))
+    html = render_run(workspace, "first")
+    assert "<b>60</b>of 90 steps, not finished" in html
+    assert "from the weights of dinov2.safetensors" in html
