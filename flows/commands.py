@@ -210,9 +210,10 @@ def _tell_scores(console: Console, store: Store, run: str) -> dict[str, Any]:
     scores = last_scores(store, run)
     if scores:
         console.say()
+        width = max(20, *map(len, scores))
         for title, values in scores.items():
             told = " · ".join(f"{who.replace('_', ' ')} {value:.3f}" for who, value in values.items())
-            console.say(f"{title:<20} {told}")
+            console.say(f"{title:<{width}} {told}")
     return scores
 
 

@@ -18,6 +18,7 @@ from shared.gang import Job
 from shared.params import Compute
 from shared.published import Published
 from tests.training.publishing import invented, publish
+from tests.training.sets.drawn import class_folders, draw
 from training import checkpoint, loop
 from training.device import check_precision
 from training.evals.effective_rank import EffectiveRank
@@ -28,6 +29,7 @@ from training.evals.uniformity import Uniformity
 from training.params import PretrainParams
 from training.pretraining import check_batch
 from training.runs import RunFolder
+from training.sets import DatasetSet, FolderSet
 from training.stages import evaluate, pretrain
 
 ON_CPU = Compute(device="cpu", workers=1)
@@ -216,9 +218,26 @@ def test_every_checkpoint_is_scored_once_beside_two_baselines(
 def test_without_labels_what_needs_none_is_told_and_the_lack_is_said(params: PretrainParams, tmp_path: Path) -> None:
     dataset = publish(tmp_path, [(None, data) for _, data in invented(40, 2)])
     run(dataset, params, tmp_path)
-    assert score(dataset, tmp_path)["scores"]["4"].keys() == {"effective_rank rank", "uniformity uniformity"}
+    assert score(dataset, tmp_path)["scores"]["4"].keys() == {"effective_rank rank", "uniformity loss"}
     facts = json.loads((tmp_path / "evaluations" / "run" / "4.json").read_text())
     assert facts["note"] == "knn was left out: it needs labels · linear was left out: it needs labels"
+
+
+def test_checkpoints_are_scored_on_other_sets_too_and_anew_when_those_change(
+    params: PretrainParams, dataset: Published, tmp_path: Path
+) -> None:
+    run(dataset, params, tmp_path)
+    class_folders(tmp_path / "pets" / "train", 3)
+    class_folders(tmp_path / "pets" / "test", 2, first=500)
+    knn: dict[str, Any] = {
+        "evaluations": (Knn(k=3, also=()),),
+        "sets": (DatasetSet(), FolderSet(url=str(tmp_path / "pets"))),
+    }
+    told = score(dataset, tmp_path, **knn)
+    assert told["scores"]["4"].keys() == told["scores"]["pixels"].keys() == {"knn top1", "knn top1 on pets"}
+    assert score(dataset, tmp_path, **knn)["scored"] == []
+    draw(tmp_path / "pets" / "train" / "cats" / "new.jpg", 7)
+    assert score(dataset, tmp_path, **knn)["scored"] == [2, 4]
 
 
 def job(dataset: Published, workspace: Path, name: str, stage: str, params: dict[str, Any]) -> Path:

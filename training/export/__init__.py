@@ -89,7 +89,7 @@ def _write_heads(weights: Weights, folder: Path) -> None:
     if weights.mask_token is not None:
         tensors[MASK_TOKEN] = weights.mask_token
     with Store(str(folder)).commit(HEADS) as draft:
-        save_file(tensors, draft, metadata={"format": "pt", CONTENT: weights.content})
+        save_file(tensors, draft, metadata={CONTENT: weights.content})  # one: their order is by chance
 
 
 def _check_is_its_own(folder: Path, weights: Weights) -> None:
