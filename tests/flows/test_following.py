@@ -12,10 +12,12 @@ import torch
 import yaml
 
 from flows import following, pipeline
+from flows.cli import app
 from flows.recipe import Recipe
 from flows.session import Session, Silent
 from shared.errors import WorkFailedError
 from shared.executors import Inline
+from shared.gang import Job
 from shared.published import Published
 from shared.storage import Store
 from tests.training.publishing import invented, publish
@@ -28,44 +30,68 @@ TINY = {
     "checkpoint_every": 20,
     "keep_checkpoints": 9,
 }
-ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
+EVALUATION = {"evaluations": ["knn"], "pictures": 2}
 
 
-def started(command: str, recipe: Path, workspace: Path, *more: str) -> subprocess.Popen[str]:
-    arguments = [command, str(recipe), "--workspace", str(workspace), "--json", *more]
-    return subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *arguments], stdout=subprocess.PIPE, text=True, env=ONE_THREAD
+def trained(recipe: Recipe, workspace: Path, run: str) -> subprocess.Popen[bytes]:
+    """Start pre-training in a process of its own."""
+    job = Job(
+        stage="training.stages:pretrain",
+        params=recipe.training.model_dump(mode="json"),
+        compute=recipe.compute,
+        source=str(workspace),
+        dataset="tiny",
+        version="v0001",
+        workspace=str(workspace),
+        run=run,
     )
+    job.folder.mkdir(parents=True)
+    path = job.folder / "pretrain.job.json"
+    path.write_text(job.model_dump_json())
+    return subprocess.Popen([sys.executable, "-m", "shared.gang", str(path)], env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
-def facts(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, _ = process.communicate(timeout=200)
-    assert process.returncode == 0
-    told: dict[str, Any] = json.loads(out.splitlines()[-1])
-    return told
-
-
-def test_training_is_the_same_with_a_follower_which_scores_every_checkpoint(tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(yaml.safe_dump({"name": "tiny", "training": TINY, "compute": {"workers": 1, "device": "cpu"}}))
+def test_training_is_the_same_with_a_follower_which_scores_every_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(following, "NICENESS", 1)
+    compute = {"workers": 1, "device": "cpu"}
+    recipe = Recipe.model_validate({"name": "tiny", "training": TINY, "evaluation": EVALUATION, "compute": compute})
     weights = {}
     for name in ("alone", "followed"):
-        publish(tmp_path / name, invented(60, classes=4))
-        follower = started("evaluate", recipe, tmp_path / name, "--follow") if name == "followed" else None
-        run = facts(started("pretrain", recipe, tmp_path / name))["run"]
+        dataset, store = publish(tmp_path / name, invented(60, classes=4)), Store(str(tmp_path / name))
+        session = Session(recipe, store, Inline(), Silent())
+        run = pipeline.run_of(session, dataset)
+        training = trained(recipe, tmp_path / name, run)
+        if name == "followed":
+            told = following.follow(session, dataset, run, patience=600)
+            assert told["scores"].keys() == {"20", "40", "random_init", "pixels"}
+            assert told["best"]["by"] == "knn top1"
+            assert "best by knn top1" in store.read(f"runs/{run}/report.html").decode()
+            assert f"runs/{run}/report.html" in store.read("report.html").decode()
+        assert training.wait(600) == 0
         state = tmp_path / name / "runs" / run / "checkpoints" / "step-00000040" / "state.pt"
         weights[name] = torch.load(state, weights_only=True)
-        if follower:
-            told = facts(follower)
-            scored = {path.stem for path in (tmp_path / name / "evaluations" / run).glob("*.json")}
-            assert scored == {"20", "40"}
-            assert told["best"]["by"] == "knn top1"
-            page = Path(told["report"]).read_text()
-            assert "best by knn top1" in page
-            assert f"runs/{run}/report.html" in (tmp_path / name / "report.html").read_text()
     for part in ("student", "teacher"):
         assert weights["alone"][part].keys() == weights["followed"][part].keys()
         assert all(torch.equal(x, weights["followed"][part][key]) for key, x in weights["alone"][part].items())
+
+
+def test_the_command_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = publish(tmp_path, invented(4, 2))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump({"name": "tiny", "training": TINY}))
+    best = {"step": 20, "by": "knn top1", "value": 0.5}
+    monkeypatch.setattr(following, "follow", lambda session, published, run, patience: {"best": best, "was": patience})
+    arguments = ["evaluate", str(recipe), "--workspace", str(tmp_path), "--follow", "--patience", "7"]
+    app([*arguments], exit_on_error=False, result_action="return_value")
+    assert f"Following {dataset.name}-{dataset.version}-" in (out := capsys.readouterr().out)
+    assert "best checkpoint      step 20 · knn top1 0.500" in out
+    app([*arguments, "--json"], exit_on_error=False, result_action="return_value")
+    assert json.loads(capsys.readouterr().out)["best"] == best
 
 
 class Progress:
