@@ -5,7 +5,7 @@ says otherwise. It writes scores, pictures and the mark of the best checkpoint; 
 """
 
 import time
-from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 from flows import pipeline
@@ -22,25 +22,25 @@ RESULT = "pretrain.json"
 
 
 def follow(
-    session: Session, dataset: Published, run: str, *, patience: float, ended: Callable[[], bool] = lambda: False
+    session: Session, dataset: Published, run: str, *, patience: float, stop: Event | None = None
 ) -> dict[str, Any]:
-    """Score every checkpoint that appears until the run is done, or `ended` says so; return what came of it.
+    """Score every checkpoint that appears until the run is done; return what came of it. `stop` ends it early.
 
     Raises WorkFailedError when the run has shown no sign of life for `patience` seconds: it was stopped, or never
     started.
     """
-    beside = _beside(session)
+    beside, stop = _beside(session), stop or Event()
     seen: set[str] = set()
     told: dict[str, Any] = {}
     life, since = _signs(session.store, run), time.monotonic()
-    while True:
-        last = ended() or session.store.exists(f"runs/{run}/{RESULT}")
+    while not stop.is_set():
+        last = session.store.exists(f"runs/{run}/{RESULT}")
         there = _checkpoints(session.store, run)
         if there - seen or (not told and last):
-            told = pipeline.evaluate(beside, dataset, run, niceness=NICENESS)
+            told = pipeline.evaluate(beside, dataset, run, niceness=NICENESS, stop=stop)
             seen |= there
         if last:
-            return told
+            break
         if (now := _signs(session.store, run)) != life:
             life, since = now, time.monotonic()
         if time.monotonic() - since > patience:
@@ -48,7 +48,8 @@ def follow(
                 f"Following needs a run that goes on, got {run} without a sign of life for {patience:.0f} s. "
                 "Start `dinoflow pretrain` with the same recipe, or wait longer with --patience."
             )
-        time.sleep(LOOK_SECONDS)
+        stop.wait(LOOK_SECONDS)
+    return told
 
 
 def _beside(session: Session) -> Session:

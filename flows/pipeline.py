@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from curation.lineage import Lineage
@@ -102,9 +103,11 @@ def pretrain(session: Session, dataset: Published) -> Trained:
     return Trained(name, _gang(session, pretrain_stage, dataset, name))
 
 
-def evaluate(session: Session, dataset: Published, run: str, niceness: int = 0) -> dict[str, Any]:
+def evaluate(
+    session: Session, dataset: Published, run: str, niceness: int = 0, stop: Event | None = None
+) -> dict[str, Any]:
     """Score every checkpoint of a run that has no score yet, and draw the pages of the run and the workspace."""
-    scores = _gang(session, evaluate_stage, dataset, run, niceness)
+    scores = _gang(session, evaluate_stage, dataset, run, niceness, stop)
     draw_run(session.store, run)
     session.store.write("report.html", render_workspace(session.store))
     return scores
@@ -116,7 +119,9 @@ def draw_run(store: Store, run: str) -> str:
     return store.path("runs", run, "report.html")
 
 
-def _gang(session: Session, stage: Stage, dataset: Published, run: str, niceness: int = 0) -> dict[str, Any]:
+def _gang(
+    session: Session, stage: Stage, dataset: Published, run: str, niceness: int = 0, stop: Event | None = None
+) -> dict[str, Any]:
     compute = session.recipe.compute
     if stage is evaluate_stage:
         compute = compute.model_copy(update={"processes": 1})
@@ -129,4 +134,5 @@ def _gang(session: Session, stage: Stage, dataset: Published, run: str, niceness
         compute=compute,
         tell=session.reporter.line,
         niceness=niceness,
+        stop=stop,
     )

@@ -15,17 +15,18 @@ from shared.published import Published
 
 def train(session: Session, dataset: Published) -> pipeline.Trained:
     """Train, and where the recipe says so score checkpoints meanwhile, in a task beside it; then score the rest."""
-    run, done = pipeline.run_of(session, dataset), Event()
+    run, stop = pipeline.run_of(session, dataset), Event()
 
     @task(name="follow", task_run_name=f"follow {run}", cache_policy=NO_CACHE)
     def beside() -> None:
-        following.follow(session, dataset, run, patience=math.inf, ended=done.is_set)
+        following.follow(session, dataset, run, patience=math.inf, stop=stop)
 
     following_it = beside.submit() if session.recipe.compute.follow else None
     try:
         trained = _pretrain(session, dataset)
-    finally:
-        done.set()
+    except BaseException:  # cancelled, or failed
+        stop.set()
+        raise
     if following_it:
         following_it.wait()  # should it have failed, the evaluation that comes now says why
     evaluate(session, dataset, run)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from shared.errors import UserError, WorkFailedError
@@ -46,11 +48,13 @@ def gang(
     compute: Compute,
     tell: Callable[[str], None],
     niceness: int = 0,
+    stop: Event | None = None,
 ) -> dict[str, Any]:
     """Run the stage in processes that start and stop together; return rank 0's result.
 
-    `tell` gets every printed line. With niceness, up to 19, other processes go first. Raises WorkFailedError with
-    the end of the log when a process fails or the gang is stopped; raises UserError when the request was wrong.
+    `tell` gets every printed line. With niceness, up to 19, other processes go first; `stop` ends it early.
+    Raises WorkFailedError with the end of the log when a process fails or the gang is stopped; raises UserError
+    when the request was wrong.
     """
     with _folder(workspace, run) as (home, sync):
         job = Job(
@@ -68,7 +72,7 @@ def gang(
         path = job.folder / f"{stage.name}.job.json"
         path.write_text(job.model_dump_json(indent=1))
         command = _command(path, _processes(compute))
-        code, tail = _watch(command, job.folder / f"{stage.name}.log", tell, sync, niceness)
+        code, tail = _watch(command, job.folder / f"{stage.name}.log", tell, sync, niceness, stop)
         if code:
             _explain(stage.name, code, job, tail)
         result: dict[str, Any] = json.loads((job.folder / job.result).read_text())
@@ -89,7 +93,12 @@ def _command(job: Path, processes: str) -> list[str]:
 
 
 def _watch(
-    command: list[str], log: Path, tell: Callable[[str], None], sync: Callable[[], None], niceness: int
+    command: list[str],
+    log: Path,
+    tell: Callable[[str], None],
+    sync: Callable[[], None],
+    niceness: int,
+    stop: Event | None,
 ) -> tuple[int, list[str]]:
     tail: list[str] = []
     supervised = [sys.executable, "-m", "shared.supervisor", *command]
@@ -108,6 +117,8 @@ def _watch(
         assert process.stdout is not None
         if niceness:  # of the supervisor, which has started nothing yet: what it starts inherits it
             os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
+        if stop:
+            Thread(target=_end_when_asked, args=(process, stop), daemon=True).start()
         try:
             for number, line in enumerate(process.stdout, 1):
                 file.write(line)
@@ -122,10 +133,17 @@ def _watch(
             process.wait()
 
 
+def _end_when_asked(process: subprocess.Popen[str], stop: Event) -> None:
+    while process.poll() is None:
+        if stop.wait(0.5):
+            process.terminate()
+            return
+
+
 def _explain(stage: str, code: int, job: Job, tail: list[str]) -> None:
     if job.mistake.exists():
         raise UserError(job.mistake.read_text())
-    if code == STOPPED:
+    if code in (STOPPED, -signal.SIGTERM):
         raise WorkFailedError(
             f"{stage} was asked to stop. Run the same command again: it goes on from its last checkpoint."
         )

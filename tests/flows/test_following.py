@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from shared.gang import Job
 from shared.published import Published
 from shared.storage import Store
 from tests.training.publishing import invented, publish
+from training.stages import pretrain
 
 TINY = {
     "model": {"patch_size": 8, "width": 32, "depth": 2, "heads": 2, "layer_scale": 0.1, "drop_path": 0.1},
@@ -115,7 +117,7 @@ class Progress:
         for old in there[: -self.keep]:
             self.store.fs.rm(self.store.path("runs", self.run, "checkpoints", old), recursive=True)
 
-    def evaluate(self, session: Session, _dataset: Published, run: str, niceness: int) -> dict[str, Any]:
+    def evaluate(self, session: Session, _dataset: Published, run: str, niceness: int, stop: Event) -> dict[str, Any]:
         assert run == self.run
         self.rounds.append(self.store.names(f"runs/{run}/checkpoints"))
         self.niceness.add(niceness)
@@ -134,7 +136,8 @@ def test_new_checkpoints_are_scored_as_they_come_and_the_follower_ends_with_the_
 ) -> None:
     run = Progress(tmp_path, dataset, checkpoints=3, keep=1)
     monkeypatch.setattr(pipeline, "evaluate", run.evaluate)
-    monkeypatch.setattr(following.time, "sleep", lambda _: run.step() if not run.rounds else None)
+    monkeypatch.setattr(following, "LOOK_SECONDS", 0.01)
+    run.step()
     told = following.follow(run.session, dataset, run.run, patience=60)
     assert [names[-1][-2:] for names in run.rounds] == ["08", "09", "10"]
     assert told == {"rounds": 3}
@@ -151,9 +154,24 @@ def test_a_run_that_shows_no_sign_of_life_is_given_up(
         following.follow(run.session, dataset, run.run, patience=0.05)
 
 
-def test_a_follower_ends_when_it_is_told_to(
+def test_a_follower_that_is_told_to_stop_starts_nothing_more(
     dataset: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Progress(tmp_path, dataset, checkpoints=5, keep=5)
-    monkeypatch.setattr(pipeline, "evaluate", run.evaluate)
-    assert following.follow(run.session, dataset, run.run, patience=60, ended=lambda: True) == {"rounds": 1}
+    run, stop = Progress(tmp_path, dataset, checkpoints=5, keep=5), Event()
+    run.step()
+
+    def stopped(*arguments: Any, **settings: Any) -> dict[str, Any]:
+        stop.set()
+        return run.evaluate(*arguments, **settings)
+
+    monkeypatch.setattr(pipeline, "evaluate", stopped)
+    assert following.follow(run.session, dataset, run.run, patience=60, stop=stop) == {"rounds": 1}
+
+
+def test_a_gang_that_is_told_to_stop_ends_at_once(dataset: Published, tmp_path: Path) -> None:
+    stop = Event()
+    stop.set()
+    long = {"name": "tiny", "training": TINY | {"optim": TINY["optim"] | {"steps": 10**6, "batch_size": 4}}}
+    session = Session(Recipe.model_validate(long), Store(str(tmp_path)), Inline(), Silent())
+    with pytest.raises(WorkFailedError, match="asked to stop"):
+        pipeline._gang(session, pretrain, dataset, pipeline.run_of(session, dataset), stop=stop)
