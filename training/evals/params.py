@@ -35,6 +35,8 @@ class EvaluateParams(Params):
     """Images with masks to learn from, and to score, at most, drawn evenly: each takes a feature for every patch."""
     batch_size: int = Field(default=64, ge=1)
     """Images in a forward pass."""
+    pictures: int = Field(default=6, ge=0)
+    """Images that pictures are made of: principal components, attention, nearest neighbours; 0 = none."""
     baselines: bool = True
     """Also score the untrained model and 16×16 pixels, once for a run."""
 
