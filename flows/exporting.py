@@ -6,6 +6,7 @@ from typing import Any
 
 from flows.console import Console
 from shared.errors import UserError, WorkspaceError
+from training.best import best_step
 from training.runs import RunFolder
 
 
@@ -54,7 +55,7 @@ def _found(workspace: str, run: str | None) -> RunFolder:
 def _chosen(folder: RunFolder, step: int | None) -> int:
     steps = folder.steps()
     if step is None:
-        return steps[-1]
+        return best_step(folder) or steps[-1]
     if step not in steps:
         listed = ", ".join(map(str, steps))
         raise UserError(f"{folder.path.name} has no checkpoint of step {step}. Choose one of: {listed}.")
