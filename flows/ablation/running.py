@@ -1,0 +1,130 @@
+"""Runs an ablation: curate every variant, train what is not trained yet, ask all the same. It knows no Prefect."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from flows.ablation import cost
+from flows.ablation.curating import Open, curate, know, publish_test
+from flows.ablation.proxies import Ablation, Proxy, Questions
+from flows.ablation.queries import check_size
+from flows.ablation.variants import Variant, shortened, variants
+from flows.recipe import Recipe, load_recipe
+from flows.session import Session
+from shared.errors import RecipeError, UserError, WorkFailedError
+from shared.launch import gang
+from shared.params import fingerprint
+from shared.stage import Stage
+from training.stages import evaluate, pretrain
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for."""
+
+    recipe: str | None
+    settings: Sequence[str]
+    sources: Sequence[str]
+    name: str | None
+    vary: Sequence[str]
+    grid: bool = False
+    seeds: int = 3
+    steps: int | None = None
+
+    def variants(self) -> list[Variant]:
+        """Return the baseline and its variants. Raises RecipeError for what cannot be."""
+        if self.seeds < 1:
+            raise RecipeError(f"--seeds must be at least 1, got {self.seeds}.")
+        return variants(self.load, self.vary, self.grid)
+
+    def load(self, more: Sequence[str] = ()) -> Recipe:
+        """Return the recipe of a proxy, with settings on top."""
+        return self._read((*shortened(self._read(()), self.steps), *more))
+
+    def _read(self, more: Sequence[str]) -> Recipe:
+        return load_recipe(self.recipe, settings=[*self.settings, *more], sources=self.sources, name=self.name)
+
+
+class Teller(Protocol):
+    """Where a person follows an ablation."""
+
+    def say(self, text: str = "") -> None:
+        """Tell a line that stays."""
+
+
+Each = Callable[[Proxy, Callable[[], None]], None]
+"""Wraps a training and its scoring: Prefect makes a task run of it."""
+
+
+def forecast(chosen: Sequence[Variant], seeds: int) -> str:
+    """Return what is going to be done, and about how long it takes."""
+    optim = chosen[0].recipe.training.optim
+    text = (
+        f"{len(chosen) - 1} {'variant' if len(chosen) == 2 else 'variants'} and the baseline × {seeds} seeds: up to "
+        f"{len(chosen) * seeds} trainings of {optim.steps:,} steps × {optim.batch_size} images"
+    )
+    spans = [cost.seconds(one.recipe.training, one.recipe.compute) for one in chosen]
+    known = [span for span in spans if span is not None]
+    told = f"about {cost.clock(seeds * sum(known))}" if len(known) == len(spans) else "the first one tells how long"
+    return f"{text}; {told}, after curation."
+
+
+def prepare(request: Request, chosen: Sequence[Variant], open_session: Open, teller: Teller) -> Ablation:
+    """Curate every variant, and publish what all are asked. Raises UserError where that is too little."""
+    teller.say("\nmeasuring, and looking for copies of what will be asked")
+    base = open_session(chosen[0].recipe)
+    known = know(open_session, request.load, base)
+    queries = known.queries()
+    classes = len(set(known.label[queries].tolist()))
+    check_size(len(queries), classes, len(known.uri))
+    curated = []
+    for one in chosen:
+        teller.say(f"\ncuration: {one.name}")
+        curated.append(curate(known, open_session(one.recipe), one, queries))
+    teller.say(f"\nquestions: {len(queries):,} queries of {classes} classes")
+    dataset, bank = publish_test(known, queries, curated)
+    check_size(len(queries), classes, len(bank))
+    facts = [one.recipe.model_dump(mode="json", exclude={"compute"}) for one in chosen]
+    return Ablation(
+        name=f"{chosen[0].recipe.name}-{fingerprint(*facts)[:8]}",
+        store=base.store,
+        recipe=chosen[0].recipe,
+        curated=tuple(curated),
+        questions=Questions(dataset, len(queries), classes, len(bank)),
+        seeds=request.seeds,
+    )
+
+
+def train_all(ablation: Ablation, session: Session, each: Each, teller: Teller) -> list[str]:
+    """Train and score what is missing; return what failed, in words: one failure does not lose the others."""
+    missing, failed, started = ablation.missing(), [], time.monotonic()
+    for done, proxy in enumerate(missing):
+        left = (time.monotonic() - started) / done * (len(missing) - done) if done else None
+        ends = "" if left is None else f", about {cost.clock(left)} left"
+        teller.say(f"training {done + 1} of {len(missing)}: seed {proxy.seed}, {proxy.variant}{ends}")
+        try:
+            each(proxy, lambda proxy=proxy: _train(ablation, session, proxy))  # type: ignore[misc]
+        except (WorkFailedError, UserError) as error:
+            failed.append(f"{proxy.variant}, seed {proxy.seed}, run {proxy.run}: {error}")
+            teller.say(f"  failed: {error}")
+    return failed
+
+
+def _train(ablation: Ablation, session: Session, proxy: Proxy) -> None:
+    """Train a proxy, or go on where it was stopped; then ask the questions."""
+    compute = session.recipe.compute
+
+    def work(stage: Stage, wide: bool) -> None:
+        gang(
+            stage,
+            proxy.params if wide else ablation.recipe.evaluation,
+            proxy.dataset if wide else ablation.questions.dataset,
+            run=proxy.run,
+            workspace=ablation.store,
+            compute=compute if wide else compute.model_copy(update={"processes": 1}),
+            tell=session.reporter.line,
+        )
+
+    work(pretrain, wide=True)
+    work(evaluate, wide=False)
