@@ -33,7 +33,7 @@ def verdict(told: Facts) -> str:
     if word == "not tested":
         return "not tested: one seed claims nothing"
     if word == "no difference seen":
-        return f"no difference seen; {points(told['difference']['detectable'])} or more would have been, 4 times in 5"
+        return f"no difference seen (one of {points(told['difference']['detectable'])} would be, 4 times in 5)"
     return f"{word} (p = {told['p_holm']:.2g})"
 
 
@@ -53,10 +53,11 @@ def headline(facts: Facts) -> list[str]:
 
 def notes(facts: Facts) -> list[str]:
     """Return how the numbers are to be read."""
-    statistics, tested = facts["statistics"], len(facts["variants"]) - 1
+    tested = len(facts["variants"]) - 1
     lines = [
         "± is the standard deviation over seeds; a difference is in points, paired by seed, with its 95 % interval "
-        "(t distribution). It says how a difference moves with the seed, on these queries."
+        f"(t distribution). It says how a difference moves with the seed, on these queries. Verdicts are on "
+        f"{facts['verdict_on']} alone."
     ]
     if tested > 1:
         lines.append(
@@ -65,7 +66,6 @@ def notes(facts: Facts) -> list[str]:
         )
     if facts["proxy"]["seeds"] < 2:
         lines.append("One seed has no error bar: nothing is claimed. Run again with --seeds 3 or more.")
-    lines += [f"verdicts are on {facts['verdict_on']} alone; {statistics['test']}."] if facts["verdict_on"] else []
     return lines
 
 
