@@ -87,7 +87,7 @@ def finished(session: Session) -> tuple[Published, str] | None:
     folder = RunFolder(Path(session.store.path("runs", name)))
     told = score_fingerprint(session.recipe.evaluation, dataset)
     scores = ScoreFolder(Path(session.store.path()), name, told)
-    done = folder.summary(session.recipe.training.optim.steps) is not None
+    done = folder.summary() is not None
     return (dataset, name) if done and all(scores.has(step) for step in folder.steps()) else None
 
 

@@ -74,6 +74,10 @@ class Compute(Settings):
     """Where tensors live; auto = cuda when a GPU is there."""
     augment: Literal["auto", "workers", "device"] = "auto"
     """Where the colours of training crops are changed; auto = on a GPU where there is one, else in the workers."""
+    compile: bool = False
+    """Make kernels for the blocks of the model in training: faster steps on a GPU, minutes of waiting at the start."""
+    accumulate: int = Field(default=1, ge=1)
+    """Pieces in which a training process works through its share of a batch: less memory, the same gradient."""
     processes: int = Field(default=0, ge=0)
     """Training processes on this machine, started by torchrun; 0 = one for each GPU, or one on a CPU."""
 

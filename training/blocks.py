@@ -4,8 +4,9 @@ Shapes: L tokens of all crops, K that a branch keeps, R that a loss reads, B ima
 D width, H heads of E numbers.
 """
 
+import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from timm.layers.mlp import GluMlp
@@ -20,9 +21,17 @@ Branch = Callable[[Any, Tensor, Packing], Tensor]
 """Block, its input, how that lies → what is added to it."""
 
 
-def run_block(block: Any, x_LD: Tensor, packing: Packing, kept: list[Kept | None], recompute: bool) -> Tensor:
+class Branches(NamedTuple):
+    """How the two branches of a block are computed: as they are written below, or compiled."""
+
+    attention: Branch
+    mlp: Branch
+
+
+def run_block(
+    block: Any, x_LD: Tensor, packing: Packing, kept: list[Kept | None], recompute: bool, branches: Branches
+) -> Tensor:
     """Return the tokens after a block; where images are skipped, x_LD itself is overwritten."""
-    branches: list[Branch] = [_attention, _mlp]
     for branch, part in zip(branches, kept, strict=True):
         if part is None:
             x_LD = x_LD + _run(branch, block, x_LD, packing, recompute)
@@ -121,3 +130,19 @@ class _Take(torch.autograd.Function):
         of_x_LD, of_x_KD = gradients
         (rows_K,) = ctx.saved_tensors
         return of_x_LD.index_add_(0, rows_K, of_x_KD), None
+
+
+PLAIN = Branches(_attention, _mlp)
+
+
+def compiled(depth: int) -> Branches:
+    """Return the branches as kernels made for the shapes at hand; each shape costs seconds, once in a process.
+
+    Blocks of equal shapes share them, as parameters are arguments: one shape for the teacher, and for the student one
+    for each number of images that a block keeps. What surrounds a branch stays as it is: tokens are updated in
+    place, and recomputing works as without. DDP need not split such small graphs to overlap its exchange.
+    """
+    config: Any = importlib.import_module("torch._dynamo.config")
+    config.recompile_limit = max(config.recompile_limit, 2 * (depth + 1))
+    config.optimize_ddp = False
+    return Branches(*(torch.compile(branch, fullgraph=True, dynamic=False) for branch in PLAIN))

@@ -55,6 +55,25 @@ class Batch(NamedTuple):
         """Return the batch on a device."""
         return Batch(*(part.to(device, non_blocking=True) for part in self))
 
+    def pieces(self, count: int, images: int) -> list["Batch"]:
+        """Return the batch of so many images as batches of some of them, in order."""
+        if count == 1:
+            return [self]
+        share, wholes = images // count, (self.large, self.small, self.mask)
+        apart = [part.view(len(part) // images, count, share, *part.shape[1:]) for part in wholes]
+        found = []
+        for number in range(count):
+            large_RCHW, small_QCHW, mask_RN = (part[:, number].flatten(0, 1) for part in apart)
+            found.append(Batch(large_RCHW, small_QCHW, mask_RN, *masked_patches(mask_RN)))
+        return found
+
+
+def masked_patches(mask_RN: Tensor) -> tuple[Tensor, Tensor]:
+    """Return places_M and weight_M of a mask."""
+    places_M = mask_RN.flatten().nonzero().squeeze(1)
+    hidden_R = mask_RN.sum(dim=1)
+    return places_M, 1.0 / hidden_R[places_M // mask_RN.shape[1]].float()
+
 
 class Draft(NamedTuple):
     """A batch before its colours are changed: crops are large_RHWC and small_QHWC."""
@@ -133,11 +152,8 @@ def collate(samples: list[Sample]) -> Draft:
     large_RHWC, small_QHWC, mask_RN = (
         torch.from_numpy(part.reshape(-1, *part.shape[2:])) for part in (large, small, mask)
     )
-    places_M = mask_RN.flatten().nonzero().squeeze(1)
-    hidden_R = mask_RN.sum(dim=1)
-    weight_M = 1.0 / hidden_R[places_M // mask_RN.shape[1]].float()
     colours = (torch.from_numpy(part.reshape(-1, part.shape[-1])) for part in (large_colours, small_colours))
-    return Draft(Batch(large_RHWC, small_QHWC, mask_RN, places_M, weight_M), *colours)
+    return Draft(Batch(large_RHWC, small_QHWC, mask_RN, *masked_patches(mask_RN)), *colours)
 
 
 def collate_finished(samples: list[Sample]) -> Batch:

@@ -6,8 +6,6 @@ Shapes: R rows (CLS or patch tokens), D width, E bottleneck, K prototypes.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.params import ObjectiveParams
-
 
 class Head(nn.Module):
     """Three linear layers to a bottleneck on the unit sphere; scores are cosines with K prototypes.
@@ -16,16 +14,16 @@ class Head(nn.Module):
     cannot overflow. DINOv2 lets the gain train.
     """
 
-    def __init__(self, width: int, params: ObjectiveParams) -> None:
+    def __init__(self, width: int, hidden: int, bottleneck: int, prototypes: int) -> None:
         super().__init__()
         self.mlp = nn.Sequential(
-            nn.Linear(width, params.head_hidden),
+            nn.Linear(width, hidden),
             nn.GELU(),
-            nn.Linear(params.head_hidden, params.head_hidden),
+            nn.Linear(hidden, hidden),
             nn.GELU(),
-            nn.Linear(params.head_hidden, params.bottleneck),
+            nn.Linear(hidden, bottleneck),
         )
-        self.prototypes = nn.Linear(params.bottleneck, params.prototypes, bias=False)
+        self.prototypes = nn.Linear(bottleneck, prototypes, bias=False)
         for layer in self.modules():
             if isinstance(layer, nn.Linear):  # small prototypes too: their length decides how fast they turn
                 nn.init.trunc_normal_(layer.weight, std=0.02)

@@ -30,10 +30,11 @@ def train(
     folder: RunFolder,
     place: Place,
     stop: StopRequest,
+    accumulate: int,
 ) -> dict[str, Any]:
     """Step from where the state is to the end; return the run's summary. Raises as `pretrain` does."""
     steps, size = params.optim.steps, params.optim.batch_size
-    wrapped = _wrapped(state.student, place)
+    wrapped = _wrapped(state.student, place, static=accumulate == 1)
     bad, summary, waiting = 0, _summary(state, params, math.nan), Waiting()
     journal_or_none = Journal(folder, start=state.step, steps=steps, batch_size=size) if place.leads else nullcontext()
     with journal_or_none as journal:
@@ -41,7 +42,7 @@ def train(
             begun = time.monotonic()
             batch = next(loader).to(place.device)
             waited = time.monotonic() - begun
-            report = take_step(state, wrapped, batch, params, place, stop.asked)
+            report = take_step(state, wrapped, batch, params, place, stop.asked, accumulate)
             rank = effective_rank(report.teacher_cls) if state.step % params.rank_every == 0 else None
             seconds = time.monotonic() - begun
             state.seconds += seconds
@@ -63,11 +64,14 @@ def train(
     return summary | {"checkpoints": folder.steps()}
 
 
-def _wrapped(student: nn.Module, place: Place) -> nn.Module:
-    """Return the student, inside DDP where there are several processes."""
+def _wrapped(student: nn.Module, place: Place, static: bool) -> nn.Module:
+    """Return the student, inside DDP where there are several processes.
+
+    A static graph exchanges gradients in the first backward pass, `no_sync` or not: not where a step has several.
+    """
     if place.world == 1:
         return student
-    return DistributedDataParallel(student, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=True)
+    return DistributedDataParallel(student, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=static)
 
 
 def _summary(state: State, params: PretrainParams, loss: float) -> dict[str, Any]:

@@ -25,8 +25,19 @@ def mask_ratio(place: int, crops: int, key: tuple[int, ...], params: ObjectivePa
     dealt = int(Permutation(crops, key).at(np.array([place]))[0])
     if dealt >= masked:
         return 0.0
+    return float(_ratios(np.array([dealt]), masked, params)[0])
+
+
+def hidden_patches(crops: int, patches: int, params: ObjectiveParams) -> int:
+    """Return how many patches are hidden in the large crops of a step, each of so many patches."""
+    masked = round(crops * params.mask_share)
+    return int((patches * _ratios(np.arange(masked), masked, params)).astype(int).sum())
+
+
+def _ratios(dealt: np.ndarray, masked: int, params: ObjectiveParams) -> np.ndarray:
     low, high = params.mask_ratio
-    return low + (high - low) * (dealt + 0.5) / masked
+    spread: np.ndarray = low + (high - low) * (dealt + 0.5) / masked
+    return spread
 
 
 def block_mask(side: int, hidden: int, rng: np.random.Generator) -> np.ndarray:

@@ -4,8 +4,6 @@ import json
 import time
 from typing import Any, Self
 
-from torch.utils.tensorboard import SummaryWriter
-
 from training.runs import RunFolder
 from training.stepping import Report
 
@@ -23,7 +21,7 @@ class Journal:
         kept = [line for line in _lines(path) if json.loads(line)["step"] <= start]
         folder.store.write(path.name, "".join(kept))
         self.file = path.open("a", buffering=1)
-        self.board = SummaryWriter(str(folder.path / "tensorboard"), purge_step=start + 1)
+        self.board = _board(folder, start)
         self.recent: list[tuple[float, float]] = []
         self.told = 0.0
 
@@ -32,7 +30,8 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
-        self.board.close()
+        if self.board:
+            self.board.close()
 
     def write(self, step: int, report: Report, seconds: float, waited: float, rank: float | None) -> None:
         """Record a finished step (counted from 1) that took `seconds`, `waited` of them for data."""
@@ -52,7 +51,7 @@ class Journal:
         if rank is not None:
             facts["teacher_effective_rank"] = rank
         self.file.write(json.dumps(facts) + "\n")
-        for name, value in facts.items():
+        for name, value in facts.items() if self.board else ():
             if name != "step":
                 self.board.add_scalar(name, float(value), step)
         self._tell(facts)
@@ -69,6 +68,15 @@ class Journal:
             f"eta {minutes // 60}:{minutes % 60:02d}:{seconds:02d}",
             flush=True,
         )
+
+
+def _board(folder: RunFolder, start: int) -> Any:
+    """Return TensorBoard's writer, or None on a machine that trains but does not have it."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder.path / "tensorboard"), purge_step=start + 1)
 
 
 def _lines(path: Any) -> list[str]:

@@ -16,7 +16,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.blocks import run_block, run_last_block
+from training.blocks import PLAIN, run_block, run_last_block
 from training.packing import Kept, Packing
 from training.params import ModelParams
 from training.skipping import Skips
@@ -73,12 +73,13 @@ class Backbone(nn.Module):
         )
         self.mask_token = nn.Parameter(torch.zeros(params.width))
         self.activation_checkpointing = params.activation_checkpointing
+        self.branches = PLAIN
 
     def forward(self, images_BCHW: Tensor, mask_BN: Tensor | None = None) -> Tokens:
         """Look at normalised images; where the mask is true, the patch is hidden. Nothing is skipped."""
         x_LD, packing = self._packed([images_BCHW], mask_BN)
         for block in self.vit.blocks:
-            x_LD = run_block(block, x_LD, packing, [None, None], self._recompute)
+            x_LD = run_block(block, x_LD, packing, [None, None], self._recompute, PLAIN)
         x_BTD = self.vit.norm(x_LD).view(len(images_BCHW), packing.tokens[0], -1)
         return Tokens(x_BTD[:, 0], x_BTD[:, self.vit.num_prefix_tokens :])
 
@@ -95,7 +96,8 @@ class Backbone(nn.Module):
             kept = [Kept.of(chosen, packing) for chosen in skips]
         *blocks, last = self.vit.blocks
         for number, block in enumerate(blocks):
-            x_LD = run_block(block, x_LD, packing, kept[2 * number : 2 * number + 2], self._recompute)
+            of_block = kept[2 * number : 2 * number + 2]
+            x_LD = run_block(block, x_LD, packing, of_block, self._recompute, self.branches)
         cls_Q = packing.first_tokens(x_LD.device)
         rows_R = torch.cat([cls_Q, packing.patches(places_M, self.vit.num_prefix_tokens)])
         x_RD = self.vit.norm(run_last_block(last, x_LD, packing, rows_R, kept[-2:]))

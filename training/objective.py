@@ -33,31 +33,25 @@ class Objective(nn.Module):
         super().__init__()
         self.params = params
         self.large, self.crops = crops.large_count, crops.large_count + crops.small_count
-        self.crop_targets = Targets(params.targets, params.prototypes)
-        self.patch_targets = Targets(params.targets, params.prototypes)
+        shapes = params.head_shapes
+        self.crop_targets = Targets(params.targets, shapes[0][1])
+        self.patch_targets = Targets(params.targets, shapes[-1][1])
 
-    def forward(
-        self, seen: tuple[Seen, Seen], models: tuple[Student, Student], weight_M: Tensor, temperature: float
-    ) -> tuple[Losses, Tensor]:
-        """Return the losses, and the mean target_K of this process's large crops.
-
-        `seen` and `models` are the student's and the teacher's; the models only lend their prototypes.
-        """
-        p, (student, teacher) = self.params, seen
-        targets = self._targets(teacher, models[1], temperature)
-        entropy_Q, entropy_M = self._entropies(student, models[0], targets)
+    def forward(self, seen: Seen, student: Student, targets: tuple[Chunks, Chunks], weight_M: Tensor) -> Losses:
+        """Return the losses of what the student sees in whole groups of images; it only lends its prototypes."""
+        p = self.params
+        entropy_Q, entropy_M = self._entropies(seen, student, targets)
         dino = dino_loss(entropy_Q, self.large, self.crops)
-        ibot = ibot_loss(entropy_M, weight_M, len(teacher.crops))
+        ibot = ibot_loss(entropy_M, weight_M, targets[0].rows)
         koleo = torch.zeros_like(dino)
         if p.koleo_weight:  # each crop for itself: two views of an image may be near
-            koleo = koleo_loss(student.cls.reshape(-1, p.koleo_group, student.cls.shape[1]))
+            koleo = koleo_loss(seen.cls.reshape(-1, p.koleo_group, seen.cls.shape[1]))
         total = p.dino_weight * dino + p.ibot_weight * ibot + p.koleo_weight * koleo
-        mean_target_K = torch.cat([target_Rk.mean(dim=0) for _, target_Rk in targets[0]])
-        return Losses(total, dino.detach(), ibot.detach(), koleo.detach()), mean_target_K
+        return Losses(total, dino.detach(), ibot.detach(), koleo.detach())
 
     @torch.no_grad()
-    def _targets(self, seen: Seen, teacher: Student, temperature: float) -> tuple[Chunks, Chunks]:
-        """Return the targets of CLS tokens and of masked patches."""
+    def targets(self, seen: Seen, teacher: Student, temperature: float) -> tuple[Chunks, Chunks]:
+        """Return the targets of CLS tokens and of masked patches, over the whole batch of all processes."""
         dtype = product_dtype(seen.crops)
         with torch.autocast(seen.crops.device.type, enabled=False):
             directions = [Prototypes.of(head.prototypes.weight, dtype) for head in teacher.heads()]

@@ -9,6 +9,7 @@ from shared.errors import RecipeError
 from shared.params import Compute
 from shared.published import Published
 from training import checkpoint
+from training.blocks import compiled
 from training.checkpoint import State
 from training.corpus import Corpus
 from training.data import batches
@@ -18,10 +19,12 @@ from training.objective import Objective
 from training.optim import adamw
 from training.params import PretrainParams
 from training.preview import draw_views
+from training.resolving import facts, resolved, told
 from training.runs import RunFolder
-from training.schedules import peak_lr
+from training.starting import start_from
 from training.stopping import StopRequest
 from training.student import Student, teacher_of
+from training.weights import Weights, read_weights
 
 
 def pretrain(dataset: Published, params: PretrainParams, compute: Compute, folder: RunFolder) -> dict[str, Any]:
@@ -33,21 +36,29 @@ def pretrain(dataset: Published, params: PretrainParams, compute: Compute, folde
     with joined(compute) as place, StopRequest() as stop:
         check_precision(place.device, params.optim.precision)
         corpus = Corpus(dataset, params.seed)
-        check_batch(params, len(corpus), place.world)
-        state = initial_state(params, place)
+        asked, params = params, resolved(params, len(corpus))
+        check_batch(params, len(corpus), place.world, compute.accumulate)
         found = from_leader(checkpoint.last_good(folder) if place.leads else None)
+        weights = read_weights(params.start) if params.start and found is None else None
+        state = initial_state(params, place, weights)
         if found is not None:
             checkpoint.resume(folder, found, state)
         if place.leads:
-            _open_run(folder, corpus, params, place, state)
+            known = facts(params, len(corpus), place.world, compute.accumulate) | _counted(state, place)
+            print(told(known, params), flush=True)
+            _open_run(folder, corpus, asked, known)
+        if place.leads and not state.step:
+            draw_views(corpus, params, folder.path / "views.png")
+        for model in (state.student, state.teacher) if compute.compile else ():
+            model.backbone.branches = compiled(params.model.depth)
         workers = place.loader_workers(compute)
         on_device = place.augments(compute)
         loader = batches(corpus, params, start=state.step, place=place, workers=workers, on_device=on_device)
-        return train(state, loader, params, folder, place, stop)
+        return train(state, loader, params, folder, place, stop, compute.accumulate)
 
 
-def check_batch(params: PretrainParams, images: int, world: int) -> None:
-    """Raise RecipeError when the batch does not fit the dataset or the processes."""
+def check_batch(params: PretrainParams, images: int, world: int, accumulate: int = 1) -> None:
+    """Raise RecipeError when the batch does not fit the dataset, the processes or the pieces."""
     batch, group = params.optim.batch_size, params.objective.koleo_group
     if images < batch:
         raise RecipeError(
@@ -59,16 +70,31 @@ def check_batch(params: PretrainParams, images: int, world: int) -> None:
             f"optim.batch_size must be a multiple of the {world} processes, got {batch}. "
             f"Set it to {(batch // world + 1) * world}, or change compute.processes."
         )
-    if (params.objective.koleo_weight or params.model.drop_path) and (batch // world) % group:
+    grouped = params.objective.koleo_weight or params.model.drop_path
+    if grouped and (batch // world) % group:
         raise RecipeError(
             f"Each of {world} processes needs a multiple of objective.koleo_group = {group} images, got "
             f"{batch // world}. Set koleo_group to a divisor of {batch // world}, or koleo_weight and drop_path to 0."
         )
+    share, whole = batch // world, group if grouped else 1
+    if share % (accumulate * whole):
+        most = share // whole
+        fitting = [str(count) for count in range(1, most + 1) if most % count == 0]
+        raise RecipeError(
+            f"Each of compute.accumulate = {accumulate} pieces of a process's {share} images needs whole groups of "
+            f"{whole}, because neighbours are sought and images skipped inside of them. Set compute.accumulate to "
+            f"one of {', '.join(fitting)}, or objective.koleo_group to a smaller divisor."
+        )
 
 
-def initial_state(params: PretrainParams, place: Place) -> State:
+def initial_state(params: PretrainParams, place: Place, weights: Weights | None = None) -> State:
     """Return the state before the first step: the same weights on every rank and device."""
-    student = initial_student(params).to(place.device)
+    student = initial_student(params)
+    if weights:
+        fresh = start_from(weights, student, params)
+        if place.leads:
+            print(f"starts from   {weights.title}" + (f"; fresh: {', '.join(fresh)}" if fresh else ""), flush=True)
+    student = student.to(place.device)
     return State(
         student=student,
         teacher=teacher_of(student),
@@ -85,22 +111,23 @@ def initial_student(params: PretrainParams) -> Student:
         return Student(params)
 
 
-def _open_run(folder: RunFolder, corpus: Corpus, params: PretrainParams, place: Place, state: State) -> None:
-    """Write what the run is made with, and a picture of its views."""
+def _counted(state: State, place: Place) -> dict[str, Any]:
+    """Return what is known once the model is there."""
+    return {
+        "backbone_parameters": sum(p.numel() for p in state.student.backbone.parameters()),
+        "head_parameters": sum(p.numel() for head in state.student.heads() for p in head.parameters()),
+        "device": str(place.device),
+        "torch": torch.__version__,
+    }
+
+
+def _open_run(folder: RunFolder, corpus: Corpus, asked: PretrainParams, known: dict[str, Any]) -> None:
+    """Write what the run is made with."""
     folder.path.mkdir(parents=True, exist_ok=True)
     config = {
-        "params": params.model_dump(mode="json"),
+        "params": asked.model_dump(mode="json"),
         "dataset": f"{corpus.dataset.name} {corpus.dataset.version}",
-        "resolved": {
-            "device": str(place.device),
-            "processes": place.world,
-            "peak_lr": peak_lr(params.optim),
-            "training_images": len(corpus),
-            "epochs": params.optim.steps * params.optim.batch_size / len(corpus),
-            "backbone_parameters": sum(p.numel() for p in state.student.backbone.parameters()),
-            "torch": torch.__version__,
-        },
+        "start": asked.identity().get("start", ""),
+        "resolved": known,
     }
     folder.store.write("config.json", json.dumps(config, indent=1))
-    if state.step == 0:
-        draw_views(corpus, params, folder.path / "views.png")

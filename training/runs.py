@@ -41,10 +41,10 @@ class RunFolder:
         found = (self.path / "checkpoints").glob(f"step-{'[0-9]' * STEP_DIGITS}")
         return sorted(int(folder.name.removeprefix("step-")) for folder in found)
 
-    def summary(self, last: int) -> dict[str, Any] | None:
-        """Return what the run came to when its last step has been saved, else None."""
+    def summary(self) -> dict[str, Any] | None:
+        """Return what the run came to when its last step has been saved, else None: only that one tells it."""
         try:
-            about = json.loads((self.checkpoint(last) / ABOUT).read_text())
+            about = json.loads((self.checkpoint(max(self.steps(), default=0)) / ABOUT).read_text())
         except (FileNotFoundError, ValueError):  # absent or damaged: the run goes on from the last good one
             return None
         summary: dict[str, Any] | None = about["summary"]
@@ -72,8 +72,10 @@ class RunFolder:
         config = self.config()
         if config is None:
             return
-        given = {**params.model_dump(mode="json"), "dataset": f"{dataset.name} {dataset.version}"}
-        there = {**config["params"], "dataset": config["dataset"]}
+        facts = {"dataset": f"{dataset.name} {dataset.version}", "start": params.identity().get("start", "")}
+        given = {**params.model_dump(mode="json"), **facts}
+        old = PretrainParams.model_validate(config["params"])  # settings that are newer than the run have defaults
+        there = {**old.model_dump(mode="json"), "dataset": config["dataset"], "start": config.get("start", "")}
         other = _differences(there, given)
         if other:
             raise RecipeError(

@@ -27,20 +27,25 @@ def skip_rates(model: ModelParams) -> list[float]:
     return [model.drop_path * block / max(1, model.depth - 1) for block in range(model.depth)]
 
 
+def kept_of_group(crops: int, rate: float) -> int:
+    """Return on how many of a group's crops of one size a branch works."""
+    return max(1, int(crops * (1 - rate)))
+
+
 def draw_skips(params: PretrainParams, step: int, first: int, images: int, device: torch.device) -> Skips | None:
     """Return what the branches work on for images first … first + images of a step's batch; None = all of it."""
     if not params.model.drop_path:
         return None
     group = params.objective.koleo_group
     counts = [count for count in (params.crops.large_count, params.crops.small_count) if count]
-    kept_C = [1 - rate for rate in skip_rates(params.model) for _ in range(2)]
-    chosen: list[list[list[np.ndarray]]] = [[[] for _ in counts] for _ in kept_C]
+    rates = [rate for rate in skip_rates(params.model) for _ in range(2)]
+    chosen: list[list[list[np.ndarray]]] = [[[] for _ in counts] for _ in rates]
     for start in range(0, images, group):
         rng = np.random.default_rng((params.seed, step, SKIPPING, (first + start) // group))
         for size, count in enumerate(counts):
-            order_CG = rng.random((len(kept_C), count * group)).argsort(axis=1)
-            for branch, share in enumerate(kept_C):
-                members = order_CG[branch, : max(1, int(count * group * share))]
+            order_CG = rng.random((len(rates), count * group)).argsort(axis=1)
+            for branch, rate in enumerate(rates):
+                members = order_CG[branch, : kept_of_group(count * group, rate)]
                 chosen[branch][size].append(members // group * images + start + members % group)
     parts = [np.sort(np.concatenate(size)) for branch in chosen for size in branch]
     images_K = torch.from_numpy(np.concatenate(parts)).to(device, non_blocking=True)

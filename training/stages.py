@@ -18,7 +18,7 @@ def pretrain(
     """Pre-train a vision transformer on a published dataset, without labels (DINOv2)."""
     folder = runs.RunFolder(workspace / "runs" / run)
     folder.check_same(params, dataset)
-    done = folder.summary(params.optim.steps)
+    done = folder.summary()
     if done is not None:
         return {**done, "checkpoints": folder.steps()}
     from training.pretraining import pretrain as work

@@ -3,16 +3,20 @@
 Shapes: as in data.py; K prototypes.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from training.checkpoint import State
+from training.chunks import Chunks
 from training.data import Batch
 from training.device import Place, all_sum
 from training.model import normalised
+from training.objective import Losses
 from training.optim import apply
 from training.params import PretrainParams
 from training.schedules import Values, values
@@ -38,26 +42,32 @@ class Report:
 
 
 def take_step(
-    state: State, wrapped: nn.Module, batch: Batch, params: PretrainParams, place: Place, stop: bool
+    state: State,
+    wrapped: nn.Module,
+    batch: Batch,
+    params: PretrainParams,
+    place: Place,
+    stop: bool,
+    accumulate: int = 1,
 ) -> Report:
-    """Do one step. `wrapped` is the student, inside DDP where there are several processes."""
+    """Do one step. `wrapped` is the student, inside DDP where there are several processes.
+
+    The batch may be worked through in pieces: targets are balanced over all of it first, so that the gradient is
+    the same.
+    """
     now = values(state.step, params)
     apply(now, state.optimizer)
     images = params.optim.batch_size // place.world
-    skips = draw_skips(params, state.step, place.rank * images, images, place.device)
-    crops = [normalised(batch.large)]
-    with place.autocast(params.optim.precision):
-        with torch.no_grad():
-            teacher: Seen = state.teacher(crops, None, batch.places)
-        if params.crops.small_count:
-            crops.append(normalised(batch.small))
-        student: Seen = wrapped(crops, batch.mask, batch.places, skips)
-        models = (state.student, state.teacher)
-        losses, target_K = state.objective((student, teacher), models, batch.weight, now.teacher_temperature)
-    state.scaler.scale(losses.total).backward()
+    pieces = batch.pieces(accumulate, images)
+    with torch.no_grad(), place.autocast(params.optim.precision):
+        seen = [state.teacher([normalised(piece.large)], None, piece.places) for piece in pieces]
+        teacher = Seen(*map(torch.cat, zip(*seen, strict=True)))
+        targets = state.objective.targets(teacher, state.teacher, now.teacher_temperature)
+        target_K = torch.cat([target_Rk.mean(dim=0) for _, target_Rk in targets[0]])
+    losses = _backward(state, wrapped, pieces, seen, targets, params, place)
     norm = _gradient_norm(state, params)
     entropy = torch.special.entr(all_sum(target_K) / place.world).sum()
-    means = all_sum(torch.stack([*losses, torch.tensor(float(stop), device=place.device)]).detach()) / place.world
+    means = all_sum(torch.cat([losses, losses.new_tensor([float(stop)])])) / place.world
     *told, stopping, norm, entropy = torch.cat([means, norm.view(1), entropy.view(1)]).tolist()  # waits, this once
     taken = bool(np.isfinite([*told, norm]).all())
     if taken:
@@ -70,7 +80,7 @@ def take_step(
     state.step += 1
     state.skipped += not taken
     return Report(
-        losses=dict(zip(losses._fields, told, strict=True)),
+        losses=dict(zip(Losses._fields, told, strict=True)),
         grad_norm=norm,
         prototype_entropy=entropy,
         values=now,
@@ -78,6 +88,39 @@ def take_step(
         stop=stopping > 0,
         teacher_cls=teacher.cls,
     )
+
+
+def _backward(
+    state: State,
+    wrapped: nn.Module,
+    pieces: list[Batch],
+    seen: list[Seen],
+    targets: tuple[Chunks, Chunks],
+    params: PretrainParams,
+    place: Place,
+) -> Tensor:
+    """Make the gradient piece by piece, exchange it with the last, and return the mean losses."""
+    share, images = 1 / len(pieces), params.optim.batch_size // place.world // len(pieces)
+    of_crops, of_patches = targets
+    goals = zip(
+        of_crops.split([len(s.crops) for s in seen]), of_patches.split([len(s.patches) for s in seen]), strict=True
+    )
+    losses = []
+    for number, (piece, goal) in enumerate(zip(pieces, goals, strict=True)):
+        first = (place.rank * len(pieces) + number) * images
+        skips = draw_skips(params, state.step, first, images, place.device)
+        last = number == len(pieces) - 1
+        alone = wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) and not last else nullcontext()
+        with alone:
+            with place.autocast(params.optim.precision):
+                views = [normalised(piece.large)]
+                if params.crops.small_count:
+                    views.append(normalised(piece.small))
+                student: Seen = wrapped(views, piece.mask, piece.places, skips)
+                found = state.objective(student, state.student, goal, piece.weight)
+            state.scaler.scale(found.total * share).backward()
+        losses.append(torch.stack(found).detach() * share)
+    return torch.stack(losses).sum(dim=0)
 
 
 def _gradient_norm(state: State, params: PretrainParams) -> Tensor:

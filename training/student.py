@@ -33,8 +33,10 @@ class Student(nn.Module):
     def __init__(self, params: PretrainParams) -> None:
         super().__init__()
         self.backbone = Backbone(params.model, params.crops.large_size)
-        self.head = Head(params.model.width, params.objective)
-        self.patch_head = Head(params.model.width, params.objective) if params.objective.separate_heads else None
+        width, hidden = params.model.width, params.objective.head_hidden
+        heads = [Head(width, hidden, *shape) for shape in params.objective.head_shapes]
+        self.head = heads[0]
+        self.patch_head = heads[1] if len(heads) > 1 else None
 
     def forward(
         self, crops: list[Tensor], mask_RN: Tensor | None, places_M: Tensor, skips: Skips | None = None

@@ -30,12 +30,12 @@ class Targets(nn.Module):
         scores = prototypes.scores(z_BE / temperature)
         rows, count = len(z_BE), len(prototypes.length)
         if self.rule == "sinkhorn":  # cosines need no shift before exp: params keep temperatures from being too low
-            kernel = Chunks(rows, count, lambda columns: scores.make(columns).exp_())
+            kernel = Chunks(rows, count, lambda columns, part: scores.make(columns, part).exp_())
             return kernel.scaled(*sinkhorn(kernel, count, z_BE.device))
         shift_K = self.centre_K / temperature
-        centred = Chunks(rows, count, lambda columns: scores.make(columns).sub_(shift_K[columns]))
+        centred = Chunks(rows, count, lambda columns, part: scores.make(columns, part).sub_(shift_K[columns]))
         log_B = torch.stack([x_Bk.logsumexp(dim=1) for _, x_Bk in centred]).logsumexp(dim=0)
         mean_E = all_sum(z_BE.float().sum(dim=0)) / all_sum(z_BE.new_tensor(float(rows))).clamp_min(1)
         mean_K = torch.cat([score_1k.squeeze(0) for _, score_1k in prototypes.scores(mean_E.unsqueeze(0))])
         self.centre_K = self.centre_K.lerp(mean_K, 1 - CENTRE_MOMENTUM)  # the mean score is the score of the mean
-        return Chunks(rows, count, lambda columns: centred.make(columns).sub_(log_B.unsqueeze(1)).exp_())
+        return Chunks(rows, count, lambda columns, part: centred.make(columns, part).sub_(log_B[part, None]).exp_())

@@ -43,8 +43,10 @@ from training.masks import block_mask, mask_ratio
 from training.params import CropParams, ModelParams, ObjectiveParams, OptimParams, PretrainParams
 from training.pretraining import initial_state
 from training.stepping import take_step
+from training.views import Views
 
 WARM_UP = 10
+PIXELS = ("large", "small")
 CPU = torch.device("cpu")
 SYSTEMS = {"dinov2 as it is": ("dinov2", False), "dinov2, same switches": ("dinov2", True), "dinoflow": ("ours", True)}
 
@@ -68,10 +70,13 @@ def batch_of(images: int, params: PretrainParams) -> Batch:
     masks = masks.reshape(images, crops.large_count, -1)
 
     def views(count: int, size: int) -> np.ndarray:
-        return rng.integers(0, 256, (count, 3, size, size), dtype=np.uint8)
+        return rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
     pixels = ((crops.large_count, crops.large_size), (crops.small_count, crops.small_size))
-    return collate([(*(views(*of) for of in pixels), masks[image]) for image in range(images)])
+    colours = [np.zeros((count, 1)) for count, _ in pixels]  # read by nobody here
+    drafts = [(Views(*(views(*of) for of in pixels), *colours), masks[image]) for image in range(images)]
+    batch = collate(drafts).batch
+    return batch._replace(**{name: getattr(batch, name).permute(0, 3, 1, 2).contiguous() for name in PIXELS})
 
 
 def our_step(params: PretrainParams, batch: Batch, device: torch.device) -> Callable[[], dict[str, float]]:

@@ -1,0 +1,72 @@
+"""What pre-training depends on, with DINOv2's short ViT-S recipe as defaults."""
+
+from typing import Any, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from shared.params import Params
+from training.lengths import Length
+from training.params.model import ModelParams
+from training.params.objective import ObjectiveParams
+from training.params.optim import OptimParams
+from training.params.views import AugmentParams, CropParams, Share
+
+__all__ = ["AugmentParams", "CropParams", "ModelParams", "ObjectiveParams", "OptimParams", "PretrainParams", "Share"]
+
+
+class PretrainParams(Params):
+    """Self-supervised pre-training on a published dataset."""
+
+    model_config = ConfigDict(title="Pre-training")
+
+    model: ModelParams = ModelParams()
+    """The vision transformer."""
+    crops: CropParams = CropParams()
+    """Views of an image."""
+    augment: AugmentParams = AugmentParams()
+    """What is done to a view."""
+    objective: ObjectiveParams = ObjectiveParams()
+    """The losses."""
+    optim: OptimParams = OptimParams()
+    """The optimizer and its schedules."""
+    start: str = ""
+    """Weights to start from instead of chance: a run, an exported folder, a file or a name of timm's."""
+    seed: int = Field(default=0, ge=0)
+    """Decides initial weights, order, crops, masks and drop path."""
+    checkpoint_every: Length = 3750
+    """Length between checkpoints; the last step always has one."""
+    keep_checkpoints: int = Field(default=3, ge=1)
+    """Newest checkpoints to keep."""
+    rank_every: int = Field(default=10, ge=1)
+    """Steps between measurements of the teacher's effective rank."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what differs from the defaults; the content of the weights that it starts from, not their place."""
+        found = super().identity()
+        if self.start:
+            from training.starting import content
+
+            found["start"] = content(self.start)
+        return found
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        patch, objective = self.model.patch_size, self.objective
+        sizes = {"large_size": self.crops.large_size}
+        if self.crops.small_count:
+            sizes["small_size"] = self.crops.small_size
+        for name, size in sizes.items():
+            if size % patch:
+                raise ValueError(
+                    f"crops.{name} must be a multiple of model.patch_size, got {size} and {patch}; "
+                    f"the nearest are {size // patch * patch or patch} and {(size // patch + 1) * patch}"
+                )
+        grouped = objective.koleo_weight or self.model.drop_path
+        if grouped and self.optim.batch_size % objective.koleo_group:
+            raise ValueError(
+                "optim.batch_size must be a multiple of objective.koleo_group, "
+                f"got {self.optim.batch_size} and {objective.koleo_group}"
+            )
+        if not 0 <= objective.mask_ratio[0] <= objective.mask_ratio[1] < 1:
+            raise ValueError(f"objective.mask_ratio must ascend within [0, 1), got {objective.mask_ratio}")
+        return self

@@ -1,0 +1,31 @@
+"""Weights under the names of facebookresearch/dinov2: its published backbones, and checkpoints of its training.
+
+Its heads are left out: the gain of their prototypes trains, and ours is 1.
+"""
+
+import re
+
+from training.weights.architecture import assembled
+from training.weights.files import Tensors, within
+from training.weights.weights import Weights
+
+PREFIXES = ("teacher.backbone.", "backbone.", "module.")
+
+
+def is_dinov2(tensors: Tensors) -> bool:
+    """Tell by the names that timm does not use."""
+    return any(re.search(r"(^|\.)(mask_token|register_tokens|mlp\.w12\.weight)$", name) for name in tensors)
+
+
+def from_dinov2(title: str, tensors: Tensors, heads: int | None = None) -> Weights:
+    """Return the weights under our names; blocks in chunks (blocks.CHUNK.NUMBER) come out of them."""
+    tensors = dict(within(tensors, PREFIXES))
+    mask_token = tensors.pop("mask_token", None)
+    vit = {_renamed(name): tensor for name, tensor in tensors.items()}
+    return assembled(title, vit, heads, mask_token)
+
+
+def _renamed(name: str) -> str:
+    name = re.sub(r"^blocks\.\d+\.(\d+)\.", r"blocks.\1.", name)
+    name = name.replace(".mlp.w12.", ".mlp.fc1.").replace(".mlp.w3.", ".mlp.fc2.")
+    return {"register_tokens": "reg_token"}.get(name, name)

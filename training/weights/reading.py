@@ -1,0 +1,59 @@
+"""Finds out what kind of weights a person named, and reads them."""
+
+import json
+import re
+from pathlib import Path
+
+import shared.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
+
+# isort: split
+import timm
+
+from shared.errors import RecipeError, WorkspaceError
+from training.weights.dinov2 import from_dinov2, is_dinov2
+from training.weights.exported import from_exported, is_exported
+from training.weights.files import read_tensors
+from training.weights.run import Part, from_run, is_run
+from training.weights.timm_vit import from_timm, from_timm_folder, from_timm_name
+from training.weights.transformers_dinov2 import from_transformers_folder
+from training.weights.weights import Weights
+
+ALLOWED = (
+    "Give WORKSPACE/runs/RUN (also RUN@STEP, RUN:student), a checkpoint's folder, a folder that `dinoflow export`, "
+    "timm or transformers wrote, a file of weights (.safetensors, .pth, .pt), or a name of timm's"
+)
+RUN = re.compile(r"(?P<path>.+?)(@(?P<step>\d+))?(:(?P<part>teacher|student))?")
+
+
+def read_weights(spec: str) -> Weights:
+    """Return the weights that a path or a name stands for, in fp32, on the CPU.
+
+    Raises WorkspaceError where nothing is there, RecipeError where it is no vision transformer that is understood.
+    """
+    path = Path(spec).expanduser()
+    if path.is_file() and path.name == "model.safetensors" and (path.parent / "config.json").is_file():
+        path = path.parent  # which knows how many attention heads there are
+    if path.is_file():
+        tensors = read_tensors(path)
+        return from_dinov2(str(path), tensors) if is_dinov2(tensors) else from_timm(str(path), tensors)
+    if path.is_dir() and not is_run(path):
+        return _folder(path)
+    told = RUN.fullmatch(spec)
+    folder = Path(told["path"]).expanduser() if told else path
+    if told and is_run(folder):
+        part: Part = "student" if told["part"] == "student" else "teacher"
+        return from_run(folder, int(told["step"]) if told["step"] else None, part)
+    if timm.is_model(spec):
+        return from_timm_name(spec)
+    raise WorkspaceError(f"Weights are needed, and {spec} is no file, folder, run or name of timm's. {ALLOWED}.")
+
+
+def _folder(path: Path) -> Weights:
+    if is_exported(path):
+        return from_exported(path)
+    config = json.loads((path / "config.json").read_text()) if (path / "config.json").is_file() else {}
+    if "model_type" in config:
+        return from_transformers_folder(path)
+    if "architecture" in config:
+        return from_timm_folder(path)
+    raise RecipeError(f"{path} needs to hold weights that are understood, got no config.json of a model. {ALLOWED}.")

@@ -1,0 +1,54 @@
+"""Weights of a run of this pipeline: its teacher by default, or its student, with their heads."""
+
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from shared.errors import WorkspaceError
+from training import checkpoint
+from training.params import ModelParams
+from training.runs import RunFolder
+from training.weights.weights import Weights
+
+Part = Literal["teacher", "student"]
+TRAINING_ONLY = ("drop_path", "drop_path_rule", "activation_checkpointing")
+
+
+def is_run(path: Path) -> bool:
+    """Tell the folder of a run, or of one of its checkpoints."""
+    return (path / "checkpoints").is_dir() or is_checkpoint(path)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Tell the folder of a checkpoint within a run."""
+    return (path / checkpoint.STATE).is_file() and path.parent.name == "checkpoints"
+
+
+def from_run(path: Path, step: int | None = None, part: Part = "teacher") -> Weights:
+    """Return the weights of a step's checkpoint, the newest by default. Raises WorkspaceError where it is not there."""
+    if is_checkpoint(path):
+        step, path = int(path.name.removeprefix("step-")), path.parent.parent
+    folder = RunFolder(path)
+    params, steps = folder.params(), folder.steps()
+    step = steps[-1] if step is None else step
+    if step not in steps:
+        listed = ", ".join(map(str, steps))
+        raise WorkspaceError(f"{path} has no checkpoint of step {step}. Choose one of: {listed}.")
+    state: dict[str, Tensor] = checkpoint.read(folder, step)[part]
+    vit = _under(state, "backbone.vit.")
+    size = params.crops.large_size
+    unset = {name: ModelParams.model_fields[name].default for name in TRAINING_ONLY}
+    model = params.model.model_copy(update=unset)
+    return Weights(
+        title=f"{path.name} step {step}" + (" student" if part == "student" else ""),
+        model=model,
+        image_size=size,
+        vit=vit,
+        mask_token=state["backbone.mask_token"],
+        heads={name: tensor for name, tensor in state.items() if not name.startswith("backbone.")},
+    )
+
+
+def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

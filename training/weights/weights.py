@@ -1,0 +1,68 @@
+"""Weights: a vision transformer's parameters, and what is needed to build the model that takes them."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from shared.errors import RecipeError
+from shared.params import fingerprint
+from training.model import COLOUR_MEAN, COLOUR_STD, Backbone
+from training.params import ModelParams
+from training.weights.positions import resampled
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A backbone's parameters, and what is needed to build the model that takes them."""
+
+    title: str
+    """What tables call it."""
+    model: ModelParams
+    """The architecture; training-only fields are at their defaults."""
+    image_size: int
+    """Side of the images that the position embedding is made for."""
+    vit: dict[str, Tensor]
+    """timm's VisionTransformer, in fp32: loads with strict=True into `Backbone(model, image_size).vit`."""
+    mask_token: Tensor | None = None
+    """mask_D, where the origin has one."""
+    heads: dict[str, Tensor] = field(default_factory=dict)
+    """`head.…` and `patch_head.…` of a Student, where the origin has them."""
+    mean: tuple[float, ...] = COLOUR_MEAN
+    std: tuple[float, ...] = COLOUR_STD
+
+    @cached_property
+    def content(self) -> str:
+        """Changes when anything changes that its features depend on; the same wherever the same weights come from."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name in sorted(self.vit):
+            digest.update(name.encode())
+            digest.update(self.vit[name].contiguous().view(torch.uint8).numpy().data)
+        return fingerprint(digest.hexdigest(), self.model.heads, self.image_size, self.mean, self.std)
+
+    def backbone(self) -> Backbone:
+        """Return the model with these weights, in eval mode."""
+        backbone = Backbone(self.model, self.image_size)
+        backbone.vit.load_state_dict(self.vit)
+        if self.mask_token is not None:
+            backbone.mask_token.data.copy_(self.mask_token)
+        return backbone.eval()
+
+    def at(self, image_size: int) -> "Weights":
+        """Return the weights with the position embedding that the model uses for images of this size.
+
+        Raises RecipeError where the patches do not fill them.
+        """
+        patch = self.model.patch_size
+        if image_size % patch:
+            raise RecipeError(
+                f"{self.title} needs images whose side is a multiple of its patch size {patch}, got {image_size}. "
+                f"The nearest is {max(1, round(image_size / patch)) * patch}."
+            )
+        if image_size == self.image_size:
+            return self
+        prefix = 0 if self.model.registers else 1
+        pos_embed = resampled(self.vit["pos_embed"], image_size // patch, prefix)
+        return replace(self, vit=self.vit | {"pos_embed": pos_embed}, image_size=image_size)
