@@ -23,7 +23,7 @@ def ablate(request: running.Request, options: "Options") -> dict[str, Any]:
     if not chosen[0].recipe.sources:
         raise SourceError("ablate needs images to curate. Name a folder or URL with --source, as often as needed.")
     console, store = console_for(options), open_workspace(options.workspace)
-    console.say(running.forecast(chosen, request.seeds))
+    console.say(running.forecast(request, chosen))
     with local_session(chosen[0].recipe, store, console) as session:
 
         def another(recipe: Any) -> Session:

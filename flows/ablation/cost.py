@@ -16,31 +16,18 @@ START = 8.0
 """Seconds that the two processes of a training, which imports torch twice, take before and after it."""
 
 
-def products(params: PretrainParams) -> float:
-    """Return the floating-point operations of a training: student forward and backward, teacher forward."""
-    model, crops, head = params.model, params.crops, params.objective
-    tokens = [(side // model.patch_size) ** 2 + 1 for side in (crops.large_size, crops.small_size)]
-    large, small = crops.large_count * tokens[0], crops.small_count * tokens[1]
-    block = 2 * (4 + 2 * model.mlp_ratio) * model.width**2
-    hidden = head.head_hidden
-    heads = 2 * (model.width * hidden + hidden**2 + hidden * head.bottleneck + head.bottleneck * head.prototypes)
-    masked = large * head.mask_share * sum(head.mask_ratio) / 2
-    student, teacher = large + small, large
-    asked = 3 * (crops.large_count + crops.small_count + masked) + crops.large_count + masked
-    image = model.depth * block * (3 * student + teacher) + heads * asked
-    return image * params.optim.batch_size * params.optim.steps
-
-
 def seconds(params: PretrainParams, compute: Compute) -> float | None:
-    """Return about how long a training takes on this CPU; None where a GPU is going to do it."""
-    if compute.device != "cpu" and Path("/dev/nvidia0").exists():
+    """Return about how long a training takes on this CPU; None where a GPU does it, or where epochs are its length."""
+    if (compute.device != "cpu" and Path("/dev/nvidia0").exists()) or not isinstance(params.optim.steps, int):
         return None
+    from training.flops import step_flops
+
     a = np.ones((SIDE, SIDE), np.float32)
     started = time.perf_counter()
     for _ in range(ROUNDS):
         a @ a
     speed = ROUNDS * 2 * SIDE**3 / (time.perf_counter() - started)
-    return START + products(params) / (SHARE * speed)
+    return START + step_flops(params).true * params.optim.steps / (SHARE * speed)
 
 
 def clock(span: float) -> str:

@@ -42,7 +42,7 @@ def ablate(
     """
     request = running.Request(recipe, settings, sources, name or None, vary, grid, seeds, steps)
     chosen, log = request.variants(), Log()
-    log.say(running.forecast(chosen, seeds))
+    log.say(running.forecast(request, chosen))
     session = open_session(chosen[0].recipe, workspace)
     ablation = running.prepare(request, chosen, lambda one: open_session(one, workspace), log)
     failed = running.train_all(ablation, session, _as_task, log)

@@ -10,6 +10,7 @@ from shared.launch import run_name
 from shared.published import Published
 from shared.storage import Store
 from training.params import PretrainParams
+from training.resolving import resolved
 from training.runs import score_fingerprint
 from training.stages import pretrain
 
@@ -49,15 +50,19 @@ class Ablation:
     name: str
     store: Store
     recipe: Recipe
-    """Of the baseline, as a proxy."""
+    """Of the baseline."""
     curated: tuple[Curated, ...]
     questions: Questions
     seeds: int
+    steps: int | None = None
+    """Length of a training where it is not the recipe's."""
 
     def proxy(self, one: Curated, seed: int) -> Proxy:
         """Return a variant's training with a seed; variants that keep the same images train on one dataset."""
         same = next(other for other in self.curated if other.selection == one.selection)
-        params = one.variant.recipe.training.model_copy(update={"seed": self.recipe.training.seed + seed})
+        images = int(self.curated[0].trained.sum())
+        params = shortened(resolved(one.variant.recipe.training, images), self.steps)
+        params = params.model_copy(update={"seed": self.recipe.training.seed + seed, "keep_checkpoints": 1})
         return Proxy(one.variant.name, seed, same.dataset, params)
 
     def proxies(self) -> list[Proxy]:
@@ -84,3 +89,18 @@ class Ablation:
     def missing(self) -> list[Proxy]:
         """Return the trainings that are still to be done."""
         return [proxy for proxy in self.proxies() if self.scored(proxy) is None]
+
+
+def shortened(params: PretrainParams, steps: int | None) -> PretrainParams:
+    """Return the params of a training of so many steps: other lengths in proportion. All lengths are in steps."""
+    if steps is None:
+        return params
+    optim, objective, whole = params.optim, params.objective, params.optim.steps
+    lengths = {name: getattr(optim, name) * steps // whole for name in ("warmup_steps", "freeze_prototypes")}
+    rise = objective.teacher_temperature_steps * steps // whole
+    return params.model_copy(
+        update={
+            "optim": optim.model_copy(update={"steps": steps, **lengths}),
+            "objective": objective.model_copy(update={"teacher_temperature_steps": rise}),
+        }
+    )

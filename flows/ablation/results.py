@@ -23,7 +23,7 @@ def results(ablation: Ablation, failed: list[str]) -> dict[str, Any]:
     tables = [[_values(found["scores"]) if found else {} for found in row] for row in scored]
     metrics = list(dict.fromkeys(name for row in tables for told in row for name in told))
     measured = {name: _compared(name, tables, ablation) for name in metrics}
-    asked, optim = ablation.questions, ablation.recipe.training.optim
+    asked, optim = ablation.questions, ablation.proxy(ablation.curated[0], 0).params.optim
     return {
         "name": ablation.name,
         "verdict_on": next((name for name in PREFERRED if name in metrics), None),
@@ -82,7 +82,7 @@ def _same(one: Curated, other: Curated) -> bool:
 
 def _changed(one: Curated, ablation: Ablation) -> dict[str, Any]:
     """Return what a variant is, and what it made of the images."""
-    counts, optim = one.dataset.info["counts"], one.variant.recipe.training.optim
+    counts, optim = one.dataset.info["counts"], ablation.proxy(one, 0).params.optim
     rows = np.flatnonzero(one.trained)
     groups = len(np.unique(one.group[rows]))
     twin = next((other for other in ablation.curated if other is not one and _same(one, other)), None)

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from flows.ablation import cost
 from flows.ablation.curating import Open, curate, know, publish_test
-from flows.ablation.proxies import Ablation, Proxy, Questions
+from flows.ablation.proxies import Ablation, Proxy, Questions, shortened
 from flows.ablation.queries import check_size
-from flows.ablation.variants import Variant, shortened, variants
+from flows.ablation.variants import Variant, variants
 from flows.recipe import Recipe, load_recipe
 from flows.session import Session
 from shared.errors import RecipeError, UserError, WorkFailedError
@@ -36,13 +36,12 @@ class Request:
         """Return the baseline and its variants. Raises RecipeError for what cannot be."""
         if self.seeds < 1:
             raise RecipeError(f"--seeds must be at least 1, got {self.seeds}.")
+        if self.steps is not None and self.steps < 1:
+            raise RecipeError(f"--steps must be at least 1, got {self.steps}.")
         return variants(self.load, self.vary, self.grid)
 
     def load(self, more: Sequence[str] = ()) -> Recipe:
-        """Return the recipe of a proxy, with settings on top."""
-        return self._read((*shortened(self._read(()), self.steps), *more))
-
-    def _read(self, more: Sequence[str]) -> Recipe:
+        """Return the recipe with settings on top."""
         return load_recipe(self.recipe, settings=[*self.settings, *more], sources=self.sources, name=self.name)
 
 
@@ -57,17 +56,23 @@ Each = Callable[[Proxy, Callable[[], None]], None]
 """Wraps a training and its scoring: Prefect makes a task run of it."""
 
 
-def forecast(chosen: Sequence[Variant], seeds: int) -> str:
+def forecast(request: Request, chosen: Sequence[Variant]) -> str:
     """Return what is going to be done, and about how long it takes."""
-    optim = chosen[0].recipe.training.optim
-    text = (
-        f"{len(chosen) - 1} {'variant' if len(chosen) == 2 else 'variants'} and the baseline × {seeds} seeds: up to "
-        f"{len(chosen) * seeds} trainings of {optim.steps:,} steps × {optim.batch_size} images"
-    )
-    spans = [cost.seconds(one.recipe.training, one.recipe.compute) for one in chosen]
+    optim, length = chosen[0].recipe.training.optim, request.steps or chosen[0].recipe.training.optim.steps
+    spans = [_seconds(one, request.steps) for one in chosen]
     known = [span for span in spans if span is not None]
-    told = f"about {cost.clock(seeds * sum(known))}" if len(known) == len(spans) else "the first one tells how long"
-    return f"{text}; {told}, after curation."
+    told = f"about {cost.clock(request.seeds * sum(known))}" if len(known) == len(spans) else "the first tells how long"
+    many, steps = "variant" if len(chosen) == 2 else "variants", " steps" if isinstance(length, int) else ""
+    return (
+        f"{len(chosen) - 1} {many} and the baseline × {request.seeds} seeds: up to {len(chosen) * request.seeds} "
+        f"trainings of {length}{steps} × {optim.batch_size} images; {told}, after curation."
+    )
+
+
+def _seconds(one: Variant, steps: int | None) -> float | None:
+    training = one.recipe.training
+    whole = training.optim.steps
+    return cost.seconds(shortened(training, steps) if isinstance(whole, int) else training, one.recipe.compute)
 
 
 def prepare(request: Request, chosen: Sequence[Variant], open_session: Open, teller: Teller) -> Ablation:
@@ -87,12 +92,13 @@ def prepare(request: Request, chosen: Sequence[Variant], open_session: Open, tel
     check_size(len(queries), classes, len(bank))
     facts = [one.recipe.model_dump(mode="json", exclude={"compute"}) for one in chosen]
     return Ablation(
-        name=f"{chosen[0].recipe.name}-{fingerprint(*facts)[:8]}",
+        name=f"{chosen[0].recipe.name}-{fingerprint(request.steps, *facts)[:8]}",
         store=base.store,
         recipe=chosen[0].recipe,
         curated=tuple(curated),
         questions=Questions(dataset, len(queries), classes, len(bank)),
         seeds=request.seeds,
+        steps=request.steps,
     )
 
 

@@ -127,23 +127,6 @@ def split(text: str) -> list[str]:
     return list(dict.fromkeys(piece.strip() for piece in pieces))
 
 
-def shortened(recipe: Recipe, steps: int | None) -> list[str]:
-    """Return the settings that make a proxy of a training: other lengths in proportion, one checkpoint kept."""
-    settings = ["training.keep_checkpoints=1"]
-    if steps is None:
-        return settings
-    if steps < 1:
-        raise RecipeError(f"--steps must be at least 1, got {steps}.")
-    training = recipe.training
-    lengths = {
-        "optim.warmup_steps": training.optim.warmup_steps,
-        "optim.freeze_prototypes": training.optim.freeze_prototypes,
-        "objective.teacher_temperature_steps": training.objective.teacher_temperature_steps,
-    }
-    scaled = {key: length * steps // training.optim.steps for key, length in lengths.items()}
-    return [*settings, f"training.optim.steps={steps}", *(f"training.{key}={n}" for key, n in scaled.items())]
-
-
 def _default(key: str) -> str:
     """Return dinoflow's own value of a key as YAML; of an unknown key the word, so that loading says what is wrong."""
     try:

@@ -123,7 +123,7 @@ def ablated(drawn, trainer):
 
 
 def test_a_failed_training_does_not_lose_the_others_and_is_all_that_is_done_again(ablated):
-    first, broken, again, facts = ablated
+    _, broken, again, facts = ablated
     assert len(broken["failed"]) == 2
     assert "balance=on, seed 0" in broken["failed"][0]
     assert "no luck" in broken["failed"][0]
@@ -162,7 +162,7 @@ def test_all_variants_cost_the_same_and_start_from_the_same_seeds(ablated, drawn
 
 
 def test_nobody_trains_on_a_query_or_on_a_copy_of_one(ablated, drawn):
-    first, *_, facts = ablated
+    *_, facts = ablated
     root, copies = drawn
     original = lambda uri: copies.get(uri.rpartition("/")[2], uri.rpartition("/")[2])  # noqa: E731
     name, version = facts["questions"]["dataset"].split()

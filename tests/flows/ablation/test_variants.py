@@ -2,10 +2,12 @@
 
 import pytest
 
-from flows.ablation.running import Request
+from flows.ablation.proxies import shortened
+from flows.ablation.running import Request, forecast
 from flows.ablation.variants import split
 from flows.recipe import load_recipe
 from shared.errors import RecipeError
+from training.params import PretrainParams
 
 
 def asked(*vary, recipe="laptop", **more):
@@ -52,15 +54,25 @@ def test_off_on_and_default_say_what_the_recipes_keys_say():
     assert on.variants()[1].recipe == bare.variants()[1].recipe
 
 
-def test_shorter_trainings_keep_the_proportions_and_all_variants_their_length():
-    found = named("curation.balance=on", steps=300).values()
-    assert {one.recipe.training.optim.steps for one in found} == {300}
-    whole, short = load_recipe("laptop").training, next(iter(found)).recipe.training
+def test_shorter_trainings_keep_the_proportions():
+    whole = load_recipe("laptop").training
+    short = shortened(whole, 300)
+    assert short.optim.steps == 300
     assert short.optim.warmup_steps / 300 == whole.optim.warmup_steps / whole.optim.steps
     assert short.objective.teacher_temperature_steps == whole.objective.teacher_temperature_steps // 2
-    assert all(one.equal_compute for one in found)
-    longer = named("training.optim.batch_size=128", "training.optim.lr=2e-3")
-    assert [one.equal_compute for one in longer.values()] == [True, False, True]
+    assert shortened(whole, None) == whole
+    PretrainParams.model_validate(shortened(whole, 1).model_dump())
+
+
+def test_a_variant_that_costs_more_is_marked():
+    found = named("training.optim.batch_size=128", "training.optim.lr=2e-3", "curation.balance=on")
+    assert [one.equal_compute for one in found.values()] == [True, False, True, True]
+
+
+def test_what_is_going_to_be_done_is_told_before_it_is():
+    request = asked("curation.balance.target=0.1,0.2", seeds=5, steps=100)
+    told = forecast(request, request.variants())
+    assert "2 variants and the baseline × 5 seeds: up to 15 trainings of 100 steps × 64 images; " in told
 
 
 @pytest.mark.parametrize(

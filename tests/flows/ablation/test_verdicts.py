@@ -22,7 +22,7 @@ def test_a_difference_is_scipys_paired_t_test_with_its_interval(seeds):
 
 def test_pairing_by_seed_sees_what_the_spread_over_seeds_would_hide():
     baseline = np.array([0.3, 0.5, 0.4, 0.6])
-    variant = baseline + [0.02, 0.021, 0.019, 0.02]
+    variant = baseline + np.array([0.02, 0.021, 0.019, 0.02])
     assert paired(variant, baseline).p < 0.001
     assert stats.ttest_ind(variant, baseline).pvalue > 0.5
 
