@@ -2,7 +2,7 @@
 
     nice -n 5 python tests/benchmarks/ablation.py FOLDER [--steps 150] [--seeds 3] [--workspace DIR]
 
-FOLDER holds class folders, or sets and splits of them: the folder that an image lies in is its class. Every fifth
+FOLDER holds class folders, or sets and splits of them: the folder that an image lies in is its class. Every twelfth
 class becomes frequent by nine altered copies of each image; drawn junk (dark, blurred, blank, tiny) comes on top.
 Each variant takes one rule away from the recipe `laptop`, or adds one. Prints the table in Markdown, with what it
 took; run again with the same workspace, it trains nothing.
@@ -28,7 +28,7 @@ from curation.synthetic.scene import CLASSES
 from flows.ablation import telling
 
 ROOT = Path(__file__).parents[2]
-COPIES, EVERY = 9, 5
+COPIES, EVERY = 9, 12
 JUNK = {"dark": 60, "blurred": 60, "blank": 60, "small": 30, "strip": 30}
 ALTERED = (copies.cropped, copies.resized, copies.recompressed, copies.brightness, copies.flipped)
 VARY = ("curation.dedup=off", "curation.dedup.near=off", "curation.quality=off", "curation.balance=on")
