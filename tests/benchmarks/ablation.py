@@ -1,6 +1,6 @@
 """Did curation help? `dinoflow ablate` on real photographs among which copies, a skew and junk were planted.
 
-    nice -n 5 python tests/benchmarks/ablation.py FOLDER [--steps 150] [--seeds 3] [--workspace DIR]
+    nice -n 5 python tests/benchmarks/ablation.py FOLDER [--steps 100] [--seeds 3] [--workspace DIR]
 
 FOLDER holds class folders, or sets and splits of them: the folder that an image lies in is its class. Every twelfth
 class becomes frequent by nine altered copies of each image; drawn junk (dark, blurred, blank, tiny) comes on top.
@@ -31,8 +31,8 @@ ROOT = Path(__file__).parents[2]
 COPIES, EVERY = 9, 12
 JUNK = {"dark": 60, "blurred": 60, "blank": 60, "small": 30, "strip": 30}
 ALTERED = (copies.cropped, copies.resized, copies.recompressed, copies.brightness, copies.flipped)
-VARY = ("curation.dedup=off", "curation.dedup.near=off", "curation.quality=off", "curation.balance=on")
-SETTINGS = ("curation.dedup.near.embedder=efficientnet-lite0", "compute.workers=1", "compute.device=cpu")
+VARY = ("curation.dedup=off", "curation.quality=off", "curation.balance=on")
+SETTINGS = ("compute.workers=1", "compute.device=cpu")
 
 
 def planted(source: Path, corpus: Path) -> Counter[str]:
@@ -66,7 +66,7 @@ def main() -> None:
     """Plant, ablate, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workspace", type=Path, help="a folder of its own where none is given, deleted at the end")
     given = parser.parse_args()
