@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image
 from prefect.artifacts import create_markdown_artifact
 
-from flows.scores import title
 from shared.images import UndecodableError, decode
 from shared.published import Published
 from shared.stage import Stage
 from shared.tables import Output
+from training.runs import told
 
 THUMBNAIL = 96
 SHEET = (8, 4)
@@ -67,11 +67,11 @@ def scores_artifact(run: str, scored: list[dict[str, Any]]) -> None:
 
 
 def _columns(scored: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(title(score) for one in scored for score in one["scores"]))
+    return list(dict.fromkeys(told(score) for one in scored for score in one["scores"]))
 
 
 def _row(name: str, scores: list[dict[str, Any]], columns: list[str]) -> str:
-    values = {title(score): f"{score['value']:.3f}" for score in scores}
+    values = {told(score): f"{score['value']:.3f}" for score in scores}
     return f"| {name} | " + " | ".join(values.get(column, "") for column in columns) + " |"
 
 

@@ -85,7 +85,7 @@ def finished(session: Session) -> tuple[Published, str] | None:
         return None
     name = run_name(pretrain_stage, session.recipe.training, dataset)
     folder = RunFolder(Path(session.store.path("runs", name)))
-    told = score_fingerprint(session.recipe.evaluation, dataset)
+    told = score_fingerprint(evaluate_stage.version, session.recipe.evaluation, dataset)
     scores = ScoreFolder(Path(session.store.path()), name, told)
     done = folder.summary() is not None
     return (dataset, name) if done and all(scores.has(step) for step in folder.steps()) else None

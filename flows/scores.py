@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from shared.storage import Store
+from training.runs import told
 
 
 def scored_checkpoints(store: Store, run: str) -> list[dict[str, Any]]:
@@ -20,13 +21,8 @@ def last_scores(store: Store, run: str) -> dict[str, dict[str, float]]:
         return {}
     last = scored[-1]
     columns = {"trained": last["scores"], **last["baselines"]}
-    titles = dict.fromkeys(title(score) for scores in columns.values() for score in scores)
+    titles = dict.fromkeys(told(score) for scores in columns.values() for score in scores)
     return {
-        name: {who: score["value"] for who, scores in columns.items() for score in scores if title(score) == name}
+        name: {who: score["value"] for who, scores in columns.items() for score in scores if told(score) == name}
         for name in titles
     }
-
-
-def title(score: dict[str, Any]) -> str:
-    """Name a score by its evaluation and metric."""
-    return f"{score['evaluation']} {score['metric']}"

@@ -48,17 +48,7 @@ def look(path: str, step: int | None) -> Teacher:
 
 def load(path: str, step: int, device: "torch.device") -> "Callable[[Tensor], Tensor]":
     """Return a function from pixels_BCHW, 0 to 255, to the teacher's cls_BD, in 32-bit floats."""
-    from training import checkpoint
-    from training.model import Tokens, normalised
-    from training.student import Student
+    from training.frozen import open_model
 
-    folder = RunFolder(Path(path))
-    student = Student(folder.params())
-    student.load_state_dict(checkpoint.read(folder, step)["teacher"])
-    backbone = student.backbone.eval().to(device)
-
-    def cls(pixels_BCHW: "Tensor") -> "Tensor":
-        tokens: Tokens = backbone(normalised(pixels_BCHW))
-        return tokens.cls
-
-    return cls
+    teacher = open_model(f"{path}@{step}", device)
+    return lambda pixels_BCHW: teacher.tokens(pixels_BCHW).cls

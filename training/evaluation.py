@@ -1,31 +1,25 @@
-"""Scores checkpoints of a run beside two baselines: the same model untrained, and 16×16 pixels.
+"""Scores models: the checkpoints of a run beside the same model untrained, or any models that a person names.
 
-The teacher is scored. Where the dataset has labels, held-out images are the queries and the labelled training
-images the bank; where it has none, only the effective rank can be told.
+Both stand beside raw pixels. The teacher of a checkpoint is scored. What a set has no truth for is left out, and said.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import torch
-from torch import nn
-
-from shared.errors import RecipeError
 from shared.params import Compute
 from shared.published import Published
-from training import checkpoint
-from training.device import Place, joined
-from training.evals.features import Model, extract, pixel_features
+from training.device import joined
+from training.evals.judging import PIXELS, Judged, judged
 from training.evals.params import EvaluateParams
-from training.evals.scores import Score, all_scores
-from training.images import UNLABELLED, Images, load_images
-from training.order import Permutation
+from training.evals.seen import Score
+from training.frozen import open_model, vit
 from training.params import PretrainParams
 from training.pretraining import initial_student
-from training.runs import RunFolder, ScoreFolder
-from training.student import Student
+from training.runs import RunFolder, ScoreFolder, told
+from training.sets import DatasetSet
+from training.weights import Weights
 
-UNTRAINED, PIXELS = "random_init", "pixels"
+UNTRAINED = "random_init"
 
 
 def evaluate(
@@ -38,85 +32,68 @@ def evaluate(
     steps: list[int],
 ) -> None:
     """Score the checkpoints of these steps and write a file for each. Raises RecipeError for a wrong size."""
-    size = _image_size(params, trained)
     with joined(compute) as place:
-        bank, queries = evaluation_images(dataset, params, trained.seed)
-        names = {str(step): _teacher(folder, step, trained, place) for step in steps}
-        baselines: dict[str, Model] = {}
+        models = {str(step): open_model(f"{folder.path}@{step}", place.device) for step in steps}
+        baselines = [UNTRAINED, PIXELS] if params.baselines else []
         if params.baselines:
-            untrained = initial_student(trained).backbone.eval().to(place.device)
-            baselines = {UNTRAINED: _cls(untrained), PIXELS: pixel_features}
-        told = _measured(bank, queries, {**names, **baselines}, params, size, place, compute)
-        note = None if len(queries) else "no labels: k-NN and linear probe were left out"
+            models[UNTRAINED] = vit(_untrained(trained), place.device)
+        sets = [one.opened(dataset) for one in params.sets]
+        found = list(judged(models, sets, params, place, compute, trained.seed))
+        own = [one.kind == DatasetSet().kind for one in params.sets]
+        by_model = {name: _named(name, found, own) for name in (*models, *baselines)}
+        note = " · ".join(dict.fromkeys(note for one in found for note in one.notes)) or None
         for step in steps if place.leads else []:
-            found = told[str(step)]
             facts = {
                 "dataset": f"{dataset.name} {dataset.version}",
-                "scores": found,
-                "baselines": {name: told[name] for name in baselines},
+                "scores": by_model[str(step)],
+                "baselines": {name: by_model[name] for name in baselines},
                 "note": note,
             }
             scores.write(step, facts)
-            line = " · ".join(f"{s['evaluation']} {s['metric']} {s['value']:.3f}" for s in found)
+            line = " · ".join(f"{told(score)} {score['value']:.3f}" for score in by_model[str(step)])
             print(f"evaluated step {step} · {line}" + (f" · {note}" if note else ""), flush=True)
 
 
-def evaluation_images(dataset: Published, params: EvaluateParams, seed: int) -> tuple[Images, Images]:
-    """Return bank and queries: labelled training and held-out images; any images and none without labels."""
-    bank, queries = load_images(dataset, "training"), load_images(dataset, "held out")
-    if bank.classes:
-        bank, queries = (images.take(images.label != UNLABELLED) for images in (bank, queries))
-    return _sample(bank, params.bank_limit, seed), _sample(queries, params.query_limit, seed)
+def evaluate_models(
+    specs: Mapping[str, str], params: EvaluateParams, compute: Compute, dataset: Published | None
+) -> dict[str, Any]:
+    """Return what models (name in tables → what `open_model` takes) are, and their scores on the sets of the params.
+
+    Raises RecipeError or WorkspaceError naming the model or the set that cannot be used.
+    """
+    with joined(compute) as place:
+        sets = [one.opened(dataset) for one in params.sets]
+        models = {name: open_model(spec, place.device) for name, spec in specs.items()}
+        rows: list[dict[str, Any]] = []
+        left_out = []
+        for one in judged(models, sets, params, place, compute):
+            rows += [
+                {"model": name, "set": one.set, **score} for name, scores in one.scores.items() for score in scores
+            ]
+            left_out += [{"set": one.set, "note": note} for note in one.notes]
+    about = [
+        {
+            "model": name,
+            "opened": specs[name],
+            "content": model.content,
+            "patch_size": model.patch_size,
+            "width": model.width,
+            "depth": model.depth,
+        }
+        for name, model in models.items()
+    ]
+    return {"models": about, "results": rows, "left_out": left_out}
 
 
-def _sample(images: Images, limit: int, seed: int) -> Images:
-    if len(images) <= limit:
-        return images
-    return images.take(np.sort(Permutation(len(images), (seed, limit)).at(np.arange(limit))))
+def _untrained(trained: PretrainParams) -> Weights:
+    size = trained.crops.large_size
+    return Weights(UNTRAINED, trained.model, size, initial_student(trained).backbone.vit.state_dict())
 
 
-def _image_size(params: EvaluateParams, trained: PretrainParams) -> int:
-    size, patch = params.image_size or trained.crops.large_size, trained.model.patch_size
-    if size % patch:
-        raise RecipeError(
-            f"evaluation.image_size must be a multiple of the run's patch size {patch}, got {size}. "
-            f"Set it to {size // patch * patch or patch}, or to 0 for the size of the large crops."
-        )
-    return size
-
-
-def _cls(backbone: nn.Module) -> Model:
-    return lambda images_BCHW: backbone(images_BCHW).cls
-
-
-def _teacher(folder: RunFolder, step: int, trained: PretrainParams, place: Place) -> Model:
-    student = Student(trained)
-    student.load_state_dict(checkpoint.read(folder, step)["teacher"])
-    return _cls(student.backbone.eval().to(place.device))
-
-
-def _measured(
-    bank: Images,
-    queries: Images,
-    models: dict[str, Model],
-    params: EvaluateParams,
-    size: int,
-    place: Place,
-    compute: Compute,
-) -> dict[str, list[Score]]:
-    workers = place.loader_workers(compute)
-    settings: dict[str, Any] = {"size": size, "resize": params.resize, "batch_size": params.batch_size}
-    of_bank = extract(bank, models, place, **settings, workers=workers)
-    of_queries = extract(queries, models, place, **settings, workers=workers) if len(queries) else {}
-    told = {}
-    for name, bank_BD in of_bank.items():
-        queries_QD = of_queries.get(name, bank_BD[:0])
-        query_label_Q, bank_label_B = (torch.from_numpy(images.label).long() for images in (queries, bank))
-        told[name] = all_scores(queries_QD, query_label_Q, bank_BD, bank_label_B, params)
-        for score in told[name]:
-            score["protocol"] |= {
-                "image_size": size,
-                "resize": params.resize,
-                "features": "16×16 pixels" if name == PIXELS else "CLS",
-            }
-    return told
+def _named(model: str, found: Sequence[Judged], own: Sequence[bool]) -> list[Score]:
+    """Return the model's scores; those on another set than the published dataset say which."""
+    return [
+        score if is_own else {**score, "set": one.set}
+        for one, is_own in zip(found, own, strict=True)
+        for score in one.scores[model]
+    ]

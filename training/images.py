@@ -58,6 +58,12 @@ def load_images(dataset: Published, part: Literal["training", "held out"]) -> Im
 
     Raises WorkspaceError when the dataset has no image at all.
     """
+    images, kept_back = all_images(dataset)
+    return images.take(kept_back if part == "held out" else ~kept_back)
+
+
+def all_images(dataset: Published) -> tuple[Images, np.ndarray]:
+    """Return every image, and for each whether it is kept to evaluate with. Raises as `load_images` does."""
     table = dataset.table("manifest", COLUMNS)
     if not len(table):
         raise WorkspaceError(
@@ -75,8 +81,7 @@ def load_images(dataset: Published, part: Literal["training", "held out"]) -> Im
         label=label[0],
         classes=label[1],
     )
-    kept_back = held_out_rows(table["image_id"]) if label[1] else np.zeros(len(table), dtype=bool)
-    return images.take(kept_back if part == "held out" else ~kept_back)
+    return images, held_out_rows(table["image_id"]) if label[1] else np.zeros(len(table), dtype=bool)
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:

@@ -4,6 +4,7 @@ Shapes: B images, C colours, H W pixels, N patches (row by row), D width, T = 1 
 of all crops, R that a loss reads: the CLS tokens of Q crops and M patches.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -77,11 +78,18 @@ class Backbone(nn.Module):
 
     def forward(self, images_BCHW: Tensor, mask_BN: Tensor | None = None) -> Tokens:
         """Look at normalised images; where the mask is true, the patch is hidden. Nothing is skipped."""
+        return self.layers(images_BCHW, [len(self.vit.blocks)], mask_BN)[0]
+
+    def layers(self, images_BCHW: Tensor, blocks: Sequence[int], mask_BN: Tensor | None = None) -> list[Tokens]:
+        """Return what is seen after some blocks (1 … depth) and the last norm; no block is run in vain."""
         x_LD, packing = self._packed([images_BCHW], mask_BN)
-        for block in self.vit.blocks:
+        found = {}
+        for number, block in enumerate(self.vit.blocks[: max(blocks)], 1):
             x_LD = run_block(block, x_LD, packing, [None, None], self._recompute, PLAIN)
-        x_BTD = self.vit.norm(x_LD).view(len(images_BCHW), packing.tokens[0], -1)
-        return Tokens(x_BTD[:, 0], x_BTD[:, self.vit.num_prefix_tokens :])
+            if number in blocks:
+                x_BTD = self.vit.norm(x_LD).view(len(images_BCHW), packing.tokens[0], -1)
+                found[number] = Tokens(x_BTD[:, 0], x_BTD[:, self.vit.num_prefix_tokens :])
+        return [found[number] for number in blocks]
 
     def read(
         self, crops: list[Tensor], mask_BN: Tensor | None, places_M: Tensor, skips: Skips | None

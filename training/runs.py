@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import RecipeError, WorkspaceError
-from shared.params import Params, fingerprint
+from shared.params import fingerprint
 from shared.published import Published
 from shared.storage import Store
+from training.evals.params import EvaluateParams
 from training.params import PretrainParams
 
 STEP_DIGITS = 8
@@ -16,9 +17,15 @@ ABOUT = "checkpoint.json"
 """Inside a checkpoint's folder: checksum, step, and, for the last one, the summary of the run."""
 
 
-def score_fingerprint(params: Params, dataset: Published) -> str:
-    """Name what scores depend on, beside the checkpoint."""
-    return fingerprint("evaluate", params.identity(), dataset.name, dataset.version)
+def score_fingerprint(stage_version: int, params: EvaluateParams, dataset: Published) -> str:
+    """Name what scores depend on, beside the checkpoint: also what other sets than the dataset hold now."""
+    contents = [content for content in (one.content() for one in params.sets) if content]
+    return fingerprint("evaluate", stage_version, params.identity(), dataset.name, dataset.version, *contents)
+
+
+def told(score: dict[str, Any]) -> str:
+    """Name a score by its evaluation and metric, and by its set where that is not the published dataset."""
+    return f"{score['evaluation']} {score['metric']}" + (f" on {score['set']}" if "set" in score else "")
 
 
 @dataclass(frozen=True)
@@ -137,4 +144,4 @@ class ScoreFolder:
 
 
 def _brief(scores: list[dict[str, Any]]) -> dict[str, float]:
-    return {f"{score['evaluation']} {score['metric']}": score["value"] for score in scores}
+    return {told(score): score["value"] for score in scores}

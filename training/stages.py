@@ -26,13 +26,13 @@ def pretrain(
     return work(dataset, params, compute, folder)
 
 
-@stage(shape="gang", key="evaluation")
+@stage(shape="gang", key="evaluation", version=2)
 def evaluate(
     dataset: Published, *, params: EvaluateParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
-    """Score every checkpoint of a run that has no score yet: k-NN, linear probe, effective rank."""
+    """Score every checkpoint of a run that has no score yet: k-NN, linear probe, effective rank and more."""
     folder = runs.RunFolder(workspace / "runs" / run)
-    scores = runs.ScoreFolder(workspace, run, runs.score_fingerprint(params, dataset))
+    scores = runs.ScoreFolder(workspace, run, runs.score_fingerprint(evaluate.version, params, dataset))
     trained = folder.params()
     missing = [step for step in folder.steps() if not scores.has(step)]
     if missing:

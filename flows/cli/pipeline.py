@@ -8,7 +8,7 @@ from curation.stages import STAGES as CURATION
 from flows.cli.app import DEFAULTS, PIPELINE, SINGLE, Json, Options, RecipeArgument, Settings, app, finish
 from flows.teach import parameters
 from shared.stage import Stage
-from training.stages import evaluate, pretrain
+from training.stages import pretrain
 
 
 @app.command(group=PIPELINE, sort_key=0)
@@ -51,5 +51,5 @@ def _stage_command(stage: Stage, place: int) -> None:
     app.command(command, name=stage.name.replace("_", "-"), group=SINGLE, help=text, sort_key=place)
 
 
-for _place, _stage in enumerate((*CURATION, pretrain, evaluate)):
+for _place, _stage in enumerate((*CURATION, pretrain)):
     _stage_command(_stage, _place)

@@ -72,9 +72,9 @@ def score_table(found: list[Evaluated]) -> dict[str, Any]:
     return {"columns": columns, "rows": rows}
 
 
-def score_charts(found: list[Evaluated], prefix: str = "knn") -> list[dict[str, Any]]:
-    """Return a chart over the steps for each k-NN score: one line a run, dashed levels for the baselines."""
-    keys = dict.fromkeys((one.dataset, key) for one in found for key in one.scores if key.startswith(prefix))
+def score_charts(found: list[Evaluated], shown: tuple[str, ...] = ("knn top1",)) -> list[dict[str, Any]]:
+    """Return a chart over the steps for each of these scores: one line a run, dashed levels for the baselines."""
+    keys = dict.fromkeys((one.dataset, key) for one in found for key in one.scores if key in shown)
     charts = []
     for dataset, key in keys:
         of_key = [one for one in found if one.dataset == dataset and key in one.scores]
@@ -93,4 +93,5 @@ def _values(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _key(row: dict[str, Any]) -> str:
-    return f"{row.get('evaluation', '?')} {row.get('metric', '')}".strip()
+    on = f" on {row['set']}" if "set" in row else ""
+    return f"{row.get('evaluation', '?')} {row.get('metric', '')}".strip() + on

@@ -99,6 +99,8 @@ def test_measure_embeds_with_the_embedder_of_near():
         (["curation.balance.levels=[10, 20]"], "each smaller than the one before"),
         (["curation.quality.rules=[{kind: blury}]"], "rules.0: .*blury.*'blurry'"),
         (["curation.quality.rules=[{kind: blurry, limit: 3}]"], "limit: there is no such key.*threshold"),
+        (["evaluation.evaluations=[knn, lineer]"], "evaluations.1: .*lineer.*'knn', 'linear'"),
+        (["evaluation.evaluations=[{kind: knn, kk: 3}]"], "kk: there is no such key.*'k'"),
         (["compute.workers=-1"], "compute.workers: .*greater than or equal to 0"),
         (["name=My Photos"], "name: .*pattern"),
         (["nonsense"], "--set needs KEY=VALUE"),
@@ -112,6 +114,12 @@ def test_measure_embeds_with_the_embedder_of_near():
 def test_a_wrong_setting_is_refused_with_what_is_allowed(settings, complaint):
     with pytest.raises(RecipeError, match=complaint):
         load_recipe("demo", settings=settings)
+
+
+def test_evaluations_are_asked_for_by_kind_or_with_their_settings():
+    given = "evaluation.evaluations=[knn, {kind: linear, steps: 7}]"
+    knn, linear = load_recipe("laptop", settings=[given]).evaluation.evaluations
+    assert (knn.kind, knn.k, linear.kind, linear.steps) == ("knn", 20, "linear", 7)
 
 
 def test_an_embedder_is_set_in_one_place_only():

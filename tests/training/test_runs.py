@@ -20,7 +20,11 @@ from shared.published import Published
 from tests.training.publishing import invented, publish
 from training import checkpoint, loop
 from training.device import check_precision
+from training.evals.effective_rank import EffectiveRank
+from training.evals.knn import Knn
+from training.evals.linear import Linear
 from training.evals.params import EvaluateParams
+from training.evals.uniformity import Uniformity
 from training.params import PretrainParams
 from training.pretraining import check_batch
 from training.runs import RunFolder
@@ -36,7 +40,8 @@ def run(dataset: Published, params: PretrainParams, workspace: Path, name: str =
 
 
 def score(dataset: Published, workspace: Path, **changes: Any) -> dict[str, Any]:
-    params = EvaluateParams(probe_steps=5, k=3, **changes)
+    settings = {"evaluations": (Knn(k=3, also=()), Linear(steps=5), EffectiveRank(), Uniformity())} | changes
+    params = EvaluateParams(**settings)
     result: dict[str, Any] = evaluate(dataset, params=params, compute=ON_CPU, workspace=workspace, run="run")
     return result
 
@@ -176,7 +181,7 @@ def test_requests_that_cannot_be_met_say_what_to_do(params: PretrainParams, data
     with pytest.raises(WorkspaceError, match=r"needs a run with a checkpoint.*dinoflow pretrain"):
         score(dataset, tmp_path)
     run(dataset, params, tmp_path)
-    with pytest.raises(RecipeError, match=r"multiple of the run's patch size 8, got 30. Set it to 24"):
+    with pytest.raises(RecipeError, match=r"multiple of run step 2's patch size 8, got 30. Set it to 24"):
         score(dataset, tmp_path, image_size=30)
 
 
@@ -195,20 +200,25 @@ def test_every_checkpoint_is_scored_once_beside_two_baselines(
     assert first["scores"].keys() == {"2", "4", "random_init", "pixels"}
     facts = json.loads((tmp_path / "evaluations" / "run" / "4.json").read_text())
     assert (facts["run"], facts["step"], facts["dataset"]) == ("run", 4, "tiny v0001")
-    assert {s["evaluation"] for s in facts["baselines"]["pixels"]} == {"knn", "linear", "effective_rank"}
+    assert {s["evaluation"] for s in facts["baselines"]["pixels"]} == {
+        "knn",
+        "linear",
+        "effective_rank",
+        "uniformity",
+    }
     protocol = facts["scores"][0]["protocol"]
     assert protocol["bank"] + protocol["queries"] == 60
     assert protocol["image_size"] == 32
     assert score(dataset, tmp_path)["scored"] == []
-    assert score(dataset, tmp_path, temperature=0.1)["scored"] == [2, 4]
+    assert score(dataset, tmp_path, evaluations=(Knn(temperature=0.1),))["scored"] == [2, 4]
 
 
-def test_without_labels_the_effective_rank_is_told_and_the_lack_is_said(params: PretrainParams, tmp_path: Path) -> None:
+def test_without_labels_what_needs_none_is_told_and_the_lack_is_said(params: PretrainParams, tmp_path: Path) -> None:
     dataset = publish(tmp_path, [(None, data) for _, data in invented(40, 2)])
     run(dataset, params, tmp_path)
-    assert score(dataset, tmp_path)["scores"]["4"].keys() == {"effective_rank rank"}
+    assert score(dataset, tmp_path)["scores"]["4"].keys() == {"effective_rank rank", "uniformity uniformity"}
     facts = json.loads((tmp_path / "evaluations" / "run" / "4.json").read_text())
-    assert facts["note"] == "no labels: k-NN and linear probe were left out"
+    assert facts["note"] == "knn was left out: it needs labels · linear was left out: it needs labels"
 
 
 def job(dataset: Published, workspace: Path, name: str, stage: str, params: dict[str, Any]) -> Path:
@@ -238,7 +248,7 @@ def test_two_processes_train_and_evaluate_as_one(tiny: dict[str, Any], dataset: 
     optim = tiny["optim"] | {"steps": 20}
     params = PretrainParams.model_validate(tiny | {"model": model, "optim": optim, "checkpoint_every": 10})
     run(dataset, params, tmp_path)
-    alone = score(dataset, tmp_path, evaluations=("effective_rank",), baselines=False)
+    alone = score(dataset, tmp_path, evaluations=(EffectiveRank(),), baselines=False)
     for stage, given in (
         ("pretrain", params.model_dump(mode="json")),
         ("evaluate", {"evaluations": ["effective_rank"], "baselines": False}),

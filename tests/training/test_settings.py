@@ -3,7 +3,9 @@
 import ast
 import subprocess
 import sys
+import typing
 from pathlib import Path
+from typing import Any
 
 import training
 from shared.params import Params
@@ -17,9 +19,15 @@ def fields(model: type[Params]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name, field in model.model_fields.items():
         found[name] = field.description
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Params):
-            found |= fields(field.annotation)
+        for inner in models_of(field.annotation):
+            found |= fields(inner)
     return found
+
+
+def models_of(annotation: Any) -> list[type[Params]]:
+    if isinstance(annotation, type) and issubclass(annotation, Params):
+        return [annotation]
+    return [model for argument in typing.get_args(annotation) for model in models_of(argument)]
 
 
 def working(path: Path) -> list[ast.AST]:

@@ -1,75 +1,102 @@
-"""Features of images: resize, centre crop, one pass over the pixels for any number of models.
+"""Features of images: one pass over the pixels for any number of models.
 
-Shapes: B images, C colours, H W pixels, D width of a feature.
+They do not depend on workers or processes: batches are cut before they are shared out, so every product has
+the same shape everywhere, and no image is looked at twice.
+
+Shapes: B images, C colours, H W pixels, N patches, D width of a feature.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from training.device import Place, gathered
-from training.images import Images
-from training.model import normalised
+from training.evals.crops import Crops, Cut, Mistake, collated
+from training.frozen import Frozen
+from training.model import Tokens
+from training.sets.labelled import Masks, Pictures
 
-PIXEL_SIDE = 16
-
-Model = Callable[[Tensor], Tensor]
-"""Normalised images_BCHW → features_BD."""
-
-
-def centre_crop(image: Image.Image, size: int, resize: float) -> np.ndarray:
-    """Resize the shorter side to size · resize, cut the middle, and return uint8 pixels_CHW."""
-    factor = size * resize / min(image.size)
-    width, height = (max(size, round(side * factor)) for side in image.size)
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = (width - size) // 2, (height - size) // 2
-    return np.asarray(image.crop((left, top, left + size, top + size))).transpose(2, 0, 1).copy()
+Pooling = Literal["cls", "patch_mean", "cls+patch_mean"]
+"""What of the tokens stands for an image."""
 
 
-class CentreCrops(Dataset[Tensor]):
-    """Row → uint8 pixels_CHW."""
+@dataclass(frozen=True)
+class Reading:
+    """How a model is read: after which block, and by which of its tokens."""
 
-    def __init__(self, images: Images, size: int, resize: float) -> None:
-        self.images, self.size, self.resize = images, size, resize
+    model: Frozen
+    block: int
+    pooling: Pooling
 
-    def __len__(self) -> int:
-        return len(self.images)
+    def tokens(self, pixels_BCHW: Tensor) -> Tokens:
+        """Return what is seen after the block."""
+        return self.model.layers(pixels_BCHW, [self.block])[0]
 
-    def __getitem__(self, row: int) -> Tensor:
-        return torch.from_numpy(centre_crop(self.images.pixels(row), self.size, self.resize))
+    def pooled(self, tokens: Tokens) -> Tensor:
+        """Return features_BD of whole images; with `cls+patch_mean` the two lie side by side, each of length 1."""
+        means = {"cls": tokens.cls, "patch_mean": tokens.patches.mean(dim=1)}
+        chosen = [means[name] for name in self.pooling.split("+")]
+        if len(chosen) == 1:
+            return chosen[0]
+        return torch.cat([torch.nn.functional.normalize(part_BD, dim=1) for part_BD in chosen], dim=1)
 
 
-def pixel_features(images_BCHW: Tensor) -> Tensor:
-    """Return 16×16 colour pixels as features: what can be had without learning."""
-    return F.adaptive_avg_pool2d(images_BCHW, PIXEL_SIDE).flatten(1)
+@dataclass(frozen=True)
+class Features:
+    """What one model sees in a list of images, on the CPU."""
+
+    pooled: Tensor
+    """pooled_BD."""
+    again: Tensor | None
+    """again_BD: of the second view, where it is asked for."""
+    patches: Tensor | None
+    """patches_BND, where there are masks."""
 
 
 @torch.inference_mode()
 def extract(
-    images: Images,
-    models: Mapping[str, Model],
+    images: Pictures,
+    rows: np.ndarray,
+    readings: Mapping[str, Reading],
     place: Place,
+    cut: Cut,
     *,
-    size: int,
-    resize: float,
-    batch_size: int,
     workers: int,
-) -> dict[str, Tensor]:
-    """Return features_BD of every model in the order of the images, on the CPU, on every rank.
+    masks: Masks | None = None,
+    again: bool = False,
+) -> tuple[dict[str, Features], Tensor | None]:
+    """Return features of the rows for every model, in the order of rows, and with masks mask_BHW; on every rank.
 
-    Ranks share the images in contiguous slices.
+    Raises UserError or WorkFailedError naming the image that cannot be read.
     """
-    mine = np.array_split(np.arange(len(images)), place.world)[place.rank]
-    loader = DataLoader(CentreCrops(images.take(mine), size, resize), batch_size=batch_size, num_workers=workers)
-    found: dict[str, list[Tensor]] = {name: [] for name in models}
-    for pixels_BCHW in loader:
-        images_BCHW = normalised(pixels_BCHW.to(place.device))
-        for name, model in models.items():
-            found[name].append(model(images_BCHW).float().cpu())
-    parts = gathered({name: torch.cat(chunks) for name, chunks in found.items() if chunks}, place.world)
-    return {name: torch.cat([part[name] for part in parts if name in part]) for name in models}
+    batches = np.array_split(np.arange(-(-len(rows) // cut.batch_size)), place.world)[place.rank]
+    mine = rows[batches[0] * cut.batch_size : (batches[-1] + 1) * cut.batch_size] if len(batches) else rows[:0]
+    crops = Crops(images, mine, cut, masks, again)
+    found: dict[tuple[str, str], list[Tensor]] = {}
+    for batch in DataLoader(crops, batch_size=cut.batch_size, num_workers=workers, collate_fn=collated):
+        if isinstance(batch, Mistake):
+            raise batch.error
+        if masks is not None:
+            found.setdefault(("", "mask"), []).append(batch["mask"])
+        pixels_BCHW = batch["pixels"].to(place.device)
+        for name, reading in readings.items():
+            tokens = reading.tokens(pixels_BCHW)
+            seen = {"pooled": reading.pooled(tokens)}
+            if masks is not None:
+                seen["patches"] = tokens.patches
+            if again:
+                seen["again"] = reading.pooled(reading.tokens(batch["again"].to(place.device)))
+            for what, tensor in seen.items():
+                found.setdefault((name, what), []).append(tensor.float().cpu())
+    parts = gathered({key: torch.cat(chunks) for key, chunks in found.items()}, place.world)
+    whole = {key: torch.cat([part[key] for part in parts if key in part]) for key in parts[0]}
+    features = {
+        name: Features(whole[name, "pooled"], whole.get((name, "again")), whole.get((name, "patches")))
+        for name in readings
+    }
+    return features, whole.get(("", "mask"))

@@ -1,18 +1,62 @@
-"""Weighted k-NN on frozen features (Wu et al. 2018; DINO's protocol): exact, whatever the batch size.
+"""Weighted k-NN on frozen features (Wu et al. 2018; the protocol of DINO and DINOv2): exact, nothing is fitted.
+
+The k nearest images of the bank by cosine vote, each with exp(cosine / temperature); equal votes go to the first class.
 
 Shapes: Q queries, B images of the bank, D width, k neighbours, Z classes.
 """
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-QUERIES_AT_ONCE = 1024
+from pydantic import Field
+
+from shared.params import Params
+from training.evals.seen import Needs, OmittedError, Score, SeenLabels, score
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Neighbours = Annotated[int, Field(ge=1)]
 
 
-@torch.no_grad()
-def knn_classes(queries_QD: Tensor, bank_BD: Tensor, bank_label_B: Tensor, *, k: int, temperature: float) -> Tensor:
-    """Return the class_Q that the k nearest of the bank vote for; k is at most the size of the bank.
+class Knn(Params):
+    """Weighted k-NN."""
+
+    kind: Literal["knn"] = "knn"
+    """Do the nearest images of known class name the right one? Nothing is fitted."""
+    needs: ClassVar[Needs] = "labels"
+    k: Neighbours = 20
+    """Neighbours that vote; DINOv2 reports 20."""
+    also: tuple[Neighbours, ...] = (10, 100, 200)
+    """Other numbers of neighbours to report beside, each as `top1 k=…`; they share one search."""
+    temperature: float = Field(default=0.07, gt=0)
+    """A neighbour's vote weighs exp(cosine / temperature)."""
+
+    def scores(self, seen: SeenLabels) -> list[Score]:
+        """Return `top1` for k and `top1 k=…` for the others; a k beyond the bank is left out, and said."""
+        seen.check()
+        asked = dict.fromkeys((self.k, *self.also))
+        ks = [k for k in asked if k <= len(seen.bank)]
+        if not ks:
+            raise OmittedError(f"needs a bank of at least {min(asked)} images, got {len(seen.bank)}")
+        protocol: dict[str, Any] = {"temperature": self.temperature, **seen.counts}
+        if len(ks) < len(asked):
+            protocol["left_out"] = "larger than the bank: k=" + ", ".join(str(k) for k in asked if k not in ks)
+        found = knn_classes(seen.queries, seen.bank, seen.bank_label, ks=ks, temperature=self.temperature)
+        return [
+            score(
+                self.kind,
+                "top1" if k == self.k else f"top1 k={k}",
+                float((class_Q == seen.query_label).double().mean()),
+                {"k": k, **protocol},
+            )
+            for k, class_Q in zip(ks, found, strict=True)
+        ]
+
+
+def knn_classes(
+    queries_QD: "Tensor", bank_BD: "Tensor", bank_label_B: "Tensor", *, ks: list[int], temperature: float
+) -> "list[Tensor]":
+    """Return, for each k, the class_Q that the k nearest of the bank vote for.
 
     The slow form:
 
@@ -22,12 +66,8 @@ def knn_classes(queries_QD: Tensor, bank_BD: Tensor, bank_label_B: Tensor, *, k:
             votes[bank_label[b]] += exp(cosines[b] / temperature)
         class[q] = argmax(votes)
     """
-    bank_DB = F.normalize(bank_BD.float(), dim=1).T.contiguous()
-    classes, k = int(bank_label_B.max()) + 1, min(k, len(bank_label_B))
-    found = []
-    for part_QD in torch.split(F.normalize(queries_QD.float(), dim=1), QUERIES_AT_ONCE):
-        cosine_Qk, row_Qk = (part_QD @ bank_DB).topk(k, dim=1)
-        weight_Qk = torch.exp((cosine_Qk - 1).double() / temperature)
-        votes_QZ = torch.zeros(len(part_QD), classes, dtype=torch.float64, device=part_QD.device)
-        found.append(votes_QZ.scatter_add_(1, bank_label_B[row_Qk], weight_Qk).argmax(dim=1))
-    return torch.cat(found)
+    from training.evals.neighbours import nearest, votes
+
+    cosine_Qk, row_Qk = nearest(queries_QD, bank_BD, max(ks))
+    label_Qk, classes = bank_label_B[row_Qk], int(bank_label_B.max()) + 1
+    return [votes(cosine_Qk[:, :k], label_Qk[:, :k], classes, temperature).argmax(dim=1) for k in ks]

@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from shared.params import Params
+from training.evals import DEFAULT_EVALUATIONS, Evaluation
+from training.sets import DatasetSet, LabelledSet
 
 
 class EvaluateParams(Params):
@@ -12,25 +14,30 @@ class EvaluateParams(Params):
 
     model_config = ConfigDict(title="Evaluation")
 
-    evaluations: tuple[Literal["knn", "linear", "effective_rank"], ...] = ("knn", "linear", "effective_rank")
-    """What to measure; all but effective_rank need labels."""
+    evaluations: tuple[Evaluation, ...] = DEFAULT_EVALUATIONS
+    """What to measure: kinds, or kinds with their settings. What a set has no truth for is left out, and said."""
+    sets: tuple[LabelledSet, ...] = (DatasetSet(),)
+    """What to measure on; by default the published dataset, whose held-out tenth is asked."""
+    features: Literal["cls", "patch_mean", "cls+patch_mean"] = "cls"
+    """What stands for an image: the CLS token, the mean of its patches, or both side by side."""
+    layer: int = Field(default=0, ge=0)
+    """The block after which a model is read, from 1; 0 = its last."""
     image_size: int = Field(default=0, ge=0)
-    """Side of the centre crop, in pixels; 0 = the run's large crop."""
+    """Side of the centre crop, in pixels; 0 = that of a model's training (a run's large crop), at most 224."""
     resize: float = Field(default=1.143, ge=1)
     """The shorter side is resized to so many crop sides before the centre crop (256 / 224)."""
-    k: int = Field(default=20, ge=1)
-    """Neighbours that vote."""
-    temperature: float = Field(default=0.07, gt=0)
-    """A neighbour's vote weighs exp(cosine / temperature)."""
-    l2: float = Field(default=1e-3, ge=0)
-    """Weight of half the squared norm of the linear probe."""
-    probe_steps: int = Field(default=100, ge=1)
-    """L-BFGS iterations of the linear probe, at most."""
     bank_limit: int = Field(default=100_000, ge=1)
     """Training images to compare with, at most, drawn evenly."""
     query_limit: int = Field(default=50_000, ge=1)
     """Held-out images to score, at most, drawn evenly."""
+    mask_limit: int = Field(default=1000, ge=1)
+    """Images with masks to learn from, and to score, at most, drawn evenly: each takes a feature for every patch."""
     batch_size: int = Field(default=64, ge=1)
     """Images in a forward pass."""
     baselines: bool = True
     """Also score the untrained model and 16×16 pixels, once for a run."""
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether an evaluation needs a second view of each image."""
+        return any(getattr(evaluation, "looks_again", False) for evaluation in self.evaluations)

@@ -1,0 +1,29 @@
+"""Invented features with classes that hang together, for the tests of evaluations."""
+
+import torch
+from torch import Tensor
+
+from training.evals.seen import SeenLabels
+
+
+def labelled(bank: int = 90, queries: int = 40, classes: int = 5, width: int = 6, noise: float = 1.0) -> SeenLabels:
+    """Return clusters that overlap, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    centre = torch.randn(classes, width, generator=generator)
+    label = torch.arange(bank + queries) % classes
+
+    def around(label: Tensor) -> Tensor:
+        return centre[label] + noise * torch.randn(len(label), width, generator=generator)
+
+    names = tuple(f"class {number}" for number in range(classes))
+    return SeenLabels(around(label[:bank]), label[:bank], around(label[bank:]), label[bank:], names)
+
+
+def rearranged(seen: SeenLabels) -> SeenLabels:
+    """Return the same images in another order."""
+    bank, query = (
+        torch.randperm(len(x), generator=torch.Generator().manual_seed(1)) for x in (seen.bank, seen.queries)
+    )
+    return SeenLabels(
+        seen.bank[bank], seen.bank_label[bank], seen.queries[query], seen.query_label[query], seen.classes
+    )
