@@ -118,7 +118,8 @@ def _verified(known: Known) -> Array:
 def curate(known: Known, session: Session, variant: Variant, queries: Array) -> Curated:
     """Publish a variant's dataset without the queries and their copies."""
     session.outputs["index"] = known.session.outputs["index"]
-    session.outputs["decontaminate"] = _withheld(known, session, queries)
+    if len(queries):
+        session.outputs["decontaminate"] = _withheld(known, session, queries)
     dataset = _published(session, f"{session.recipe.name}-{slug(variant.name)}")
     kept = dataset.table("manifest", ["image_id", "uri", "weight"])
     trained_N = np.zeros(len(known.uri), dtype=bool)

@@ -130,6 +130,6 @@ def _told(one: Facts, metric: str) -> str:
     told = one["metrics"][metric]
     if told["mean"] is None:
         return "–"
-    scale = 100 if metric.endswith("top1") else 1
+    scale = 100 if "top1" in metric else 1
     spread = "" if told["sd"] is None else f" ± {scale * told['sd']:.1f}"
     return f"{scale * told['mean']:.1f}{spread}"

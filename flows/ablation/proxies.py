@@ -12,7 +12,7 @@ from shared.storage import Store
 from training.params import PretrainParams
 from training.resolving import resolved
 from training.runs import score_fingerprint
-from training.stages import pretrain
+from training.stages import evaluate, pretrain
 
 Scored = dict[str, Any]
 """The file of a scored checkpoint."""
@@ -20,12 +20,13 @@ Scored = dict[str, Any]
 
 @dataclass(frozen=True)
 class Questions:
-    """What all variants are asked."""
+    """What all variants are asked, beside the sets that the recipe's evaluation names."""
 
     dataset: Published
-    queries: int
-    classes: int
-    bank: int
+    """Queries and bank; the baseline's dataset where the recipe asks about other sets alone."""
+    queries: int = 0
+    classes: int = 0
+    bank: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Ablation:
         if not self.store.exists(place):
             return None
         scored: Scored = json.loads(self.store.read(place))
-        asked = score_fingerprint(self.recipe.evaluation, self.questions.dataset)
+        asked = score_fingerprint(evaluate.version, self.recipe.evaluation, self.questions.dataset)
         return {**scored, "seconds": done["seconds"]} if scored["fingerprint"] == asked else None
 
     def missing(self) -> list[Proxy]:

@@ -8,10 +8,10 @@ import numpy as np
 from flows.ablation.curating import Curated
 from flows.ablation.proxies import Ablation, Scored
 from flows.ablation.verdicts import LEVEL, POWER, holm, mean_sd, paired, word
-from flows.scores import title
+from training.runs import told
 
 PREFERRED = ("knn top1", "linear top1")
-"""The verdict is on the first of these that is measured: one question, one answer."""
+"""The verdict is on the first of these, on the first set that the evaluation names: one question, one answer."""
 WORDS = {"random_init": "untrained model", "pixels": "raw pixels"}
 
 
@@ -21,18 +21,24 @@ def results(ablation: Ablation, failed: list[str]) -> dict[str, Any]:
         [ablation.scored(ablation.proxy(one, seed)) for seed in range(ablation.seeds)] for one in ablation.curated
     ]
     tables = [[_values(found["scores"]) if found else {} for found in row] for row in scored]
-    metrics = list(dict.fromkeys(name for row in tables for told in row for name in told))
-    measured = {name: _compared(name, tables, ablation) for name in metrics}
+    protocols = {
+        told(score): score["protocol"] for row in scored for found in row if found for score in found["scores"]
+    }
+    measured = {name: _compared(name, tables, ablation, how) for name, how in protocols.items()}
+    chosen = _verdict_on(list(protocols))
     asked, optim = ablation.questions, ablation.proxy(ablation.curated[0], 0).params.optim
     return {
         "name": ablation.name,
-        "verdict_on": next((name for name in PREFERRED if name in metrics), None),
+        "verdict_on": chosen,
+        "protocol": protocols.get(chosen or "", {}),
         "proxy": {"steps": optim.steps, "batch_size": optim.batch_size, "seeds": ablation.seeds},
         "questions": {
             "dataset": f"{asked.dataset.name} {asked.dataset.version}",
             "queries": asked.queries,
             "classes": asked.classes,
             "bank": asked.bank,
+            "sets": [one.name or one.kind for one in ablation.recipe.evaluation.sets],
+            "guarded": bool(asked.queries or ablation.recipe.curation.decontaminate.sets),
         },
         "statistics": {
             "level": LEVEL,
@@ -42,7 +48,7 @@ def results(ablation: Ablation, failed: list[str]) -> dict[str, Any]:
         },
         "variants": [
             {**_changed(one, ablation), "runs": _runs(one, row, ablation)}
-            | {"metrics": {name: measured[name][place] for name in metrics}}
+            | {"metrics": {name: measured[name][place] for name in measured}}
             for place, (one, row) in enumerate(zip(ablation.curated, scored, strict=True))
         ],
         "baselines": _baselines(scored),
@@ -50,11 +56,22 @@ def results(ablation: Ablation, failed: list[str]) -> dict[str, Any]:
     }
 
 
-def _compared(metric: str, tables: list[list[dict[str, float]]], ablation: Ablation) -> list[dict[str, Any]]:
+def _verdict_on(metrics: list[str]) -> str | None:
+    """Return the metric that decides; a score on a named set is called `METRIC on SET`."""
+    for preferred in PREFERRED:
+        for name in metrics:
+            if name == preferred or name.startswith(f"{preferred} on "):
+                return name
+    return None
+
+
+def _compared(
+    metric: str, tables: list[list[dict[str, float]]], ablation: Ablation, protocol: dict[str, Any]
+) -> list[dict[str, Any]]:
     """Return, for each variant, its scores of one metric and the difference to the baseline."""
-    step = 1 / ablation.questions.queries if metric in PREFERRED else 0.0
+    step = 1 / protocol["queries"] if "top1" in metric and protocol.get("queries") else 0.0
     first = ablation.curated[0]
-    told: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for one, row in zip(ablation.curated, tables, strict=True):
         scores = [values[metric] for values in row if metric in values]
         both = [(a[metric], b[metric]) for a, b in zip(row, tables[0], strict=True) if metric in a and metric in b]
@@ -65,15 +82,15 @@ def _compared(metric: str, tables: list[list[dict[str, float]]], ablation: Ablat
         elif one is not first:
             mine, theirs = ([pair[side] for pair in both] for side in (0, 1))
             found["difference"] = paired(mine, theirs, step) if both else None
-        told.append(found)
-    tested = [found for found in told if found["difference"] is not None and found["difference"].p is not None]
+        rows.append(found)
+    tested = [found for found in rows if found["difference"] is not None and found["difference"].p is not None]
     for found, adjusted in zip(tested, holm([found["difference"].p for found in tested]), strict=True):
         found["p_holm"] = adjusted
-    for found in told:
+    for found in rows:
         if found["difference"] is not None:
             found["verdict"] = word(found["difference"], found["p_holm"])
             found["difference"] = asdict(found["difference"])
-    return told
+    return rows
 
 
 def _same(one: Curated, other: Curated) -> bool:
@@ -110,8 +127,8 @@ def _runs(one: Curated, row: list[Scored | None], ablation: Ablation) -> list[di
 
 def _baselines(scored: list[list[Scored | None]]) -> dict[str, dict[str, float]]:
     """Return the means of the untrained model and of raw pixels, over the baseline's seeds."""
-    told = [found["baselines"] for found in scored[0] if found]
-    named = {who: [_values(one[who]) for one in told] for who in (told[0] if told else {})}
+    beside = [found["baselines"] for found in scored[0] if found]
+    named = {who: [_values(one[who]) for one in beside] for who in (beside[0] if beside else {})}
     return {
         WORDS.get(who, who): {name: float(np.mean([one[name] for one in values])) for name in values[0]}
         for who, values in named.items()
@@ -124,4 +141,4 @@ def _correction(ablation: Ablation) -> str:
 
 
 def _values(scores: list[dict[str, Any]]) -> dict[str, float]:
-    return {title(score): float(score["value"]) for score in scores}
+    return {told(score): float(score["value"]) for score in scores}

@@ -16,6 +16,7 @@ from shared.errors import RecipeError, UserError, WorkFailedError
 from shared.launch import gang
 from shared.params import fingerprint
 from shared.stage import Stage
+from training.sets import DatasetSet
 from training.stages import evaluate, pretrain
 
 
@@ -80,23 +81,28 @@ def prepare(request: Request, chosen: Sequence[Variant], open_session: Open, tel
     teller.say("\nmeasuring, and looking for copies of what will be asked")
     base = open_session(chosen[0].recipe)
     known = know(open_session, request.load, base)
-    queries = known.queries()
+    asks = any(one.kind == DatasetSet().kind for one in chosen[0].recipe.evaluation.sets)
+    queries = known.queries() if asks else known.order[:0]
     classes = len(set(known.label[queries].tolist()))
-    check_size(len(queries), classes, len(known.uri))
+    if asks:
+        check_size(len(queries), classes, len(known.uri))
     curated = []
     for one in chosen:
         teller.say(f"\ncuration: {one.name}")
         curated.append(curate(known, open_session(one.recipe), one, queries))
-    teller.say(f"\nquestions: {len(queries):,} queries of {classes} classes")
-    dataset, bank = publish_test(known, queries, curated)
-    check_size(len(queries), classes, len(bank))
+    questions = Questions(curated[0].dataset)
+    if asks:
+        teller.say(f"\nquestions: {len(queries):,} queries of {classes} classes")
+        dataset, bank = publish_test(known, queries, curated)
+        check_size(len(queries), classes, len(bank))
+        questions = Questions(dataset, len(queries), classes, len(bank))
     facts = [one.recipe.model_dump(mode="json", exclude={"compute"}) for one in chosen]
     return Ablation(
         name=f"{chosen[0].recipe.name}-{fingerprint(request.steps, *facts)[:8]}",
         store=base.store,
         recipe=chosen[0].recipe,
         curated=tuple(curated),
-        questions=Questions(dataset, len(queries), classes, len(bank)),
+        questions=questions,
         seeds=request.seeds,
         steps=request.steps,
     )

@@ -39,12 +39,12 @@ def verdict(told: Facts) -> str:
 
 def headline(facts: Facts) -> list[str]:
     """Return the sentences that stand above the table."""
-    proxy, asked, metric = facts["proxy"], facts["questions"], facts["verdict_on"]
-    lines = [
-        f"{metric or 'no score'} of {asked['queries']:,} queries ({asked['classes']} classes, chance about "
-        f"{100 / asked['classes']:.0f} %) against {asked['bank']:,} images; {proxy['steps']:,} steps × "
-        f"{proxy['batch_size']} images, {proxy['seeds']} {'seed' if proxy['seeds'] == 1 else 'seeds'}."
-    ]
+    proxy, asked, how = facts["proxy"], facts["questions"], facts["protocol"]
+    metric = facts["verdict_on"] or "no score that names a class"
+    chance = f" ({asked['classes']} classes, chance about {100 / asked['classes']:.0f} %)" if asked["classes"] else ""
+    about = f" of {how['queries']:,} queries{chance} against {how['bank']:,} images" if "queries" in how else ""
+    seeds = f"{proxy['seeds']} {'seed' if proxy['seeds'] == 1 else 'seeds'}"
+    lines = [f"{metric}{about}; {proxy['steps']:,} steps × {proxy['batch_size']} images, {seeds}."]
     unequal = [one["name"] for one in facts["variants"] if not one["equal_compute"]]
     if unequal:
         lines.append(f"Not at equal compute: {', '.join(unequal)}.")
@@ -63,6 +63,10 @@ def notes(facts: Facts) -> list[str]:
         lines.append(
             f"{tested} variants were compared: a verdict is given after Holm's correction, so an interval may leave "
             "out zero without one."
+        )
+    if not facts["questions"]["guarded"]:
+        lines.append(
+            "Nothing keeps copies of what is asked out of training: name the sets in curation.decontaminate.sets, too."
         )
     if facts["proxy"]["seeds"] < 2:
         lines.append("One seed has no error bar: nothing is claimed. Run again with --seeds 3 or more.")

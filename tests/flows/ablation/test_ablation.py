@@ -37,7 +37,6 @@ VARY = (
     "curation.balance=on",
     "curation.quality.rules=[{kind: too_large}]",
 )
-PLANTED = 40
 
 
 def corpus(root: Path) -> dict[str, str]:
@@ -78,9 +77,9 @@ class Trainer:
 class Ablating:
     """An ablation as the command does it, in this process."""
 
-    def __init__(self, root: Path, trainer: Trainer, **more: Any) -> None:
+    def __init__(self, root: Path, trainer: Trainer, recipe: str = "tiny.yaml", **more: Any) -> None:
         settings = {"vary": VARY, "seeds": 2, "steps": 2, **more}
-        self.request = running.Request(str(root / "tiny.yaml"), (), [str(root / "images")], None, **settings)
+        self.request = running.Request(str(root / recipe), (), [str(root / "images")], None, **settings)
         self.store, self.trainer, self.told = Store(str(root / "w")), trainer, []
 
     def say(self, text: str = "") -> None:
@@ -226,3 +225,19 @@ def test_a_corpus_without_labels_or_too_small_is_refused_before_anything_is_publ
     with pytest.raises(UserError, match=r"needs labelled images to ask about: .* got 0 queries of 0 classes"):
         Ablating(tmp_path, trainer).run()
     assert not (tmp_path / "w/datasets").exists()
+
+
+def test_the_sets_of_the_recipe_are_asked_instead_where_it_names_others(drawn, trainer):
+    root, _ = drawn
+    for i in range(60):
+        path = root / "exam" / ("train", "test")[i % 3 == 0] / ("cats", "dogs")[i % 2] / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(picture(2000 + i)))
+    sets = f"\nevaluation: {{sets: [{{kind: folder, url: {root / 'exam'}, name: exam}}]}}\n"
+    (root / "other.yaml").write_text(RECIPE + sets)
+    other = Ablating(root, trainer, recipe="other.yaml", vary=["curation.dedup=off"])
+    facts = other.run()
+    assert (facts["verdict_on"], facts["protocol"]["queries"]) == ("knn top1 on exam", 20)
+    assert facts["variants"][1]["metrics"]["knn top1 on exam"]["difference"]["pairs"] == 2
+    assert not facts["questions"]["guarded"]
+    assert all("contaminated" not in one["dropped"] for one in facts["variants"])

@@ -32,15 +32,18 @@ def test_a_wrong_request_ends_with_2_and_a_sentence(words, complaint, tmp_path):
 
 def facts(variants: int, seeds: int) -> dict:
     told = [{"name": f"v{i}", "equal_compute": i != 1} for i in range(variants)]
-    asked = {"queries": 100, "classes": 5, "bank": 900}
+    asked = {"classes": 5, "guarded": seeds > 2}
     proxy = {"steps": 10, "batch_size": 8, "seeds": seeds}
-    return {"verdict_on": "knn top1", "variants": told, "questions": asked, "proxy": proxy}
+    how = {"queries": 100, "bank": 900}
+    return {"verdict_on": "knn top1", "protocol": how, "variants": told, "questions": asked, "proxy": proxy}
 
 
 def test_what_cannot_be_claimed_is_said():
     assert "Holm" in " ".join(notes(facts(3, 3)))
     assert "Holm" not in " ".join(notes(facts(2, 3)))
     assert "nothing is claimed" in notes(facts(2, 1))[-1]
+    assert "Nothing keeps copies of what is asked out of training" in " ".join(notes(facts(2, 1)))
+    assert headline(facts(2, 3))[0].startswith("knn top1 of 100 queries (5 classes, chance about 20 %) against 900")
     assert headline(facts(2, 3))[-1] == "Not at equal compute: v1."
     difference = {"mean": 0.01, "low": -0.01, "high": 0.03, "detectable": 0.04}
     unsure = {"verdict": "no difference seen", "difference": difference}
