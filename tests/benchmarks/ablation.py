@@ -59,7 +59,8 @@ def planted(source: Path, corpus: Path) -> Counter[str]:
 
 def _write(path: Path, data: bytes, counts: Counter[str], kind: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    if not path.exists() or path.read_bytes() != data:  # a new date would have it measured again
+        path.write_bytes(data)
     counts[kind] += 1
 
 
