@@ -12,6 +12,8 @@ What makes the comparison fair:
 - **No more words than evidence.** A difference is called one only where a paired t-test says so after Holm's
   correction for the number of variants; else the smallest effect that could have been seen is told.
 
-`variants` reads what is to vary, `queries` chooses the questions, `curating` makes the datasets, `running` trains,
-`verdicts` is the statistics, `results` the facts, `page` and `telling` show them.
+Where the recipe's `evaluation.sets` names other sets, these are asked; name them in `curation.decontaminate`, too.
+
+`variants` reads what is to vary, `known` and `queries` choose the questions, `curating` makes the datasets,
+`proxies` and `running` train, `verdicts` is the statistics, `results` the facts, `page` and `telling` show them.
 """

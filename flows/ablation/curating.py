@@ -5,7 +5,7 @@ ablations share what is equal.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,46 +14,17 @@ import pyarrow.compute as pc
 
 from curation import stages
 from flows import pipeline
-from flows.ablation.queries import UNLABELLED, Array, choose_bank, choose_queries, copy_groups
-from flows.ablation.variants import Load, Variant
-from flows.recipe import Recipe
+from flows.ablation.known import Known
+from flows.ablation.queries import Array, choose_bank
+from flows.ablation.variants import Variant
 from flows.session import Session
-from shared.contracts import CONTAMINATED, DECISIONS, DUPLICATES, IMAGES, MEASUREMENTS, VERDICTS, VERIFIED
+from shared.contracts import CONTAMINATED, DECISIONS, MEASUREMENTS, VERDICTS
 from shared.params import fingerprint
-from shared.published import Published, held_out
+from shared.published import Published
 from shared.tables import Output, Rows, commit_part, with_facts
 
-Open = Callable[[Recipe], Session]
 SET = "the queries of an ablation"
 SLUG = 40
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is known of all N indexed images before any rule is applied."""
-
-    session: Session
-    """Of a curation without rules and balance, which found all copies."""
-    uri: pa.Array
-    label: Array
-    """Number of the class, UNLABELLED where there is none."""
-    group: Array
-    """Copies of one another have one number."""
-    able: Array
-    """Whether it decodes and is the best of its copies."""
-    held: Array
-    """Whether the hash of its id keeps it from training."""
-    order: Array
-    """Rows by image id."""
-
-    def rows_of(self, uris: pa.ChunkedArray) -> Array:
-        """Return the rows of these uris."""
-        found: Array = pc.index_in(uris.cast(pa.string()), value_set=self.uri).to_numpy().astype(np.int64)
-        return found
-
-    def queries(self) -> Array:
-        """Return the rows of the images that are asked about."""
-        return choose_queries(self.group, self.label, self.able & self.held, self.order)
 
 
 @dataclass(frozen=True)
@@ -66,53 +37,6 @@ class Curated:
     selection: str
     """Names what training sees: equal for variants that keep the same images."""
     trained: Array
-
-
-def know(open_session: Open, load: Load, base: Session) -> Known:
-    """Find every copy in what the baseline's session measured: no rule, no balance, all comparisons on."""
-    near = base.recipe.curation.dedup.near
-    settings = [
-        "curation.quality.rules=[]",
-        "curation.balance.enabled=false",
-        "curation.dedup.perceptual.enabled=true",
-        f"curation.dedup.near.candidates.layout={str(near.layout).lower()}",
-        "curation.dedup.near.enabled=true",
-    ]
-    if near.verify == "none":  # look-alikes are no copies
-        settings += ["curation.dedup.near.verify=geometric", "curation.dedup.near.threshold=null"]
-    session = open_session(load(settings))
-    for stage in (stages.index, stages.measure):
-        session.outputs[stage.name] = base.make(stage)
-    index, measured = (Rows(session.store, session.outputs[name]) for name in ("index", "measure"))
-    copies = Rows(session.store, session.make(stages.dedup)).table(DUPLICATES, ["part", "row", "kept_uri"])
-    images = index.table(IMAGES, ["uri", "label"])
-    uri, label = images["uri"].combine_chunks(), images["label"].cast(pa.string())
-    told = measured.table(MEASUREMENTS, ["image_id", "pixels_id"])
-    ids = told["image_id"].to_pylist()
-    copied = index.numbers(copies)
-    able_N = pc.is_valid(told["pixels_id"]).to_numpy().copy()
-    able_N[copied] = False
-    classes = pc.unique(label).drop_null().sort()
-    known = Known(
-        session=session,
-        uri=uri,
-        label=pc.fill_null(pc.index_in(label, value_set=classes), UNLABELLED).to_numpy(),
-        group=np.zeros(0),
-        able=able_N,
-        held=np.array([bool(i) and held_out(i.hex()) for i in ids], dtype=bool),
-        order=np.array(sorted(range(len(ids)), key=lambda row: (ids[row] or b"", row)), dtype=np.int64),
-    )
-    pairs = [np.stack([copied, known.rows_of(copies["kept_uri"])], axis=1), _verified(known)]
-    return Known(**{**vars(known), "group": copy_groups(len(ids), np.concatenate(pairs))})
-
-
-def _verified(known: Known) -> Array:
-    """Return the rows of all pairs that geometry calls copies: dedup names but one of an image's originals."""
-    session = known.session
-    pairs = Rows(session.store, session.make(stages.verify)).table(VERIFIED, ["uri", "other_uri", "set", "score"])
-    limit = session.recipe.curation.dedup.near.limit
-    pairs = pairs.filter(pc.and_(pc.is_null(pairs["set"]), pc.greater_equal(pairs["score"], limit)))
-    return np.stack([known.rows_of(pairs[name]) for name in ("uri", "other_uri")], axis=1)
 
 
 def curate(known: Known, session: Session, variant: Variant, queries: Array) -> Curated:

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from flows.ablation import cost
-from flows.ablation.curating import Open, curate, know, publish_test
+from flows.ablation.curating import curate, publish_test
+from flows.ablation.known import Open, know
 from flows.ablation.proxies import Ablation, Proxy, Questions, shortened
 from flows.ablation.queries import check_size
 from flows.ablation.variants import Variant, variants
@@ -15,7 +17,6 @@ from flows.session import Session
 from shared.errors import RecipeError, UserError, WorkFailedError
 from shared.launch import gang
 from shared.params import fingerprint
-from shared.stage import Stage
 from training.sets import DatasetSet
 from training.stages import evaluate, pretrain
 
@@ -116,7 +117,7 @@ def train_all(ablation: Ablation, session: Session, each: Each, teller: Teller) 
         ends = "" if left is None else f", about {cost.clock(left)} left"
         teller.say(f"training {done + 1} of {len(missing)}: seed {proxy.seed}, {proxy.variant}{ends}")
         try:
-            each(proxy, lambda proxy=proxy: _train(ablation, session, proxy))  # type: ignore[misc]
+            each(proxy, partial(_train, ablation, session, proxy))
         except (WorkFailedError, UserError) as error:
             failed.append(f"{proxy.variant}, seed {proxy.seed}, run {proxy.run}: {error}")
             teller.say(f"  failed: {error}")
@@ -125,18 +126,8 @@ def train_all(ablation: Ablation, session: Session, each: Each, teller: Teller) 
 
 def _train(ablation: Ablation, session: Session, proxy: Proxy) -> None:
     """Train a proxy, or go on where it was stopped; then ask the questions."""
-    compute = session.recipe.compute
-
-    def work(stage: Stage, wide: bool) -> None:
-        gang(
-            stage,
-            proxy.params if wide else ablation.recipe.evaluation,
-            proxy.dataset if wide else ablation.questions.dataset,
-            run=proxy.run,
-            workspace=ablation.store,
-            compute=compute if wide else compute.model_copy(update={"processes": 1}),
-            tell=session.reporter.line,
-        )
-
-    work(pretrain, wide=True)
-    work(evaluate, wide=False)
+    compute, evaluation = session.recipe.compute, ablation.recipe.evaluation
+    common: dict[str, Any] = {"run": proxy.run, "workspace": ablation.store, "tell": session.reporter.line}
+    gang(pretrain, proxy.params, proxy.dataset, compute=compute, **common)
+    alone = compute.model_copy(update={"processes": 1})
+    gang(evaluate, evaluation, ablation.questions.dataset, compute=alone, **common)
