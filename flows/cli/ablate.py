@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.cli.app import DEFAULTS, LOOKING, Options, RecipeArgument, app, finish
+from flows.cli.app import DEFAULTS, PIPELINE, Options, RecipeArgument, app, finish
 
 Vary = Annotated[
     tuple[str, ...],
@@ -19,7 +19,7 @@ Vary = Annotated[
 ]
 
 
-@app.command(group=LOOKING)
+@app.command(group=PIPELINE)
 def ablate(
     recipe: RecipeArgument = None,
     /,
