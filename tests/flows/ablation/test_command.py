@@ -49,3 +49,16 @@ def test_what_cannot_be_claimed_is_said():
     unsure = {"verdict": "no difference seen", "difference": difference}
     assert verdict(unsure) == "no difference seen (one of 4.0 would be, 4 times in 5)"
     assert verdict({"verdict": "helped", "difference": difference, "p_holm": 0.012}) == "helped (p = 0.012)"
+
+
+def test_the_flow_has_a_form_that_explains_its_fields_and_is_found_again_by_name():
+    from prefect.flows import load_flow_from_entrypoint
+    from prefect.types.entrypoint import EntrypointType
+
+    from flows.ablation.flow import ablate
+
+    deployment = ablate.to_deployment("ablation", entrypoint_type=EntrypointType.MODULE_PATH)
+    assert load_flow_from_entrypoint(deployment.entrypoint).name == "ablate"
+    form = ablate.parameters.properties
+    assert "for example curation.balance=on" in form["vary"]["description"]
+    assert all(field.get("description") for field in form.values())
