@@ -8,9 +8,12 @@ import numpy as np
 from PIL import Image
 from prefect.artifacts import create_markdown_artifact
 
+from flows.report.summary import summary
+from flows.scores import scored_checkpoints
 from shared.images import UndecodableError, decode
 from shared.published import Published
 from shared.stage import Stage
+from shared.storage import Store
 from shared.tables import Output
 from training.runs import told
 
@@ -56,13 +59,19 @@ def dataset_artifact(dataset: Published) -> None:
     )
 
 
-def scores_artifact(run: str, scored: list[dict[str, Any]]) -> None:
-    """Publish the scores of a run's checkpoints beside the baselines."""
-    lines = [f"# {run}", "", "| step | " + " | ".join(columns := _columns(scored)) + " |"]
-    lines.append("|--:|" + "--:|" * len(columns))
+def run_artifact(store: Store, run: str) -> None:
+    """Publish what became of a run: the report's answers, scores beside the baselines, what it sees, and where."""
+    answers, sheet = summary(store, run)
+    scored = scored_checkpoints(store, run)
+    columns = _columns(scored)
+    lines = [f"# {run}", *(f"**{question}** {answer}\n" for question, answer in answers)]
+    lines += ["", "| step | " + " | ".join(columns) + " |", "|--:|" + "--:|" * len(columns)]
     lines += [_row(f"{s['step']:,}", s["scores"], columns) for s in scored]
     if scored:
         lines += [_row(name.replace("_", " "), s, columns) for name, s in scored[-1]["baselines"].items()]
+    if sheet:
+        lines += ["", f"![images, and the principal components of their patches]({sheet})"]
+    lines += ["", f"Report: `{store.path('runs', run, 'report.html')}`"]
     create_markdown_artifact("\n".join(lines), key="evaluation", description=f"scores of {run}")
 
 

@@ -78,8 +78,6 @@ def one_stage(stage: Stage, recipe: str | None, options: "Options") -> dict[str,
 
 def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, Any]:
     from flows import pipeline
-    from shared.launch import run_name
-    from training.stages import pretrain
 
     dataset = open_version(session.store, session.recipe.name)
     if stage.name == "pretrain":
@@ -87,11 +85,31 @@ def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, A
         console.say(f"\ncheckpoints  {session.store.path('runs', trained.run, 'checkpoints')}")
         console.say("Next: dinoflow evaluate, with the same recipe and workspace")
         return {"run": trained.run, **trained.facts}
-    run = run_name(pretrain, session.recipe.training, dataset)
+    run = pipeline.run_of(session, dataset)
     if not session.store.exists(f"runs/{run}"):
         raise WorkspaceError(f"There is no run {run} in {session.store.url} yet. Run `dinoflow pretrain` first.")
-    pipeline.evaluate(session, dataset, run)
-    return {"run": run, "scores": _tell_scores(console, session.store, run)}
+    return _evaluated(session, console, run, pipeline.evaluate(session, dataset, run))
+
+
+def follow(recipe: str | None, options: "Options", patience: float) -> dict[str, Any]:
+    """Score a run's checkpoints while its training goes on, until it is done."""
+    from flows import following, pipeline
+
+    loaded, store, console = _begin(recipe, options, reads_sources=False)
+    with local_session(loaded, store, console) as session:
+        dataset = open_version(store, loaded.name)
+        run = pipeline.run_of(session, dataset)
+        console.say(f"Following {run} at low priority, until its training is done …")
+        return _evaluated(session, console, run, following.follow(session, dataset, run, patience=patience))
+
+
+def _evaluated(session: Session, console: Console, run: str, facts: dict[str, Any]) -> dict[str, Any]:
+    scores, best = _tell_scores(console, session.store, run), facts["best"]
+    report = session.store.path("runs", run, "report.html")
+    if best:
+        console.say(f"{'best checkpoint':<20} step {best['step']:,} · {best['by']} {best['value']:.3f}")
+    console.say(f"\nreport       {report}")
+    return {"run": run, "scores": scores, "best": best, "report": report}
 
 
 @contextmanager
@@ -192,9 +210,10 @@ def _tell_scores(console: Console, store: Store, run: str) -> dict[str, Any]:
     scores = last_scores(store, run)
     if scores:
         console.say()
+        width = max(20, *map(len, scores))
         for title, values in scores.items():
             told = " · ".join(f"{who.replace('_', ' ')} {value:.3f}" for who, value in values.items())
-            console.say(f"{title:<20} {told}")
+            console.say(f"{title:<{width}} {told}")
     return scores
 
 

@@ -7,6 +7,9 @@ from typing import TextIO
 EVERY_SECONDS = 10.0
 """A log gets a line so often; a screen ten times a second."""
 
+PASSING = "step "
+"""How a line of progress begins: a training run prints one for each second."""
+
 
 class Console:
     """Progress of stages with images a second and time left, and the lines of a gang."""
@@ -35,8 +38,11 @@ class Console:
         self._show(f"{stage:<9} {done:>9,} of {total:,}{_rate(fresh, seconds)}{left}", now)
 
     def line(self, text: str) -> None:
-        """Show a line of a gang."""
-        self._show(text, time.monotonic())
+        """Show a line of a gang; only those that tell how far it is pass by."""
+        if text.startswith(PASSING):
+            self._show(text, time.monotonic())
+        else:
+            self._close(text)
 
     def say(self, text: str = "") -> None:
         """Print a line that stays."""

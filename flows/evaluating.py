@@ -15,6 +15,9 @@ from flows.recipe import load_recipe
 from shared.errors import RecipeError
 from shared.params import fingerprint
 from shared.published import open_version
+from training.evals import DEFAULT_EVALUATIONS
+from training.evals.copy_detection import CopyDetection
+from training.evals.linear_segmentation import LinearSegmentation
 from training.evals.params import EvaluateParams
 from training.sets import DatasetSet
 from training.sets.guessing import set_at
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from flows.cli.app import Options
 
 FOLDER = "evaluations/models"
+WHATEVER_THE_SETS_TELL = (*DEFAULT_EVALUATIONS, CopyDetection(), LinearSegmentation())
+"""What is measured where the recipe leaves it at its default; what a set has no truth for is left out."""
 WIDEST = 28
 """Letters of a model's name in the table."""
 
@@ -37,6 +42,8 @@ def evaluate_models(
     params = loaded.evaluation
     if data:
         params = params.model_copy(update={"sets": tuple(_set(text) for text in data)})
+    if params.evaluations == DEFAULT_EVALUATIONS:
+        params = params.model_copy(update={"evaluations": WHATEVER_THE_SETS_TELL})
     store, console = open_workspace(options.workspace), console_for(options)
     wants_dataset = any(one.kind == DatasetSet().kind for one in params.sets)
     dataset = open_version(store, loaded.name) if wants_dataset else None
@@ -49,7 +56,7 @@ def evaluate_models(
     store.write(f"{FOLDER}/{key}.json", json.dumps(facts, indent=1))
     _tell(console, facts)
     path = store.path(FOLDER, f"{key}.json")
-    console.say(f"\nscores and protocols  {path}")
+    console.say(f"scores and protocols  {path}")
     return {**facts, "path": path}
 
 
@@ -87,8 +94,10 @@ def _tell(console: Console, facts: dict[str, Any]) -> None:
             cells = [values.get((one, title, model), "–") for model in models]
             aligned = (f"{cell:>{len(head)}}" for cell, head in zip(cells, heads, strict=True))
             console.say(f"  {title:<24}{''.join(aligned)}")
-    for lack in facts["left_out"]:
-        console.say(f"\n{lack['set']}: {lack['note']}")
+    console.say()
+    for one in dict.fromkeys(lack["set"] for lack in facts["left_out"]):
+        notes = [lack["note"] for lack in facts["left_out"] if lack["set"] == one]
+        console.say(f"{one}: {' · '.join(notes)}")
 
 
 def _title(row: dict[str, Any]) -> str:

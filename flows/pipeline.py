@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from curation.lineage import Lineage
@@ -9,7 +10,7 @@ from curation.originals import originals
 from curation.publishing import publish, published_as
 from curation.report import read_evidence, render
 from curation.stages import STAGES
-from flows.report import render_workspace
+from flows.report import render_run, render_workspace
 from flows.session import WRITERS, Session
 from shared.executors import Inline
 from shared.launch import gang, run_name
@@ -83,7 +84,7 @@ def finished(session: Session) -> tuple[Published, str] | None:
     dataset = published_as(session.store, session.recipe.name, outputs["pack"])
     if dataset is None or not dataset.store.exists("report.html"):
         return None
-    name = run_name(pretrain_stage, session.recipe.training, dataset)
+    name = run_of(session, dataset)
     folder = RunFolder(Path(session.store.path("runs", name)))
     told = score_fingerprint(evaluate_stage.version, session.recipe.evaluation, dataset)
     scores = ScoreFolder(Path(session.store.path()), name, told)
@@ -91,20 +92,36 @@ def finished(session: Session) -> tuple[Published, str] | None:
     return (dataset, name) if done and all(scores.has(step) for step in folder.steps()) else None
 
 
+def run_of(session: Session, dataset: Published) -> str:
+    """Return the name of the recipe's run on a dataset version, begun or not."""
+    return run_name(pretrain_stage, session.recipe.training, dataset)
+
+
 def pretrain(session: Session, dataset: Published) -> Trained:
     """Train on a dataset version, or go on where a killed run stopped."""
-    name = run_name(pretrain_stage, session.recipe.training, dataset)
+    name = run_of(session, dataset)
     return Trained(name, _gang(session, pretrain_stage, dataset, name))
 
 
-def evaluate(session: Session, dataset: Published, run: str) -> dict[str, Any]:
-    """Score every checkpoint of a run that has no score yet, and draw the workspace's page."""
-    scores = _gang(session, evaluate_stage, dataset, run)
+def evaluate(
+    session: Session, dataset: Published, run: str, niceness: int = 0, stop: Event | None = None
+) -> dict[str, Any]:
+    """Score every checkpoint of a run that has no score yet, and draw the pages of the run and the workspace."""
+    scores = _gang(session, evaluate_stage, dataset, run, niceness, stop)
+    draw_run(session.store, run)
     session.store.write("report.html", render_workspace(session.store))
     return scores
 
 
-def _gang(session: Session, stage: Stage, dataset: Published, run: str) -> dict[str, Any]:
+def draw_run(store: Store, run: str) -> str:
+    """Draw a run's page and return where it is."""
+    store.write(f"runs/{run}/report.html", render_run(store, run))
+    return store.path("runs", run, "report.html")
+
+
+def _gang(
+    session: Session, stage: Stage, dataset: Published, run: str, niceness: int = 0, stop: Event | None = None
+) -> dict[str, Any]:
     compute = session.recipe.compute
     if stage is evaluate_stage:
         compute = compute.model_copy(update={"processes": 1})
@@ -116,4 +133,6 @@ def _gang(session: Session, stage: Stage, dataset: Published, run: str) -> dict[
         workspace=session.store,
         compute=compute,
         tell=session.reporter.line,
+        niceness=niceness,
+        stop=stop,
     )

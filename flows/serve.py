@@ -86,6 +86,7 @@ def serve_deployments(workspace: str, cron: str) -> None:
         deployment(stages.curate, "re-curation", schedule=nightly, concurrency_limit=one_at_a_time),
         deployment(stages.pretrain, "training", concurrency_limit=in_turn),
         deployment(ablate, "ablation", concurrency_limit=in_turn),
+        deployment(stages.evaluate, "evaluation"),
         *(deployment(stage, "stage") for stage in stages.SINGLE),
         print_starting_message=False,
     )

@@ -3,17 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from prefect import Flow, flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import Flow, flow
 from prefect.events import emit_event
 
 from curation.params import CurationParams
 from curation.stages import STAGES
-from flows import pipeline
-from flows.artifacts import dataset_artifact, scores_artifact
+from flows import following, pipeline, tasks
+from flows.artifacts import dataset_artifact
 from flows.engine import PrefectExecutor, RunLog, subflows, workers_of
 from flows.recipe import Recipe, load_recipe, with_params
-from flows.scores import scored_checkpoints
 from flows.session import Reporter, Session
 from shared.published import Published, open_version
 from shared.stage import Stage
@@ -66,8 +64,7 @@ def run(
         workspace,
     )
     dataset = _curate(session)
-    trained = _pretrain(session, dataset)
-    _evaluate(session, dataset, trained.run)
+    trained = tasks.train(session, dataset)
     return {"dataset": dataset.name, "version": dataset.version, "run": trained.run}
 
 
@@ -119,9 +116,40 @@ def pretrain(
     loaded = _changed(load_recipe(recipe, settings=settings, name=name), training=training)
     session = open_session(loaded, workspace)
     dataset = open_version(session.store, loaded.name, version or None)
-    trained = _pretrain(session, dataset)
-    _evaluate(session, dataset, trained.run)
-    return {"run": trained.run}
+    return {"run": tasks.train(session, dataset).run}
+
+
+@flow(name="evaluate", flow_run_name="evaluate {recipe} → {workspace}")
+def evaluate(
+    recipe: str = "laptop",
+    workspace: str = "workspace",
+    name: str = "",
+    version: str = "",
+    settings: list[str] = [],  # noqa: B006
+    evaluation: EvaluateParams | None = None,
+    follow: bool = False,
+    patience: float = 1800,
+) -> dict[str, Any]:
+    """Score the checkpoints of the recipe's run that have no score yet; or follow it and score each as it comes.
+
+    Args:
+        recipe: A shipped recipe (demo, laptop, single-gpu) or the path of a YAML file.
+        workspace: Folder or URL that holds datasets, runs and the stage cache.
+        name: Name of the dataset. Empty = the recipe's.
+        version: Dataset version, as v0001. Empty = the newest.
+        settings: Changes to the recipe, each as KEY=VALUE; those that the run was trained with, too.
+        evaluation: All evaluation parameters, in place of the recipe's. None = the recipe's.
+        follow: Go on until the run's training is done.
+        patience: Seconds that a followed run may stay without a sign of life.
+
+    """
+    loaded = _changed(load_recipe(recipe, settings=settings, name=name), evaluation=evaluation)
+    session = open_session(loaded, workspace)
+    dataset = open_version(session.store, loaded.name, version or None)
+    run = pipeline.run_of(session, dataset)
+    if follow:
+        following.follow(session, dataset, run, patience=patience)
+    return tasks.evaluate(session, dataset, run)
 
 
 def _changed(recipe: Recipe, **parts: Any) -> Recipe:
@@ -138,25 +166,6 @@ def _curate(session: Session) -> Published:
             payload={"name": dataset.name, "version": dataset.version, "workspace": session.store.url},
         )
     return dataset
-
-
-def _pretrain(session: Session, dataset: Published) -> pipeline.Trained:
-    """Train in a task of its own, called directly: only so is it told to stop when the flow is cancelled."""
-
-    @task(name="pretrain", task_run_name=f"pretrain on {dataset.name} {dataset.version}", cache_policy=NO_CACHE)
-    def work() -> pipeline.Trained:
-        return pipeline.pretrain(session, dataset)
-
-    return work()
-
-
-def _evaluate(session: Session, dataset: Published, run: str) -> None:
-    @task(name="evaluate", task_run_name=f"evaluate {run}", cache_policy=NO_CACHE)
-    def work() -> dict[str, Any]:
-        return pipeline.evaluate(session, dataset, run)
-
-    work()
-    scores_artifact(run, scored_checkpoints(session.store, run))
 
 
 def flow_of(stage: Stage) -> Flow[..., Any]:

@@ -16,9 +16,6 @@ from shared.published import open_version
 from shared.stage import load
 from shared.storage import Store
 
-ERROR_FILE = "mistake.txt"
-"""Where a rank leaves the text of a UserError: exit codes do not survive torchrun."""
-
 
 class Job(Settings):
     """What a gang works on."""
@@ -44,6 +41,11 @@ class Job(Settings):
         """Name, inside the run's folder, of the file that says the stage is done."""
         return f"{self.stage.split(':')[1]}.json"
 
+    @property
+    def mistake(self) -> Path:
+        """Where a rank leaves the text of a UserError: exit codes do not survive torchrun."""
+        return self.folder / f"{self.stage.split(':')[1]}.mistake.txt"
+
 
 def work(path: Path) -> None:
     """Do the job; rank 0 commits what the stage returns as `<stage>.json` in the run's folder."""
@@ -59,7 +61,7 @@ def work(path: Path) -> None:
             run=job.run,
         )
     except UserError as mistake:
-        (job.folder / ERROR_FILE).write_text(str(mistake))
+        job.mistake.write_text(str(mistake))
         raise SystemExit(2) from mistake
     if int(os.environ.get("RANK", "0")) == 0:
         Store(str(job.folder)).write(job.result, json.dumps(facts, indent=1, sort_keys=True))

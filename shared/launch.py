@@ -2,16 +2,18 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from shared.errors import UserError, WorkFailedError
-from shared.gang import ERROR_FILE, Job
+from shared.gang import Job
 from shared.params import Compute, Params, fingerprint
 from shared.published import Published
 from shared.stage import Stage
@@ -45,11 +47,14 @@ def gang(
     workspace: Store,
     compute: Compute,
     tell: Callable[[str], None],
+    niceness: int = 0,
+    stop: Event | None = None,
 ) -> dict[str, Any]:
     """Run the stage in processes that start and stop together; return rank 0's result.
 
-    `tell` gets every printed line. Raises WorkFailedError with the end of the log when a process fails or the
-    gang is stopped; raises UserError when the request itself was wrong.
+    `tell` gets every printed line. With niceness, up to 19, other processes go first; `stop` ends it early.
+    Raises WorkFailedError with the end of the log when a process fails or the gang is stopped; raises UserError
+    when the request was wrong.
     """
     with _folder(workspace, run) as (home, sync):
         job = Job(
@@ -63,12 +68,13 @@ def gang(
             run=run,
         )
         job.folder.mkdir(parents=True, exist_ok=True)
-        (job.folder / ERROR_FILE).unlink(missing_ok=True)
+        job.mistake.unlink(missing_ok=True)
         path = job.folder / f"{stage.name}.job.json"
         path.write_text(job.model_dump_json(indent=1))
-        code, tail = _watch(_command(path, _processes(compute)), job.folder / f"{stage.name}.log", tell, sync)
+        command = _command(path, _processes(compute))
+        code, tail = _watch(command, job.folder / f"{stage.name}.log", tell, sync, niceness, stop)
         if code:
-            _explain(stage.name, code, job.folder, tail)
+            _explain(stage.name, code, job, tail)
         result: dict[str, Any] = json.loads((job.folder / job.result).read_text())
         return result
 
@@ -87,7 +93,12 @@ def _command(job: Path, processes: str) -> list[str]:
 
 
 def _watch(
-    command: list[str], log: Path, tell: Callable[[str], None], sync: Callable[[], None]
+    command: list[str],
+    log: Path,
+    tell: Callable[[str], None],
+    sync: Callable[[], None],
+    niceness: int,
+    stop: Event | None,
 ) -> tuple[int, list[str]]:
     tail: list[str] = []
     supervised = [sys.executable, "-m", "shared.supervisor", *command]
@@ -104,6 +115,10 @@ def _watch(
         ) as process,
     ):
         assert process.stdout is not None
+        if niceness:  # of the supervisor, which has started nothing yet: what it starts inherits it
+            os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
+        if stop:
+            Thread(target=_end_when_asked, args=(process, stop), daemon=True).start()
         try:
             for number, line in enumerate(process.stdout, 1):
                 file.write(line)
@@ -118,16 +133,22 @@ def _watch(
             process.wait()
 
 
-def _explain(stage: str, code: int, folder: Path, tail: list[str]) -> None:
-    mistake = folder / ERROR_FILE
-    if mistake.exists():
-        raise UserError(mistake.read_text())
-    if code == STOPPED:
+def _end_when_asked(process: subprocess.Popen[str], stop: Event) -> None:
+    while process.poll() is None:
+        if stop.wait(0.5):
+            process.terminate()
+            return
+
+
+def _explain(stage: str, code: int, job: Job, tail: list[str]) -> None:
+    if job.mistake.exists():
+        raise UserError(job.mistake.read_text())
+    if code in (STOPPED, -signal.SIGTERM):
         raise WorkFailedError(
             f"{stage} was asked to stop. Run the same command again: it goes on from its last checkpoint."
         )
     raise WorkFailedError(
-        f"{stage} failed (exit code {code}). The end of {folder / f'{stage}.log'}:\n" + "\n".join(tail)
+        f"{stage} failed (exit code {code}). The end of {job.folder / f'{stage}.log'}:\n" + "\n".join(tail)
     )
 
 
@@ -141,17 +162,22 @@ def _folder(workspace: Store, run: str) -> Iterator[tuple[Path, Callable[[], Non
         home = Path(mirror)
         seen: dict[Path, tuple[int, int]] = {}
 
-        def sync() -> None:
+        def changed() -> Iterator[tuple[Path, tuple[int, int]]]:
             for file in home.rglob("*"):
                 if file.is_file() and not file.name.startswith(".tmp-"):
                     state = (file.stat().st_mtime_ns, file.stat().st_size)
                     if seen.get(file) != state:
-                        workspace.fs.put_file(str(file), workspace.path(str(file.relative_to(home))))
-                        seen[file] = state
+                        yield file, state
+
+        def sync() -> None:
+            for file, state in changed():
+                workspace.fs.put_file(str(file), workspace.path(str(file.relative_to(home))))
+                seen[file] = state
 
         for branch in (f"runs/{run}", f"evaluations/{run}"):
             if workspace.exists(branch):
                 workspace.fs.get(workspace.path(branch), str(home / branch), recursive=True)
+        seen.update(changed())  # what came from there is not sent back: its writer may have gone on
         try:
             yield home, sync
         finally:

@@ -81,6 +81,10 @@ class Compute(Settings):
     processes: int = Field(default=0, ge=0)
     """Training processes on this machine, started by torchrun; 0 = one for each GPU, or one on a CPU."""
 
+    follow: bool = False
+    """Also score checkpoints while training goes on, in a task beside it: at low priority, and on the CPU unless
+    device is cuda."""
+
     @model_validator(mode="after")
     def _several_processes_need_gloo_or_gpus(self) -> Self:
         if self.processes > 64:

@@ -31,15 +31,17 @@ class Published:
         facts: dict[str, Any] = json.loads(self.store.read("dataset.json"))
         return facts
 
-    def table(self, kind: str, columns: Iterable[str] | None = None) -> "pa.Table":
-        """Read `manifest` or `dropped` whole, parts in order, with only the columns named."""
+    def table(self, kind: str, columns: Iterable[str] | None = None, rows: int | None = None) -> "pa.Table":
+        """Read `manifest` or `dropped`, parts in order until they have `rows`, with only the columns named."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         names = [f"{kind}/{name}" for name in self.store.names(kind)]
         wanted = None if columns is None else list(columns)
-        tables = []
+        tables: list[pa.Table] = []
         for name in names:
+            if rows is not None and sum(table.num_rows for table in tables) >= rows:
+                break
             with self.store.open(name) as file:
                 tables.append(pq.read_table(file, columns=wanted))
         if not tables:

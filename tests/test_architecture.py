@@ -38,7 +38,7 @@ def test_every_parameter_is_read_somewhere():
         f"{cls.name}.{field.target.id}": field.target.id
         for tree in trees
         for cls in ast.walk(tree)
-        if isinstance(cls, ast.ClassDef) and cls.name.endswith(("Params", "Compute", "Source", "Embedder"))
+        if isinstance(cls, ast.ClassDef) and cls.name.endswith(("Params", "Compute", "Source", "Embedder", "Set"))
         for field in cls.body
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
     }

@@ -9,6 +9,7 @@ below 0.75 of its maximum, nor the entropy of their mean target below 0.6 of wha
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
 
@@ -26,7 +27,9 @@ FEW_PROTOTYPES = 0.3
 """Share of the entropy that the prototypes or the batch allow."""
 UNIFORM = 0.98
 """Share of the greatest entropy of a single target."""
-STUCK = 0.01
+START, STUCK, NOISE = 10, 0.01, 1.1
+"""A loss has not moved if it lies within this share of its mean over the first steps; or, where it varies more, within
+three standard errors, which is so many times the median jump from step to step."""
 VANISHED = 1e-5
 """Share of the greatest gradient norm."""
 SKIPPED = 10
@@ -156,16 +159,18 @@ class Alarms:
         return f"entropy of single targets {now:.2f} in {self.target.steps}, where {self.most:.2f} is uniform"
 
     def _loss(self, facts: Facts) -> str | None:
-        if len(self.first_losses) < LOOKS:
+        if len(self.first_losses) < START:
             self.first_losses.append(facts["loss_dino"])
-        if not self.loss.add(facts) or facts["step"] <= self.patience:
+        if not self.loss.add(facts):
             return None
-        now, then = fmean(self.loss.values), fmean(self.first_losses)
-        still = max(abs(value - now) for value in self.loss.values) < STUCK * now
-        self.moved |= abs(now - then) >= STUCK * then
+        values, now = self.loss.values, fmean(self.loss.values)
+        start, jumps = fmean(self.first_losses), [abs(b - a) for a, b in pairwise(values)]
+        self.moved |= abs(now - start) > max(STUCK * start, NOISE * median(jumps))
+        if facts["step"] <= self.patience:
+            return None
         if not self.moved:
-            return f"DINO loss {now:.3f} in {self.loss.steps}, as at the start"
-        if still and abs(now - self.most) < STUCK * self.most:
+            return f"DINO loss {now:.3f} in {self.loss.steps}, as in the first {START} steps"
+        if max(abs(value - self.most) for value in values) < STUCK * self.most:
             return f"DINO loss {now:.3f} in {self.loss.steps}, as for a guess among all prototypes"
         return None
 

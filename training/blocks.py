@@ -37,8 +37,8 @@ def run_block(
             x_LD = x_LD + _run(branch, block, x_LD, packing, recompute)
         else:
             x_LD, x_KD = _Take.apply(x_LD, part.rows)  # type: ignore[no-untyped-call]
-            change_KD = _run(branch, block, x_KD, part.packing, recompute) * part.factor
-            x_LD = x_LD.index_add_(0, part.rows, change_KD)
+            change_KD = _run(branch, block, x_KD, part.packing, recompute)
+            x_LD = _Add.apply(x_LD, part.rows, part.factor, change_KD)  # type: ignore[no-untyped-call]
     return x_LD
 
 
@@ -146,3 +146,19 @@ def compiled(depth: int) -> Branches:
     config.recompile_limit = max(config.recompile_limit, 2 * (depth + 1))
     config.optimize_ddp = False
     return Branches(*(torch.compile(branch, fullgraph=True, dynamic=False) for branch in PLAIN))
+
+
+class _Add(torch.autograd.Function):
+    """x_LD, with factor_K1 · change_KD added at rows_K. `index_add_` would keep the change for the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, x_LD: Tensor, rows_K: Tensor, factor_K1: Tensor, change_KD: Tensor) -> Tensor:
+        ctx.save_for_backward(rows_K, factor_K1)
+        ctx.mark_dirty(x_LD)
+        return x_LD.index_add_(0, rows_K, (change_KD * factor_K1).to(x_LD.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, Tensor]:
+        (of_x_LD,) = gradients
+        rows_K, factor_K1 = ctx.saved_tensors
+        return of_x_LD, None, None, of_x_LD.index_select(0, rows_K) * factor_K1

@@ -11,11 +11,16 @@ from typing import Any
 import torch
 
 from shared.errors import WorkFailedError
+from training.best import best_step
 from training.objective import Objective
 from training.runs import ABOUT, RunFolder
 from training.student import Student
 
 STATE = "state.pt"
+
+
+class GoneError(WorkFailedError):
+    """A checkpoint was dropped before it could be read."""
 
 
 @dataclass
@@ -41,9 +46,12 @@ class State:
 
 
 def save(folder: RunFolder, state: State, keep: int, summary: dict[str, Any] | None) -> Path:
-    """Write a checkpoint beside its place, make it durable, move it there, then drop those beyond `keep`."""
+    """Write a checkpoint beside its place, make it durable, move it there; then drop all but the newest `keep`.
+
+    The best one stays, however old.
+    """
     target = folder.checkpoint(state.step)
-    draft = target.with_name(f".tmp-{target.name}")
+    draft = _aside(target)
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     whole = {name: part.state_dict() for name, part in state.parts().items()}
@@ -56,9 +64,23 @@ def save(folder: RunFolder, state: State, keep: int, summary: dict[str, Any] | N
     shutil.rmtree(target, ignore_errors=True)  # a damaged one, which a resume has passed over
     draft.rename(target)
     _flush(target.parent)
+    best = best_step(folder)
     for old in folder.steps()[:-keep]:
-        shutil.rmtree(folder.checkpoint(old), ignore_errors=True)
+        if old != best:
+            _drop(folder.checkpoint(old))
     return target
+
+
+def _drop(checkpoint: Path) -> None:
+    """Delete a checkpoint so that a reader beside us finds it whole or not at all."""
+    shutil.rmtree(_aside(checkpoint), ignore_errors=True)
+    checkpoint.rename(_aside(checkpoint))
+    shutil.rmtree(_aside(checkpoint), ignore_errors=True)
+
+
+def _aside(checkpoint: Path) -> Path:
+    """Return where a checkpoint lies while it is not whole."""
+    return checkpoint.with_name(f".tmp-{checkpoint.name}")
 
 
 def is_good(checkpoint: Path) -> bool:
@@ -76,15 +98,31 @@ def last_good(folder: RunFolder) -> int | None:
 
 
 def read(folder: RunFolder, step: int) -> dict[str, Any]:
-    """Return the contents of a checkpoint, on the CPU. Raises WorkFailedError when it is damaged."""
+    """Return the contents of a checkpoint, on the CPU.
+
+    One handle serves the check and the reading, so that nothing comes between. Raises WorkFailedError when it is
+    damaged, GoneError when it is not there.
+    """
     path = folder.checkpoint(step)
-    if not is_good(path):
-        raise WorkFailedError(
-            f"Evaluation needs an undamaged checkpoint, got {path} whose checksum differs. "
-            "Delete that folder and run `dinoflow pretrain` again: it goes on from the last good one."
-        )
-    whole: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True)
-    return whole
+    try:
+        with (path / STATE).open("rb") as file:
+            about = json.loads((path / ABOUT).read_text())
+            if hashlib.file_digest(file, "sha256").hexdigest() != about["sha256"]:
+                raise WorkFailedError(_damaged(path))
+            file.seek(0)
+            whole: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+            return whole
+    except FileNotFoundError as error:
+        raise GoneError(f"{path} is gone: training keeps its newest checkpoints and the best one alone.") from error
+    except (ValueError, KeyError) as error:
+        raise WorkFailedError(_damaged(path)) from error
+
+
+def _damaged(checkpoint: Path) -> str:
+    return (
+        f"Evaluation needs an undamaged checkpoint, got {checkpoint} whose checksum differs. "
+        "Delete that folder and run `dinoflow pretrain` again: it goes on from the last good one."
+    )
 
 
 def resume(folder: RunFolder, step: int, state: State) -> None:

@@ -80,7 +80,7 @@ def fast_products(device: torch.device) -> Iterator[None]:
         matmul.fp32_precision = before
 
 
-@torch.compiler.assume_constant_result  # read once where a branch is compiled, not traced
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # read where a branch is compiled
 def products_in_onednn() -> bool:
     """Tell whether `fast_products` is in force."""
     matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]

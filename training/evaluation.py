@@ -6,18 +6,23 @@ Both stand beside raw pixels. The teacher of a checkpoint is scored. What a set 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shared.errors import WorkspaceError
 from shared.params import Compute
 from shared.published import Published
+from training.best import mark_best
+from training.checkpoint import GoneError
 from training.device import joined
-from training.evals.judging import PIXELS, Judged, judged
+from training.evals.judging import PIXELS, Judged, judged, read_by
 from training.evals.params import EvaluateParams
 from training.evals.seen import Score
 from training.frozen import open_model, vit
 from training.params import PretrainParams
+from training.pictures.sitting import draw_albums
 from training.pretraining import initial_student
 from training.runs import RunFolder, ScoreFolder, told
 from training.sets import DatasetSet
 from training.weights import Weights
+from training.weights.run import from_run
 
 UNTRAINED = "random_init"
 
@@ -33,25 +38,33 @@ def evaluate(
 ) -> None:
     """Score the checkpoints of these steps and write a file for each. Raises RecipeError for a wrong size."""
     with joined(compute) as place:
-        models = {str(step): open_model(f"{folder.path}@{step}", place.device) for step in steps}
-        baselines = [UNTRAINED, PIXELS] if params.baselines else []
+        weights = {str(step): teacher for step in steps if (teacher := _teacher(folder, step))}
+        if not weights:
+            return
+        known = scores.baselines() if params.baselines else {}
+        params = params.model_copy(update={"baselines": params.baselines and not known})
         if params.baselines:
-            models[UNTRAINED] = vit(_untrained(trained), place.device)
+            weights[UNTRAINED] = _untrained(trained)
+        models = {name: vit(one, place.device) for name, one in weights.items()}
         sets = [one.opened(dataset) for one in params.sets]
-        found = list(judged(models, sets, params, place, compute, trained.seed))
+        readings = {name: read_by(params, model) for name, model in models.items()}
+        found = list(judged(readings, sets, params, place, compute, trained.seed))
         own = [one.kind == DatasetSet().kind for one in params.sets]
-        by_model = {name: _named(name, found, own) for name in (*models, *baselines)}
+        known = known or {name: _named(name, found, own) for name in (UNTRAINED, PIXELS) if params.baselines}
         note = " · ".join(dict.fromkeys(note for one in found for note in one.notes)) or None
         for step in steps if place.leads else []:
-            facts = {
-                "dataset": f"{dataset.name} {dataset.version}",
-                "scores": by_model[str(step)],
-                "baselines": {name: by_model[name] for name in baselines},
-                "note": note,
-            }
-            scores.write(step, facts)
-            line = " · ".join(f"{told(score)} {score['value']:.3f}" for score in by_model[str(step)])
+            if str(step) not in weights:
+                print(f"step {step} is gone: training has dropped its checkpoint", flush=True)
+                continue
+            got = _named(str(step), found, own)
+            title = f"{dataset.name} {dataset.version}"
+            scores.write(step, {"dataset": title, "scores": got, "baselines": known, "note": note})
+            line = " · ".join(f"{told(score)} {score['value']:.3f}" for score in got)
             print(f"evaluated step {step} · {line}" + (f" · {note}" if note else ""), flush=True)
+        if place.leads:
+            mark_best(folder, scores)
+        if params.pictures:
+            draw_albums(dataset, weights, readings, params, place, compute, folder, trained.seed)
 
 
 def evaluate_models(
@@ -66,7 +79,8 @@ def evaluate_models(
         models = {name: open_model(spec, place.device) for name, spec in specs.items()}
         rows: list[dict[str, Any]] = []
         left_out = []
-        for one in judged(models, sets, params, place, compute):
+        readings = {name: read_by(params, model) for name, model in models.items()}
+        for one in judged(readings, sets, params, place, compute):
             rows += [
                 {"model": name, "set": one.set, **score} for name, scores in one.scores.items() for score in scores
             ]
@@ -83,6 +97,14 @@ def evaluate_models(
         for name, model in models.items()
     ]
     return {"models": about, "results": rows, "left_out": left_out}
+
+
+def _teacher(folder: RunFolder, step: int) -> Weights | None:
+    """Return a checkpoint's teacher, or None where training has dropped the checkpoint meanwhile."""
+    try:
+        return from_run(folder.path, step)
+    except (GoneError, WorkspaceError):
+        return None
 
 
 def _untrained(trained: PretrainParams) -> Weights:

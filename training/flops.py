@@ -10,6 +10,7 @@ A backward pass is two forward passes, one for the inputs and one for the weight
 neither. Work that is done twice to save memory does not count: this is for MFU, not HFU.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from training.masks import hidden_patches
@@ -35,13 +36,13 @@ class Crops(NamedTuple):
     patches: int
 
     @property
-    def count(self) -> int:
+    def all(self) -> int:
         """Crops of all images."""
         return self.of_image * self.images
 
     def kept(self, rate: float, group: int) -> int:
         """Return on how many of them a branch works that skips some."""
-        return kept_of_group(self.of_image * group, rate) * (self.images // group) if rate else self.count
+        return kept_of_group(self.of_image * group, rate) * (self.images // group) if rate else self.all
 
 
 def step_flops(params: PretrainParams) -> Flops:
@@ -50,7 +51,7 @@ def step_flops(params: PretrainParams) -> Flops:
     large = Crops(crops.large_count, batch, (crops.large_size // model.patch_size) ** 2)
     small = Crops(crops.small_count, batch, (crops.small_size // model.patch_size) ** 2)
     student = [large, small] if crops.small_count else [large]
-    hidden = hidden_patches(large.count, large.patches, params.objective)
+    hidden = hidden_patches(large.all, large.patches, params.objective)
 
     def of_step(true: bool) -> float:
         blocks = 3 * _blocks(student, params, hidden, skips=true, prunes=true)
@@ -66,7 +67,7 @@ def _blocks(sizes: list[Crops], params: PretrainParams, hidden: int, *, skips: b
     model, width = params.model, params.model.width
     columns = ffn_columns(model)
     inner = columns // 2 if model.ffn == "swiglu" else columns
-    read, total = sum(size.count for size in sizes) + hidden, 0.0
+    read, total = sum(size.all for size in sizes) + hidden, 0.0
     for block, rate in enumerate(skip_rates(model) if skips else [0.0] * model.depth):
         kept = [(size.kept(rate, params.objective.koleo_group), _tokens(size, model)) for size in sizes]
         tokens = sum(images * each for images, each in kept)
@@ -82,15 +83,15 @@ def _tokens(size: Crops, model: ModelParams) -> int:
 
 def _embedding(sizes: list[Crops], model: ModelParams) -> float:
     """Return the FLOPs of turning pixels into tokens."""
-    return sum(2.0 * size.count * size.patches * 3 * model.patch_size**2 * model.width for size in sizes)
+    return sum(2.0 * size.all * size.patches * 3 * model.patch_size**2 * model.width for size in sizes)
 
 
 def _heads(sizes: list[Crops], params: PretrainParams, hidden: int) -> float:
     """Return the FLOPs of heads and prototypes for the CLS tokens and the masked patches."""
-    crops, objective = sum(size.count for size in sizes), params.objective
+    crops, objective = sum(size.all for size in sizes), params.objective
     shapes = objective.head_shapes
     total = 0.0
     for rows, (bottleneck, prototypes) in zip((crops, hidden), (shapes[0], shapes[-1]), strict=True):
         layers = (params.model.width, objective.head_hidden, objective.head_hidden, bottleneck, prototypes)
-        total += 2.0 * rows * sum(a * b for a, b in zip(layers[:-1], layers[1:], strict=True))
+        total += 2.0 * rows * sum(a * b for a, b in pairwise(layers))
     return total

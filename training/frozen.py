@@ -13,6 +13,7 @@ from shared.errors import RecipeError
 from training.model import Tokens
 from training.timm_nets import is_timm, is_vit, open_net
 from training.weights import Weights, read_weights
+from training.weights.timm_vit import from_timm_name
 
 Look = Callable[[Tensor, Sequence[int]], list[Tokens]]
 """Normalised images_BCHW, numbers of blocks (1 … depth) → what is seen after each of them, after the last norm."""
@@ -65,7 +66,7 @@ def open_model(spec: str, device: torch.device) -> Frozen:
         return vit(read_weights(spec), device)
     if is_vit(name):
         try:
-            return vit(read_weights(file or name), device)
+            return vit(from_timm_name(name, file), device)
         except RecipeError:  # it may be one of those that timm alone computes; if not, timm says so again
             pass
     net = open_net(name, file, device)

@@ -53,18 +53,19 @@ class Images:
             ) from error
 
 
-def load_images(dataset: Published, part: Literal["training", "held out"]) -> Images:
+def load_images(dataset: Published, part: Literal["training", "held out"], rows: int | None = None) -> Images:
     """Return the images to train on, or those kept to evaluate with: none where the dataset has no labels.
 
-    Raises WorkspaceError when the dataset has no image at all.
+    With `rows`, the manifest is read only until its parts have so many. Raises WorkspaceError when the
+    dataset has no image at all.
     """
-    images, kept_back = all_images(dataset)
+    images, kept_back = all_images(dataset, rows)
     return images.take(kept_back if part == "held out" else ~kept_back)
 
 
-def all_images(dataset: Published) -> tuple[Images, np.ndarray]:
+def all_images(dataset: Published, rows: int | None = None) -> tuple[Images, np.ndarray]:
     """Return every image, and for each whether it is kept to evaluate with. Raises as `load_images` does."""
-    table = dataset.table("manifest", COLUMNS)
+    table = dataset.table("manifest", COLUMNS, rows)
     if not len(table):
         raise WorkspaceError(
             f"Training needs a dataset with images, got {dataset.name} {dataset.version} with none. "

@@ -16,6 +16,7 @@ from training.data import Batch
 from training.device import Place
 from training.evals.effective_rank import effective_rank
 from training.metrics import Journal
+from training.online import OnlineKnn
 from training.params import PretrainParams
 from training.runs import RunFolder
 from training.stepping import take_step
@@ -31,30 +32,40 @@ def train(
     place: Place,
     stop: StopRequest,
     accumulate: int,
+    online: OnlineKnn | None,
+    ceiling: float,
 ) -> dict[str, Any]:
-    """Step from where the state is to the end; return the run's summary. Raises as `pretrain` does."""
-    steps, size = params.optim.steps, params.optim.batch_size
-    wrapped = _wrapped(state.student, place, static=accumulate == 1)
+    """Step from where the state is to the end; return the run's summary. Raises as `pretrain` does.
+
+    `ceiling` is how many images a second there would be if the devices did nothing but multiply.
+    """
+    steps = params.optim.steps
+    wrapped = in_ddp(state.student, place, static=accumulate == 1)
     bad, summary, waiting = 0, _summary(state, params, math.nan), Waiting()
-    journal_or_none = Journal(folder, start=state.step, steps=steps, batch_size=size) if place.leads else nullcontext()
+    journal_or_none = Journal(folder, params, start=state.step, ceiling=ceiling) if place.leads else nullcontext()
     with journal_or_none as journal:
         while state.step < steps:
             begun = time.monotonic()
             batch = next(loader).to(place.device)
             waited = time.monotonic() - begun
             report = take_step(state, wrapped, batch, params, place, stop.asked, accumulate)
-            rank = effective_rank(report.teacher_cls) if state.step % params.rank_every == 0 else None
+            measured = {}
+            if state.step % params.rank_every == 0:
+                measured["teacher_effective_rank"] = effective_rank(report.teacher_cls)
+            if online and online.due(state.step):
+                measured["knn_top1"] = online.top1(state.teacher)
             seconds = time.monotonic() - begun
             state.seconds += seconds
             if (advice := waiting.add(seconds, waited)) and place.leads:
                 print(advice, flush=True)
             if journal:
-                journal.write(state.step, report, seconds, waited, rank)
+                journal.write(state.step, report, seconds, waited, measured)
             bad = 0 if report.taken else bad + 1
             if bad >= params.optim.bad_steps:
                 raise WorkFailedError(_too_many_bad_steps(bad, state.step))
             done = state.step == steps
             summary = _summary(state, params, report.losses["total"]) | waiting.summary()
+            summary |= journal.summary() if journal else {}
             if place.leads and (done or report.stop or state.step % params.checkpoint_every == 0):
                 checkpoint.save(folder, state, params.keep_checkpoints, summary if done else None)
             if report.stop and not done:
@@ -64,7 +75,7 @@ def train(
     return summary | {"checkpoints": folder.steps()}
 
 
-def _wrapped(student: nn.Module, place: Place, static: bool) -> nn.Module:
+def in_ddp(student: nn.Module, place: Place, static: bool) -> nn.Module:
     """Return the student, inside DDP where there are several processes.
 
     A static graph exchanges gradients in the first backward pass, `no_sync` or not: not where a step has several.

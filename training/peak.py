@@ -28,7 +28,7 @@ DATA_SHEETS = (
     ("V100", 125e12),
     ("T4", 65e12),
 )
-"""Part of the name that CUDA tells, and dense FLOP/s in bf16 or fp16 that are summed in fp32; the first match counts."""
+"""Part of the name that CUDA tells, and dense FLOP/s in half precision, summed in fp32; the first match counts."""
 TRIALS = 5
 
 

@@ -14,10 +14,13 @@ from training.checkpoint import State
 from training.corpus import Corpus
 from training.data import batches
 from training.device import Place, check_precision, from_leader, joined
+from training.flops import step_flops
 from training.loop import train
 from training.objective import Objective
+from training.online import online_knn
 from training.optim import adamw
 from training.params import PretrainParams
+from training.peak import peak_of
 from training.preview import draw_views
 from training.resolving import facts, resolved, told
 from training.runs import RunFolder
@@ -43,8 +46,8 @@ def pretrain(dataset: Published, params: PretrainParams, compute: Compute, folde
         state = initial_state(params, place, weights)
         if found is not None:
             checkpoint.resume(folder, found, state)
+        known = facts(params, len(corpus), place.world, compute.accumulate) | _counted(state, params, place)
         if place.leads:
-            known = facts(params, len(corpus), place.world, compute.accumulate) | _counted(state, place)
             print(told(known, params), flush=True)
             _open_run(folder, corpus, asked, known)
         if place.leads and not state.step:
@@ -54,7 +57,9 @@ def pretrain(dataset: Published, params: PretrainParams, compute: Compute, folde
         workers = place.loader_workers(compute)
         on_device = place.augments(compute)
         loader = batches(corpus, params, start=state.step, place=place, workers=workers, on_device=on_device)
-        return train(state, loader, params, folder, place, stop, compute.accumulate)
+        online = online_knn(dataset, params, place, compute)
+        ceiling = known["peak_images_per_second"]
+        return train(state, loader, params, folder, place, stop, compute.accumulate, online, ceiling)
 
 
 def check_batch(params: PretrainParams, images: int, world: int, accumulate: int = 1) -> None:
@@ -111,13 +116,17 @@ def initial_student(params: PretrainParams) -> Student:
         return Student(params)
 
 
-def _counted(state: State, place: Place) -> dict[str, Any]:
-    """Return what is known once the model is there."""
+def _counted(state: State, params: PretrainParams, place: Place) -> dict[str, Any]:
+    """Return what is known once model and device are there."""
+    peak = peak_of(place, params.optim.precision)
     return {
         "backbone_parameters": sum(p.numel() for p in state.student.backbone.parameters()),
         "head_parameters": sum(p.numel() for head in state.student.heads() for p in head.parameters()),
         "device": str(place.device),
         "torch": torch.__version__,
+        "peak_flops": peak.flops,
+        "peak_source": peak.source,
+        "peak_images_per_second": peak.flops * place.world * params.optim.batch_size / step_flops(params).true,
     }
 
 

@@ -32,13 +32,13 @@ def resolved(params: PretrainParams, images: int) -> PretrainParams:
         )
     rise = steps(params.objective.teacher_temperature_steps)
     objective = params.objective.model_copy(update={"teacher_temperature_steps": rise})
-    every = steps(params.checkpoint_every)
-    return params.model_copy(update={"optim": optim, "objective": objective, "checkpoint_every": every})
+    every = {name: steps(getattr(params, name)) for name in ("checkpoint_every", "knn_every")}
+    return params.model_copy(update={"optim": optim, "objective": objective, **every})
 
 
 def facts(params: PretrainParams, images: int, world: int, accumulate: int) -> dict[str, Any]:
     """Return what resolved params come to, for config.json."""
-    optim, objective = params.optim, params.objective
+    optim, objective, flops = params.optim, params.objective, step_flops(params)
     samples = optim.steps * optim.batch_size
     return {
         "model": params.model.title,
@@ -57,8 +57,9 @@ def facts(params: PretrainParams, images: int, world: int, accumulate: int) -> d
         "images_at_once": optim.batch_size // world // accumulate,
         "peak_lr": peak_lr(optim),
         "final_lr": optim.lr_final,
-        "step_flops": step_flops(params).true,
-        "run_flops": step_flops(params).true * optim.steps,
+        "step_flops": flops.true,
+        "nominal_step_flops": flops.nominal,
+        "run_flops": flops.true * optim.steps,
     }
 
 
@@ -66,6 +67,7 @@ def told(known: dict[str, Any], params: PretrainParams) -> str:
     """Return these facts, and what is known beside them, as a block of lines to read."""
     optim, objective = params.optim, params.objective
     share = known["warmup_steps"] / known["steps"]
+    reference = "" if optim.lr_rule == "none" else f", {optim.lr:g} at {optim.lr_reference_batch:,} images"
     weight_decay, momentum, temperature = (
         f"{first:g} → {last:g}" for first, last in (optim.weight_decay, optim.momentum, objective.teacher_temperature)
     )
@@ -77,11 +79,14 @@ def told(known: dict[str, Any], params: PretrainParams) -> str:
         "batch": f"processes {known['processes']} × {known['batch_per_process']:,} images, "
         f"{known['images_at_once']:,} at once",
         "lr": f"0 → {known['peak_lr']:.3g} in {known['warmup_steps']:,} steps ({share:.1%}) → {known['final_lr']:.3g}",
-        "lr rule": f"{optim.lr_rule}, {optim.lr:g} at {optim.lr_reference_batch:,} images",
+        "lr rule": optim.lr_rule + reference,
         "weight decay": weight_decay,
         "momentum": f"{momentum}, {optim.momentum_rule}",
         "temperature": f"{temperature} of the teacher, in {known['teacher_temperature_steps']:,} steps",
-        "work": f"{known['step_flops'] / optim.batch_size / 1e9:,.1f} GFLOPs an image, {known['run_flops']:.2e} in all",
+        "work": f"{known['step_flops'] / optim.batch_size / 1e9:,.3g} GFLOPs an image, {known['run_flops']:.2e} in all "
+        f"({known['nominal_step_flops'] / optim.batch_size / 1e9:,.3g} an image with what is skipped)",
         "device": f"{known['device']}, {optim.precision}",
+        "peak": f"{known['peak_flops'] / 1e12:,.3g} TFLOP/s a process, {known['peak_source']}: "
+        f"{known['peak_images_per_second']:,.0f} images/s at most",
     }
     return "\n".join(f"{name:<13} {text}" for name, text in lines.items())

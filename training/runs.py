@@ -30,7 +30,7 @@ def told(score: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """WORKSPACE/runs/RUN: config.json, metrics.jsonl, tensorboard/, views.png, checkpoints/step-*/."""
+    """WORKSPACE/runs/RUN: config.json, metrics.jsonl, tensorboard/, views.png, pictures/, checkpoints/step-*/."""
 
     path: Path
 
@@ -125,6 +125,17 @@ class ScoreFolder:
     def has(self, step: int) -> bool:
         """Tell whether a step is scored under this fingerprint."""
         return self.read(step) is not None
+
+    def brief(self, step: int) -> dict[str, float]:
+        """Return {"knn top1": value, …} of a step under this fingerprint; nothing where it is not scored."""
+        facts = self.read(step)
+        return _brief(facts["scores"]) if facts else {}
+
+    def baselines(self) -> dict[str, Any]:
+        """Return the baselines' scores, which any scored step under this fingerprint has; nothing where none is."""
+        names = (name.removesuffix(".json") for name in self.store.names("") if name.endswith(".json"))
+        told = (facts for name in names if name.isdigit() and (facts := self.read(int(name))))
+        return next((dict(facts["baselines"]) for facts in told if facts["baselines"]), {})
 
     def write(self, step: int, facts: dict[str, Any]) -> None:
         """Commit the scores of a step."""

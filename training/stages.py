@@ -7,6 +7,7 @@ from shared.params import Compute
 from shared.published import Published
 from shared.stage import stage
 from training import runs
+from training.best import best
 from training.evals.params import EvaluateParams
 from training.params import PretrainParams
 
@@ -39,4 +40,5 @@ def evaluate(
         from training.evaluation import evaluate as work
 
         work(dataset, params, compute, folder, scores, trained, missing)
-    return {"run": run, "scored": missing, "scores": scores.all()}
+    scored = [step for step in missing if scores.has(step)]
+    return {"run": run, "scored": scored, "scores": scores.all(), "best": best(folder)}

@@ -23,6 +23,8 @@ from training.schedules import Values, values
 from training.skipping import draw_skips
 from training.student import Seen, follow
 
+FEW = 16
+
 
 @dataclass(frozen=True)
 class Report:
@@ -32,6 +34,8 @@ class Report:
     grad_norm: float
     prototype_entropy: float
     """Entropy of the mean target, in nats; log(prototypes) when all are used alike."""
+    target_entropy: float
+    """Mean entropy of single targets; log(prototypes) where they ask for nothing."""
     values: Values
     taken: bool
     """False when something was not finite and the update was left out."""
@@ -54,6 +58,11 @@ def take_step(
 
     The batch may be worked through in pieces: targets are balanced over all of it first, so that the gradient is
     the same.
+
+    The processor waits for the device once, before the update, because optimizer, teacher, counters, a stop and
+    a checkpoint all depend on whether the step is finite. Deciding on the device would make each of them a step late,
+    and save little: while the device updates and then sees the next batch as the teacher, the processor is ahead
+    again, and what costs it time, drawing the skipped images, comes after the teacher has been sent off.
     """
     now = values(state.step, params)
     apply(now, state.optimizer)
@@ -63,12 +72,12 @@ def take_step(
         seen = [state.teacher([normalised(piece.large)], None, piece.places) for piece in pieces]
         teacher = Seen(*map(torch.cat, zip(*seen, strict=True)))
         targets = state.objective.targets(teacher, state.teacher, now.teacher_temperature)
-        target_K = torch.cat([target_Rk.mean(dim=0) for _, target_Rk in targets[0]])
+        mean_K, each = _spread(targets[0])
     losses = _backward(state, wrapped, pieces, seen, targets, params, place)
     norm = _gradient_norm(state, params)
-    entropy = torch.special.entr(all_sum(target_K) / place.world).sum()
-    means = all_sum(torch.cat([losses, losses.new_tensor([float(stop)])])) / place.world
-    *told, stopping, norm, entropy = torch.cat([means, norm.view(1), entropy.view(1)]).tolist()  # waits, this once
+    entropy = torch.special.entr(all_sum(mean_K) / place.world).sum()
+    means = all_sum(torch.cat([losses, losses.new_tensor([float(stop)]), each.view(1)])) / place.world
+    *told, stopping, each_entropy, norm, entropy = torch.cat([means, norm.view(1), entropy.view(1)]).tolist()  # waits
     taken = bool(np.isfinite([*told, norm]).all())
     if taken:
         _clip(state, params.optim.clip, norm)
@@ -83,6 +92,7 @@ def take_step(
         losses=dict(zip(Losses._fields, told, strict=True)),
         grad_norm=norm,
         prototype_entropy=entropy,
+        target_entropy=each_entropy,
         values=now,
         taken=taken,
         stop=stopping > 0,
@@ -121,6 +131,13 @@ def _backward(
             state.scaler.scale(found.total * share).backward()
         losses.append(torch.stack(found).detach() * share)
     return torch.stack(losses).sum(dim=0)
+
+
+def _spread(targets: Chunks) -> tuple[Tensor, Tensor]:
+    """Return the mean target_K, and the mean entropy of single ones: of a few, because logarithms are slow."""
+    looked = [(target_Rk.mean(dim=0), torch.special.entr(target_Rk[:FEW]).sum()) for _, target_Rk in targets]
+    mean_Ks, sums = zip(*looked, strict=True)
+    return torch.cat(mean_Ks), torch.stack(sums).sum() / min(FEW, targets.rows)
 
 
 def _gradient_norm(state: State, params: PretrainParams) -> Tensor:

@@ -9,6 +9,7 @@ from flows.recipe import Recipe
 from shared.launch import run_name
 from shared.published import Published
 from shared.storage import Store
+from training.evals.params import EvaluateParams
 from training.params import PretrainParams
 from training.resolving import resolved
 from training.runs import score_fingerprint
@@ -58,6 +59,11 @@ class Ablation:
     steps: int | None = None
     """Length of a training where it is not the recipe's."""
 
+    @property
+    def evaluation(self) -> EvaluateParams:
+        """How all are scored: as the recipe says, without pictures."""
+        return self.recipe.evaluation.model_copy(update={"pictures": 0})
+
     def proxy(self, one: Curated, seed: int) -> Proxy:
         """Return a variant's training with a seed; variants that keep the same images train on one dataset."""
         same = next(other for other in self.curated if other.selection == one.selection)
@@ -84,7 +90,7 @@ class Ablation:
         if not self.store.exists(place):
             return None
         scored: Scored = json.loads(self.store.read(place))
-        asked = score_fingerprint(evaluate.version, self.recipe.evaluation, self.questions.dataset)
+        asked = score_fingerprint(evaluate.version, self.evaluation, self.questions.dataset)
         return {**scored, "seconds": done["seconds"]} if scored["fingerprint"] == asked else None
 
     def missing(self) -> list[Proxy]:

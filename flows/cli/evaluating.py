@@ -29,11 +29,22 @@ Data = Annotated[
         show_default=False,
     ),
 ]
+Follow = Annotated[
+    bool,
+    Parameter(
+        help="Score each new checkpoint while training goes on, and end with it; at low priority, and on the CPU "
+        "unless compute.device is set.",
+        negative=(),
+        show_default=False,
+    ),
+]
+Patience = Annotated[float, Parameter(help="Seconds that a followed run may stay without a sign of life.")]
 TEXT = f"""Score a run's checkpoints; with --model, any models on any labelled sets, in one table.
 
 Examples:
 
   dinoflow evaluate laptop --workspace work
+  dinoflow evaluate laptop --workspace work --follow
   dinoflow evaluate --model work/runs/RUN --model vit_small_patch14_dinov2 --data birds
 
 Each model and raw pixels stand in one table, and in WORKSPACE/evaluations/models/ as JSON, with every protocol.
@@ -43,7 +54,14 @@ Each model and raw pixels stand in one table, and in WORKSPACE/evaluations/model
 
 @app.command(group=SINGLE, sort_key=len(CURATION) + 1, help=TEXT)
 def evaluate(
-    recipe: RecipeArgument = None, /, *, model: Models = (), data: Data = (), options: Options = DEFAULTS
+    recipe: RecipeArgument = None,
+    /,
+    *,
+    model: Models = (),
+    data: Data = (),
+    follow: Follow = False,
+    patience: Patience = 1800,
+    options: Options = DEFAULTS,
 ) -> None:
     """Score a run's checkpoints, or any models on any labelled sets."""
     if model or data:
@@ -53,4 +71,7 @@ def evaluate(
         return
     from flows import commands
 
+    if follow:
+        finish(options.json, lambda: commands.follow(recipe, options, patience))
+        return
     finish(options.json, lambda: commands.one_stage(stage, recipe, options))

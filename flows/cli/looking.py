@@ -53,7 +53,10 @@ def datasets(
 
 @app.command(group=LOOKING)
 def report(workspace: Annotated[str, Parameter(help="The workspace.")] = "workspace", /) -> None:
-    """Draw the page of a workspace: datasets, curves, scores; and reports of datasets whose file was deleted."""
+    """Draw the pages of a workspace and of its runs: datasets, curves, scores, what each run sees.
+
+    Reports of datasets are drawn again where their file was deleted.
+    """
     from flows.looking.page import draw_reports
 
     finish(False, lambda: draw_reports(workspace))

@@ -1,4 +1,4 @@
-"""`dinoflow report WORKSPACE`: the workspace's page, and the reports of dataset versions that lack one."""
+"""`dinoflow report WORKSPACE`: the pages of the workspace and of its runs, and dataset versions that lack theirs."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from shared.published import FOLDER, open_version, versions
 
 
 def draw_reports(workspace: str) -> dict[str, Any]:
-    """Draw the workspace's page and say where it is; a dataset's report is drawn again where its file was deleted."""
-    from flows.pipeline import Report, draw_report
+    """Draw the pages of the workspace and its runs; a dataset's report is drawn again where its file was deleted."""
+    from flows.pipeline import Report, draw_report, draw_run
 
     console, store = Console(), existing(workspace)
     for name in store.names(FOLDER):
@@ -19,6 +19,9 @@ def draw_reports(workspace: str) -> dict[str, Any]:
             if not dataset.store.exists("report.html"):
                 draw_report(Report(store.url, name, version))
                 console.say(dataset.store.path("report.html"))
+    runs = store.names("runs")
+    for run in runs:
+        console.say(draw_run(store, run))
     store.write("report.html", render_workspace(store))
     console.say(store.path("report.html"))
-    return {"report": store.path("report.html")}
+    return {"report": store.path("report.html"), "runs": {run: store.path("runs", run, "report.html") for run in runs}}

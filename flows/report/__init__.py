@@ -1,5 +1,6 @@
-"""The report of a workspace: its datasets, training runs and scores, as one HTML file."""
+"""The reports of a workspace and of its runs, each as one HTML file."""
 
+from flows.report.run import render_run
 from flows.report.workspace import render_workspace
 
-__all__ = ["render_workspace"]
+__all__ = ["render_run", "render_workspace"]

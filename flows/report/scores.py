@@ -45,7 +45,7 @@ def _evaluated(told: dict[str, Any], run: str, name: str) -> Evaluated:
         step=int(step) if is_number(step) else 0,
         dataset=str(told.get("dataset", "")),
         scores=_values(told["scores"]),
-        protocols={_key(row): row["protocol"] for row in told["scores"] if isinstance(row.get("protocol"), dict)},
+        protocols={key_of(row): row["protocol"] for row in told["scores"] if isinstance(row.get("protocol"), dict)},
         baselines={BASELINES.get(who, who): _values(rows or []) for who, rows in baselines.items()},
     )
 
@@ -62,9 +62,11 @@ def score_table(found: list[Evaluated]) -> dict[str, Any]:
             "score": key,
             "value": value,
             "share": 0 <= value <= 1,
-            "better": all(value > told.get(key, -1) for told in one.baselines.values()),
+            "better": all(
+                beats(value, told[key], one.protocols.get(key, {})) for told in one.baselines.values() if key in told
+            ),
             "baselines": [one.baselines.get(name, {}).get(key) for name in columns],
-            "protocol": ", ".join(f"{name} {setting}" for name, setting in one.protocols.get(key, {}).items()),
+            "protocol": protocol_text(one.protocols.get(key, {})),
         }
         for one in newest.values()
         for key, value in one.scores.items()
@@ -89,9 +91,29 @@ def score_charts(found: list[Evaluated], shown: tuple[str, ...] = ("knn top1",))
 
 
 def _values(rows: list[dict[str, Any]]) -> dict[str, float]:
-    return {_key(row): float(row["value"]) for row in rows if is_number(row.get("value"))}
+    return {key_of(row): float(row["value"]) for row in rows if is_number(row.get("value"))}
 
 
-def _key(row: dict[str, Any]) -> str:
-    on = f" on {row['set']}" if "set" in row else ""
+def beats(value: float, other: float, protocol: dict[str, Any]) -> bool:
+    """Tell whether a value is better than another by what its protocol calls better."""
+    return value < other if protocol.get("better") == "lower" else value > other
+
+
+def protocol_text(protocol: dict[str, Any]) -> str:
+    """Write a protocol: each setting and its value."""
+    return ", ".join(
+        f"{name} ({protocol_text(setting)})" if isinstance(setting, dict) else f"{name} {_short(setting)}"
+        for name, setting in protocol.items()
+    )
+
+
+def _short(setting: Any) -> str:
+    if isinstance(setting, list):
+        return " / ".join(_short(one) for one in setting)
+    return f"{setting:.3g}" if isinstance(setting, float) else str(setting)
+
+
+def key_of(row: dict[str, Any]) -> str:
+    """Name a score by its evaluation and metric, and by its set where that is not the published dataset."""
+    on = f" on {row['set']}" if row.get("set") else ""
     return f"{row.get('evaluation', '?')} {row.get('metric', '')}".strip() + on

@@ -1,8 +1,8 @@
-"""dinov2's own training step on a CPU, from a checkout of its repository: the peer of `training_step.py`.
+"""dinov2's own training step, from a checkout of its repository: the peer of `training_step.py` and `gpu_step.py`.
 
 Model, head, losses, optimizer groups and `SSLMetaArch.forward_backward` are dinov2's, unchanged. Stood in for
-are only what needs a GPU or several: xformers (its attention by PyTorch's, its index kernels by PyTorch's),
-`.cuda()`, and FSDP's wrappers, which one process does without.
+are only xformers (its attention by PyTorch's, its index kernels by PyTorch's), FSDP's wrappers, which one process
+does without, and on a CPU `.cuda()`.
 """
 
 import os
@@ -84,26 +84,42 @@ def stand_in_for_xformers() -> None:
     sys.modules["xformers"], sys.modules["xformers.ops"] = ModuleType("xformers"), ops
 
 
-def dinov2_step(checkout: Path, batch: Batch, *, drop_path: float, precision: str) -> Callable[[], dict[str, float]]:
+def dinov2_step(
+    checkout: Path,
+    batch: Batch,
+    *,
+    drop_path: float,
+    precision: str,
+    arch: str = "vit_small",
+    prototypes: int = 65536,
+    device: torch.device | None = None,
+) -> Callable[[], dict[str, float]]:
     """Return dinov2's step on a batch; each call is one step and returns its losses."""
+    device = device or torch.device("cpu")
     warnings.filterwarnings("ignore")
     stand_in_for_xformers()
     sys.path.insert(0, str(checkout))
-    torch.Tensor.cuda = lambda self, *_, **__: self  # type: ignore[assignment]
-    rendezvous = f"file://{tempfile.gettempdir()}/dinov2-step-{os.getpid()}"
-    dist.init_process_group("gloo", init_method=rendezvous, rank=0, world_size=1)  # its Sinkhorn asks for one
+    if device.type == "cpu":
+        torch.Tensor.cuda = lambda self, *_, **__: self  # type: ignore[assignment]
+    if not dist.is_initialized():  # its Sinkhorn asks for a process group
+        rendezvous = f"file://{tempfile.gettempdir()}/dinov2-step-{os.getpid()}"
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, init_method=rendezvous, rank=0, world_size=1)
     from dinov2.train.ssl_meta_arch import SSLMetaArch
     from omegaconf import OmegaConf
 
     config = OmegaConf.load(checkout / "dinov2/configs/ssl_default_config.yaml")
-    config.student |= {"arch": "vit_small", "patch_size": 14, "drop_path_rate": drop_path}
+    config.student |= {"arch": arch, "patch_size": 14, "drop_path_rate": drop_path}
+    config.dino.head_n_prototypes = config.ibot.head_n_prototypes = prototypes
     config.train.centering, config.compute_precision.grad_scaler = "sinkhorn_knopp", False
     config.crops.local_crops_size = batch.small.shape[-1]
+    config.crops.local_crops_number = 2 * len(batch.small) // len(batch.large)
     torch.manual_seed(0)
     model: Any = SSLMetaArch(config)
     model.need_to_synchronize_fsdp_streams = False
     for name in model.student:
         model.teacher[name].load_state_dict(model.student[name].state_dict())
+    model.to(device)
     model.train()
     optimizer = torch.optim.AdamW(model.get_params_groups(), betas=(0.9, 0.999))
     for group in optimizer.param_groups:
@@ -114,8 +130,8 @@ def dinov2_step(checkout: Path, batch: Batch, *, drop_path: float, precision: st
 
     def step() -> dict[str, float]:
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            images["n_masked_patches"] = torch.full((1,), len(batch.places))  # all-reduced in place
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            images["n_masked_patches"] = torch.full((1,), len(batch.places), device=device)  # all-reduced in place
             losses = model.forward_backward(images, TEACHER_TEMPERATURE)
         for part in model.student.values():
             nn.utils.clip_grad_norm_(part.parameters(), CLIP)

@@ -1,9 +1,8 @@
-"""One training step: CPU seconds beside dinov2's own step, or images/s on a GPU.
+"""One training step: CPU seconds beside dinov2's own step; `gpu_step.py` does the same on GPUs.
 
     python tests/benchmarks/training_step.py --dinov2 FOLDER [--rounds 3] [--steps 4]
-    python tests/benchmarks/training_step.py [--batch 64] [--steps 50]
 
-The first form needs a checkout of https://github.com/facebookresearch/dinov2 and, where they are absent, its
+It needs a checkout of https://github.com/facebookresearch/dinov2 and, where they are absent, its
 own dependencies (they are small) beside this project's:
 
     pip install --target PEERS --no-deps fvcore iopath omegaconf antlr4-python3-runtime==4.9.3 portalocker \\
@@ -15,8 +14,6 @@ same crops and masks for both. Each configuration runs in its own process with o
 turn; a step's cost is its CPU time (user and system), the median over all rounds after one step to warm up.
 "Switches" are the two that this project sets for its processes: glibc keeps freed memory, and fp32 products go
 to oneDNN where a probe finds them exact. dinov2 is measured without and with them.
-
-The second form needs only what `training` needs: median images/s after ten steps that warm up, on the GPU.
 """
 
 import argparse
@@ -45,7 +42,6 @@ from training.pretraining import initial_state
 from training.stepping import take_step
 from training.views import Views
 
-WARM_UP = 10
 PIXELS = ("large", "small")
 CPU = torch.device("cpu")
 SYSTEMS = {"dinov2 as it is": ("dinov2", False), "dinov2, same switches": ("dinov2", True), "dinoflow": ("ours", True)}
@@ -150,43 +146,19 @@ def processor() -> str:
     return f"{name or platform.processor()} ({', '.join(features) or 'no bf16'})"
 
 
-def on_gpu(asked: argparse.Namespace) -> None:
-    """Print images/s and peak memory in each precision."""
-    device = torch.device("cuda")
-    print(f"ViT-S/14, batch {asked.batch}, {torch.cuda.get_device_name()}, torch {torch.__version__}")
-    print(f"{'':<6} {'images/s':>10} {'peak GiB':>10}")
-    for precision in ("bf16", "fp16", "fp32"):
-        params = params_of(precision, asked.batch)
-        step = our_step(params, batch_of(asked.batch, params), device)
-        torch.cuda.reset_peak_memory_stats()
-        seconds = []
-        for _ in range(WARM_UP + asked.steps):
-            started = time.perf_counter()
-            step()  # waits for the device once, before it updates
-            seconds.append(time.perf_counter() - started)
-        speed = asked.batch / statistics.median(seconds[WARM_UP:])
-        print(f"{precision:<6} {speed:>10.1f} {torch.cuda.max_memory_allocated() / 2**30:>10.1f}", flush=True)
-
-
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dinov2", help="a checkout of dinov2, to compare with on the CPU")
+    parser.add_argument("--dinov2", required=True, help="a checkout of dinov2")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--system", choices=SYSTEMS, help=argparse.SUPPRESS)
     parser.add_argument("--precision", default="fp32", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    asked.steps = asked.steps or (4 if asked.dinov2 else 50)
     if asked.system:
         one_process(asked.system, asked.precision, asked.steps, Path(asked.dinov2))
-    elif asked.dinov2:
-        compare(asked)
-    elif torch.cuda.is_available():
-        on_gpu(asked)
     else:
-        sys.exit("There is no GPU here: nothing was measured. --dinov2 FOLDER compares with dinov2 on the CPU.")
+        compare(asked)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ def test_help_teaches_every_command_without_importing_what_works():
         "select",
         "pack",
         "pretrain",
+        "export",
         "serve",
     ):
         assert f" {command} " in told.stdout

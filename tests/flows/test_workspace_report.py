@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from flows.report import reading, render_workspace
+from flows.report.scores import evaluations, score_charts
 from shared.storage import Store
 
 
@@ -68,6 +69,25 @@ def test_a_model_below_a_baseline_is_marked(workspace: Store) -> None:
     told = {"scores": scores(0.1), "baselines": {"pixels": scores(0.2)}}
     workspace.write("evaluations/worse/7.json", json.dumps(told))
     assert render_workspace(workspace).count('<i class="quality"') == 1
+
+
+def test_where_less_is_better_a_lower_score_beats_a_baseline(workspace: Store) -> None:
+    def even(value: float) -> list[dict[str, Any]]:
+        protocol = {"better": "lower", "iou": {"sky": 0.51234}, "l2_tried": [0.001, 0.1]}
+        return [{"evaluation": "alignment", "metric": "alignment", "value": value, "protocol": protocol}]
+
+    workspace.write("evaluations/even/7.json", json.dumps({"scores": even(0.1), "baselines": {"pixels": even(0.2)}}))
+    html = render_workspace(workspace)
+    assert html.count('<i class="quality"') == 0
+    assert "better lower, iou (sky 0.512), l2_tried 0.001 / 0.1" in html
+
+
+def test_of_many_k_the_main_one_is_drawn(workspace: Store) -> None:
+    told = {"scores": [*scores(0.3), {"evaluation": "knn", "metric": "top1 k=10", "value": 0.2}]}
+    for step in (1, 2):
+        workspace.write(f"evaluations/several/{step}.json", json.dumps(told))
+    charts = score_charts(evaluations(workspace))
+    assert [chart["title"] for chart in charts] == ["knn top1", "knn top1"]
 
 
 def test_an_empty_workspace_says_what_to_run(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def tiny() -> dict[str, Any]:
         "optim": {"steps": 4, "batch_size": 8, "warmup_steps": 1, "precision": "fp32", "freeze_prototypes": 1},
         "checkpoint_every": 2,
         "rank_every": 2,
+        "knn_every": 0,
     }
 
 

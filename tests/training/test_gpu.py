@@ -13,7 +13,7 @@ from training.params import AugmentParams
 from training.photometric import recoloured
 from training.views import stream
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "training_step.py"
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gpu_step.py"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to measure")

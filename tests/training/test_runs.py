@@ -18,6 +18,7 @@ from shared.gang import Job
 from shared.params import Compute
 from shared.published import Published
 from tests.training.publishing import invented, publish
+from tests.training.sets.drawn import class_folders, draw
 from training import checkpoint, loop
 from training.device import check_precision
 from training.evals.effective_rank import EffectiveRank
@@ -28,6 +29,7 @@ from training.evals.uniformity import Uniformity
 from training.params import PretrainParams
 from training.pretraining import check_batch
 from training.runs import RunFolder
+from training.sets import DatasetSet, FolderSet
 from training.stages import evaluate, pretrain
 
 ON_CPU = Compute(device="cpu", workers=1)
@@ -216,9 +218,26 @@ def test_every_checkpoint_is_scored_once_beside_two_baselines(
 def test_without_labels_what_needs_none_is_told_and_the_lack_is_said(params: PretrainParams, tmp_path: Path) -> None:
     dataset = publish(tmp_path, [(None, data) for _, data in invented(40, 2)])
     run(dataset, params, tmp_path)
-    assert score(dataset, tmp_path)["scores"]["4"].keys() == {"effective_rank rank", "uniformity uniformity"}
+    assert score(dataset, tmp_path)["scores"]["4"].keys() == {"effective_rank rank", "uniformity loss"}
     facts = json.loads((tmp_path / "evaluations" / "run" / "4.json").read_text())
     assert facts["note"] == "knn was left out: it needs labels · linear was left out: it needs labels"
+
+
+def test_checkpoints_are_scored_on_other_sets_too_and_anew_when_those_change(
+    params: PretrainParams, dataset: Published, tmp_path: Path
+) -> None:
+    run(dataset, params, tmp_path)
+    class_folders(tmp_path / "pets" / "train", 3)
+    class_folders(tmp_path / "pets" / "test", 2, first=500)
+    knn: dict[str, Any] = {
+        "evaluations": (Knn(k=3, also=()),),
+        "sets": (DatasetSet(), FolderSet(url=str(tmp_path / "pets"))),
+    }
+    told = score(dataset, tmp_path, **knn)
+    assert told["scores"]["4"].keys() == told["scores"]["pixels"].keys() == {"knn top1", "knn top1 on pets"}
+    assert score(dataset, tmp_path, **knn)["scored"] == []
+    draw(tmp_path / "pets" / "train" / "cats" / "new.jpg", 7)
+    assert score(dataset, tmp_path, **knn)["scored"] == [2, 4]
 
 
 def job(dataset: Published, workspace: Path, name: str, stage: str, params: dict[str, Any]) -> Path:
@@ -246,7 +265,8 @@ def gang(path: Path, processes: int = 1) -> list[str]:
 def test_two_processes_train_and_evaluate_as_one(tiny: dict[str, Any], dataset: Published, tmp_path: Path) -> None:
     model = tiny["model"] | {"drop_path": 0.3, "drop_path_rule": "uniform"}
     optim = tiny["optim"] | {"steps": 20}
-    params = PretrainParams.model_validate(tiny | {"model": model, "optim": optim, "checkpoint_every": 10})
+    changed = {"model": model, "optim": optim, "checkpoint_every": 10, "knn_every": 10}
+    params = PretrainParams.model_validate(tiny | changed)
     run(dataset, params, tmp_path)
     alone = score(dataset, tmp_path, evaluations=(EffectiveRank(),), baselines=False)
     for stage, given in (
@@ -260,6 +280,9 @@ def test_two_processes_train_and_evaluate_as_one(tiny: dict[str, Any], dataset: 
         assert [row[loss] for row in one[:1]] == pytest.approx([row[loss] for row in two[:1]], rel=1e-5)
         assert [row[loss] for row in one] == pytest.approx([row[loss] for row in two], abs=1e-4)
     assert len(one) == 20
+    looks = [{row["step"]: row["knn_top1"] for row in rows if "knn_top1" in row} for rows in (one, two)]
+    assert list(looks[0]) == [1, 10, 20]
+    assert looks[0] == pytest.approx(looks[1], abs=0.2)  # one query in five may change sides
     together = json.loads((tmp_path / "runs" / "two" / "evaluate.json").read_text())
     assert together["scored"] == [10, 20]
     for step in ("10", "20"):

@@ -17,6 +17,7 @@ from shared.errors import RecipeError, WorkspaceError
 from shared.params import Compute
 from shared.published import Published
 from tests.training.vits import MODELS, assert_same, images, in_dinov2_layout, invented_weights
+from training.model import ffn_columns
 from training.params import PretrainParams
 from training.stages import pretrain
 from training.student import Student
@@ -112,6 +113,15 @@ def test_timms_older_positions_of_the_prefix_are_understood(change: dict[str, in
     torch.testing.assert_close(seen, expected[:, kept], atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize(("ffn", "ratio"), [("mlp", 2.5), ("mlp", 3.74), ("swiglu", 2.5), ("swiglu", 3.9)])
+def test_the_width_of_feed_forward_layers_is_told_by_their_shapes(ffn: str, ratio: float, tmp_path: Path) -> None:
+    weights = invented_weights(ffn=ffn, mlp_ratio=ratio, depth=1)
+    save_file(weights.vit, tmp_path / "vit.safetensors")
+    read = read_weights(str(tmp_path / "vit.safetensors"))
+    assert (read.model.ffn, ffn_columns(read.model)) == (ffn, ffn_columns(weights.model))
+    assert torch.equal(tokens(read, images()), tokens(weights, images()))
+
+
 def test_half_precision_becomes_single_and_nothing_else_changes(tmp_path: Path) -> None:
     half = {name: tensor.half() for name, tensor in in_dinov2_layout(invented_weights()).items()}
     save_file(half, tmp_path / "half.safetensors")
@@ -144,6 +154,7 @@ def test_a_run_gives_teacher_or_student_of_any_step_with_heads(
         (f"{run}@2:student", 2, "student"),
         (f"{run}:student", 4, "student"),
         (f"{run}/checkpoints/step-00000002", 2, "teacher"),
+        (f"{run}/checkpoints/step-00000002/state.pt", 2, "teacher"),
     ):
         read = read_weights(spec)
         student = Student(params)
@@ -157,6 +168,9 @@ def test_a_run_gives_teacher_or_student_of_any_step_with_heads(
         assert read.model.drop_path == type(read.model)().drop_path
     with pytest.raises(WorkspaceError, match=r"has no checkpoint of step 3. Choose one of: 2, 4"):
         read_weights(f"{run}@3")
+    (run / "checkpoints").rename(run / "elsewhere")
+    with pytest.raises(WorkspaceError, match="needs a run with a checkpoint"):
+        read_weights(str(run))
 
 
 def test_one_content_for_the_same_weights_from_anywhere_and_another_for_one_changed_number(tmp_path: Path) -> None:
@@ -191,6 +205,9 @@ def test_what_is_not_understood_is_refused_by_name(tmp_path: Path) -> None:
             write(tmp_path, "bias.safetensors", {k: v for k, v in good.items() if k != "blocks.1.attn.qkv.bias"})
         )
     oblong = good | {"pos_embed": torch.ones(1, 13, 128)}
+    gray = good | {"patch_embed.proj.weight": torch.ones(128, 1, 8, 8)}
+    with pytest.raises(RecipeError, match=r"square patches of 3 colours, got patch_embed.proj.weight \[128, 1, 8, 8\]"):
+        read_weights(write(tmp_path, "gray.safetensors", gray))
     with pytest.raises(RecipeError, match="square grid of patches, got 13 of them"):
         read_weights(write(tmp_path, "oblong.safetensors", oblong))
     with pytest.raises(RecipeError, match=r"blocks that are all alike, got blocks.1.norm1.bias \[3\] for \[128\]"):

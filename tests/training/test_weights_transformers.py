@@ -21,6 +21,7 @@ from training.weights import read_weights
 KINDS: list[dict[str, Any]] = [
     {},
     {"use_swiglu_ffn": True},
+    {"num_register_tokens": 0},
     {"num_register_tokens": 3},
     {"num_register_tokens": 4, "use_swiglu_ffn": True},
 ]

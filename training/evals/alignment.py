@@ -23,12 +23,12 @@ class Alignment(Params):
     needs: ClassVar[Needs] = "images"
 
     def scores(self, seen: SeenImages) -> list[Score]:
-        """Return `alignment`."""
+        """Return `loss`."""
         seen.check()
         if seen.again is None:
             raise OmittedError("needs another view of each image, got none")
         protocol = {"images": len(seen.features), "alpha": 2, "views": "centre crop, random crop", "better": "lower"}
-        return [score(self.kind, "alignment", alignment(seen.features, seen.again), protocol)]
+        return [score(self.kind, "loss", alignment(seen.features, seen.again), protocol)]
 
 
 def alignment(features_BD: "Tensor", again_BD: "Tensor") -> float:

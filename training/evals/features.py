@@ -6,7 +6,7 @@ the same shape everywhere, and no image is looked at twice.
 Shapes: B images, C colours, H W pixels, N patches, D width of a feature.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,10 +32,6 @@ class Reading:
     model: Frozen
     block: int
     pooling: Pooling
-
-    def tokens(self, pixels_BCHW: Tensor) -> Tokens:
-        """Return what is seen after the block."""
-        return self.model.layers(pixels_BCHW, [self.block])[0]
 
     def pooled(self, tokens: Tokens) -> Tensor:
         """Return features_BD of whole images; with `cls+patch_mean` the two lie side by side, each of length 1."""
@@ -83,16 +79,13 @@ def extract(
             raise batch.error
         if masks is not None:
             found.setdefault(("", "mask"), []).append(batch["mask"])
-        pixels_BCHW = batch["pixels"].to(place.device)
-        for name, reading in readings.items():
-            tokens = reading.tokens(pixels_BCHW)
-            seen = {"pooled": reading.pooled(tokens)}
-            if masks is not None:
-                seen["patches"] = tokens.patches
-            if again:
-                seen["again"] = reading.pooled(reading.tokens(batch["again"].to(place.device)))
-            for what, tensor in seen.items():
-                found.setdefault((name, what), []).append(tensor.float().cpu())
+        for view in ("pixels", "again") if again else ("pixels",):
+            for name, tokens in _looked(readings, batch[view].to(place.device)):
+                seen = {"pooled" if view == "pixels" else "again": readings[name].pooled(tokens)}
+                if masks is not None and view == "pixels":
+                    seen["patches"] = tokens.patches
+                for what, tensor in seen.items():
+                    found.setdefault((name, what), []).append(tensor.float().cpu())
     parts = gathered({key: torch.cat(chunks) for key, chunks in found.items()}, place.world)
     whole = {key: torch.cat([part[key] for part in parts if key in part]) for key in parts[0]}
     features = {
@@ -100,3 +93,10 @@ def extract(
         for name in readings
     }
     return features, whole.get(("", "mask"))
+
+
+def _looked(readings: Mapping[str, Reading], pixels_BCHW: Tensor) -> Iterator[tuple[str, Tokens]]:
+    """Yield what each reading sees; a model that is read after several blocks looks once."""
+    for model in {id(reading.model): reading.model for reading in readings.values()}.values():
+        own = {name: reading.block for name, reading in readings.items() if reading.model is model}
+        yield from zip(own, model.layers(pixels_BCHW, list(own.values())), strict=True)

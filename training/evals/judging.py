@@ -35,7 +35,7 @@ class Judged:
 
 
 def judged(
-    models: Mapping[str, Frozen],
+    given: Mapping[str, Reading],
     sets: Sequence[Labelled],
     params: EvaluateParams,
     place: Place,
@@ -44,11 +44,11 @@ def judged(
 ) -> Iterator[Judged]:
     """Yield the scores on each set of every model and, where the params ask for baselines, of raw pixels.
 
-    Models of one image size share a pass over the pixels. Raises RecipeError for a size or layer that a model lacks.
+    Models of one image size share a pass over the pixels. Raises RecipeError for a size that a model lacks.
     """
     by_size: dict[int, dict[str, Reading]] = defaultdict(dict)
-    for name, model in models.items():
-        by_size[_size(name, model, params)][name] = _reading(name, model, params)
+    for name, reading in given.items():
+        by_size[_size(reading.model, params)][name] = reading
     first = next(iter(by_size))
     if params.baselines:
         patch = min(reading.model.patch_size for reading in by_size[first].values())
@@ -74,11 +74,11 @@ def judged(
                 protocol = _protocol(name, readings[name], labelled, cut) | limits
                 one.scores[name] = [{**score, "protocol": score["protocol"] | protocol} for score in scores]
                 one.notes += [note for note in lacking if note not in one.notes]
-        one.scores = {name: one.scores[name] for name in (*models, PIXELS) if name in one.scores}
+        one.scores = {name: one.scores[name] for name in (*given, PIXELS) if name in one.scores}
         yield one
 
 
-def _size(name: str, model: Frozen, params: EvaluateParams) -> int:
+def _size(model: Frozen, params: EvaluateParams) -> int:
     size, patch = params.image_size or model.usual_size, model.patch_size
     if size % patch:
         raise RecipeError(
@@ -88,7 +88,8 @@ def _size(name: str, model: Frozen, params: EvaluateParams) -> int:
     return size
 
 
-def _reading(name: str, model: Frozen, params: EvaluateParams) -> Reading:
+def read_by(params: EvaluateParams, model: Frozen) -> Reading:
+    """Return how a model is read. Raises RecipeError for a layer that it lacks."""
     if params.layer > model.depth:
         raise RecipeError(
             f"evaluation.layer must be at most the {model.depth} blocks of {model.title}, got {params.layer}. "

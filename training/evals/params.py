@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from shared.params import Params
 from training.evals import DEFAULT_EVALUATIONS, Evaluation
+from training.evals.alignment import Alignment
 from training.sets import DatasetSet, LabelledSet
 
 
@@ -34,10 +35,12 @@ class EvaluateParams(Params):
     """Images with masks to learn from, and to score, at most, drawn evenly: each takes a feature for every patch."""
     batch_size: int = Field(default=64, ge=1)
     """Images in a forward pass."""
+    pictures: int = Field(default=6, ge=0)
+    """Images that pictures are made of: principal components, attention, nearest neighbours; 0 = none."""
     baselines: bool = True
     """Also score the untrained model and 16×16 pixels, once for a run."""
 
     @property
     def looks_again(self) -> bool:
         """Whether an evaluation needs a second view of each image."""
-        return any(getattr(evaluation, "looks_again", False) for evaluation in self.evaluations)
+        return any(isinstance(evaluation, Alignment) for evaluation in self.evaluations)

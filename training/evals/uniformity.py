@@ -29,13 +29,13 @@ class Uniformity(Params):
     """Of that draw."""
 
     def scores(self, seen: SeenImages) -> list[Score]:
-        """Return `uniformity`."""
+        """Return `loss`."""
         from training.evals.drawing import drawn
 
         seen.check()
         rows = drawn(len(seen.features), self.images, self.seed)
         protocol = {"images": len(rows), "t": 2, "pairs": "all of different images", "better": "lower"}
-        return [score(self.kind, "uniformity", uniformity(seen.features[rows]), protocol)]
+        return [score(self.kind, "loss", uniformity(seen.features[rows]), protocol)]
 
 
 def uniformity(features_BD: "Tensor") -> float:

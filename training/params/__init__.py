@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from shared.params import Params
-from training.lengths import Length
+from training.lengths import Length, LengthOrNone
 from training.params.model import ModelParams
 from training.params.objective import ObjectiveParams
 from training.params.optim import OptimParams
@@ -39,6 +39,8 @@ class PretrainParams(Params):
     """Newest checkpoints to keep."""
     rank_every: int = Field(default=10, ge=1)
     """Steps between measurements of the teacher's effective rank."""
+    knn_every: LengthOrNone = 1000
+    """Length between measurements of the teacher's k-NN, where the dataset has labels; 0 = never."""
 
     def identity(self) -> dict[str, Any]:
         """Return what differs from the defaults; the content of the weights that it starts from, not their place."""

@@ -14,6 +14,8 @@ from training.sets.files import Files
 from training.sets.tables import words
 
 VALUES = 256
+ALIKE = 0.02
+"""A mask may have another size than its image, but for this share its proportions: sizes are rounded."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,15 @@ class ClassMaps:
     """Value in the file → number of its class, IGNORED, or -1 for a value that nobody explained."""
 
     def classes(self, row: int, size: tuple[int, int]) -> np.ndarray:
-        """Return class_HW. Raises RecipeError for a mask of another size than its image, and for unknown values."""
+        """Return class_HW, which may be smaller or larger than its image.
+
+        Raises RecipeError for a mask of other proportions than its image, and for unknown values.
+        """
         value_HW = mask_values(self.files.data(row), self.files.path(row))
-        if value_HW.shape != size[::-1]:
-            height, width = value_HW.shape
+        (width, height), (rows, columns) = size, value_HW.shape
+        if abs(width * rows - height * columns) > ALIKE * height * columns:
             raise RecipeError(
-                f"A mask needs the size of its image, {size[0]} × {size[1]}, got {width} × {height} in "
+                f"A mask needs the proportions of its image, {width} × {height}, got {columns} × {rows} in "
                 f"{self.files.path(row)}. An image that its EXIF turns needs a mask that is turned."
             )
         class_HW = self.number[value_HW]
@@ -41,7 +46,7 @@ class ClassMaps:
                 f"{self.files.path(row)} holds the value {value}, which is no class. "
                 "Add it to classes.csv: value, name, ignored."
             )
-        return class_HW.astype(np.uint8)
+        return np.asarray(class_HW, dtype=np.uint8)
 
 
 def mask_values(data: bytes, where: str) -> np.ndarray:
@@ -57,7 +62,8 @@ def mask_values(data: bytes, where: str) -> np.ndarray:
         value = value[..., 0]
     if value.ndim != 2 or value.min() < 0 or value.max() >= VALUES:
         raise RecipeError(f"{where} needs one number below {VALUES} for each pixel, got {value.dtype}{value.shape}.")
-    return value.astype(np.uint8)
+    narrow: np.ndarray = value.astype(np.uint8)
+    return narrow
 
 
 def class_maps(masks: Files, given: str, beside: list[str]) -> ClassMaps:
@@ -67,7 +73,7 @@ def class_maps(masks: Files, given: str, beside: list[str]) -> ClassMaps:
     number = np.full(VALUES, -1, dtype=np.int16)
     number[IGNORED] = IGNORED
     if table:
-        names = []
+        names: list[str] = []
         for row in words("A table of classes", table, ("value", "name", "ignored"), {}):
             ignored = row["ignored"].strip().lower() in ("1", "true", "yes")
             number[int(row["value"])] = IGNORED if ignored else len(names)

@@ -51,7 +51,7 @@ class HuggingFaceSet(Named):
         if {True, False} == set(sides):
             asked = np.repeat(np.array(sides, dtype=bool), cells.rows_of_files())
             split = f"{' and '.join(dict.fromkeys(splits))} of the dataset"
-        elif True in sides or len(set(sides)) > 1:
+        elif True in sides:
             raise RecipeError(
                 f"{self.url} needs splits train and test (or val), got {', '.join(dict.fromkeys(splits))}."
             )

@@ -29,7 +29,10 @@ class Masks(Protocol):
     """The class of each pixel, by the row number of its image."""
 
     def classes(self, row: int, size: tuple[int, int]) -> np.ndarray:
-        """Return class_HW, uint8, IGNORED where it does not count, of an image of this width and height."""
+        """Return class_HW, uint8, IGNORED where it does not count, of an image of this width and height.
+
+        It may have another size, of the same proportions.
+        """
         ...
 
 
@@ -103,6 +106,9 @@ def with_labels(
             f"{where} needs every class of the test split in the training split, got {len(lacking)} in the test split "
             f"alone, such as {lacking[0]}. Check the names of the folders or labels."
         )
-    if len(set(label[bank])) < 2:
-        raise RecipeError(f"{where} needs two classes at least, got {classes[0]} alone. Give DIR/CLASS/IMAGE.")
+    known = [classes[code] for code in sorted(set(label[bank]))]
+    if len(known) < 2:
+        raise RecipeError(
+            f"{where} needs two classes to learn from at least, got {known[0]} alone. Give DIR/CLASS/IMAGE."
+        )
     return Labelled(name, images, bank, queries, split, label, classes)

@@ -35,7 +35,7 @@ def from_folder(url: str) -> Pairs:
     bare = next((name for name in images if _stem(name, IMAGES) not in masks), None)
     if bare is not None:
         raise RecipeError(
-            f"{url} needs a mask for every image, got none for {bare}. They share a name but for its end."
+            f"{url} needs a mask for every image, got none for {bare}. Their names differ in the end alone."
         )
     paired = [masks[_stem(name, IMAGES)] for name in images]
     return Pairs(Files(store, images), Files(store, paired), [name.split("/")[0] for name in images], [store.url])

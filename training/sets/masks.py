@@ -18,7 +18,7 @@ class MaskSet(Named):
     """Images and masks whose pixels are numbers of classes."""
 
     kind: Literal["masks"] = "masks"
-    """Images and masks of the same names: DIR/train/images, DIR/train/masks and the same in val/ (or test/); or a CSV."""
+    """Images and masks of the same names: DIR/train/images, DIR/train/masks, and val/ (or test/); or a CSV."""
     url: str
     """The folder, or a CSV or Parquet file with the columns image, mask, split."""
     root: str = ""

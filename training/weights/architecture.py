@@ -74,9 +74,10 @@ def foreign(title: str, absent: list[str], unexpected: list[str]) -> RecipeError
 
 
 def _architecture(title: str, vit: dict[str, Tensor], heads: int | None) -> ModelParams:
-    width, colours, patch, other_side = vit["patch_embed.proj.weight"].shape
-    if colours != 3 or patch != other_side:
-        raise RecipeError(f"{title} needs square patches of 3 colours, got {other_side}×{patch} of {colours}.")
+    shape = list(vit["patch_embed.proj.weight"].shape)
+    if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3]:
+        raise RecipeError(f"{title} needs square patches of 3 colours, got patch_embed.proj.weight {shape}.")
+    width, _, patch, _ = shape
     if heads is None and width % HEAD_WIDTH:
         raise RecipeError(
             f"{title} needs to say how many attention heads it has, as its width {width} is no multiple of "

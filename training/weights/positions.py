@@ -36,7 +36,8 @@ def as_ours(vit: dict[str, Tensor], who: str) -> dict[str, Tensor]:
     prefix = next((p for p in prefixes if length > p and isqrt(length - p) ** 2 == length - p), None)
     if prefix is None:
         raise RecipeError(f"{who} needs positions of a square grid of patches, got {length} of them in pos_embed.")
-    if registers is None:
+    if registers is None or not count:
+        vit = {name: tensor for name, tensor in vit.items() if name != "reg_token"}
         return vit if prefix else vit | {"pos_embed": cat([0 * pos_embed[:, :1], pos_embed], dim=1)}
     changed = {"pos_embed": pos_embed[:, prefix:].contiguous()}
     if prefix:

@@ -22,6 +22,8 @@ ALLOWED = (
     "Give WORKSPACE/runs/RUN (also RUN@STEP, RUN:student), a checkpoint's folder, a folder that `dinoflow export`, "
     "timm or transformers wrote, a file of weights (.safetensors, .pth, .pt), or a name of timm's"
 )
+IN_FOLDERS = {"model.safetensors": "config.json", "state.pt": "checkpoint.json"}
+"""Files that do not tell all, where what does is beside them: their folder is read."""
 RUN = re.compile(r"(?P<path>.+?)(@(?P<step>\d+))?(:(?P<part>teacher|student))?")
 
 
@@ -31,16 +33,15 @@ def read_weights(spec: str) -> Weights:
     Raises WorkspaceError where nothing is there, RecipeError where it is no vision transformer that is understood.
     """
     path = Path(spec).expanduser()
-    if path.is_file() and path.name == "model.safetensors" and (path.parent / "config.json").is_file():
-        path = path.parent  # which knows how many attention heads there are
+    if path.name in IN_FOLDERS and (path.parent / IN_FOLDERS[path.name]).is_file():
+        path = path.parent
     if path.is_file():
         tensors = read_tensors(path)
         return from_dinov2(str(path), tensors) if is_dinov2(tensors) else from_timm(str(path), tensors)
-    if path.is_dir() and not is_run(path):
-        return _folder(path)
+    if path.is_dir():
+        return from_run(path) if is_run(path) else _folder(path)
     told = RUN.fullmatch(spec)
-    folder = Path(told["path"]).expanduser() if told else path
-    if told and is_run(folder):
+    if told and is_run(folder := Path(told["path"]).expanduser()):
         part: Part = "student" if told["part"] == "student" else "teacher"
         return from_run(folder, int(told["step"]) if told["step"] else None, part)
     if timm.is_model(spec):
@@ -54,6 +55,8 @@ def _folder(path: Path) -> Weights:
     config = json.loads((path / "config.json").read_text()) if (path / "config.json").is_file() else {}
     if "model_type" in config:
         return from_transformers_folder(path)
+    if "params" in config:
+        return from_run(path)  # which says that it has no checkpoint
     if "architecture" in config:
         return from_timm_folder(path)
     raise RecipeError(f"{path} needs to hold weights that are understood, got no config.json of a model. {ALLOWED}.")

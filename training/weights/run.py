@@ -38,11 +38,9 @@ def from_run(path: Path, step: int | None = None, part: Part = "teacher") -> Wei
     state: dict[str, Tensor] = checkpoint.read(folder, step)[part]
     vit = _under(state, "backbone.vit.")
     size = params.crops.large_size
-    unset = {name: ModelParams.model_fields[name].default for name in TRAINING_ONLY}
-    model = params.model.model_copy(update=unset)
     return Weights(
         title=f"{path.name} step {step}" + (" student" if part == "student" else ""),
-        model=model,
+        model=_bare(params.model),
         image_size=size,
         vit=vit,
         mask_token=state["backbone.mask_token"],
@@ -50,5 +48,12 @@ def from_run(path: Path, step: int | None = None, part: Part = "teacher") -> Wei
     )
 
 
+def _bare(model: ModelParams) -> ModelParams:
+    """Return the architecture: what only training looks at, as it is by default."""
+    fresh = ModelParams()
+    unset = {name: getattr(fresh, name) for name in TRAINING_ONLY}
+    return model.model_copy(update=unset | {"layer_scale": fresh.layer_scale if model.layer_scale else 0.0})
+
+
 def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): tensor.contiguous() for name, tensor in state.items() if name.startswith(prefix)}

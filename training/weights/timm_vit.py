@@ -39,9 +39,13 @@ def from_timm_folder(folder: Path) -> Weights:
     return from_timm(str(folder), read_tensors(folder / MODEL_FILE), heads, config.get("pretrained_cfg", config))
 
 
-def from_timm_name(name: str) -> Weights:
-    """Return the pretrained weights of a name. Raises RecipeError where they do not come."""
+def from_timm_name(name: str, file: str = "") -> Weights:
+    """Return the weights of a name, from a file or else the pretrained. Raises RecipeError where they do not come."""
     heads = _heads(name, name, {})
+    if file:
+        config = timm.get_pretrained_cfg(name)
+        tensors = read_tensors(Path(file).expanduser())
+        return from_timm(name, tensors, heads, {"mean": config.mean, "std": config.std} if config else None)
     try:
         model: Any = timm.create_model(name, pretrained=True, num_classes=0)
     except (OSError, RuntimeError) as error:

@@ -1,8 +1,4 @@
-"""A folder of transformers' Dinov2Model or Dinov2WithRegistersModel, read without that library.
-
-Names of both its generations: `attention.attention.query` and `mlp.weights_in` up to 4, `attention.q_proj` and
-`mlp.gate_proj` since 5.
-"""
+"""A folder of transformers' Dinov2Model or Dinov2WithRegistersModel, read without that library."""
 
 import json
 import re
@@ -35,21 +31,23 @@ IN_BLOCK = {
     "norm1": "norm1",
     "norm2": "norm2",
     "attention.output.dense": "attn.proj",
-    "attention.o_proj": "attn.proj",
     "layer_scale1.lambda1": "ls1.gamma",
     "layer_scale2.lambda1": "ls2.gamma",
     "mlp.fc1": "mlp.fc1",
     "mlp.fc2": "mlp.fc2",
     "mlp.weights_in": "mlp.w12",
     "mlp.weights_out": "mlp.w3",
-    "mlp.down_proj": "mlp.w3",
 }
+"""Names in files, and dinov2's; after `encoder.layer.NUMBER.` and `blocks.NUMBER.`."""
+QKV = tuple(f"attention.attention.{part}" for part in ("query", "key", "value"))
+"""What dinov2 keeps in one matrix, attn.qkv, top to bottom."""
+IN_MEMORY = {"attention.o_proj": "attn.proj", "mlp.down_proj": "mlp.w3"}
+"""Names since version 5, which translates them when it saves; a state_dict that is saved by hand has them."""
 JOINED = (
-    ("attn.qkv", ("attention.attention.query", "attention.attention.key", "attention.attention.value")),
+    ("attn.qkv", QKV),
     ("attn.qkv", ("attention.q_proj", "attention.k_proj", "attention.v_proj")),
     ("mlp.w12", ("mlp.gate_proj", "mlp.up_proj")),
 )
-"""What dinov2 keeps in one matrix, and the names of its parts, top to bottom."""
 
 
 def from_transformers_folder(folder: Path) -> Weights:
@@ -82,7 +80,7 @@ def _renamed(name: str) -> str:
     inside = re.fullmatch(r"encoder\.layer\.(\d+)\.(.+?)(\.weight|\.bias)?", name)
     if inside:
         number, part, kind = inside.groups(default="")
-        return f"blocks.{number}.{IN_BLOCK.get(part, part)}{kind}"
+        return f"blocks.{number}.{(IN_BLOCK | IN_MEMORY).get(part, part)}{kind}"
     stem = re.sub(r"\.(weight|bias)$", "", name)
     return PLAIN[stem] + name.removeprefix(stem) if stem in PLAIN else name
 

@@ -40,7 +40,7 @@ class Weights:
         for name in sorted(self.vit):
             digest.update(name.encode())
             digest.update(self.vit[name].contiguous().view(torch.uint8).numpy().data)
-        return fingerprint(digest.hexdigest(), self.model.heads, self.image_size, self.mean, self.std)
+        return fingerprint(digest.hexdigest(), self.model.heads, self.mean, self.std)
 
     def backbone(self) -> Backbone:
         """Return the model with these weights, in eval mode."""

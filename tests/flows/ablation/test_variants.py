@@ -56,9 +56,9 @@ def test_off_on_and_default_say_what_the_recipes_keys_say():
 
 def test_shorter_trainings_keep_the_proportions():
     whole = load_recipe("laptop").training
-    short = shortened(whole, 300)
-    assert short.optim.steps == 300
-    assert short.optim.warmup_steps / 300 == whole.optim.warmup_steps / whole.optim.steps
+    short = shortened(whole, whole.optim.steps // 2)
+    assert short.optim.steps == whole.optim.steps // 2
+    assert short.optim.warmup_steps == whole.optim.warmup_steps // 2
     assert short.objective.teacher_temperature_steps == whole.objective.teacher_temperature_steps // 2
     assert shortened(whole, None) == whole
     PretrainParams.model_validate(shortened(whole, 1).model_dump())

@@ -47,7 +47,7 @@ def test_every_score_states_its_protocol_and_can_be_written_down() -> None:
         "knn": "top1",
         "linear": "top1",
         "effective_rank": "rank",
-        "uniformity": "uniformity",
+        "uniformity": "loss",
     }
     assert all(s["protocol"] for s in scores)
     assert json.loads(json.dumps(scores)) == scores

@@ -1,0 +1,38 @@
+"""`dinoflow plan meta-dinov2-giant --images 1.2e9 --devices 256 --device A100`: what a recipe will take."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flows.cli.app import DEFAULTS, LOOKING, Options, RecipeArgument, app, finish
+
+
+@app.command(group=LOOKING)
+def plan(
+    recipe: RecipeArgument = None,
+    /,
+    *,
+    images: Annotated[float | None, Parameter(help="Images, as 1.2e9; those of the published dataset if any.")] = None,
+    image_kb: Annotated[float, Parameter(help="Kilobytes of an image file.")] = 110,
+    devices: Annotated[int, Parameter(help="Training processes, one on each device.")] = 1,
+    device: Annotated[str | None, Parameter(help="A100, H100, RTX 4090 …; this machine's own if left out.")] = None,
+    days: Annotated[float, Parameter(help="Days that training may take.")] = 30,
+    price: Annotated[float | None, Parameter(help="Price of a device for an hour.")] = None,
+    options: Options = DEFAULTS,
+) -> None:
+    """Tell what a recipe will take before anything is spent: hours, storage, memory, MFU, rates; and doubts."""
+    from flows.planning.asking import tell_plan
+
+    finish(
+        options.json,
+        lambda: tell_plan(
+            recipe,
+            options,
+            images=images,
+            image_kb=image_kb,
+            devices=devices,
+            device=device,
+            deadline=days,
+            price=price,
+        ),
+    )

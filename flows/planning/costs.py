@@ -1,0 +1,41 @@
+"""Unit costs and arithmetic: images, parameters and devices in, hours and bytes out."""
+
+from dataclasses import dataclass
+
+from curation.params import CurationParams
+
+MEASURE_MS, GEOMETRY_MS = 18.0, 14.0
+"""CPU milliseconds an image for all measurements, and for the geometry of candidates (README, Figures)."""
+CROPS_MS = {True: 2.2, False: 5.3}
+"""CPU milliseconds from the bytes of an image to 2 + 8 crops, colours on the device or not (README, Figures)."""
+CROPS_PIXELS = 2 * 224**2 + 8 * 98**2
+"""Pixels of those crops."""
+ROW_BYTES, VECTOR_BYTES = 300.0, 1024.0
+"""Of an image in all tables of the cache; of its embedding, 512 numbers in half precision."""
+GIB = 2.0**30
+
+
+@dataclass(frozen=True)
+class Device:
+    """What training runs on, and how much of it there is."""
+
+    title: str
+    count: int
+    flops: float
+    """FLOP/s at best, of one."""
+    source: str
+    """Who says so."""
+    memory: float
+    """Bytes of one; 0 = not known."""
+
+
+def curation_hours(images: float, params: CurationParams) -> float:
+    """Return core-hours to measure all images and compare the candidates among them."""
+    near = params.dedup.near
+    geometry = GEOMETRY_MS if near.enabled and near.verify == "geometric" else 0.0
+    return images * (MEASURE_MS + geometry) / 3.6e6
+
+
+def days(flops: float, device: Device, share: float) -> float:
+    """Return the days that so many FLOPs take at a share of the devices' peak."""
+    return flops / (device.count * device.flops * share) / 86400

@@ -1,0 +1,104 @@
+"""The plan of a recipe: images, storage, hours, memory, the MFU that a deadline needs; and what looks wrong in it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from flows.planning.costs import CROPS_MS, CROPS_PIXELS, GIB, ROW_BYTES, VECTOR_BYTES, Device, curation_hours, days
+from flows.recipe import Recipe
+from shared.params import Compute
+from training.chunks import COLUMNS
+from training.memory import step_memory
+from training.params import PretrainParams
+from training.pretraining import check_batch
+from training.resolving import facts, resolved
+from training.schedules import peak_lr
+from training.student import Student
+
+TYPICAL = 0.4
+"""Share of the peak that good runs reach: DINOv2's ViT-g 39 % of an A100's (its model card, without skipped work)."""
+TRIED_PEAK = 6e-3
+"""The greatest peak learning rate that DINOv2 publishes, rounded up: its short recipe's, with layer decay."""
+LONG_WARMUP = 0.2
+
+
+def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, deadline: float) -> dict[str, Any]:
+    """Return the plan as plain facts. Raises RecipeError where the batch does not fit the images or processes."""
+    params, compute = resolved(recipe.training, round(images)), recipe.compute
+    check_batch(params, round(images), device.count, compute.accumulate)
+    known = (
+        facts(params, round(images), device.count, compute.accumulate)
+        | parameters(params)
+        | {"device": f"{device.count} × {device.title}"}
+    )
+    memory = step_memory(
+        params, known["backbone_parameters"] + known["head_parameters"], known["images_at_once"], COLUMNS
+    )
+    least = days(known["run_flops"], device, 1.0)
+    crops = sum(
+        count * size**2
+        for count, size in (
+            (params.crops.large_count, params.crops.large_size),
+            (params.crops.small_count, params.crops.small_size),
+        )
+    )
+    return known | {
+        "images": round(images),
+        "image_bytes": image_bytes,
+        "core_hours_to_curate": curation_hours(images, recipe.curation),
+        "cache_bytes": images * (ROW_BYTES + VECTOR_BYTES),
+        "shard_bytes": images * image_bytes,
+        "parts": -(-round(images) // recipe.curation.index.part_images),
+        "peak_flops": device.flops,
+        "peak_source": device.source,
+        "peak_images_per_second": device.count * device.flops * params.optim.batch_size / known["step_flops"],
+        "days_at_peak": least,
+        "days_at_typical": least / TYPICAL,
+        "deadline_days": deadline,
+        "mfu_needed": least / deadline,
+        "device_hours_at_typical": least / TYPICAL * 24 * device.count,
+        "images_per_second_needed": known["samples"] / deadline / 86400,
+        "crop_ms": CROPS_MS[_on_device(compute, device)] * crops / CROPS_PIXELS,
+        "memory": memory._asdict() | {"total": memory.total},
+        "device_memory": device.memory,
+    }
+
+
+def _on_device(compute: Compute, device: Device) -> bool:
+    return compute.augment == "device" or (compute.augment == "auto" and device.title != "CPU")
+
+
+def parameters(params: PretrainParams) -> dict[str, Any]:
+    """Count the parameters, without making them."""
+    with torch.device("meta"):
+        student = Student(params)
+    return {
+        "backbone_parameters": sum(p.numel() for p in student.backbone.parameters()),
+        "head_parameters": sum(p.numel() for head in student.heads() for p in head.parameters()),
+    }
+
+
+def doubts(params: PretrainParams, plan: dict[str, Any]) -> Iterator[str]:
+    """Yield what a reader should know before starting: what cannot work, and what nobody has tried."""
+    total, there = plan["memory"]["total"], plan["device_memory"]
+    if there and total > there:
+        instead = "raise compute.accumulate, or take more devices"
+        if not params.model.activation_checkpointing:
+            instead = f"set training.model.activation_checkpointing=true, {instead}"
+        yield f"a step needs about {total / GIB:,.0f} GiB of a device's {there / GIB:,.0f}: {instead}"
+    if plan["mfu_needed"] > 1:
+        yield f"{plan['deadline_days']:g} days need {plan['mfu_needed']:.0%} of the peak: impossible on these devices"
+    elif plan["mfu_needed"] > TYPICAL:
+        yield f"{plan['deadline_days']:g} days need {plan['mfu_needed']:.0%} of the peak; {TYPICAL:.0%} is good"
+    if params.crops.small_count and params.crops.large_count > params.crops.small_count:
+        yield (
+            f"{params.crops.large_count} large and {params.crops.small_count} small crops: DINOv2 has few large and "
+            "many small ones, at a third of the work or less"
+        )
+    if (peak := peak_lr(params.optim)) > TRIED_PEAK:
+        yield f"a peak learning rate of {peak:.2g}: DINOv2's are 3.5e-4 (ViT-g, at 3,072 images) to 5.7e-3 (short)"
+    if plan["warmup_steps"] > LONG_WARMUP * plan["steps"]:
+        yield f"the warm-up is {plan['warmup_steps'] / plan['steps']:.0%} of the run; DINOv2's 10 to 16 %"
+    if plan["epochs"] < 1:
+        yield f"the run sees only {plan['epochs']:.0%} of the images"
