@@ -66,6 +66,7 @@ def serve_deployments(workspace: str, cron: str) -> None:
     from prefect.types.entrypoint import EntrypointType
 
     from flows import stages
+    from flows.ablation.flow import ablate
 
     one_at_a_time = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     nightly = Cron(cron, timezone="UTC", active=False)
@@ -84,6 +85,7 @@ def serve_deployments(workspace: str, cron: str) -> None:
         deployment(stages.run, "pipeline", concurrency_limit=in_turn),
         deployment(stages.curate, "re-curation", schedule=nightly, concurrency_limit=one_at_a_time),
         deployment(stages.pretrain, "training", concurrency_limit=in_turn),
+        deployment(ablate, "ablation", concurrency_limit=in_turn),
         deployment(stages.evaluate, "evaluation"),
         *(deployment(stage, "stage") for stage in stages.SINGLE),
         print_starting_message=False,

@@ -54,11 +54,14 @@ DEFAULTS = Options()
 
 
 def finish(as_json: bool, work: Callable[[], dict[str, Any] | None]) -> None:
-    """Do the work; with --json, print its facts as one object. Raises WorkFailedError where something is damaged."""
+    """Do the work; with --json, print its facts as one object. Raises WorkFailedError for what failed or is damaged."""
     started = time.monotonic()
     facts = work() or {}
     if as_json:
         print(json.dumps({**facts, "seconds": round(time.monotonic() - started, 2)}))
+    failed = facts.get("failed", [])
+    if failed:
+        raise WorkFailedError("\n".join(["Not all of it worked. Run the same command again for the rest:", *failed]))
     damaged = facts.get("damaged", [])
     if damaged:
         listed = [f"\n  {line}" for line in damaged[:DAMAGES_SHOWN]]

@@ -86,7 +86,7 @@ def served(tmp_path_factory):
         api = Api(port)
         for _ in range(300):
             try:
-                if len(api.deployments()) == len(STAGES) + 4:
+                if len(api.deployments()) == len(STAGES) + 5:
                     break
             except (urllib.error.URLError, OSError):
                 pass
@@ -110,6 +110,7 @@ def test_every_flow_has_a_form_that_explains_its_fields(served):
         "curate/re-curation",
         "pretrain/training",
         "evaluate/evaluation",
+        "ablate/ablation",
         "dedup/stage",
     } <= set(deployments)
     form = deployments["dinoflow/pipeline"]["parameter_openapi_schema"]

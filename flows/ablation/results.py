@@ -1,0 +1,144 @@
+"""The facts of an ablation: what each variant changed, its scores, and what may be claimed of them."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from flows.ablation.curating import Curated
+from flows.ablation.proxies import Ablation, Scored
+from flows.ablation.verdicts import LEVEL, POWER, holm, mean_sd, paired, word
+from training.runs import told
+
+PREFERRED = ("knn top1", "linear top1")
+"""The verdict is on the first of these, on the first set that the evaluation names: one question, one answer."""
+WORDS = {"random_init": "untrained model", "pixels": "raw pixels"}
+
+
+def results(ablation: Ablation, failed: list[str]) -> dict[str, Any]:
+    """Return everything that results.json holds."""
+    scored = [
+        [ablation.scored(ablation.proxy(one, seed)) for seed in range(ablation.seeds)] for one in ablation.curated
+    ]
+    tables = [[_values(found["scores"]) if found else {} for found in row] for row in scored]
+    protocols = {
+        told(score): score["protocol"] for row in scored for found in row if found for score in found["scores"]
+    }
+    measured = {name: _compared(name, tables, ablation, how) for name, how in protocols.items()}
+    chosen = _verdict_on(list(protocols))
+    asked, optim = ablation.questions, ablation.proxy(ablation.curated[0], 0).params.optim
+    return {
+        "name": ablation.name,
+        "verdict_on": chosen,
+        "protocol": protocols.get(chosen or "", {}),
+        "proxy": {"steps": optim.steps, "batch_size": optim.batch_size, "seeds": ablation.seeds},
+        "questions": {
+            "dataset": f"{asked.dataset.name} {asked.dataset.version}",
+            "queries": asked.queries,
+            "classes": asked.classes,
+            "bank": asked.bank,
+            "sets": [one.name or one.kind for one in ablation.recipe.evaluation.sets],
+            "guarded": bool(asked.queries or ablation.recipe.curation.decontaminate.sets),
+        },
+        "statistics": {
+            "level": LEVEL,
+            "power": POWER,
+            "test": "paired t over seeds",
+            "correction": _correction(ablation),
+        },
+        "variants": [
+            {**_changed(one, ablation), "runs": _runs(one, row, ablation)}
+            | {"metrics": {name: measured[name][place] for name in measured}}
+            for place, (one, row) in enumerate(zip(ablation.curated, scored, strict=True))
+        ],
+        "baselines": _baselines(scored),
+        "failed": failed,
+    }
+
+
+def _verdict_on(metrics: list[str]) -> str | None:
+    """Return the metric that decides; a score on a named set is called `METRIC on SET`."""
+    for preferred in PREFERRED:
+        for name in metrics:
+            if name == preferred or name.startswith(f"{preferred} on "):
+                return name
+    return None
+
+
+def _compared(
+    metric: str, tables: list[list[dict[str, float]]], ablation: Ablation, protocol: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return, for each variant, its scores of one metric and the difference to the baseline."""
+    step = 1 / protocol["queries"] if "top1" in metric and protocol.get("queries") else 0.0
+    first = ablation.curated[0]
+    rows: list[dict[str, Any]] = []
+    for one, row in zip(ablation.curated, tables, strict=True):
+        scores = [values[metric] for values in row if metric in values]
+        both = [(a[metric], b[metric]) for a, b in zip(row, tables[0], strict=True) if metric in a and metric in b]
+        mean, sd = mean_sd(scores) if scores else (None, None)
+        found: dict[str, Any] = {"scores": scores, "mean": mean, "sd": sd, "difference": None, "p_holm": None}
+        if one is not first and _same(one, first):
+            found["verdict"] = "same images"
+        elif one is not first:
+            mine, theirs = ([pair[side] for pair in both] for side in (0, 1))
+            found["difference"] = paired(mine, theirs, step) if both else None
+        rows.append(found)
+    tested = [found for found in rows if found["difference"] is not None and found["difference"].p is not None]
+    for found, adjusted in zip(tested, holm([found["difference"].p for found in tested]), strict=True):
+        found["p_holm"] = adjusted
+    for found in rows:
+        if found["difference"] is not None:
+            found["verdict"] = word(found["difference"], found["p_holm"])
+            found["difference"] = asdict(found["difference"])
+    return rows
+
+
+def _same(one: Curated, other: Curated) -> bool:
+    return one.selection == other.selection and one.variant.recipe.training == other.variant.recipe.training
+
+
+def _changed(one: Curated, ablation: Ablation) -> dict[str, Any]:
+    """Return what a variant is, and what it made of the images."""
+    counts, optim = one.dataset.info["counts"], ablation.proxy(one, 0).params.optim
+    rows = np.flatnonzero(one.trained)
+    groups = len(np.unique(one.group[rows]))
+    twin = next((other for other in ablation.curated if other is not one and _same(one, other)), None)
+    return {
+        "name": one.variant.name,
+        "settings": list(one.variant.settings),
+        "dataset": f"{one.dataset.name} {one.dataset.version}",
+        "kept": counts["kept"],
+        "dropped": counts["reasons"],
+        "trained_on": len(rows),
+        "copies": (len(rows) - groups) / max(1, len(rows)),
+        "epochs": optim.steps * optim.batch_size / max(1, len(rows)),
+        "equal_compute": one.variant.equal_compute,
+        "same_images_as": twin.variant.name if twin else None,
+    }
+
+
+def _runs(one: Curated, row: list[Scored | None], ablation: Ablation) -> list[dict[str, Any]]:
+    return [
+        {"seed": seed, "run": ablation.proxy(one, seed).run, "done": found is not None}
+        | ({"seconds": found["seconds"], "scores": _values(found["scores"])} if found else {})
+        for seed, found in enumerate(row)
+    ]
+
+
+def _baselines(scored: list[list[Scored | None]]) -> dict[str, dict[str, float]]:
+    """Return the means of the untrained model and of raw pixels, over the baseline's seeds."""
+    beside = [found["baselines"] for found in scored[0] if found]
+    named = {who: [_values(one[who]) for one in beside] for who in (beside[0] if beside else {})}
+    return {
+        WORDS.get(who, who): {name: float(np.mean([one[name] for one in values])) for name in values[0]}
+        for who, values in named.items()
+    }
+
+
+def _correction(ablation: Ablation) -> str:
+    tested = len(ablation.curated) - 1
+    return f"Holm over {tested} variants" if tested > 1 else "none: one variant"
+
+
+def _values(scores: list[dict[str, Any]]) -> dict[str, float]:
+    return {told(score): float(score["value"]) for score in scores}
