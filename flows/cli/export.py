@@ -12,7 +12,9 @@ def export(
     run: Annotated[str | None, Parameter(help="A run's name in the workspace or its folder; the newest one.")] = None,
     /,
     *,
-    step: Annotated[int | None, Parameter(help="Which checkpoint; the best one, or the newest where none was scored.")] = None,
+    step: Annotated[
+        int | None, Parameter(help="Which checkpoint; the best one that was scored, or the newest.")
+    ] = None,
     to: Annotated[str | None, Parameter(help="Folder to write to; by default RUN/exports/step-STEP.")] = None,
     formats: Annotated[
         str | None, Parameter(help="Of timm, transformers and onnx, with commas between; all that are possible.")
