@@ -16,7 +16,7 @@ from training.weights import Weights, read_weights
 from training.weights.timm_vit import from_timm_name
 
 Look = Callable[[Tensor, Sequence[int]], list[Tokens]]
-"""Normalised images_BCHW, numbers of blocks (1 … depth) → what is seen after each of them, after the last norm."""
+"""Normalised images_BCHW, numbers of blocks (1 … depth) → what is seen after each; the last block's is normed."""
 
 USUAL_SIZE = 224
 """Side of the images that DINOv2, too, is evaluated on, although its positions are made for 518."""

@@ -27,7 +27,7 @@ COLOUR_STD = (0.229, 0.224, 0.225)
 
 
 class Tokens(NamedTuple):
-    """What the backbone sees in each image, after the last norm."""
+    """What the backbone sees in each image."""
 
     cls: Tensor
     """cls_BD."""
@@ -81,13 +81,17 @@ class Backbone(nn.Module):
         return self.layers(images_BCHW, [len(self.vit.blocks)], mask_BN)[0]
 
     def layers(self, images_BCHW: Tensor, blocks: Sequence[int], mask_BN: Tensor | None = None) -> list[Tokens]:
-        """Return what is seen after some blocks (1 … depth) and the last norm; no block is run in vain."""
+        """Return what is seen after some blocks (1 … depth); no block is run in vain.
+
+        The last norm was made for the last block, and is for that alone.
+        """
         x_LD, packing = self._packed([images_BCHW], mask_BN)
         found = {}
         for number, block in enumerate(self.vit.blocks[: max(blocks)], 1):
             x_LD = run_block(block, x_LD, packing, [None, None], self._recompute, PLAIN)
             if number in blocks:
-                x_BTD = self.vit.norm(x_LD).view(len(images_BCHW), packing.tokens[0], -1)
+                seen_LD = self.vit.norm(x_LD) if number == len(self.vit.blocks) else x_LD
+                x_BTD = seen_LD.view(len(images_BCHW), packing.tokens[0], -1)
                 found[number] = Tokens(x_BTD[:, 0], x_BTD[:, self.vit.num_prefix_tokens :])
         return [found[number] for number in blocks]
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 
 from shared.errors import RecipeError, WorkspaceError
 from tests.training.vits import MODELS, SIZE, assert_same, images, invented_weights, write_run
-from training.evals.features import centre_crop
+from training.evals.crops import centre_crop
 from training.evals.params import EvaluateParams
 from training.export import export, for_onnx
 from training.model import normalised

@@ -26,12 +26,15 @@ def pixels(side: int = SIZE) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def test_layers_are_those_that_timm_and_dinov2_give_after_the_last_norm() -> None:
+def test_layers_are_those_that_timm_and_dinov2_give_with_the_last_norm_for_the_last_block_alone() -> None:
     weights = invented_weights(depth=4, registers=2)
     ours, theirs = vit(weights, CPU), weights.backbone().vit
     assert isinstance(theirs, VisionTransformer)
     normal = (pixels() / 255 - torch.tensor(ours.mean).view(3, 1, 1)) / torch.tensor(ours.std).view(3, 1, 1)
-    expected = theirs.get_intermediate_layers(normal, n=[1, 3], return_prefix_tokens=True, norm=True)
+    expected = [
+        theirs.get_intermediate_layers(normal, n=[block], return_prefix_tokens=True, norm=norm)[0]
+        for block, norm in ((1, False), (3, True))
+    ]
     for (patches, prefix), seen in zip(expected, ours.layers(pixels(), [2, 4]), strict=True):
         torch.testing.assert_close(seen.patches, patches, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(seen.cls, prefix[:, 0], atol=1e-4, rtol=1e-4)
