@@ -35,7 +35,7 @@ VARY = ("curation.dedup=off", "curation.quality=off", "curation.balance=on")
 SETTINGS = (
     "curation.dedup.near.candidates.nearest=3",  # enough where nine copies lie together, and a third of the pairs
     "training.model.patch_size=16",  # what learns something in few steps
-    "training.crops={large_size: 64, large_scale: [0.4, 1.0], small_size: 32, small_scale: [0.15, 0.4], small_count: 4, "
+    "training.crops={large_size: 64, large_scale: [0.4, 1], small_size: 32, small_scale: [0.15, 0.4], small_count: 4, "
     "shrink: 80}",
     "training.augment={jitter: 0.5, hue: 0.02, gray: 0.05, blur_first: 0, blur_other: 0, blur_small: 0, solarise: 0}",
     "training.objective.koleo_weight=0.5",
