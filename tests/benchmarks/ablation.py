@@ -32,8 +32,21 @@ COPIES, EVERY = 9, 12
 JUNK = {"dark": 60, "blurred": 60, "blank": 60, "small": 30, "strip": 30}
 ALTERED = (copies.cropped, copies.resized, copies.recompressed, copies.brightness, copies.flipped)
 VARY = ("curation.dedup=off", "curation.quality=off", "curation.balance=on")
-SETTINGS = ("curation.dedup.near.candidates.nearest=3", "compute.workers=1", "compute.device=cpu")
-"""Three candidates an image are enough where nine copies lie together, and cost a third of ten."""
+SETTINGS = (
+    "curation.dedup.near.candidates.nearest=3",  # enough where nine copies lie together, and a third of the pairs
+    "training.model.patch_size=16",  # what learns something in few steps
+    "training.crops={large_size: 64, large_scale: [0.4, 1], small_size: 32, small_scale: [0.15, 0.4], small_count: 4, "
+    "shrink: 80}",
+    "training.augment={jitter: 0.5, hue: 0.02, gray: 0.05, blur_first: 0, blur_other: 0, blur_small: 0, solarise: 0}",
+    "training.objective.koleo_weight=0.5",
+    "training.objective.ibot_weight=0.2",
+    "training.optim.steps=600",  # of which --steps makes a proxy, and the warm-up shorter in proportion
+    "training.optim.lr=1e-3",
+    "training.optim.warmup_steps=20",
+    "training.optim.momentum=[0.99, 1.0]",
+    "compute.workers=1",
+    "compute.device=cpu",
+)
 
 
 def planted(source: Path, corpus: Path) -> Counter[str]:
