@@ -181,6 +181,8 @@ def _prefect(console: Console) -> Iterator[None]:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    # On a busy machine the temporary server may need more than Prefect's 20 seconds.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     if not os.environ.get("PREFECT_API_URL"):
         console.say("Starting a temporary Prefect server; `dinoflow serve` starts one that stays, with a UI …")
     started = time.monotonic()
