@@ -40,7 +40,6 @@ class Trained(NamedTuple):
     """What each checkpoint got, by step; the first also holds what the baselines got."""
     images: int
     cpu: float
-    seconds: float
 
 
 def dinoflow(command: str, asked: argparse.Namespace, settings: list[str], *words: str) -> dict[str, Any]:
@@ -79,7 +78,7 @@ def train(asked: argparse.Namespace, seed: int) -> Trained:
         file.write(f"{children_cpu() - before:.1f}\n")
     dinoflow("evaluate", asked, [*settings, f"evaluation.sets={json.dumps([test])}"])
     cpu = sum(map(float, log.read_text().split()))
-    return Trained(scored_checkpoints(store, facts["run"]), facts["images_seen"], cpu, facts["seconds"])
+    return Trained(scored_checkpoints(store, facts["run"]), facts["images_seen"], cpu)
 
 
 def children_cpu() -> float:
@@ -139,7 +138,7 @@ def main() -> None:
     print("\n".join(table(runs, seeds, ("knn", "top1"), 3)))
     print("\n".join(["\nLinear probe, top-1\n", *table(runs, seeds, ("linear", "top1"), 3)]))
     print("\n".join(["\nEffective rank\n", *table(runs, seeds, ("effective_rank", "rank"), 1)]))
-    print("\nA run: " + " · ".join(f"{run.cpu:,.0f} CPU s, {run.seconds:,.0f} s of steps" for run in runs))
+    print("\nA run: " + " · ".join(f"{run.cpu:,.0f} CPU s" for run in runs))
 
 
 if __name__ == "__main__":

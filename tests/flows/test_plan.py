@@ -49,7 +49,7 @@ def test_a_batch_that_does_not_fit_the_devices_is_refused() -> None:
 def test_the_command_prints_or_gives_json_and_refuses_what_it_does_not_know() -> None:
     done = dinoflow("plan", "laptop", "--images", "5000", "--device", "l4", "--price", "2", "--json")
     facts = json.loads(done.stdout)
-    assert facts["steps"] == 600
+    assert facts["steps"] == 2400
     assert facts["price"] == pytest.approx(facts["device_hours_at_typical"] * 2)
     unknown = dinoflow("plan", "laptop", "--images", "5000", "--device", "abacus")
     assert unknown.returncode == 2
