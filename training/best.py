@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from training.runs import RunFolder, ScoreFolder
+from training.runs import RunFolder, ScoreFolder, measured
 
 MARK = "best.json"
 BY = ("knn top1", "effective_rank rank")
@@ -16,7 +16,8 @@ def mark_best(folder: RunFolder, scores: ScoreFolder) -> None:
     Only scores of one fingerprint are compared.
     """
     there = {step: told for step in folder.steps() if (told := scores.brief(step))}
-    by = next((key for key in BY if any(key in told for told in there.values())), None)
+    names = dict.fromkeys(name for told in there.values() for name in told)
+    by = next((found for key in BY if (found := measured(key, names))), None)
     if by is not None:
         value, step = max((told[by], step) for step, told in there.items() if by in told)
         folder.store.write(MARK, json.dumps({"step": step, "by": by, "value": value}))

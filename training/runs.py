@@ -1,6 +1,7 @@
 """The files of a run and of its scores, read without torch: what is there, what is done, what it was made with."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,12 @@ def score_fingerprint(stage_version: int, params: EvaluateParams, dataset: Publi
 def told(score: dict[str, Any]) -> str:
     """Name a score by its evaluation and metric, and by its set where that is not the published dataset."""
     return f"{score['evaluation']} {score['metric']}" + (f" on {score['set']}" if "set" in score else "")
+
+
+def measured(key: str, scores: Iterable[str]) -> str | None:
+    """Return the name under which a score was measured: its own, or that on the first set that has it."""
+    names = list(scores)
+    return key if key in names else next((name for name in names if name.startswith(f"{key} on ")), None)
 
 
 @dataclass(frozen=True)

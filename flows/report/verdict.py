@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from flows.report.reading import column, is_number
 from flows.report.scores import Evaluated
+from training.runs import measured
 
 KNN, RANK = "knn top1", "effective_rank rank"
 FEW = 1.5
@@ -27,12 +28,13 @@ def learned(found: list[Evaluated], best: dict[str, Any] | None) -> Verdict:
         return Verdict("", "not known yet", "No checkpoint has been scored.")
     one = next((told for told in found if best and told.step == best["step"]), found[-1])
     where = f"at step {one.step:,}"
-    if KNN not in one.scores:
+    knn = measured(KNN, one.scores)
+    if knn is None:
         return Verdict("", "no labels", f"Without labels only the effective rank can be told: {_rank(one)} {where}.")
-    value, queries = one.scores[KNN], one.protocols.get(KNN, {}).get("queries")
+    value, queries = one.scores[knn], one.protocols.get(knn, {}).get("queries")
     error = sqrt(value * (1 - value) / queries) if is_number(queries) and queries else 0.0
     told = f"k-NN {value:.3f}{f' ± {error:.3f}' if error else ''} {where}"
-    bars = {name: scores[KNN] for name, scores in one.baselines.items() if KNN in scores}
+    bars = {name: scores[knn] for name, scores in one.baselines.items() if knn in scores}
     if not bars:
         return Verdict("", "no baseline", f"{told}.")
     places: dict[str, list[str]] = {"above": [], "level with": [], "below": []}

@@ -36,6 +36,15 @@ def folders(workspace: Path, steps: list[int]) -> tuple[RunFolder, ScoreFolder]:
     return run, ScoreFolder(workspace, "run", "told")
 
 
+def test_knn_on_a_named_set_decides_where_the_dataset_itself_is_not_asked(tmp_path: Path) -> None:
+    run, scores = folders(tmp_path, [10, 20])
+    for step, value in ((10, 0.4), (20, 0.3)):
+        told = {"evaluation": "knn", "metric": "top1", "set": "birds", "value": value, "protocol": {}}
+        scores.write(step, {"scores": [told], "baselines": {}})
+    mark_best(run, scores)
+    assert best(run) == {"step": 10, "by": "knn top1 on birds", "value": 0.4}
+
+
 def test_the_highest_knn_is_the_best_and_the_later_of_equals(tmp_path: Path) -> None:
     run, scores = folders(tmp_path, [10, 20, 30])
     for step, knn, rank in ((10, 0.5, 9.0), (20, 0.5, 1.0), (30, 0.4, 99.0)):
