@@ -68,6 +68,11 @@ class Api:
         raise TimeoutError(found["state_name"])
 
 
+def heeds_ctrl_c():
+    """Undo what a shell does to commands in the background: they, and all that they start, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """`dinoflow serve` in a home of its own, stopped as a person stops it."""
@@ -82,7 +87,8 @@ def served(tmp_path_factory):
     }
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")} | settings
     command = [sys.executable, "-m", "flows.cli", "serve", "--port", str(port), "--workspace", str(home / "w")]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as process:
+    told = {"cwd": ROOT, "env": environment, "stdout": log, "stderr": log, "preexec_fn": heeds_ctrl_c}
+    with subprocess.Popen(command, **told) as process:
         api = Api(port)
         for _ in range(300):
             try:
