@@ -91,6 +91,10 @@ class Compute(Settings):
             raise ValueError("processes is per machine: more than 64 is surely a mistake")
         return self
 
+    def colours_on_device(self, gpu: bool) -> bool:
+        """Tell whether the colours of training crops are changed where the model is, not in the workers."""
+        return self.augment == "device" or (self.augment == "auto" and gpu)
+
     @property
     def width(self) -> int:
         """The number of worker processes, resolved on this machine."""

@@ -41,7 +41,7 @@ class Place:
 
     def augments(self, compute: Compute) -> bool:
         """Return whether colours are changed on the device, not in the workers."""
-        return compute.augment == "device" or (compute.augment == "auto" and self.device.type != "cpu")
+        return compute.colours_on_device(self.device.type != "cpu")
 
 
 def check_precision(device: torch.device, precision: str) -> None:

@@ -47,10 +47,8 @@ class Crops(NamedTuple):
 
 def step_flops(params: PretrainParams) -> Flops:
     """Return the FLOPs of one step, over all processes."""
-    batch, crops, model = params.optim.batch_size, params.crops, params.model
-    large = Crops(crops.large_count, batch, (crops.large_size // model.patch_size) ** 2)
-    small = Crops(crops.small_count, batch, (crops.small_size // model.patch_size) ** 2)
-    student = [large, small] if crops.small_count else [large]
+    student, model = student_crops(params, params.optim.batch_size), params.model
+    large = student[0]
     hidden = hidden_patches(large.all, large.patches, params.objective)
 
     def of_step(true: bool) -> float:
@@ -69,7 +67,7 @@ def _blocks(sizes: list[Crops], params: PretrainParams, hidden: int, *, skips: b
     inner = columns // 2 if model.ffn == "swiglu" else columns
     read, total = sum(size.all for size in sizes) + hidden, 0.0
     for block, rate in enumerate(skip_rates(model) if skips else [0.0] * model.depth):
-        kept = [(size.kept(rate, params.objective.koleo_group), _tokens(size, model)) for size in sizes]
+        kept = [(size.kept(rate, params.objective.koleo_group), tokens_of(size, model)) for size in sizes]
         tokens = sum(images * each for images, each in kept)
         projected = read if prunes and block == model.depth - 1 else tokens
         total += 2 * tokens * 3 * width**2 + 4 * width * sum(images * each**2 for images, each in kept)
@@ -77,7 +75,14 @@ def _blocks(sizes: list[Crops], params: PretrainParams, hidden: int, *, skips: b
     return total
 
 
-def _tokens(size: Crops, model: ModelParams) -> int:
+def student_crops(params: PretrainParams, images: int) -> list[Crops]:
+    """Return what the student sees of so many images, size by size."""
+    patch = params.model.patch_size
+    return [Crops(count, images, (size // patch) ** 2) for count, size in params.crops.sizes]
+
+
+def tokens_of(size: Crops, model: ModelParams) -> int:
+    """Return the tokens of one crop."""
     return 1 + model.registers + size.patches
 
 

@@ -14,10 +14,11 @@ Pixels stay for the gradient of the patch embedding.
 
 from typing import NamedTuple
 
+from training.flops import student_crops, tokens_of
 from training.masks import hidden_patches
 from training.model import ffn_columns
 from training.params import PretrainParams
-from training.skipping import kept_of_group, skip_rates
+from training.skipping import skip_rates
 
 FLOAT = 4
 CHUNK_COPIES = 3
@@ -44,7 +45,7 @@ class Memory(NamedTuple):
 
 def step_memory(params: PretrainParams, parameters: int, images: int, chunk: int) -> Memory:
     """Return the memory of a step that looks at so many images at once, in chunks of so many prototypes."""
-    model, crops = params.model, params.crops
+    model = params.model
     half = FLOAT if params.optim.precision == "fp32" else 2
     columns = ffn_columns(model)
     gated = model.ffn == "swiglu"
@@ -52,37 +53,20 @@ def step_memory(params: PretrainParams, parameters: int, images: int, chunk: int
     stream = FLOAT * model.width
     attention = stream + half * 6 * model.width
     feed_forward = stream + half * (model.width + columns + inner * (2 if gated else 1))
+    crops, group = student_crops(params, images), params.objective.koleo_group
+
+    def tokens(rate: float) -> int:
+        return sum(size.kept(rate, group) * tokens_of(size, model) for size in crops)
+
     *rates, last = skip_rates(model)
-    kept = float(half * 3 * model.patch_size**2 * _patches(params, images)) + attention * _tokens(params, images, last)
+    kept = half * 3.0 * model.patch_size**2 * sum(size.all * size.patches for size in crops) + attention * tokens(last)
     for rate in rates:
-        tokens = _tokens(params, images, rate)
-        kept += tokens * (2 * stream if model.activation_checkpointing else attention + feed_forward)
-    most = max(_tokens(params, images, rate) for rate in rates or [0.0]) * max(attention, feed_forward)
-    rows = (crops.large_count + crops.small_count) * images
-    side = crops.large_size // model.patch_size
-    rows += hidden_patches(crops.large_count * images, side * side, params.objective)
+        kept += tokens(rate) * (2 * stream if model.activation_checkpointing else attention + feed_forward)
+    most = max(tokens(rate) for rate in rates or [0.0]) * max(attention, feed_forward)
+    rows = sum(size.all for size in crops) + hidden_patches(crops[0].all, crops[0].patches, params.objective)
     return Memory(
         state=float((5 * FLOAT + half % FLOAT) * parameters),
         activations=kept,
         recomputed=most if model.activation_checkpointing else 0.0,
         chunk=float(CHUNK_COPIES * FLOAT * rows * min(chunk, params.objective.prototypes)),
     )
-
-
-def _patches(params: PretrainParams, images: int) -> int:
-    """Return the patches of all crops."""
-    crops, patch = params.crops, params.model.patch_size
-    sizes = ((crops.large_count, crops.large_size), (crops.small_count, crops.small_size))
-    return images * sum(count * (size // patch) ** 2 for count, size in sizes)
-
-
-def _tokens(params: PretrainParams, images: int, rate: float) -> int:
-    """Return the tokens of the student's crops that a branch works on."""
-    crops, model, total = params.crops, params.model, 0
-    for count, size in ((crops.large_count, crops.large_size), (crops.small_count, crops.small_size)):
-        kept = count * images
-        if rate and count:
-            group = min(params.objective.koleo_group, images)
-            kept = kept_of_group(count * group, rate) * images // group
-        total += kept * (1 + model.registers + (size // model.patch_size) ** 2)
-    return total

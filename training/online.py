@@ -18,10 +18,11 @@ from training.device import Place
 from training.evals.crops import Cut
 from training.evals.features import Reading, extract
 from training.evals.knn import Knn, knn_classes
+from training.evals.params import EvaluateParams
 from training.frozen import Frozen
 from training.images import UNLABELLED, Images, load_images
 from training.model import COLOUR_MEAN, COLOUR_STD, Tokens
-from training.order import Permutation
+from training.order import drawn
 from training.params import PretrainParams
 from training.student import Student
 
@@ -33,7 +34,6 @@ CHEAP = 10
 most of them backward, costs as much as ten looks, so that looking takes about 1 % of the time."""
 ROWS = 1_000_000
 """Rows of the manifest that the sample is drawn from."""
-BATCH, RESIZE = 64, 1.143
 
 
 class OnlineKnn:
@@ -53,10 +53,11 @@ class OnlineKnn:
             with self.place.autocast(self.params.optim.precision):
                 return teacher.backbone.layers(images_BCHW, blocks)
 
+        usual = EvaluateParams()
         model, size = self.params.model, self.params.crops.large_size
         shape = size, model.patch_size, model.width, model.depth
         live = Frozen("teacher", "", *shape, COLOUR_MEAN, COLOUR_STD, look)
-        reading, cut = {"": Reading(live, model.depth, "cls")}, Cut(size, RESIZE, BATCH)
+        reading, cut = {"": Reading(live, model.depth, "cls")}, Cut(size, usual.resize, usual.batch_size)
         bank_BD, queries_QD = (
             extract(images, np.arange(len(images)), reading, self.place, cut, workers=self.workers)[0][""].pooled
             for images in (self.bank, self.queries)
@@ -74,22 +75,14 @@ def online_knn(dataset: Published, params: PretrainParams, place: Place, compute
         return None
     bank, queries = (load_images(dataset, part, rows=ROWS) for part in ("training", "held out"))
     classes = np.intersect1d(bank.label, queries.label)
-    classes = _drawn(classes[classes != UNLABELLED], CLASSES, params.seed)
+    classes = drawn(classes[classes != UNLABELLED], CLASSES, params.seed)
     bank, queries = (images.take(np.isin(images.label, classes)) for images in (bank, queries))
     images = min(IMAGES, max(LEAST, params.knn_every * params.optim.batch_size // CHEAP))
     count = max(1, images // (BANK + 1))
     bank, queries = (
-        part.take(_drawn(np.arange(len(part)), limit, params.seed))
+        part.take(drawn(np.arange(len(part)), limit, params.seed))
         for part, limit in ((bank, images - count), (queries, count))
     )
     if len(classes) < 2:
         return None
     return OnlineKnn(bank, queries, params, place, place.loader_workers(compute))
-
-
-def _drawn(values: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    """Return at most `limit` of the values, the same ones for the same seed."""
-    if len(values) <= limit:
-        return values
-    drawn: np.ndarray = values[np.sort(Permutation(len(values), (seed, limit)).at(np.arange(limit)))]
-    return drawn

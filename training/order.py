@@ -47,6 +47,15 @@ class Permutation:
         return x.astype(np.int64)
 
 
+def drawn(values: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """Return at most `limit` of the values, in their order; the same ones for the same seed."""
+    if len(values) <= limit:
+        return values
+    places = np.sort(Permutation(len(values), (seed, limit)).at(np.arange(limit)))
+    chosen: np.ndarray = values[places]
+    return chosen
+
+
 class Shuffle:
     """Sample numbers → (block, place in the block), epoch after epoch: each epoch names each place once.
 

@@ -14,7 +14,6 @@ from training.checkpoint import State
 from training.corpus import Corpus
 from training.data import batches
 from training.device import Place, check_precision, from_leader, joined
-from training.flops import step_flops
 from training.loop import train
 from training.objective import Objective
 from training.online import online_knn
@@ -22,7 +21,7 @@ from training.optim import adamw
 from training.params import PretrainParams
 from training.peak import peak_of
 from training.preview import draw_views
-from training.resolving import facts, resolved, told
+from training.resolving import counted, facts, resolved, told
 from training.runs import RunFolder
 from training.starting import start_from
 from training.stopping import StopRequest
@@ -46,7 +45,9 @@ def pretrain(dataset: Published, params: PretrainParams, compute: Compute, folde
         state = initial_state(params, place, weights)
         if found is not None:
             checkpoint.resume(folder, found, state)
-        known = facts(params, len(corpus), place.world, compute.accumulate) | _counted(state, params, place)
+        peak = peak_of(place, params.optim.precision)
+        known = facts(params, len(corpus), place.world, compute.accumulate, peak) | counted(state.student)
+        known |= {"device": str(place.device), "torch": torch.__version__}
         if place.leads:
             print(told(known, params), flush=True)
             _open_run(folder, corpus, asked, known)
@@ -114,20 +115,6 @@ def initial_student(params: PretrainParams) -> Student:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(params.seed)
         return Student(params)
-
-
-def _counted(state: State, params: PretrainParams, place: Place) -> dict[str, Any]:
-    """Return what is known once model and device are there."""
-    peak = peak_of(place, params.optim.precision)
-    return {
-        "backbone_parameters": sum(p.numel() for p in state.student.backbone.parameters()),
-        "head_parameters": sum(p.numel() for head in state.student.heads() for p in head.parameters()),
-        "device": str(place.device),
-        "torch": torch.__version__,
-        "peak_flops": peak.flops,
-        "peak_source": peak.source,
-        "peak_images_per_second": peak.flops * place.world * params.optim.batch_size / step_flops(params).true,
-    }
 
 
 def _open_run(folder: RunFolder, corpus: Corpus, asked: PretrainParams, known: dict[str, Any]) -> None:

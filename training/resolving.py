@@ -6,7 +6,9 @@ from shared.errors import RecipeError
 from training.flops import step_flops
 from training.lengths import in_steps
 from training.params import PretrainParams
+from training.peak import Peak
 from training.schedules import peak_lr
+from training.student import Student
 
 
 def resolved(params: PretrainParams, images: int) -> PretrainParams:
@@ -36,8 +38,8 @@ def resolved(params: PretrainParams, images: int) -> PretrainParams:
     return params.model_copy(update={"optim": optim, "objective": objective, **every})
 
 
-def facts(params: PretrainParams, images: int, world: int, accumulate: int) -> dict[str, Any]:
-    """Return what resolved params come to, for config.json."""
+def facts(params: PretrainParams, images: int, world: int, accumulate: int, peak: Peak) -> dict[str, Any]:
+    """Return what resolved params come to on so many devices with this peak, for config.json."""
     optim, objective, flops = params.optim, params.objective, step_flops(params)
     samples = optim.steps * optim.batch_size
     return {
@@ -60,6 +62,17 @@ def facts(params: PretrainParams, images: int, world: int, accumulate: int) -> d
         "step_flops": flops.true,
         "nominal_step_flops": flops.nominal,
         "run_flops": flops.true * optim.steps,
+        "peak_flops": peak.flops,
+        "peak_source": peak.source,
+        "peak_images_per_second": peak.flops * world * optim.batch_size / flops.true,
+    }
+
+
+def counted(student: Student) -> dict[str, int]:
+    """Return how many parameters there are."""
+    return {
+        "backbone_parameters": sum(p.numel() for p in student.backbone.parameters()),
+        "head_parameters": sum(p.numel() for head in student.heads() for p in head.parameters()),
     }
 
 

@@ -37,7 +37,7 @@ def draw_skips(params: PretrainParams, step: int, first: int, images: int, devic
     if not params.model.drop_path:
         return None
     group = params.objective.koleo_group
-    counts = [count for count in (params.crops.large_count, params.crops.small_count) if count]
+    counts = [count for count, _ in params.crops.sizes]
     rates = [rate for rate in skip_rates(params.model) for _ in range(2)]
     chosen: list[list[list[np.ndarray]]] = [[[] for _ in counts] for _ in rates]
     for start in range(0, images, group):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from flows.commands import console_for
-from flows.planning.costs import GIB, Device
+from flows.planning.costs import CPU, GIB, Device
 from flows.planning.plan import doubts, plan
 from flows.planning.telling import lines
 from flows.recipe import load_recipe
@@ -62,7 +62,7 @@ def _device(name: str | None, count: int, precision: str) -> Device:
     if name is None:
         here = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         flops, source = peak_of(Place(here, 0, 1), "bf16" if here.type == "cpu" and precision == "fp16" else precision)
-        title = torch.cuda.get_device_name(here) if here.type == "cuda" else "CPU"
+        title = torch.cuda.get_device_name(here) if here.type == "cuda" else CPU
         memory = torch.cuda.get_device_properties(here).total_memory if here.type == "cuda" else 0
         return Device(title, count, flops, source, float(memory))
     for part, flops in DATA_SHEETS:

@@ -5,19 +5,28 @@ from typing import Any
 
 import torch
 
-from flows.planning.costs import CROPS_MS, CROPS_PIXELS, GIB, ROW_BYTES, VECTOR_BYTES, Device, curation_hours, days
+from flows.planning.costs import (
+    CPU,
+    CROPS_MS,
+    CROPS_PIXELS,
+    GIB,
+    ROW_BYTES,
+    TYPICAL,
+    VECTOR_BYTES,
+    Device,
+    curation_hours,
+    days,
+)
 from flows.recipe import Recipe
-from shared.params import Compute
 from training.chunks import COLUMNS
 from training.memory import step_memory
 from training.params import PretrainParams
+from training.peak import Peak
 from training.pretraining import check_batch
-from training.resolving import facts, resolved
+from training.resolving import counted, facts, resolved
 from training.schedules import peak_lr
 from training.student import Student
 
-TYPICAL = 0.4
-"""Share of the peak that good runs reach: DINOv2's ViT-g 39 % of an A100's (its model card, without skipped work)."""
 TRIED_PEAK = 6e-3
 """The greatest peak learning rate that DINOv2 publishes, rounded up: its short recipe's, with layer decay."""
 LONG_WARMUP = 0.2
@@ -27,55 +36,30 @@ def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, dead
     """Return the plan as plain facts. Raises RecipeError where the batch does not fit the images or processes."""
     params, compute = resolved(recipe.training, round(images)), recipe.compute
     check_batch(params, round(images), device.count, compute.accumulate)
-    known = (
-        facts(params, round(images), device.count, compute.accumulate)
-        | parameters(params)
-        | {"device": f"{device.count} × {device.title}"}
-    )
-    memory = step_memory(
-        params, known["backbone_parameters"] + known["head_parameters"], known["images_at_once"], COLUMNS
-    )
+    with torch.device("meta"):  # shapes without numbers
+        parameters = counted(Student(params))
+    peak = Peak(device.flops, device.source)
+    known = facts(params, round(images), device.count, compute.accumulate, peak) | parameters
+    memory = step_memory(params, sum(parameters.values()), known["images_at_once"], COLUMNS)
     least = days(known["run_flops"], device, 1.0)
-    crops = sum(
-        count * size**2
-        for count, size in (
-            (params.crops.large_count, params.crops.large_size),
-            (params.crops.small_count, params.crops.small_size),
-        )
-    )
+    pixels = sum(count * size**2 for count, size in params.crops.sizes)
     return known | {
+        "device": f"{device.count} × {device.title}",
         "images": round(images),
         "image_bytes": image_bytes,
         "core_hours_to_curate": curation_hours(images, recipe.curation),
         "cache_bytes": images * (ROW_BYTES + VECTOR_BYTES),
         "shard_bytes": images * image_bytes,
         "parts": -(-round(images) // recipe.curation.index.part_images),
-        "peak_flops": device.flops,
-        "peak_source": device.source,
-        "peak_images_per_second": device.count * device.flops * params.optim.batch_size / known["step_flops"],
         "days_at_peak": least,
         "days_at_typical": least / TYPICAL,
         "deadline_days": deadline,
         "mfu_needed": least / deadline,
         "device_hours_at_typical": least / TYPICAL * 24 * device.count,
         "images_per_second_needed": known["samples"] / deadline / 86400,
-        "crop_ms": CROPS_MS[_on_device(compute, device)] * crops / CROPS_PIXELS,
+        "crop_ms": CROPS_MS[compute.colours_on_device(device.title != CPU)] * pixels / CROPS_PIXELS,
         "memory": memory._asdict() | {"total": memory.total},
         "device_memory": device.memory,
-    }
-
-
-def _on_device(compute: Compute, device: Device) -> bool:
-    return compute.augment == "device" or (compute.augment == "auto" and device.title != "CPU")
-
-
-def parameters(params: PretrainParams) -> dict[str, Any]:
-    """Count the parameters, without making them."""
-    with torch.device("meta"):
-        student = Student(params)
-    return {
-        "backbone_parameters": sum(p.numel() for p in student.backbone.parameters()),
-        "head_parameters": sum(p.numel() for head in student.heads() for p in head.parameters()),
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flows.planning.costs import GIB
+from flows.planning.costs import GIB, TYPICAL
 from training.params import PretrainParams
 from training.resolving import told
 
@@ -21,7 +21,8 @@ def lines(plan: dict[str, Any], params: PretrainParams, found: list[str]) -> Ite
     yield "\nTime and memory"
     yield _line(
         "time",
-        f"{_time(24 * plan['days_at_peak'])} at the peak, {_time(24 * plan['days_at_typical'])} at 40 % of it: "
+        f"{_time(24 * plan['days_at_peak'])} at the peak, "
+        f"{_time(24 * plan['days_at_typical'])} at {TYPICAL:.0%} of it: "
         f"{plan['device_hours_at_typical']:,.3g} device-hours"
         + (f" = {plan['price']:,.0f} at {plan['price_of_hour']:g} an hour" if "price" in plan else ""),
     )

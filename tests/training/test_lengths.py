@@ -14,6 +14,7 @@ from shared.published import Published
 from training.corpus import Corpus
 from training.model import Backbone
 from training.params import ModelParams, OptimParams, PretrainParams
+from training.peak import Peak
 from training.resolving import facts, resolved
 from training.runs import RunFolder
 from training.stages import pretrain
@@ -66,7 +67,7 @@ def test_samples_and_epochs_are_divided_by_the_batch_and_rounded(tiny: dict[str,
     assert (known.optim.steps, known.optim.warmup_steps, known.optim.freeze_prototypes) == (68, 9, 1)
     assert (known.objective.teacher_temperature_steps, known.checkpoint_every) == (10, 7)
     assert resolved(known, 1000) == known
-    told = facts(known, 54, 2, 2)
+    told = facts(known, 54, 2, 2, Peak(1e12, "a test"))
     assert (told["samples"], told["epochs"]) == (68 * 8, pytest.approx(68 * 8 / 54))
     assert (told["batch_per_process"], told["images_at_once"]) == (4, 2)
 

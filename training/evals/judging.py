@@ -18,7 +18,7 @@ from training.evals.pixels import raw_pixels
 from training.evals.scores import all_scores
 from training.evals.seen import Needs, Score, SeenCopies, SeenImages, SeenLabels, SeenMasks
 from training.frozen import Frozen
-from training.order import Permutation
+from training.order import drawn
 from training.sets.labelled import Labelled
 
 PIXELS = "pixels"
@@ -108,8 +108,7 @@ def _chosen(labelled: Labelled, params: EvaluateParams, seed: int) -> tuple[np.n
         limit = limits[name]
         if len(rows) > limit:
             told[f"{name}_drawn"] = f"{limit:,} of {len(rows):,} images, evenly"
-            rows = rows[np.sort(Permutation(len(rows), (seed, limit)).at(np.arange(limit)))]
-        chosen.append(rows)
+        chosen.append(drawn(rows, limit, seed))
     return chosen[0], chosen[1], told
 
 

@@ -28,6 +28,12 @@ class CropParams(Params):
     shrink: int = Field(default=0, ge=0)
     """Shorter side to which images are shrunk before cropping, so that they can be kept in memory; 0 = as they are."""
 
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """How many crops of an image there are, and their side: the large ones, then the small ones if any."""
+        large, small = (self.large_count, self.large_size), (self.small_count, self.small_size)
+        return [large, small] if self.small_count else [large]
+
     @model_validator(mode="after")
     def _scales_ascend(self) -> Self:
         for name, (low, high) in {"large": self.large_scale, "small": self.small_scale}.items():

@@ -19,7 +19,7 @@ from training.evals.neighbours import nearest
 from training.evals.params import EvaluateParams
 from training.images import UNLABELLED, Images, all_images
 from training.model import Backbone, normalised
-from training.order import Permutation
+from training.order import drawn
 from training.pictures import pca
 from training.pictures.album import Album, written
 from training.pictures.attention import tokens_and_attention
@@ -71,8 +71,7 @@ class Sitting:
         spread = np.linspace(0, len(by_class) - 1, min(count, len(by_class))).round().astype(int)
         subjects = by_class[np.unique(spread)]
         rest = np.setdiff1d(np.flatnonzero(~asked), subjects)
-        drawn = rest[Permutation(len(rest), (seed, BANK)).at(np.arange(min(BANK, len(rest))))]
-        return cls(images.take(np.concatenate([subjects, np.sort(drawn)])), len(subjects))
+        return cls(images.take(np.concatenate([subjects, drawn(rest, BANK, seed)])), len(subjects))
 
     def album(self, backbone: Backbone, features_ID: Tensor, resize: float) -> Album:
         """Let a model look at the subjects; the features are those of all images of the sitting."""
