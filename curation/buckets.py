@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.packing import sha256, write_shard
+from curation.packing import write_shard
 from curation.sources.reading import UnreadableError, read_bytes
+from shared.checksums import sha256
 from shared.contracts import DROPPED, MANIFEST
 from shared.errors import WorkFailedError
 from shared.run import Files

@@ -5,7 +5,6 @@ Every image is called .jpg, whatever its format: both readers choose by the name
 throughout, and then look at the bytes. The true format is in the json and in the manifest.
 """
 
-import hashlib
 import io
 import json
 import tarfile
@@ -50,9 +49,3 @@ def write_shard(path: Path, images: Iterator[tuple[dict[str, Any], bytes]]) -> l
 def sidecar(row: dict[str, Any]) -> bytes:
     """Return the json beside an image: a function of its row in the manifest."""
     return json.dumps({name: row[name] for name in TOLD}, sort_keys=True).encode()
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from shared.checksums import sha256
 from shared.errors import WorkFailedError
 from training.best import best_step
 from training.objective import Objective
@@ -57,7 +58,7 @@ def save(folder: RunFolder, state: State, keep: int, summary: dict[str, Any] | N
     whole = {name: part.state_dict() for name, part in state.parts().items()}
     whole |= {"step": state.step, "skipped": state.skipped, "seconds": state.seconds}
     torch.save(whole, draft / STATE)
-    about = {"step": state.step, "sha256": _digest(draft / STATE), "summary": summary}
+    about = {"step": state.step, "sha256": sha256(draft / STATE), "summary": summary}
     (draft / ABOUT).write_text(json.dumps(about, indent=1))
     for path in (draft / STATE, draft / ABOUT, draft):
         _flush(path)
@@ -87,7 +88,7 @@ def is_good(checkpoint: Path) -> bool:
     """Tell whether a checkpoint is there, whole and unchanged."""
     try:
         about = json.loads((checkpoint / ABOUT).read_text())
-        return bool(_digest(checkpoint / STATE) == about["sha256"])
+        return bool(sha256(checkpoint / STATE) == about["sha256"])
     except (OSError, ValueError, KeyError):
         return False
 
@@ -131,11 +132,6 @@ def resume(folder: RunFolder, step: int, state: State) -> None:
     for name, part in state.parts().items():
         part.load_state_dict(whole[name])
     state.step, state.skipped, state.seconds = whole["step"], whole["skipped"], whole["seconds"]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(path: Path) -> None:

@@ -3,8 +3,6 @@
 Shapes: D width, C colours, P × P pixels of a patch.
 """
 
-import hashlib
-
 import torch
 from torch import Tensor
 
@@ -14,6 +12,7 @@ from training.model import COLOUR_MEAN, COLOUR_STD, ffn_columns
 from training.params import ModelParams, PretrainParams
 from training.student import Student
 from training.weights import Weights, read_weights
+from training.weights.files import content_of
 from training.weights.positions import as_ours
 
 SHAPE = ("patch_size", "width", "depth", "heads", "ffn")
@@ -21,12 +20,9 @@ SHAPE = ("patch_size", "width", "depth", "heads", "ffn")
 
 def content(spec: str) -> str:
     """Return what changes when anything changes that a run takes from these weights; where they lie does not count."""
-    weights, digest = read_weights(spec), hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(weights.heads.items()):
-        digest.update(name.encode() + tensor.contiguous().view(torch.uint8).numpy().tobytes())
-    if weights.mask_token is not None:
-        digest.update(weights.mask_token.contiguous().view(torch.uint8).numpy().tobytes())
-    return fingerprint(weights.content, digest.hexdigest())
+    weights = read_weights(spec)
+    mask = {} if weights.mask_token is None else {"mask_token": weights.mask_token}
+    return fingerprint(weights.content, content_of(weights.heads | mask))
 
 
 def start_from(weights: Weights, student: Student, params: PretrainParams) -> list[str]:

@@ -3,7 +3,6 @@
 Shapes: B images, C colours, H W pixels or places, N places (row by row), D width.
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from shared.errors import RecipeError
+from shared.params import fingerprint
 from training.model import Tokens
-from training.weights.files import read_tensors, within
-
-PREFIXES = ("module.", "backbone.")
+from training.weights.files import brief, content_of, read_tensors, within
+from training.weights.timm_vit import PREFIXES, pretrained
 
 
 def is_timm(name: str) -> bool:
@@ -37,18 +36,8 @@ def is_vit(name: str) -> bool:
 
 def open_net(name: str, file: str, device: torch.device) -> "Net":
     """Return a model by name, with weights from a file or, without one, the hub. Raises RecipeError without them."""
-    module: Any = _with_weights_of(name, file) if file else _pretrained(name)
+    module: Any = _with_weights_of(name, file) if file else pretrained(name, f"{name}=FILE")
     return Net(name, module.eval().requires_grad_(False).to(device))
-
-
-def _pretrained(name: str) -> Any:
-    try:
-        return timm.create_model(name, pretrained=True, num_classes=0)
-    except (OSError, RuntimeError) as error:
-        raise RecipeError(
-            f"The model {name} needs its weights, and timm cannot get them: {type(error).__name__}: "
-            f"{_brief(error)}. Connect to huggingface.co, or give a file of them: {name}=FILE."
-        ) from None
 
 
 def _with_weights_of(name: str, file: str) -> Any:
@@ -60,14 +49,10 @@ def _with_weights_of(name: str, file: str) -> Any:
         module.load_state_dict({key: value for key, value in tensors.items() if key.rpartition(".")[0] not in heads})
     except RuntimeError as error:
         raise RecipeError(
-            f"The model {name} needs weights under timm's names, got {file}: {_brief(error)}. "
+            f"The model {name} needs weights under timm's names, got {file}: {brief(error)}. "
             "Give this model's file, or the name of the file's model."
         ) from None
     return module
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 class Net:
@@ -75,11 +60,7 @@ class Net:
 
     def __init__(self, name: str, module: Any) -> None:
         config: dict[str, Any] = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
-        digest = hashlib.blake2b(name.encode(), digest_size=16)
-        for key, tensor in sorted(module.state_dict().items()):
-            digest.update(key.encode())
-            digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-        self.title, self.content, self.module = name, digest.hexdigest(), module
+        self.title, self.content, self.module = name, fingerprint(name, content_of(module.state_dict())), module
         self.size = int(config["input_size"][-1])
         self.patch_size = max(int(stage["reduction"]) for stage in module.feature_info)
         self.width, self.depth = int(module.num_features), len(module.feature_info)

@@ -1,6 +1,5 @@
 """Files of models: missing ones are refused before work starts, and their content, not their path, names results."""
 
-import hashlib
 import os
 from functools import cache
 from importlib.util import find_spec
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
+
+from shared.checksums import sha256
 
 if TYPE_CHECKING:
     from curation.models.network import Network
@@ -51,8 +52,7 @@ def content(path: str) -> str:
 
 @cache
 def _content(path: str, size: int, modified: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    return sha256(path)[:32]
 
 
 def load_model(path: str) -> "Network":

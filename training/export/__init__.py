@@ -1,6 +1,5 @@
 """A run's teacher for other programs: timm, transformers, ONNX, with its heads and a card that says what it is."""
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from shared.checksums import sha256
 from shared.errors import RecipeError, WorkspaceError
 from shared.storage import Store
 from training.export import for_onnx, for_timm, for_transformers
@@ -107,9 +107,4 @@ def _check_is_its_own(folder: Path, weights: Weights) -> None:
 def _checksums(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file that is exported, by its path in the folder."""
     found = [path for name in FORMATS for path in sorted((folder / name).glob("*"))] + [folder / HEADS]
-    return {str(path.relative_to(folder)): _digest(path) for path in found}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {str(path.relative_to(folder)): sha256(path) for path in found}

@@ -1,6 +1,8 @@
 """Files of tensors, read without running any code that is in them."""
 
+import hashlib
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def read_tensors(path: Path) -> Tensors:
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise RecipeError(
             f"{path} needs to be a .safetensors file or a PyTorch checkpoint of tensors alone, got: "
-            f"{' '.join(str(error).split())[:200]}. Load it where it was made, and save its state_dict."
+            f"{brief(error)}. Load it where it was made, and save its state_dict."
         ) from None
     while isinstance(whole, dict) and not any(isinstance(value, Tensor) for value in whole.values()):
         inner = next((whole[key] for key in WRAPPERS if isinstance(whole.get(key), dict)), None)
@@ -38,6 +40,20 @@ def read_tensors(path: Path) -> Tensors:
     if not tensors:
         raise RecipeError(f"{path} needs to hold tensors by name, got none. Save a model's state_dict.")
     return tensors
+
+
+def content_of(tensors: Mapping[str, Tensor]) -> str:
+    """Return what changes when any name or number does, in whatever order they come."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def brief(error: Exception) -> str:
+    """Return the beginning of what another library says, on one line."""
+    return " ".join(str(error).split())[:200]
 
 
 def within(tensors: Tensors, prefixes: tuple[str, ...]) -> Tensors:

@@ -15,7 +15,7 @@ from torch import nn
 
 from shared.errors import RecipeError
 from training.weights.architecture import UNDERSTOOD, assembled
-from training.weights.files import Tensors, read_tensors, within
+from training.weights.files import Tensors, brief, read_tensors, within
 from training.weights.weights import Weights
 
 PREFIXES = ("module.", "backbone.")
@@ -46,14 +46,22 @@ def from_timm_name(name: str, file: str = "") -> Weights:
         config = timm.get_pretrained_cfg(name)
         tensors = read_tensors(Path(file).expanduser())
         return from_timm(name, tensors, heads, {"mean": config.mean, "std": config.std} if config else None)
+    model = pretrained(name)
+    return from_timm(name, model.state_dict(), heads, model.pretrained_cfg)
+
+
+def pretrained(name: str, instead: str = "a file of weights") -> Any:
+    """Return timm's model of a name with its weights from the hub.
+
+    Raises RecipeError where they do not come, which says what to give instead.
+    """
     try:
-        model: Any = timm.create_model(name, pretrained=True, num_classes=0)
+        return timm.create_model(name, pretrained=True, num_classes=0)
     except (OSError, RuntimeError) as error:
         raise RecipeError(
-            f"timm needs the weights of {name}, and they cannot be had: {type(error).__name__}: "
-            f"{' '.join(str(error).split())[:200]}. Connect to huggingface.co, or give a file of weights instead."
+            f"timm needs the weights of {name}, and they cannot be had: {type(error).__name__}: {brief(error)}. "
+            f"Connect to huggingface.co, or give {instead} instead."
         ) from None
-    return from_timm(name, model.state_dict(), heads, model.pretrained_cfg)
 
 
 def _heads(title: str, name: str, arguments: dict[str, Any]) -> int:

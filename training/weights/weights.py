@@ -1,16 +1,15 @@
 """Weights: a vision transformer's parameters, and what is needed to build the model that takes them."""
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from shared.errors import RecipeError
 from shared.params import fingerprint
 from training.model import COLOUR_MEAN, COLOUR_STD, Backbone
 from training.params import ModelParams
+from training.weights.files import content_of
 from training.weights.positions import resampled
 
 
@@ -36,11 +35,7 @@ class Weights:
     @cached_property
     def content(self) -> str:
         """Changes when anything changes that its features depend on; the same wherever the same weights come from."""
-        digest = hashlib.blake2b(digest_size=16)
-        for name in sorted(self.vit):
-            digest.update(name.encode())
-            digest.update(self.vit[name].contiguous().view(torch.uint8).numpy().data)
-        return fingerprint(digest.hexdigest(), self.model.heads, self.mean, self.std)
+        return fingerprint(content_of(self.vit), self.model.heads, self.mean, self.std)
 
     def backbone(self) -> Backbone:
         """Return the model with these weights, in eval mode."""
