@@ -19,13 +19,13 @@ from training.evals import DEFAULT_EVALUATIONS
 from training.evals.copy_detection import CopyDetection
 from training.evals.linear_segmentation import LinearSegmentation
 from training.evals.params import EvaluateParams
+from training.runs import MODELS, title
 from training.sets import DatasetSet
 from training.sets.guessing import set_at
 
 if TYPE_CHECKING:
     from flows.cli.app import Options
 
-FOLDER = "evaluations/models"
 WHATEVER_THE_SETS_TELL = (*DEFAULT_EVALUATIONS, CopyDetection(), LinearSegmentation())
 """What is measured where the recipe leaves it at its default; what a set has no truth for is left out."""
 WIDEST = 28
@@ -53,9 +53,9 @@ def evaluate_models(
     contents = [one.content() for one in params.sets]
     key = fingerprint([model["content"] for model in facts["models"]], params.identity(), contents)
     facts = {**facts, "params": params.model_dump(mode="json"), "sets": contents}
-    store.write(f"{FOLDER}/{key}.json", json.dumps(facts, indent=1))
+    store.write(f"{MODELS}/{key}.json", json.dumps(facts, indent=1))
     _tell(console, facts)
-    path = store.path(FOLDER, f"{key}.json")
+    path = store.path(MODELS, f"{key}.json")
     console.say(f"scores and protocols  {path}")
     return {**facts, "path": path}
 
@@ -87,18 +87,14 @@ def _tell(console: Console, facts: dict[str, Any]) -> None:
     rows = facts["results"]
     models = list(dict.fromkeys(row["model"] for row in rows))
     heads = [f"  {name if len(name) <= WIDEST else '…' + name[1 - WIDEST :]:>9}" for name in models]
-    values = {(row["set"], _title(row), row["model"]): f"{row['value']:.3f}" for row in rows}
+    values = {(row["set"], title(row), row["model"]): f"{row['value']:.3f}" for row in rows}
     for one in dict.fromkeys(row["set"] for row in rows):
         console.say(f"\n{one:<26}{''.join(heads)}")
-        for title in dict.fromkeys(_title(row) for row in rows if row["set"] == one):
-            cells = [values.get((one, title, model), "–") for model in models]
+        for name in dict.fromkeys(title(row) for row in rows if row["set"] == one):
+            cells = [values.get((one, name, model), "–") for model in models]
             aligned = (f"{cell:>{len(head)}}" for cell, head in zip(cells, heads, strict=True))
-            console.say(f"  {title:<24}{''.join(aligned)}")
+            console.say(f"  {name:<24}{''.join(aligned)}")
     console.say()
     for one in dict.fromkeys(lack["set"] for lack in facts["left_out"]):
         notes = [lack["note"] for lack in facts["left_out"] if lack["set"] == one]
         console.say(f"{one}: {' · '.join(notes)}")
-
-
-def _title(row: dict[str, Any]) -> str:
-    return f"{row['evaluation']} {row['metric']}"

@@ -114,8 +114,7 @@ def pretrain(
 
     """
     loaded = _changed(load_recipe(recipe, settings=settings, name=name), training=training)
-    session = open_session(loaded, workspace)
-    dataset = open_version(session.store, loaded.name, version or None)
+    session, dataset = _on_version(loaded, workspace, version)
     return {"run": tasks.train(session, dataset).run}
 
 
@@ -144,12 +143,16 @@ def evaluate(
 
     """
     loaded = _changed(load_recipe(recipe, settings=settings, name=name), evaluation=evaluation)
-    session = open_session(loaded, workspace)
-    dataset = open_version(session.store, loaded.name, version or None)
+    session, dataset = _on_version(loaded, workspace, version)
     run = pipeline.run_of(session, dataset)
     if follow:
         following.follow(session, dataset, run, patience=patience)
     return tasks.evaluate(session, dataset, run)
+
+
+def _on_version(recipe: Recipe, workspace: str, version: str) -> tuple[Session, Published]:
+    session = open_session(recipe, workspace)
+    return session, open_version(session.store, recipe.name, version or None)
 
 
 def _changed(recipe: Recipe, **parts: Any) -> Recipe:

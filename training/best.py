@@ -6,7 +6,8 @@ from typing import Any
 from training.runs import RunFolder, ScoreFolder, measured
 
 MARK = "best.json"
-BY = ("knn top1", "effective_rank rank")
+KNN, RANK = "knn top1", "effective_rank rank"
+BY = (KNN, RANK)
 """The first of these that was measured decides: k-NN where there are labels, else how many directions are used."""
 
 

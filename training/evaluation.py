@@ -12,19 +12,17 @@ from shared.published import Published
 from training.best import mark_best
 from training.checkpoint import GoneError
 from training.device import joined
-from training.evals.judging import PIXELS, Judged, judged, read_by
+from training.evals.judging import Judged, judged, read_by
 from training.evals.params import EvaluateParams
 from training.evals.seen import Score
 from training.frozen import open_model, vit
 from training.params import PretrainParams
 from training.pictures.sitting import draw_albums
 from training.pretraining import initial_student
-from training.runs import RunFolder, ScoreFolder, told
+from training.runs import PIXELS, UNTRAINED, RunFolder, ScoreFolder, told
 from training.sets import DatasetSet
 from training.weights import Weights
 from training.weights.run import from_run
-
-UNTRAINED = "random_init"
 
 
 def evaluate(

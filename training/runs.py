@@ -14,6 +14,10 @@ from training.evals.params import EvaluateParams
 from training.params import PretrainParams
 
 STEP_DIGITS = 8
+MODELS = "evaluations/models"
+"""Where in a workspace the scores of models lie that were named by a person."""
+UNTRAINED, PIXELS = "random_init", "pixels"
+"""What a run's scores stand beside, by the names in files."""
 ABOUT = "checkpoint.json"
 """Inside a checkpoint's folder: checksum, step, and, for the last one, the summary of the run."""
 
@@ -24,9 +28,14 @@ def score_fingerprint(stage_version: int, params: EvaluateParams, dataset: Publi
     return fingerprint("evaluate", stage_version, params.identity(), dataset.name, dataset.version, *contents)
 
 
+def title(score: dict[str, Any]) -> str:
+    """Name a score by its evaluation and metric."""
+    return f"{score['evaluation']} {score['metric']}"
+
+
 def told(score: dict[str, Any]) -> str:
-    """Name a score by its evaluation and metric, and by its set where that is not the published dataset."""
-    return f"{score['evaluation']} {score['metric']}" + (f" on {score['set']}" if "set" in score else "")
+    """Name a score by its title, and by its set where that is not the published dataset."""
+    return title(score) + (f" on {score['set']}" if "set" in score else "")
 
 
 def measured(key: str, scores: Iterable[str]) -> str | None:

@@ -8,13 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation import stages
-from flows.ablation.queries import UNLABELLED, Array, choose_queries, copy_groups
+from flows.ablation.queries import Array, choose_queries, copy_groups
 from flows.ablation.variants import Load
 from flows.recipe import Recipe
 from flows.session import Session
 from shared.contracts import DUPLICATES, IMAGES, MEASUREMENTS, VERIFIED
 from shared.published import held_out
 from shared.tables import Rows
+from training.images import UNLABELLED
 
 Open = Callable[[Recipe], Session]
 """Gives a session for a recipe, in the workspace of the ablation."""

@@ -8,12 +8,12 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from shared.errors import UserError
+from training.images import UNLABELLED
 
 MOST_OF_A_CLASS = 2
 """A class has at most so many times the queries of the median class: a frequent one must not be the whole test."""
 FEWEST = 20
 """With fewer queries one image is more than five per cent."""
-UNLABELLED = -1
 
 Array = np.ndarray
 

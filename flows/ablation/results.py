@@ -8,11 +8,11 @@ import numpy as np
 from flows.ablation.curating import Curated
 from flows.ablation.proxies import Ablation, Scored
 from flows.ablation.verdicts import LEVEL, POWER, holm, mean_sd, paired, word
+from flows.report.scores import BASELINES
 from training.runs import told
 
 PREFERRED = ("knn top1", "linear top1")
 """The verdict is on the first of these, on the first set that the evaluation names: one question, one answer."""
-WORDS = {"random_init": "untrained model", "pixels": "raw pixels"}
 
 
 def results(ablation: Ablation, failed: list[str]) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _baselines(scored: list[list[Scored | None]]) -> dict[str, dict[str, float]]
     beside = [found["baselines"] for found in scored[0] if found]
     named = {who: [_values(one[who]) for one in beside] for who in (beside[0] if beside else {})}
     return {
-        WORDS.get(who, who): {name: float(np.mean([one[name] for one in values])) for name in values[0]}
+        BASELINES.get(who, who): {name: float(np.mean([one[name] for one in values])) for name in values[0]}
         for who, values in named.items()
     }
 

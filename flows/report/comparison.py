@@ -3,12 +3,11 @@
 from typing import Any, NamedTuple
 
 from flows.report.reading import facts
-from flows.report.scores import Evaluated, key_of
+from flows.report.scores import Evaluated
 from shared.storage import Store
+from training.runs import MODELS, PIXELS, title
 
 MOST = 30
-MODELS = "evaluations/models"
-"""Where `dinoflow evaluate --model` leaves its tables."""
 
 Protocols = dict[str, dict[str, Any]]
 
@@ -64,9 +63,9 @@ def _models(workspace: Store, dataset: str) -> list[Row]:
     found: dict[str, Row] = {}
     for name in workspace.names(MODELS):
         for told in facts(workspace, f"{MODELS}/{name}").get("results", []):
-            if told["set"] == dataset and told["model"] != "pixels":
+            if told["set"] == dataset and told["model"] != PIXELS:
                 row = found.setdefault(told["model"], Row(told["model"], None, {}, {}))
-                key = key_of({**told, "set": None})
+                key = title(told)
                 row.scores[key], row.protocols[key] = float(told["value"]), told["protocol"]
     return list(found.values())
 

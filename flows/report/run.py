@@ -14,8 +14,8 @@ from flows.report.training import pictures
 from flows.report.verdict import alarms_of, healthy, learned
 from shared.published import FOLDER
 from shared.storage import Store
+from training.best import KNN
 
-KNN = "knn top1"
 ONLINE = "knn_top1"
 OTHER_K = " k="
 """In the names of k-NN scores that the table has and no chart needs."""

@@ -8,8 +8,9 @@ from markupsafe import Markup
 from curation.report.charts import Series, lines
 from flows.report.reading import facts, is_number
 from shared.storage import Store
+from training.runs import PIXELS, UNTRAINED
 
-BASELINES = {"random_init": "untrained model", "pixels": "raw pixels"}
+BASELINES = {UNTRAINED: "untrained model", PIXELS: "raw pixels"}
 """Key in the file → what it is called on the page."""
 
 

@@ -12,8 +12,8 @@ from shared.published import FOLDER, Published
 from shared.storage import Store
 from training.pictures import pca
 from training.pictures.album import Album, albums, shares, written
+from training.runs import UNTRAINED
 
-UNTRAINED = "random_init"
 COLUMNS = 5
 """Trained checkpoints side by side, at most."""
 

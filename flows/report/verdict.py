@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from flows.report.reading import column, is_number
 from flows.report.scores import Evaluated
+from training.best import KNN, RANK
 from training.runs import measured
 
-KNN, RANK = "knn top1", "effective_rank rank"
 FEW = 1.5
 """An effective rank below this is a collapse: all features lie along one line."""
 IDLE = 0.2

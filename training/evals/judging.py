@@ -19,9 +19,9 @@ from training.evals.scores import all_scores
 from training.evals.seen import Needs, Score, SeenCopies, SeenImages, SeenLabels, SeenMasks
 from training.frozen import Frozen
 from training.order import drawn
+from training.runs import PIXELS
 from training.sets.labelled import Labelled
 
-PIXELS = "pixels"
 WORDS = {"cls": "CLS", "patch_mean": "patch mean", "cls+patch_mean": "CLS and patch mean"}
 
 

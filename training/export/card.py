@@ -6,6 +6,7 @@ from typing import Any
 
 from training.export import for_onnx, for_timm, for_transformers
 from training.export.history import History
+from training.runs import told
 from training.weights import Weights
 from training.weights.exported import HEADS
 
@@ -98,7 +99,7 @@ def _scores(past: History) -> str:
     rows: Rows = [("score", "value", "measured on", "protocol")]
     for score in past.scores:
         protocol = ", ".join(f"{key} {value}" for key, value in score.get("protocol", {}).items())
-        rows.append((f"{score['evaluation']} {score['metric']}", f"{score['value']:.4g}", score["dataset"], protocol))
+        rows.append((told(score), f"{score['value']:.4g}", score["dataset"], protocol))
     return _table(rows, header=True)
 
 

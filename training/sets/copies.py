@@ -30,10 +30,10 @@ class CopySet(Named):
     def content(self) -> str:
         """Return what changes when files are added, removed or get another size, or when the table changes."""
         from shared.params import fingerprint
-        from training.sets.files import listed, opened_folder
+        from training.sets.files import folder_content
         from training.sets.tables import table_content
 
-        return fingerprint(list(listed(opened_folder(WHO, self.url)).items()), table_content(WHO, self._table()))
+        return fingerprint(folder_content(WHO, self.url), table_content(WHO, self._table()))
 
     def _table(self) -> str:
         from shared.storage import Store

@@ -10,6 +10,7 @@ from PIL import Image
 
 from shared.errors import RecipeError
 from shared.images import UndecodableError, decode
+from shared.params import fingerprint
 from shared.published import held_out
 from shared.storage import Store
 
@@ -39,6 +40,11 @@ def opened_folder(who: str, url: str) -> Store:
         there = "a file" if store.fs.exists(store.path()) else "nothing"
         raise RecipeError(f"{who} needs a folder, got {url}, where there is {there}.")
     return store
+
+
+def folder_content(who: str, url: str) -> str:
+    """Return what changes when files are added, removed or get another size."""
+    return fingerprint(list(listed(opened_folder(who, url)).items()))
 
 
 @dataclass(frozen=True)

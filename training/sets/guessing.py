@@ -5,6 +5,7 @@ from typing import Any
 
 from shared.errors import RecipeError
 from shared.storage import Store
+from training.sets.cells import TABLES
 from training.sets.tables import columns_of, is_table
 
 
@@ -36,7 +37,7 @@ def _kind(store: Store) -> str:
     names = store.names("")
     inside = {name: store.names(name) for name in names if not PurePosixPath(name).suffix}
     everything = [*names, *(name for below in inside.values() for name in below)]
-    if any(name.endswith((".arrow", ".parquet")) for name in everything):
+    if any(name.endswith(TABLES) for name in everything):
         return "huggingface"
     if "pairs.csv" in names:
         return "copies"

@@ -26,10 +26,9 @@ class HuggingFaceSet(Named):
 
     def content(self) -> str:
         """Return what changes when files are added, removed or get another size."""
-        from shared.params import fingerprint
-        from training.sets.files import listed, opened_folder
+        from training.sets.files import folder_content
 
-        return fingerprint(list(listed(opened_folder(WHO, self.url)).items()))
+        return folder_content(WHO, self.url)
 
     def opened(self, published: Published | None) -> "Labelled":
         """Read the labels. Raises RecipeError where a column or a split is lacking."""

@@ -8,6 +8,7 @@ from shared.errors import RecipeError
 from training.sets.files import Files, is_image, listed, opened_folder
 from training.sets.tables import files_of, words
 
+WHO = "A set with masks"
 IMAGES, MASKS = "images", "masks"
 
 
@@ -23,7 +24,7 @@ class Pairs(NamedTuple):
 
 def from_folder(url: str) -> Pairs:
     """Return what lies in SPLIT/images and SPLIT/masks. Raises RecipeError for an image without a mask."""
-    store = opened_folder("A set with masks", url)
+    store = opened_folder(WHO, url)
     names = [name for name in listed(store) if is_image(name)]
     masks = {_stem(name, MASKS): name for name in names if f"/{MASKS}/" in f"/{name}"}
     images = [name for name in names if f"/{IMAGES}/" in f"/{name}"]
@@ -48,9 +49,8 @@ def _stem(name: str, folder: str) -> str:
 
 def from_table(url: str, root: str, where: Mapping[str, str]) -> Pairs:
     """Return what the columns image, mask and split say. Raises RecipeError for a file that is not there."""
-    who = "A set with masks"
-    rows = words(who, url, ("image", "mask", "split"), where)
-    images, masks = (files_of(who, url, root, [row[column] for row in rows]) for column in ("image", "mask"))
+    rows = words(WHO, url, ("image", "mask", "split"), where)
+    images, masks = (files_of(WHO, url, root, [row[column] for row in rows]) for column in ("image", "mask"))
     inside = images.path(0).split("/")
     beside = ["/".join(inside[:-level]) for level in range(1, 4)]
     return Pairs(images, masks, [row["split"] for row in rows], [*beside, url.rpartition("/")[0]])

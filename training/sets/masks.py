@@ -11,8 +11,6 @@ from training.sets.named import Named
 if TYPE_CHECKING:
     from training.sets.labelled import Labelled
 
-WHO = "A set with masks"
-
 
 class MaskSet(Named):
     """Images and masks whose pixels are numbers of classes."""
@@ -31,14 +29,11 @@ class MaskSet(Named):
 
     def content(self) -> str:
         """Return what changes when files are added, removed or get another size, or when the table changes."""
-        from shared.params import fingerprint
-        from shared.storage import Store
-        from training.sets.files import listed
+        from training.sets.files import folder_content
+        from training.sets.mask_files import WHO
         from training.sets.tables import is_table, table_content
 
-        if is_table(self.url):
-            return table_content(WHO, self.url)
-        return fingerprint(list(listed(Store(self.url)).items()))
+        return table_content(WHO, self.url) if is_table(self.url) else folder_content(WHO, self.url)
 
     def opened(self, published: Published | None) -> "Labelled":
         """List images and masks. Raises RecipeError where an image has no mask, or a split is empty."""
