@@ -1,0 +1,7 @@
+"""Curation: from a listing of sources to a published dataset. `stages.py` is the table of contents.
+
+sources/ lists and reads files · index.py numbers them · measure/ decodes each once, with embedders/ and models/
+quality/ judges an image by its own signals · dedup/ finds copies; its geometry/ lays one picture over another
+balance/ thins out what is frequent · publish/ decides, packs shards and commits a version
+params/ is what results depend on. Nothing here knows Prefect.
+"""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from curation.params import IndexParams, MeasureParams, PackParams, QualityParams, SelectParams, VerifyParams
 from curation.params.balance import BalanceParams
 from curation.params.copies import DecontaminateParams, DedupParams
-from shared.contracts import (
+from shared.catalog import (
     CANDIDATES,
     CONTAMINATED,
     DECISIONS,
@@ -28,14 +28,14 @@ from shared.stage import stage
 if TYPE_CHECKING:
     from pyarrow import Table
 
-    from shared.run import Files
+    from shared.stage_runner import Files
     from shared.tables import Rows
 
 
 @stage(writes=IMAGES, shape="reduce", looks_outside=True)
 def index(*, params: IndexParams) -> "Iterator[Table]":
     """List the images of every source, without reading one."""
-    from curation.indexing import list_sources
+    from curation.index import list_sources
 
     return list_sources(params)
 
@@ -43,7 +43,7 @@ def index(*, params: IndexParams) -> "Iterator[Table]":
 @stage(reads=(IMAGES,), writes=MEASUREMENTS, version=2)
 def measure(images: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
-    from curation.measuring import measure_images
+    from curation.measure.measure import measure_images
 
     return measure_images(images, params)
 
@@ -51,7 +51,7 @@ def measure(images: "Table", *, params: MeasureParams) -> "Table":
 @stage(writes=REFERENCES, shape="reduce", looks_outside=True, key="curation.decontaminate")
 def references(*, params: DecontaminateParams) -> "Iterator[Table]":
     """List the images of the evaluation sets."""
-    from curation.indexing import list_sets
+    from curation.index import list_sets
 
     return list_sets(params)
 
@@ -59,7 +59,7 @@ def references(*, params: DecontaminateParams) -> "Iterator[Table]":
 @stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=2, key="curation.measure")
 def measure_references(references: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every evaluation image once, just as the images of the corpus."""
-    from curation.measuring import measure_images
+    from curation.measure.measure import measure_images
 
     return measure_images(references, params)
 
@@ -67,7 +67,7 @@ def measure_references(references: "Table", *, params: MeasureParams) -> "Table"
 @stage(reads=(MEASUREMENTS,), writes=VERDICTS, version=2)
 def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     """Judge every image by its own signals; a new threshold costs seconds and reads no pixel."""
-    from curation.judging import judge
+    from curation.quality.apply import judge
 
     return judge(measurements, params.rules)
 
@@ -88,7 +88,7 @@ def candidates(
     params: DedupParams,
 ) -> "Iterator[Table]":
     """Find the pairs of images that are worth a geometric comparison, by their embeddings."""
-    from curation.pairing import pair_tables
+    from curation.dedup.candidates import pair_tables
 
     return pair_tables((images, measurements, verdicts), (references, reference_measurements), params)
 
@@ -96,7 +96,7 @@ def candidates(
 @stage(reads=(CANDIDATES,), writes=VERIFIED)
 def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
-    from curation.verifying import verify_pairs
+    from curation.dedup.verify import verify_pairs
 
     return verify_pairs(candidates)
 
@@ -117,7 +117,7 @@ def decontaminate(
     params: DecontaminateParams,
 ) -> "Table":
     """Find images that resemble one of an evaluation set: the corpus must do without them."""
-    from curation.contamination import contaminated_tables
+    from curation.dedup.decontaminate import contaminated_tables
 
     return contaminated_tables((images, measurements, verdicts), (references, reference_measurements), verified, params)
 
@@ -133,7 +133,7 @@ def dedup(
     params: DedupParams,
 ) -> "Table":
     """Find images that are copies of a kept one: equal bytes, equal pixels, close hash, or verified by geometry."""
-    from curation.matching import match_tables
+    from curation.dedup.dedup import match_tables
 
     return match_tables((images, measurements, verdicts), verified, contaminated, params)
 
@@ -149,7 +149,7 @@ def balance(
     params: BalanceParams,
 ) -> "Table":
     """Cluster the images that are left, and sample evenly over the clusters; off by default."""
-    from curation.sampled import sample_tables
+    from curation.balance.balance import sample_tables
 
     return sample_tables((images, measurements, verdicts), contaminated, duplicates, params)
 
@@ -166,14 +166,14 @@ def select(
     params: SelectParams,
 ) -> "Table":
     """Decide for every image: kept, or dropped for the first reason that holds."""
-    from curation.deciding import decide
+    from curation.publish.select import decide
 
     return decide(measurements, verdicts, duplicates, contaminated, samples)
 
 
 def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, params: PackParams) -> "Table":
     """Send every image to the shard that its id falls into."""
-    from curation.deciding import keyed_rows
+    from curation.publish.select import keyed_rows
 
     return keyed_rows(images, measurements, decisions)
 
@@ -181,7 +181,7 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
 @stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=2, scatter=rows_to_pack)
 def pack(rows: "Table", *, params: PackParams, files: "Files", number: int) -> "Table":
     """Write the kept images into tar shards, original bytes, and list the dropped ones beside them."""
-    from curation.buckets import pack_bucket
+    from curation.publish.pack import pack_bucket
 
     return pack_bucket(rows, files, number)
 

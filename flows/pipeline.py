@@ -5,21 +5,23 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from curation.lineage import Lineage
-from curation.originals import originals
-from curation.publishing import publish, published_as
-from curation.report import read_evidence, render
+from curation.publish.lineage import Lineage
+from curation.publish.publish import publish, published_as
+from curation.publish.read_back import originals
 from curation.stages import STAGES
 from flows.report import render_run, render_workspace
+from flows.report.dataset import read_evidence, render
 from flows.session import WRITERS, Session
-from shared.executors import Inline
-from shared.launch import gang, run_name
-from shared.published import FOLDER, Published, open_version
-from shared.run import find, run
+from shared.dataset_version import FOLDER, Published, open_version
+from shared.launch.executors import Inline
+from shared.launch.launch import gang, run_name
 from shared.stage import Stage
+from shared.stage_runner import find, run
 from shared.storage import Store
 from shared.tables import Output
-from training.runs import RunFolder, ScoreFolder, score_fingerprint
+from training.eval.params import score_fingerprint
+from training.runs.run_folder import RunFolder
+from training.runs.scores import ScoreFolder
 from training.stages import evaluate as evaluate_stage
 from training.stages import pretrain as pretrain_stage
 

@@ -6,11 +6,11 @@ from operator import attrgetter
 from typing import Protocol
 
 from curation.stages import STAGES as CURATION
-from flows.recipe import Recipe
-from shared.executors import Executor
+from flows.recipe.recipe import Recipe
+from shared.launch.executors import Executor
 from shared.params import Params
-from shared.run import idle, run
 from shared.stage import Stage
+from shared.stage_runner import idle, run
 from shared.storage import Store
 from shared.tables import Output
 

@@ -19,3 +19,7 @@ class WorkspaceError(UserError):
 
 class WorkFailedError(Exception):
     """The work was asked for correctly and failed: the command line exits with 1."""
+
+
+class UnreadableError(Exception):
+    """Why the bytes of one image could not be had."""

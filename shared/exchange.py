@@ -65,7 +65,7 @@ def scatter(work: Scatter) -> tuple[int, str]:
     name = fingerprint(
         stage.name,
         stage.version,
-        work.params.identity(),
+        work.stage.identity(work.params),
         [output.parts[work.number].name for output in work.inputs],
     )
     if not store.exists(part_name(f"{stage.name}/scatter", name)):

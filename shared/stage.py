@@ -2,12 +2,12 @@
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.contract import Contract
 from shared.params import Params
+from shared.schema import Contract
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,10 +33,16 @@ class Stage:
     looks_outside: bool
     key: str
     """Where its parameters stand in a recipe."""
+    content: Callable[[Any], Mapping[str, Any]]
+    """Parameters to what they point to outside the workspace, such as the content of a file of weights."""
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         """Call the plain function: that is all a test needs."""
         return self.fn(*inputs, **settings)
+
+    def identity(self, params: Params) -> dict[str, Any]:
+        """Return what, beside its inputs, names a result: the parameters, and the content of what they point to."""
+        return {**params.identity(), **self.content(params)}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel by name: a worker imports its own installed code."""
@@ -60,6 +66,7 @@ def stage(
     scatter: Callable[..., "pa.Table"] | None = None,
     looks_outside: bool = False,
     key: str = "",
+    content: Callable[[Any], Mapping[str, Any]] = lambda params: {},
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Declare a stage.
 
@@ -68,7 +75,8 @@ def stage(
     `dataset`, `params`, `compute`, `workspace` and `run`. Raises TypeError when the signature says otherwise: at
     import, not at hour three. `looks_outside` marks the one kind of stage that no fingerprint can settle,
     because it reads a listing of the world. `key` is where a recipe holds its parameters, `curation.<name>` by
-    default.
+    default. `content` returns, for parameters that point to something
+    outside the workspace, what is there: parameters themselves are plain values.
     """
 
     def declare(fn: Callable[..., Any]) -> Stage:
@@ -95,6 +103,7 @@ def stage(
             scatter=scatter,
             looks_outside=looks_outside,
             key=key or f"curation.{who}",
+            content=content,
         )
 
     return declare

@@ -3,6 +3,7 @@
 A file appears under its name only when it is whole: locally by rename, on an object store by a single put.
 """
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -123,3 +124,9 @@ class Store:
         except OSError:  # a filesystem without hard links
             with self.commit(target) as draft:
                 shutil.copyfile(self.path(source), draft)
+
+
+def sha256(path: Path | str) -> str:
+    """Return the SHA-256 of a local file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

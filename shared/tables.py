@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shared.contract import Contract
+from shared.schema import Contract
 from shared.storage import Store
 
 FOLDER = "stages"

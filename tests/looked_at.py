@@ -11,10 +11,10 @@ from PIL import Image
 from curation.params import CurationParams
 from curation.sources import FolderSource
 from flows import pipeline
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.session import Session, Silent
-from shared.executors import Inline
-from shared.published import Published
+from shared.dataset_version import Published
+from shared.launch.executors import Inline
 from shared.storage import Store
 
 

@@ -3,26 +3,36 @@
 from pathlib import Path
 from typing import Any
 
+from shared.dataset_version import Published
 from shared.params import Compute
-from shared.published import Published
 from shared.stage import stage
-from training import runs
-from training.best import best
-from training.evals.params import EvaluateParams
+from training.eval.params import EvaluateParams, score_fingerprint
 from training.params import PretrainParams
+from training.runs.best import best
+from training.runs.run_folder import RunFolder
+from training.runs.scores import ScoreFolder
 
 
-@stage(shape="gang", key="training", version=3)
+def start_content(params: PretrainParams) -> dict[str, str]:
+    """Return the content of the weights that a run starts from: it names the run, wherever the weights lie."""
+    if not params.start:
+        return {}
+    from training.weights.content import content
+
+    return {"start": content(params.start)}
+
+
+@stage(shape="gang", key="training", version=3, content=start_content)
 def pretrain(
     dataset: Published, *, params: PretrainParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
     """Pre-train a vision transformer on a published dataset, without labels (DINOv2)."""
-    folder = runs.RunFolder(workspace / "runs" / run)
-    folder.check_same(params, dataset)
+    folder = RunFolder(workspace / "runs" / run)
+    folder.check_same(params, dataset, start_content(params).get("start", ""))
     done = folder.summary()
     if done is not None:
         return {**done, "checkpoints": folder.steps()}
-    from training.pretraining import pretrain as work
+    from training.loop.pretrain import pretrain as work
 
     return work(dataset, params, compute, folder)
 
@@ -32,12 +42,12 @@ def evaluate(
     dataset: Published, *, params: EvaluateParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
     """Score every checkpoint of a run that has no score yet: k-NN, linear probe, effective rank and more."""
-    folder = runs.RunFolder(workspace / "runs" / run)
-    scores = runs.ScoreFolder(workspace, run, runs.score_fingerprint(evaluate.version, params, dataset))
+    folder = RunFolder(workspace / "runs" / run)
+    scores = ScoreFolder(workspace, run, score_fingerprint(evaluate.version, params, dataset))
     trained = folder.params()
     missing = [step for step in folder.steps() if not scores.has(step)]
     if missing:
-        from training.evaluation import evaluate as work
+        from training.eval.evaluate import evaluate as work
 
         work(dataset, params, compute, folder, scores, trained, missing)
     scored = [step for step in missing if scores.has(step)]

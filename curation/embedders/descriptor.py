@@ -13,7 +13,7 @@ from curation.embedders.embedding import Embedding
 
 if TYPE_CHECKING:
     from curation.embedders.embedding import Array, Floats, Ints
-    from curation.picture import Picture
+    from shared.images.picture import Picture
 
 SIDE = 32
 

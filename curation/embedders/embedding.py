@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from curation.picture import Picture
+    from shared.images.picture import Picture
 
     Array = np.ndarray[Any, Any]
     Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -37,7 +37,7 @@ class Embedding(Params):
 
     def embed(self, images: "Sequence[Image.Image]") -> "Floats":
         """Return unit vectors [n, dim] of upright RGB images."""
-        from curation.picture import Picture
+        from shared.images.picture import Picture
 
         return self.vectors([self.prepared(Picture(image)) for image in images])
 

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from curation.embedders.embedding import Embedding
 from curation.models.files import ONNX
-from curation.models.looking import LookingModel
+from curation.models.image_model import LookingModel
 
 if TYPE_CHECKING:
     from curation.embedders.embedding import Array, Floats

@@ -12,7 +12,7 @@ from curation.models.files import WeightsFile, content
 if TYPE_CHECKING:
     from curation.embedders.embedding import Array, Floats
     from curation.models.with_timm import Loaded
-    from curation.picture import Picture
+    from shared.images.picture import Picture
 
 
 class TimmEmbedder(Embedding):
@@ -33,7 +33,7 @@ class TimmEmbedder(Embedding):
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
-        import shared.torchvision_cpu  # noqa: F401, I001  before timm, which imports torchvision
+        import shared.images.torchvision_cpu  # noqa: F401, I001  before timm, which imports torchvision
         import timm
 
         if not timm.is_model(self.model):

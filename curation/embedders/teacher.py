@@ -17,9 +17,9 @@ from shared.errors import WorkspaceError
 if TYPE_CHECKING:
     from curation.embedders.embedding import Array, Floats
     from curation.models.network import Network
-    from curation.picture import Picture
+    from shared.images.picture import Picture
 
-LOADER = "training.embedding"
+LOADER = "training.eval.embed"
 
 
 class RunEmbedder(Embedding):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
 
-from shared.checksums import sha256
+from shared.storage import sha256
 
 if TYPE_CHECKING:
     from curation.models.network import Network

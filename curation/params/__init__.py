@@ -8,8 +8,8 @@ from curation.embedders import Embedder
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.balance import BalanceParams
 from curation.params.copies import DecontaminateParams, DedupParams
-from curation.rules import DEFAULT_RULES, Rule, scorers_of
-from curation.rules.scorer import Scorer
+from curation.quality import DEFAULT_RULES, Rule, scorers_of
+from curation.quality.scorer import Scorer
 from curation.sources import Source
 from shared.params import ExchangeParams, Params
 

@@ -6,10 +6,10 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from curation.sources.columns import class_labels, image_column
 from curation.sources.files import look_at, open_location, uri_of
 from curation.sources.listing import Listed, Row, refused
 from shared.errors import SourceError
+from shared.images.image_table import class_labels, image_column
 
 
 class HuggingFaceSource(Listed):
@@ -108,7 +108,7 @@ class HuggingFaceSource(Listed):
     def _file(self, uri: str) -> list[Row]:
         import pyarrow as pa
 
-        from curation.sources.cells import arrow_batches, arrow_source
+        from shared.images.table_cells import arrow_batches, arrow_source
 
         fs, path = open_location(uri, self.title)
         stamp = look_at(fs, path).stamp

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.contracts import IMAGES
+from shared.catalog import IMAGES
 from shared.errors import SourceError
 from shared.params import Params
 

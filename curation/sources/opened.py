@@ -7,12 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from shared.errors import WorkFailedError
-
-
-class UnreadableError(Exception):
-    """Why the bytes of one image could not be had."""
-
+from shared.errors import UnreadableError, WorkFailedError
 
 Data = bytes | UnreadableError
 

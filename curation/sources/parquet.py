@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from curation.sources.columns import class_labels, image_column
 from curation.sources.files import Found, find_files, mapped, open_location, uri_of
 from curation.sources.listing import Listed, Row, refused
 from shared.errors import SourceError
+from shared.images.image_table import class_labels, image_column
 
 
 class ParquetSource(Listed):

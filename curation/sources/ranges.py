@@ -7,7 +7,8 @@ from typing import Any
 
 import fsspec
 
-from curation.sources.opened import Data, Opened, UnreadableError, outage, tried
+from curation.sources.opened import Data, Opened, outage, tried
+from shared.errors import UnreadableError
 
 MAX_BYTES = 1 << 30
 """No image has a gigabyte: a longer file is refused unread."""

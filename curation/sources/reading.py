@@ -7,9 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.sources.cells import Cells, open_arrow, open_parquet
-from curation.sources.opened import Data, Opened, UnreadableError, tried
+from curation.sources.opened import Data, Opened, tried
 from curation.sources.ranges import read_here, read_there
+from shared.errors import UnreadableError
+from shared.images.table_cells import Cells, open_arrow, open_parquet
 
 __all__ = ["UnreadableError", "read_bytes"]
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from curation.report import words
-from curation.report.charts import short, ticks
-from curation.report.dataset import ordered
-from curation.report.pages import page
-from flows.ablation import telling
-from flows.ablation.telling import Facts
+from flows.ablation import text
+from flows.ablation.text import Facts
+from flows.report.dataset.report import ordered
+from flows.report.kit import reason_text
+from flows.report.kit.charts import short, ticks
+from flows.report.kit.pages import page
 
 WIDTH, NAMES, RIGHT, TOP, ROW, FOOT = 760, 250, 24, 14, 30, 34
 LETTERS = 38
@@ -39,12 +39,12 @@ def render_ablation(facts: Facts) -> str:
         "flows.ablation",
         "ablation.html",
         facts=facts,
-        headline=telling.headline(facts),
-        notes=telling.notes(facts),
-        table=telling.table(facts),
+        headline=text.headline(facts),
+        notes=text.notes(facts),
+        table=text.table(facts),
         differences=bars(_differences(facts, metric), "points", levels=[("", 0.0)]) if metric else "",
         scores=bars(_scores(facts, metric), "per cent", levels=_levels(facts, metric)) if metric else "",
-        reasons=[(reason, words.title(reason)) for reason in reasons],
+        reasons=[(reason, reason_text.title(reason)) for reason in reasons],
         metrics=[name for name in facts["variants"][0]["metrics"] if name != metric],
         told=_told,
     )

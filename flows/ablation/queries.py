@@ -8,7 +8,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from shared.errors import UserError
-from training.images import UNLABELLED
+from training.data.published_images import UNLABELLED
 
 MOST_OF_A_CLASS = 2
 """A class has at most so many times the queries of the median class: a frequent one must not be the whole test."""

@@ -1,15 +1,17 @@
 """The facts of an ablation: what each variant changed, its scores, and what may be claimed of them."""
 
+import json
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from flows.ablation.curating import Curated
-from flows.ablation.proxies import Ablation, Scored
-from flows.ablation.verdicts import LEVEL, POWER, holm, mean_sd, paired, word
-from flows.report.scores import BASELINES
-from training.runs import told
+from flows.ablation.page import render_ablation
+from flows.ablation.statistics import LEVEL, POWER, holm, mean_sd, paired, word
+from flows.ablation.trainings import Ablation, Scored
+from flows.ablation.variant_datasets import Curated
+from flows.report.run.scores import BASELINES
+from training.runs.scores import told
 
 PREFERRED = ("knn top1", "linear top1")
 """The verdict is on the first of these, on the first set that the evaluation names: one question, one answer."""
@@ -142,3 +144,14 @@ def _correction(ablation: Ablation) -> str:
 
 def _values(scores: list[dict[str, Any]]) -> dict[str, float]:
     return {told(score): float(score["value"]) for score in scores}
+
+
+FOLDER = "ablations"
+
+
+def write(ablation: Ablation, failed: list[str]) -> dict[str, Any]:
+    """Write WORKSPACE/ablations/NAME and return the facts."""
+    facts, folder = results(ablation, failed), f"{FOLDER}/{ablation.name}"
+    ablation.store.write(f"{folder}/results.json", json.dumps(facts, indent=1))
+    ablation.store.write(f"{folder}/report.html", render_ablation(facts))
+    return facts

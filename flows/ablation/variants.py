@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from shared.errors import RecipeError
 
 BASELINE = "baseline"
@@ -33,7 +33,13 @@ SWITCHES: dict[str, dict[str, tuple[str, ...]]] = {
     "curation.balance": {"off": ("curation.balance.enabled=false",), "on": ("curation.balance.enabled=true",)},
 }
 """What off and on mean. Images of equal bytes or pixels are always found as copies."""
-COSTS = ("training.model", "training.crops", "training.optim.steps", "training.optim.batch_size", "training.objective")
+COSTS = (
+    "training.model",
+    "training.crops",
+    "training.optim.steps",
+    "training.optim.batch_size",
+    "training.objective",
+)
 """A variant that changes one of these does not cost the same."""
 
 Load = Callable[[Sequence[str]], Recipe]

@@ -9,7 +9,7 @@ import sys
 
 from cyclopts import CycloptsError
 
-from flows.cli import ablate, evaluating, export, looking, pipeline, plan  # noqa: F401
+from flows.cli import ablate, evaluate, export, inspect, pipeline, plan  # noqa: F401
 from flows.cli.app import app
 from shared.errors import UserError, WorkFailedError
 

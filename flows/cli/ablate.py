@@ -4,7 +4,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.cli.app import DEFAULTS, PIPELINE, Options, RecipeArgument, app, finish
+from flows.cli.app import PIPELINE, RecipeArgument, app, finish
+from flows.recipe.options import DEFAULTS, Options
 
 Vary = Annotated[
     tuple[str, ...],
@@ -50,8 +51,8 @@ def ablate(
     The result is WORKSPACE/ablations/NAME: results.json and report.html. Stopped
     and run again, it goes on where it was; with more seeds it adds to them.
     """
-    from flows.ablation.command import ablate as compare
-    from flows.ablation.running import Request
+    from flows.ablation.run_ablation import Request
+    from flows.commands.ablate import ablate as compare
 
     request = Request(recipe, options.settings, options.source, options.name, vary, grid, seeds, steps)
     finish(options.json, lambda: compare(request, options))

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.cli.app import PIPELINE, Json, app, finish
+from flows.cli.app import PIPELINE, app, finish
+from flows.recipe.options import Json
 
 
 @app.command(group=PIPELINE)
@@ -26,6 +27,6 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a run's teacher for timm, transformers and ONNX, with its heads and a card that says what it is."""
-    from flows.exporting import export_run
+    from flows.commands.export import export_run
 
     finish(json, lambda: export_run(workspace, run, step, to, formats, image_size, json))

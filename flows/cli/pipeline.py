@@ -5,8 +5,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from curation.stages import STAGES as CURATION
-from flows.cli.app import DEFAULTS, PIPELINE, SINGLE, Json, Options, RecipeArgument, Settings, app, finish
-from flows.teach import parameters
+from flows.cli.app import PIPELINE, SINGLE, RecipeArgument, app, finish
+from flows.cli.param_help import parameters
+from flows.recipe.options import DEFAULTS, Json, Options, Settings
 from shared.stage import Stage
 from training.stages import pretrain
 
@@ -14,17 +15,17 @@ from training.stages import pretrain
 @app.command(group=PIPELINE, sort_key=0)
 def run(recipe: RecipeArgument = None, /, *, options: Options = DEFAULTS) -> None:
     """Curate, pretrain, evaluate: the whole pipeline as one Prefect flow."""
-    from flows import commands
+    from flows.commands import pipeline
 
-    finish(options.json, lambda: commands.run(recipe, options))
+    finish(options.json, lambda: pipeline.run(recipe, options))
 
 
 @app.command(group=PIPELINE)
 def curate(recipe: RecipeArgument = None, /, *, options: Options = DEFAULTS) -> None:
     """Index … pack: publish a dataset version, as one Prefect flow."""
-    from flows import commands
+    from flows.commands import pipeline
 
-    finish(options.json, lambda: commands.curate(recipe, options))
+    finish(options.json, lambda: pipeline.curate(recipe, options))
 
 
 @app.command(group=PIPELINE)
@@ -35,7 +36,7 @@ def demo(
     json: Json = False,
 ) -> None:
     """The whole pipeline on a small drawn corpus with planted copies and broken files; minutes on a CPU."""
-    from flows.demo import run_demo
+    from flows.demo.demo import run_demo
 
     options = Options(workspace=workspace, settings=settings, json=json)
     finish(options.json, lambda: run_demo(options))
@@ -43,9 +44,9 @@ def demo(
 
 def _stage_command(stage: Stage, place: int) -> None:
     def command(recipe: RecipeArgument = None, /, *, options: Options = DEFAULTS) -> None:
-        from flows import commands
+        from flows.commands import pipeline
 
-        finish(options.json, lambda: commands.one_stage(stage, recipe, options))
+        finish(options.json, lambda: pipeline.one_stage(stage, recipe, options))
 
     text = f"{stage.help}\n\n{parameters(stage.params, stage.key)}"
     app.command(command, name=stage.name.replace("_", "-"), group=SINGLE, help=text, sort_key=place)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.cli.app import DEFAULTS, LOOKING, Options, RecipeArgument, app, finish
+from flows.cli.app import LOOKING, RecipeArgument, app, finish
+from flows.recipe.options import DEFAULTS, Options
 
 
 @app.command(group=LOOKING)
@@ -21,7 +22,7 @@ def plan(
     options: Options = DEFAULTS,
 ) -> None:
     """Tell what a recipe will take before anything is spent: hours, storage, memory, MFU, rates; and doubts."""
-    from flows.planning.asking import tell_plan
+    from flows.commands.plan import tell_plan
 
     finish(
         options.json,

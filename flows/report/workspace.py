@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from curation.report.pages import page
-from flows.report.reading import facts
-from flows.report.scores import Evaluated, evaluations, score_charts, score_table
-from flows.report.training import training
-from shared.published import FOLDER, versions
+from flows.report.kit.pages import page
+from flows.report.run.read import facts
+from flows.report.run.scores import Evaluated, evaluations, score_charts, score_table
+from flows.report.run.training import training
+from shared.dataset_version import FOLDER, versions
 from shared.storage import Store
 
 RUNS_SHOWN = 12

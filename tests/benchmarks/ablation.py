@@ -22,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
-from curation.synthetic import copies
-from curation.synthetic.defects import DEFECTS
-from curation.synthetic.scene import CLASSES
-from flows.ablation import telling
+from flows.ablation import text
+from flows.demo.corpus import copies
+from flows.demo.corpus.defects import DEFECTS
+from flows.demo.corpus.scene import CLASSES
 
 ROOT = Path(__file__).parents[2]
 COPIES, EVERY = 9, 12
@@ -97,12 +97,12 @@ def main() -> None:
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         told = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     facts = json.loads(told.stdout)
-    head, *rows = telling.table(facts)
+    head, *rows = text.table(facts)
     print(f"{date.today()}, {platform.machine()}, one thread, {_cpu_minutes():.0f} CPU minutes in all.")
     print("Planted: " + ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) + ".")
-    print(*telling.headline(facts), "", sep="\n")
+    print(*text.headline(facts), "", sep="\n")
     print(*(f"| {' | '.join(row)} |" for row in (head,)), "|---|" + "--:|" * 4 + "---|", sep="\n")
-    print(*(f"| {' | '.join(row)} |" for row in rows), "", *telling.notes(facts), sep="\n")
+    print(*(f"| {' | '.join(row)} |" for row in rows), "", *text.notes(facts), sep="\n")
 
 
 def _cpu_minutes() -> float:

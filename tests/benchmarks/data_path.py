@@ -31,11 +31,11 @@ import torch
 from duplicates import hardware
 from PIL import Image
 
-from training.decoding import decoded
-from training.model import normalised
+from training.data.color_cpu import recoloured
+from training.data.decode import decoded
+from training.data.multi_crop import Views, multi_crop, stream
+from training.model.vit import normalised
 from training.params import AugmentParams, CropParams
-from training.photometric import recoloured
-from training.views import Views, multi_crop, stream
 
 CROPS, AUGMENT = CropParams(), AugmentParams()
 Row = Callable[[int, bytes], Any]
@@ -43,7 +43,7 @@ Row = Callable[[int, bytes], Any]
 
 def dinov2_augmentation(folder: Path) -> Callable[[Image.Image], Any]:
     """Load dinov2's augmentation alone: its packages import what is not needed here."""
-    import shared.torchvision_cpu  # noqa: F401  before torchvision
+    import shared.images.torchvision_cpu  # noqa: F401  before torchvision
 
     package = types.ModuleType("dinov2_data")
     package.__path__ = [str(folder / "dinov2" / "data")]

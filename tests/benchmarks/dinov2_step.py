@@ -19,8 +19,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.data import Batch
-from training.model import normalised
+from training.data.batch import Batch
+from training.model.vit import normalised
 
 CLIP, LR, WEIGHT_DECAY, MOMENTUM, TEACHER_TEMPERATURE = 3.0, 1e-4, 0.04, 0.992, 0.04
 

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from copies.tools import DINOFLOW, OTHERS, Found, SkippedError, Tool, python_of, run
 from copies.truth import Score, Truth, read_truth, score
 
-from shared.images import UndecodableError, decode
+from shared.images.decode import UndecodableError, decode
 
 FEW = 16
 """Files in the run that tells what starting costs."""

@@ -31,15 +31,15 @@ from dinov2_step import dinov2_step
 from training_step import batch_of, processor
 
 from shared.params import Compute
-from training.blocks import compiled
-from training.data import Batch
-from training.device import Place, all_max, joined
-from training.flops import step_flops
-from training.loop import in_ddp
+from training.cost.peak_flops import measured_peak, peak_of
+from training.cost.step_flops import step_flops
+from training.data.batch import Batch
+from training.distributed import Place, all_max, joined
+from training.loop.pretrain import initial_state
+from training.loop.train_loop import in_ddp
+from training.loop.train_step import take_step
+from training.model.blocks import compiled
 from training.params import PretrainParams
-from training.peak import measured_peak, peak_of
-from training.pretraining import initial_state
-from training.stepping import take_step
 
 WARM_UP = 20
 SHORT: dict[str, Any] = {"crops": {"small_count": 8}, "objective": {"prototypes": 65536}, "drop_path": 0.3}

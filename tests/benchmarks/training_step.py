@@ -33,14 +33,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from shared.launch import THRIFTY
-from training.data import Batch, collate
-from training.device import Place, fast_products, products_in_onednn
-from training.masks import block_mask, mask_ratio
+from shared.launch.launch import THRIFTY
+from training.data.batch import Batch, collate
+from training.data.masking import block_mask, mask_ratio
+from training.data.multi_crop import Views
+from training.distributed import Place, fast_products, products_in_onednn
+from training.loop.pretrain import initial_state
+from training.loop.train_step import take_step
 from training.params import CropParams, ModelParams, ObjectiveParams, OptimParams, PretrainParams
-from training.pretraining import initial_state
-from training.stepping import take_step
-from training.views import Views
 
 PIXELS = ("large", "small")
 CPU = torch.device("cpu")

@@ -9,9 +9,9 @@ from conftest import encoded, picture
 from PIL import Image
 
 from flows import pipeline
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.session import Session, Silent
-from shared.executors import Inline
+from shared.launch.executors import Inline
 from shared.storage import Store
 
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from curation.stages import STAGES
-from curation.synthetic.scene import picture as scene
 from flows import pipeline
-from flows.recipe import Recipe
+from flows.demo.corpus.scene import picture as scene
+from flows.recipe.recipe import Recipe
 from flows.session import Session, Silent
-from shared.contracts import DROPPED, MANIFEST
+from shared.catalog import DROPPED, MANIFEST
 from shared.errors import WorkFailedError
-from shared.executors import Inline
+from shared.launch.executors import Inline
 from shared.storage import Store
 
 
@@ -153,8 +153,8 @@ def test_added_images_make_the_version_that_a_fresh_run_makes(photos, tmp_path):
 
 def test_a_new_threshold_reads_no_image_again(corpus, tmp_path, monkeypatch):
     curate(corpus, tmp_path / "w")
-    monkeypatch.setattr("curation.measuring.decode", lambda data: pytest.fail("an image was decoded"))
-    monkeypatch.setattr("curation.report.render", lambda *_: "")
+    monkeypatch.setattr("curation.measure.measure.decode", lambda data: pytest.fail("an image was decoded"))
+    monkeypatch.setattr("flows.report.dataset.render", lambda *_: "")
     monkeypatch.setattr("flows.pipeline.render", lambda *_: "")
     recipe = Recipe.model_validate(
         {
@@ -195,10 +195,10 @@ def test_a_curation_killed_in_every_stage_completes_with_the_same_bytes(corpus, 
 
 def test_an_image_that_changed_under_way_is_an_error_and_not_a_wrong_shard(photos, tmp_path, monkeypatch):
     root = photos(20)
-    from curation import buckets
+    from curation.publish import pack
 
-    read = buckets.read_bytes
-    monkeypatch.setattr(buckets, "read_bytes", lambda rows: (data + b"!" for data in read(rows)))
+    read = pack.read_bytes
+    monkeypatch.setattr(pack, "read_bytes", lambda rows: (data + b"!" for data in read(rows)))
     with pytest.raises(WorkFailedError, match="It changed during the run"):
         curate(root, tmp_path / "w")
 

@@ -11,7 +11,7 @@ from conftest import encoded, picture
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-import shared.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
+import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
 
 # isort: split
 import timm
@@ -22,10 +22,10 @@ from curation.models import files
 from curation.models.files import content
 from curation.params import CurationParams
 from shared.errors import RecipeError
-from training.checkpoint import State, save
+from training.model.student_teacher import Student, teacher_of
 from training.params import PretrainParams
-from training.runs import RunFolder
-from training.student import Student, teacher_of
+from training.runs.checkpoint import State, save
+from training.runs.run_folder import RunFolder
 
 READ = TypeAdapter(Embedder)
 IMAGES = [picture(i, (60 + 9 * i, 50)) for i in range(5)]

@@ -7,10 +7,10 @@ from conftest import encoded, picture
 from PIL import Image
 
 from flows import pipeline
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.session import Session, Silent
 from shared.errors import RecipeError, WorkFailedError
-from shared.executors import Inline
+from shared.launch.executors import Inline
 from shared.storage import Store
 
 
@@ -114,17 +114,17 @@ def test_a_set_that_would_take_too_much_is_refused_with_what_to_do(corpus, test_
 
 def test_a_new_evaluation_set_decodes_no_image_of_the_corpus_again(corpus, test_set, tmp_path, monkeypatch):
     curate(corpus, {}, tmp_path / "w")
-    from curation import measuring
+    from curation.measure import measure
 
     decoded = []
-    decode = measuring.decode
-    monkeypatch.setattr(measuring, "decode", lambda *a: decoded.append(1) or decode(*a))
+    decode = measure.decode
+    monkeypatch.setattr(measure, "decode", lambda *a: decoded.append(1) or decode(*a))
     curate(corpus, {"test": test_set}, tmp_path / "w")
     assert len(decoded) == 4
 
 
 def test_two_sets_of_one_name_are_refused(tmp_path):
-    from flows.recipe import load_recipe
+    from flows.recipe.recipe import load_recipe
 
     one = "{name: a, source: {kind: folder, url: x}}"
     with pytest.raises(RecipeError, match="different names, got \\['a'\\] twice"):

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from curation.geometry.alignments import MIRROR, matched
-from curation.geometry.compare import resemblance
-from curation.geometry.features import Features, describe
-from curation.geometry.frame import KEPT, trimmed
-from curation.synthetic.scene import picture as scene
+from curation.dedup.geometry.alignments import MIRROR, matched
+from curation.dedup.geometry.compare import resemblance
+from curation.dedup.geometry.features import Features, describe
+from curation.dedup.geometry.frame import KEPT, trimmed
+from flows.demo.corpus.scene import picture as scene
 
 KINDS = ("brick_house", "flower", "letters", "tree")
 

@@ -9,18 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter, ImageOps
 
-import shared.torchvision_cpu  # noqa: F401  imagededup imports torchvision
+import shared.images.torchvision_cpu  # noqa: F401  imagededup imports torchvision
 
 # isort: split
 from imagededup.methods import PHash
 
-from curation.measuring import measure_images
+from curation.measure.measure import measure_images
+from curation.measure.quality_signals import signals
 from curation.params import MeasureParams, QualityParams
-from curation.picture import Picture
-from curation.rules import DEFAULT_RULES, Blurry, Dark, TooSmall
-from curation.signals import signals
+from curation.quality import DEFAULT_RULES, Blurry, Dark, TooSmall
 from curation.stages import quality
-from shared.contracts import IMAGES, MEASUREMENTS
+from shared.catalog import IMAGES, MEASUREMENTS
+from shared.images.picture import Picture
 
 
 def measured(*files: bytes, rotation: int | None = None) -> pa.Table:
@@ -92,7 +92,7 @@ def test_rows_do_not_depend_on_which_images_come_before(monkeypatch):
     files = [encoded(picture(i)) for i in range(7)]
     files[2] = b"broken"
     whole = measured(*files)
-    monkeypatch.setattr("curation.measuring.CHUNK", 3)
+    monkeypatch.setattr("curation.measure.measure.CHUNK", 3)
     assert measured(*files).equals(whole)
     assert measured(*files[4:]).equals(whole.slice(4))
     assert whole["vector"].null_count == whole["hashes"].null_count == 1

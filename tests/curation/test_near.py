@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation import near
+from curation.dedup import vector_index
+from curation.dedup.hash_index import HashIndex
+from curation.dedup.resemblance import HashResemblance, PairResemblance
+from curation.dedup.vector_index import NOTHING, VectorIndex
 from curation.embedders.descriptor import DescriptorEmbedder
-from curation.near import NOTHING, PairResemblance, VectorIndex
-from curation.perceptual import HashIndex, HashResemblance
 
 
 def unit(rng, count, dim=64):
@@ -45,7 +46,7 @@ def test_an_empty_index_finds_nothing():
 
 
 def test_buckets_find_nearly_all_and_the_recall_says_how_many(monkeypatch):
-    monkeypatch.setattr(near, "EXACT_BELOW", 1000)
+    monkeypatch.setattr(vector_index, "EXACT_BELOW", 1000)
     rng = np.random.default_rng(0)
     vectors = np.repeat(unit(rng, 1500), 2, axis=0) + 0.3 * unit(rng, 3000)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -53,7 +54,7 @@ def test_buckets_find_nearly_all_and_the_recall_says_how_many(monkeypatch):
     index.add(np.arange(3000))
     assert index.buckets
     assert 0.9 < index.recall() <= 1
-    monkeypatch.setattr(near, "PROBES", 1)
+    monkeypatch.setattr(vector_index, "PROBES", 1)
     poor = VectorIndex(vectors.astype(np.float32), [])
     poor.add(np.arange(3000))
     assert poor.recall() < index.recall()

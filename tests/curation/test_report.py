@@ -13,15 +13,16 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curation.lineage import Lineage
-from curation.originals import Original, originals
-from curation.report import Evidence, charts, render, samples, words
-from curation.report.funnel import funnel
-from curation.report.pages import number, share, size, span
-from curation.report.pictures import Pictures
-from curation.report.thumbnails import MAX_BYTES, data_uri
-from shared.contracts import DROPPED, MANIFEST, REASONS, SIGNALS
-from shared.published import Published
+from curation.publish.lineage import Lineage
+from curation.publish.read_back import Original, originals
+from flows.report.dataset import Evidence, render, samples
+from flows.report.dataset.funnel import funnel
+from flows.report.dataset.pictures import Pictures
+from flows.report.kit import charts, reason_text
+from flows.report.kit.pages import number, share, size, span
+from flows.report.kit.thumbnails import MAX_BYTES, data_uri
+from shared.catalog import DROPPED, MANIFEST, REASONS, SIGNALS
+from shared.dataset_version import Published
 from shared.storage import Store
 
 NASTY = "a<script>alert(1)</script>&\"b'.jpg"
@@ -54,7 +55,7 @@ def kept_row(uri: str, **more: Any) -> dict[str, Any]:
 
 
 def dropped_row(uri: str, reason: str, **more: Any) -> dict[str, Any]:
-    kept = "/photos/kept/0.jpg" if reason in words.PAIRED else None
+    kept = "/photos/kept/0.jpg" if reason in reason_text.PAIRED else None
     return {"uri": uri, "source": "photos", "stage": "quality", "reason": reason, "kept_uri": kept, **more}
 
 
@@ -70,8 +71,8 @@ def test_every_reason_has_its_section_and_its_count(tmp_path: Path) -> None:
     dropped = [dropped_row(f"/photos/{reason}/{i}.jpg", reason) for reason in REASONS for i in range(3)]
     html = render(published(tmp_path, [kept_row("/photos/kept/0.jpg")], dropped), pictures)
     for reason in REASONS:
-        assert f'<h2 id="{reason}">{words.title(reason)} <span class="soft">3</span>' in html
-        assert words.meaning(reason) in html
+        assert f'<h2 id="{reason}">{reason_text.title(reason)} <span class="soft">3</span>' in html
+        assert reason_text.meaning(reason) in html
     assert [name for name in re.findall(r'<h2 id="(\w+)"', html) if name in REASONS] == list(REASONS)
 
 
@@ -338,7 +339,7 @@ def test_evaluation_sets_are_counted_one_by_one(tmp_path: Path) -> None:
         ("pets", "1", "1"),
     ]
     assert "similarity 0.950, too close from 0.900" in section(html, "contaminated")
-    assert words.evidence("contaminated", 1.0, 1.0) == "equal pixels"
+    assert reason_text.evidence("contaminated", 1.0, 1.0) == "equal pixels"
 
 
 def test_clusters_are_shown_before_and_after(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from conftest import encoded, picture
 from PIL import Image
 from pydantic import ValidationError
 
-from curation.judging import judge
-from curation.measuring import measure_images
+from curation.measure.measure import measure_images
 from curation.params import CurationParams, MeasureParams, QualityParams
-from curation.rules import Dark, LowAesthetic, Nsfw, scorers_of
+from curation.quality import Dark, LowAesthetic, Nsfw, scorers_of
+from curation.quality.apply import judge
 from curation.stages import quality
-from shared.contracts import IMAGES, MEASUREMENTS
+from shared.catalog import IMAGES, MEASUREMENTS
 from shared.errors import RecipeError, WorkFailedError
 
 

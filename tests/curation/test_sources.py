@@ -9,15 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import encoded, picture
 
-from curation.indexing import list_sets, list_sources
+from curation.index import list_sets, list_sources
 from curation.params import IndexParams
 from curation.params.copies import DecontaminateParams, EvaluationSet
 from curation.sources import FolderSource, HuggingFaceSource, ListSource, ParquetSource, TarSource, source_at
 from curation.sources.listing import Row, cut
 from curation.sources.ranges import MAX_BYTES
 from curation.sources.reading import UnreadableError, read_bytes
-from flows.recipe import load_recipe
-from shared.contracts import IMAGES
+from flows.recipe.recipe import load_recipe
+from shared.catalog import IMAGES
 from shared.errors import RecipeError, SourceError, WorkFailedError
 
 

@@ -2,10 +2,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.dedup import Compared, find_duplicates, keep_order
-from curation.near import PairResemblance, VectorIndex, VectorResemblance
-from curation.perceptual import HashResemblance
-from curation.star import walk
+from curation.dedup.duplicates import Compared, find_duplicates, keep_order
+from curation.dedup.resemblance import HashResemblance, PairResemblance, VectorResemblance
+from curation.dedup.star_rule import walk
+from curation.dedup.vector_index import VectorIndex
 
 UPRIGHT = []
 TURNED = [np.array([3, 2, 1, 0])]
@@ -141,7 +141,7 @@ def test_keep_order_goes_by_the_merits_in_turn_then_by_the_smaller_id():
 
 
 def test_buckets_find_what_exact_search_finds(monkeypatch):
-    monkeypatch.setattr("curation.near.EXACT_BELOW", 100)
+    monkeypatch.setattr("curation.dedup.vector_index.EXACT_BELOW", 100)
     rng = np.random.default_rng(0)
     base = rng.normal(size=(1500, 16)).astype(np.float32)
     copies = base[:300] + rng.normal(size=(300, 16)).astype(np.float32) * 0.02

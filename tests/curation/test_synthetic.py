@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from curation.synthetic import Planted, Truth, draw, score
-from curation.synthetic.copies import COPIES
-from curation.synthetic.corpus import planted_counts
-from curation.synthetic.distinct import gray, phash
-from curation.synthetic.scene import CLASSES
-from curation.synthetic.signals import entropy, luminance, sharpness
-from shared.contracts import DROPPED, MANIFEST
-from shared.images import UndecodableError, decode
+from flows.demo.corpus import Planted, Truth, draw, score
+from flows.demo.corpus.copies import COPIES
+from flows.demo.corpus.corpus import planted_counts
+from flows.demo.corpus.distinct import gray, phash
+from flows.demo.corpus.scene import CLASSES
+from flows.demo.corpus.signals import entropy, luminance, sharpness
+from shared.catalog import DROPPED, MANIFEST
+from shared.images.decode import UndecodableError, decode
 
 COUNT = 60
 

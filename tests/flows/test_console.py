@@ -1,6 +1,6 @@
 import io
 
-from flows.console import Console
+from flows.commands.console import Console
 
 
 class Screen(io.StringIO):

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 from looked_at import Looked, looked
 
-from flows.looking.diff import compared, recipe_changes
-from shared.published import Published
+from flows.inspect.diff import compared, recipe_changes
+from shared.dataset_version import Published
 
 
 @pytest.fixture(scope="module")

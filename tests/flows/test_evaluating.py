@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from flows.cli.app import Options
-from flows.evaluating import _names, evaluate_models
+from flows.commands.evaluate import _names, evaluate_models
+from flows.recipe.options import Options
 from shared.errors import UserError
 from tests.training.sets.drawn import class_folders, draw
 from tests.training.vits import in_dinov2_layout, invented_weights

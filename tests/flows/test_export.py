@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.exporting import export_run
+from flows.commands.export import export_run
 from shared.errors import UserError, WorkspaceError
 from tests.flows.test_cli import dinoflow
 from tests.training.vits import invented_weights, write_run

@@ -12,14 +12,14 @@ import pytest
 import torch
 import yaml
 
-from flows import following, pipeline
+from flows import follow, pipeline
 from flows.cli import app
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.session import Session, Silent
+from shared.dataset_version import Published
 from shared.errors import WorkFailedError
-from shared.executors import Inline
-from shared.gang import Job
-from shared.published import Published
+from shared.launch.executors import Inline
+from shared.launch.worker import Job
 from shared.storage import Store
 from tests.training.publishing import invented, publish
 from training.stages import pretrain
@@ -50,14 +50,16 @@ def trained(recipe: Recipe, workspace: Path, run: str) -> subprocess.Popen[bytes
     job.folder.mkdir(parents=True)
     path = job.folder / "pretrain.job.json"
     path.write_text(job.model_dump_json())
-    return subprocess.Popen([sys.executable, "-m", "shared.gang", str(path)], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return subprocess.Popen(
+        [sys.executable, "-m", "shared.launch.worker", str(path)], env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
 
 
 def test_training_is_the_same_with_a_follower_which_scores_every_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr(following, "NICENESS", 1)
+    monkeypatch.setattr(follow, "NICENESS", 1)
     compute = {"workers": 1, "device": "cpu"}
     recipe = Recipe.model_validate({"name": "tiny", "training": TINY, "evaluation": EVALUATION, "compute": compute})
     weights = {}
@@ -67,7 +69,7 @@ def test_training_is_the_same_with_a_follower_which_scores_every_checkpoint(
         run = pipeline.run_of(session, dataset)
         training = trained(recipe, tmp_path / name, run)
         if name == "followed":
-            told = following.follow(session, dataset, run, patience=600)
+            told = follow.follow(session, dataset, run, patience=600)
             assert told["scores"].keys() == {"20", "40", "random_init", "pixels"}
             assert told["best"]["by"] == "knn top1"
             assert "best by knn top1" in store.read(f"runs/{run}/report.html").decode()
@@ -87,7 +89,7 @@ def test_the_command_follows(
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump({"name": "tiny", "training": TINY}))
     best = {"step": 20, "by": "knn top1", "value": 0.5}
-    monkeypatch.setattr(following, "follow", lambda session, published, run, patience: {"best": best, "was": patience})
+    monkeypatch.setattr(follow, "follow", lambda session, published, run, patience: {"best": best, "was": patience})
     arguments = ["evaluate", str(recipe), "--workspace", str(tmp_path), "--follow", "--patience", "7"]
     app([*arguments], exit_on_error=False, result_action="return_value")
     assert f"Following {dataset.name}-{dataset.version}-" in (out := capsys.readouterr().out)
@@ -136,12 +138,12 @@ def test_new_checkpoints_are_scored_as_they_come_and_the_follower_ends_with_the_
 ) -> None:
     run = Progress(tmp_path, dataset, checkpoints=3, keep=1)
     monkeypatch.setattr(pipeline, "evaluate", run.evaluate)
-    monkeypatch.setattr(following, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(follow, "LOOK_SECONDS", 0.01)
     run.step()
-    told = following.follow(run.session, dataset, run.run, patience=60)
+    told = follow.follow(run.session, dataset, run.run, patience=60)
     assert [names[-1][-2:] for names in run.rounds] == ["08", "09", "10"]
     assert told == {"rounds": 3}
-    assert run.niceness == {following.NICENESS}
+    assert run.niceness == {follow.NICENESS}
     assert (run.compute.device, run.compute.workers) == ("cpu", 1)
 
 
@@ -149,9 +151,9 @@ def test_a_run_that_shows_no_sign_of_life_is_given_up(
     dataset: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Progress(tmp_path, dataset, checkpoints=0, keep=1)
-    monkeypatch.setattr(following, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(follow, "LOOK_SECONDS", 0.01)
     with pytest.raises(WorkFailedError, match=r"needs a run that goes on, got tiny-v0001-\w+ without a sign of life"):
-        following.follow(run.session, dataset, run.run, patience=0.05)
+        follow.follow(run.session, dataset, run.run, patience=0.05)
 
 
 def test_a_follower_that_is_told_to_stop_starts_nothing_more(
@@ -165,7 +167,7 @@ def test_a_follower_that_is_told_to_stop_starts_nothing_more(
         return run.evaluate(*arguments, **settings)
 
     monkeypatch.setattr(pipeline, "evaluate", stopped)
-    assert following.follow(run.session, dataset, run.run, patience=60, stop=stop) == {"rounds": 1}
+    assert follow.follow(run.session, dataset, run.run, patience=60, stop=stop) == {"rounds": 1}
 
 
 def test_a_gang_that_is_told_to_stop_ends_at_once(dataset: Published, tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 from conftest import encoded, picture
 from looked_at import Looked, looked
 
-from flows.console import Console
-from flows.looking.story import story
-from flows.looking.telling import tell
+from flows.commands.console import Console
+from flows.inspect.image_facts import story
+from flows.inspect.image_text import tell
 from shared.errors import UserError
 
 

@@ -20,9 +20,9 @@ from curation.params import CurationParams, IndexParams, PackParams
 from curation.sources import source_at
 from curation.sources.reading import UnreadableError, read_bytes
 from flows import pipeline
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.session import Session, Silent
-from shared.executors import Inline
+from shared.launch.executors import Inline
 from shared.storage import Store
 
 

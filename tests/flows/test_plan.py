@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from flows.planning.costs import GIB, Device, curation_hours
-from flows.planning.plan import doubts, plan
-from flows.planning.telling import lines
-from flows.recipe import load_recipe
+from flows.plan.costs import GIB, Device, curation_hours
+from flows.plan.plan import doubts, plan
+from flows.plan.text import lines
+from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError
 from tests.flows.test_cli import dinoflow
 

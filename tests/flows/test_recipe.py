@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.recipe import SHIPPED, Recipe, load_recipe, shipped
+from flows.recipe.recipe import SHIPPED, Recipe, load_recipe, shipped
 from shared.errors import RecipeError, SourceError
-from training.flops import step_flops
-from training.pretraining import check_batch
-from training.resolving import resolved
-from training.schedules import peak_lr
+from training.cost.step_flops import step_flops
+from training.loop.pretrain import check_batch
+from training.loop.resolve import resolved
+from training.loop.schedules import peak_lr
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.looking.page import draw_reports
+from flows.inspect.report import draw_reports
 from flows.report import render_run, render_workspace
-from flows.report.summary import summary
-from shared.published import Published
+from flows.report.run.summary import summary
+from shared.dataset_version import Published
 from shared.storage import Store
 from tests.training.publishing import invented, publish
-from training.pictures.album import Album
+from training.eval.visualize.snapshot import Album
 
 SUBJECTS, SIDE, HEADS, NEAR = 3, 4, 2, 5
 

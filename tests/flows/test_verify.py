@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from looked_at import looked
 
-from flows.looking.verify import verify
+from flows.inspect.verify import verify
 from shared.tables import FOLDER
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from flows.report import reading, render_workspace
-from flows.report.scores import evaluations, score_charts
+from flows.report import render_workspace
+from flows.report.run import read
+from flows.report.run.scores import evaluations, score_charts
 from shared.storage import Store
 
 
@@ -114,11 +115,11 @@ def test_names_are_escaped(workspace: Store) -> None:
 
 
 def test_of_huge_metrics_only_pieces_are_read(workspace: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "WHOLE", 1 << 16)
-    monkeypatch.setattr(reading, "PIECES", 10)
-    monkeypatch.setattr(reading, "PIECE", 1 << 10)
+    monkeypatch.setattr(read, "WHOLE", 1 << 16)
+    monkeypatch.setattr(read, "PIECES", 10)
+    monkeypatch.setattr(read, "PIECE", 1 << 10)
     workspace.write("runs/long/metrics.jsonl", "".join(f'{{"step": {i}, "loss": 1.5}}\n' for i in range(20_000)))
-    steps, _ = reading.column(reading.rows(workspace, "runs/long/metrics.jsonl"), "loss")
+    steps, _ = read.column(read.rows(workspace, "runs/long/metrics.jsonl"), "loss")
     assert 100 < len(steps) < 500
     assert steps[0] == 0
     assert steps[-1] == 19_999

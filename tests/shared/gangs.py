@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from shared.dataset_version import Published
 from shared.errors import UserError
 from shared.params import Compute, Params
-from shared.published import Published
 from shared.stage import stage
 
 

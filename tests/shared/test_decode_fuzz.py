@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, features
 
-from shared.images import MAX_PIXELS, UndecodableError, decode
+from shared.images.decode import MAX_PIXELS, UndecodableError, decode
 
 SMALL = picture(7, (24, 16))
 GRAY16 = Image.fromarray((np.arange(24 * 16, dtype=np.uint16) * 170).reshape(16, 24))
@@ -262,7 +262,7 @@ def test_floats_are_stretched_over_their_range():
 def test_what_is_converted_in_bands_is_what_would_be_converted_whole(monkeypatch):
     files = [KINDS[kind] for kind in ("png rgba", "png palette clear", "png colour key", "tiff float")]
     whole = [outcome(data) for data in files]
-    monkeypatch.setattr("shared.images.BAND_PIXELS", 50)  # two rows
+    monkeypatch.setattr("shared.images.decode.BAND_PIXELS", 50)  # two rows
     assert [outcome(data) for data in files] == whole
 
 

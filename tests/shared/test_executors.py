@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.executors import Processes, WorkerDiedError, Workers
+from shared.launch.executors import Processes, WorkerDiedError, Workers
 
 
 def square(number: int) -> int:

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from shared import images
-from shared.images import UndecodableError, decode
+from shared.images.decode import UndecodableError, decode
 
 
 def colour_at(data: bytes, place: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
@@ -67,7 +66,7 @@ def test_what_is_no_image_is_refused_with_a_reason(data):
 
 
 def test_a_bomb_is_refused_by_its_header(monkeypatch):
-    monkeypatch.setattr(images, "MAX_PIXELS", 100)
+    monkeypatch.setattr("shared.images.decode.MAX_PIXELS", 100)
     with pytest.raises(UndecodableError, match="11 × 10 pixels, more than the limit"):
         decode(encoded(Image.new("RGB", (11, 10)), "PNG"))
 

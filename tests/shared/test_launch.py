@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from shared.dataset_version import Published
 from shared.errors import UserError, WorkFailedError
-from shared.launch import gang, run_name
+from shared.launch.launch import gang, run_name
 from shared.params import Compute
-from shared.published import Published
 from shared.storage import Store
 
 HERE = Path(__file__).parent

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 
-from shared.contract import Contract
-from shared.contracts import DUPLICATES, IMAGES, MANIFEST, VERDICTS
+from shared.catalog import DUPLICATES, IMAGES, MANIFEST, VERDICTS
 from shared.exchange import spans
-from shared.executors import Inline
+from shared.launch.executors import Inline
 from shared.params import ExchangeParams, Params
-from shared.run import Files, run
+from shared.schema import Contract
 from shared.stage import stage
+from shared.stage_runner import Files, run
 from shared.storage import Store
 from shared.tables import Rows, read_part, with_facts
 

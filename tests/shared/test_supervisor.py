@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.supervisor import STOPPED
+from shared.launch.supervisor import STOPPED
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +24,7 @@ time.sleep(100)
 def family(tmp_path):
     script = tmp_path / "family.py"
     script.write_text(FAMILY)
-    command = [sys.executable, "-m", "shared.supervisor", sys.executable, str(script), str(tmp_path)]
+    command = [sys.executable, "-m", "shared.launch.supervisor", sys.executable, str(script), str(tmp_path)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
     while not (tmp_path / "ready").exists():
         time.sleep(0.02)
@@ -55,6 +55,6 @@ def test_nothing_is_left_behind(family, tmp_path, how):
 
 
 def test_the_exit_code_is_the_commands():
-    command = [sys.executable, "-m", "shared.supervisor", sys.executable, "-c", "raise SystemExit(7)"]
+    command = [sys.executable, "-m", "shared.launch.supervisor", sys.executable, "-c", "raise SystemExit(7)"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
         assert process.wait(20) == 7

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from shared.published import Published
+from shared.dataset_version import Published
 from tests.training.publishing import invented, publish
 from training.params import PretrainParams
 

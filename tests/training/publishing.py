@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from shared.contracts import MANIFEST
-from shared.published import Published, open_version
+from shared.catalog import MANIFEST
+from shared.dataset_version import Published, open_version
 from shared.storage import Store
 
 Labelled = tuple[str | None, bytes]

@@ -9,21 +9,22 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from shared.dataset_version import Published
 from shared.errors import RecipeError
 from shared.params import Compute
-from shared.published import Published
 from tests.training.test_runs import ONE_THREAD, gang, job, steps_taken
-from training import checkpoint
-from training.chunks import Prototypes
-from training.corpus import Corpus
-from training.data import Batch, batches
-from training.device import Place
+from training.data.batch import Batch
+from training.data.index import Corpus
+from training.data.loader import batches
+from training.distributed import Place
+from training.loop.pretrain import check_batch, initial_state
+from training.loop.train_step import take_step
+from training.loss.chunked_logits import Prototypes
+from training.loss.teacher_targets import Targets
 from training.params import PretrainParams
-from training.pretraining import check_batch, initial_state
-from training.runs import RunFolder
+from training.runs import checkpoint
+from training.runs.run_folder import RunFolder
 from training.stages import pretrain
-from training.stepping import take_step
-from training.targets import Targets
 
 ALONE = Place(torch.device("cpu"), 0, 1)
 
@@ -43,8 +44,8 @@ def grouped(tiny: dict[str, Any], **objective: Any) -> PretrainParams:
 def test_targets_of_some_rows_are_rows_of_the_targets_of_all(
     rule: Any, kept_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.chunks.COLUMNS", 3)
-    monkeypatch.setattr("training.chunks.KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr("training.loss.chunked_logits.COLUMNS", 3)
+    monkeypatch.setattr("training.loss.chunked_logits.KEPT_BYTES", kept_bytes)
     torch.manual_seed(0)
     z, prototypes = F.normalize(torch.randn(9, 4), dim=1), torch.randn(8, 4)
     targets = Targets(rule, 8)(z, Prototypes.of(prototypes, prototypes.dtype), 0.1)

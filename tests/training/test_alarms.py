@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from shared.dataset_version import Published
 from shared.params import Compute
-from shared.published import Published
-from training.alarms import ADVICE, Alarms
+from training.loop.alarms import ADVICE, Alarms
 from training.params import PretrainParams
 from training.stages import pretrain
 
@@ -108,8 +108,8 @@ def test_a_resumed_run_remembers_what_it_has_said_and_what_its_best_was(tiny: di
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judge after fewer steps, so that runs can be short."""
-    monkeypatch.setattr("training.alarms.WINDOW", 20)
-    monkeypatch.setattr("training.alarms.PATIENCE", 25)
+    monkeypatch.setattr("training.loop.alarms.WINDOW", 20)
+    monkeypatch.setattr("training.loop.alarms.PATIENCE", 25)
 
 
 def course(tiny: dict[str, Any], dataset: Published, workspace: Path, **objective: Any) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def test_a_run_without_centring_collapses_and_says_so_in_its_line_its_metrics_an
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("training.targets.CENTRE_MOMENTUM", 1.0)
+    monkeypatch.setattr("training.loss.teacher_targets.CENTRE_MOMENTUM", 1.0)
     summary = course(tiny, dataset, tmp_path, targets="centre")
     rows = [json.loads(line) for line in (tmp_path / "runs" / "run" / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["loss_dino"] < 0.1  # the loss looks splendid

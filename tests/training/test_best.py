@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 import torch
 
+from shared.dataset_version import Published
 from shared.errors import WorkFailedError
 from shared.params import Compute
-from shared.published import Published
-from training import checkpoint, evaluation
-from training.best import best, best_step, mark_best
-from training.device import Place
-from training.evals.params import EvaluateParams
+from training.distributed import Place
+from training.eval import evaluate
+from training.eval.params import EvaluateParams
+from training.loop.pretrain import initial_state
 from training.params import PretrainParams
-from training.pretraining import initial_state
-from training.runs import RunFolder, ScoreFolder
+from training.runs import checkpoint
+from training.runs.best import best, best_step, mark_best
+from training.runs.run_folder import RunFolder
+from training.runs.scores import ScoreFolder
 from training.stages import pretrain
 
 ON_CPU = Compute(device="cpu", workers=1)
@@ -90,12 +92,12 @@ def test_evaluation_marks_the_best_skips_what_vanished_and_scores_baselines_once
     folder = RunFolder(tmp_path / "runs" / "run")
     scores = ScoreFolder(tmp_path, "run", "told")
     arguments = (dataset, EvaluateParams(pictures=2), ON_CPU, folder, scores, params)
-    evaluation.evaluate(*arguments, [1, 2])
+    evaluate.evaluate(*arguments, [1, 2])
     assert scores.has(2)
     assert not scores.has(1)
     assert sorted(path.stem for path in (folder.path / "pictures").iterdir()) == ["2", "random_init"]
-    monkeypatch.setattr(evaluation, "initial_student", None)
-    evaluation.evaluate(*arguments, [4])
+    monkeypatch.setattr(evaluate, "initial_student", None)
+    evaluate.evaluate(*arguments, [4])
     assert scores.read(4)["baselines"] == scores.read(2)["baselines"] != {}  # type: ignore[index]
     assert best(folder)["value"] == max(scores.brief(step)["knn top1"] for step in (2, 4))  # type: ignore[index]
 

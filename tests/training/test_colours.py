@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-import shared.torchvision_cpu
-from training.batched import recoloured_batch
-from training.colours import GRAY, HUE, NOTHING, ORDER, SIGMA, SOLARISE, K, drawn_colours
+import shared.images.torchvision_cpu
+from training.data.color_cpu import recoloured
+from training.data.color_gpu import recoloured_batch
+from training.data.color_params import GRAY, HUE, NOTHING, ORDER, SIGMA, SOLARISE, K, drawn_colours
+from training.data.multi_crop import multi_crop, stream
 from training.params import AugmentParams, CropParams
-from training.photometric import recoloured
-from training.views import multi_crop, stream
 
 assert shared.torchvision_cpu  # before torchvision
 from torchvision.transforms import functional as reference  # noqa: E402

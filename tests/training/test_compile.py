@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 from torch._dynamo.utils import counters
 
+from shared.dataset_version import Published
 from shared.params import Compute
-from shared.published import Published
 from tests.benchmarks.training_step import batch_of
-from training import checkpoint
-from training.blocks import compiled
-from training.device import Place
+from training.distributed import Place
+from training.loop.pretrain import initial_state
+from training.loop.train_step import take_step
+from training.model.blocks import compiled
 from training.params import PretrainParams
-from training.pretraining import initial_state
-from training.runs import RunFolder
+from training.runs import checkpoint
+from training.runs.run_folder import RunFolder
 from training.stages import pretrain
-from training.stepping import take_step
 
 HERE = Place(torch.device("cpu"), 0, 1)
 

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+from shared.dataset_version import Published, held_out
 from shared.errors import WorkFailedError, WorkspaceError
-from shared.published import Published, held_out
 from tests.training.publishing import invented, publish
-from training.corpus import Corpus
-from training.data import Batch, Samples, Shares, batches, collate_finished
-from training.device import Place
-from training.images import load_images
-from training.masks import block_mask, mask_ratio
+from training.data.batch import Batch, collate_finished
+from training.data.dataset import Samples
+from training.data.index import Corpus
+from training.data.loader import batches
+from training.data.masking import block_mask, mask_ratio
+from training.data.published_images import load_images
+from training.data.sampler import Shares
+from training.distributed import Place
 from training.params import ObjectiveParams, PretrainParams
 
 CPU = torch.device("cpu")

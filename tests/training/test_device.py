@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import torch
 
-from training.device import fast_products, products_in_onednn
+from training.distributed import fast_products, products_in_onednn
 
 
 def setting() -> str:
@@ -24,7 +24,7 @@ def test_fp32_products_stay_fp32_whatever_the_processor() -> None:
 def test_the_faster_products_are_used_only_where_the_probe_finds_them_exact(
     monkeypatch: pytest.MonkeyPatch, limit: float, kept: bool
 ) -> None:
-    monkeypatch.setattr("training.device.EXACT", limit)
+    monkeypatch.setattr("training.distributed.EXACT", limit)
     with fast_products(torch.device("cpu")):
         assert products_in_onednn() is kept
     with fast_products(torch.device("cuda")):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import shared.torchvision_cpu  # noqa: F401  before timm and transformers, which import torchvision
+import shared.images.torchvision_cpu  # noqa: F401  before timm and transformers, which import torchvision
 
 # isort: split
 import numpy as np
@@ -20,10 +20,10 @@ from safetensors.torch import load_file
 
 from shared.errors import RecipeError, WorkspaceError
 from tests.training.vits import MODELS, SIZE, assert_same, images, invented_weights, write_run
-from training.evals.crops import centre_crop
-from training.evals.params import EvaluateParams
+from training.eval.crops import centre_crop
+from training.eval.params import EvaluateParams
 from training.export import export, for_onnx
-from training.model import normalised
+from training.model.vit import normalised
 from training.weights import Weights, read_weights
 
 EXACT = {"atol": 1e-4, "rtol": 0}

@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from tests.benchmarks.training_step import batch_of, our_step
-from training.flops import step_flops
+from training.cost.step_flops import step_flops
 from training.params import PretrainParams
 
 CPU = torch.device("cpu")

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-import shared.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
+import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
 
 # isort: split
 import pytest
@@ -9,14 +9,15 @@ import torch
 from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 
+from shared.dataset_version import Published
 from shared.errors import RecipeError, WorkspaceError
-from shared.published import Published
 from tests.training.vits import SIZE, in_dinov2_layout, invented_weights
-from training import checkpoint, embedding
-from training.frozen import Frozen, open_model, vit
+from training.eval import embed
+from training.eval.backbone import Frozen, open_model, vit
+from training.model.student_teacher import Student
 from training.params import PretrainParams
-from training.runs import RunFolder
-from training.student import Student
+from training.runs import checkpoint
+from training.runs.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 
@@ -68,7 +69,7 @@ def test_a_run_opens_as_its_teacher_and_embeds_as_it(run: RunFolder, params: Pre
     normal = (pixels() / 255 - torch.tensor(teacher.mean).view(3, 1, 1)) / torch.tensor(teacher.std).view(3, 1, 1)
     expected = by_hand.eval().backbone(normal).cls
     torch.testing.assert_close(teacher.tokens(pixels()).cls, expected)
-    torch.testing.assert_close(embedding.load(str(run.path), 2, CPU)(pixels()), expected)
+    torch.testing.assert_close(embed.load(str(run.path), 2, CPU)(pixels()), expected)
     specs = (str(run.path), f"{run.path}@4", f"{run.path}@4:student", str(run.checkpoint(4)))
     newest, named, student, folder = (open_model(spec, CPU).content for spec in specs)
     assert newest == named == folder

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from training.colours import drawn_colours
+from training.data.color_cpu import recoloured
+from training.data.color_params import drawn_colours
+from training.data.multi_crop import stream
 from training.params import AugmentParams
-from training.photometric import recoloured
-from training.views import stream
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gpu_step.py"
 

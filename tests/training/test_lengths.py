@@ -8,15 +8,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from shared.dataset_version import Published
 from shared.errors import RecipeError
 from shared.params import Compute
-from shared.published import Published
-from training.corpus import Corpus
-from training.model import Backbone
+from training.cost.peak_flops import Peak
+from training.data.index import Corpus
+from training.loop.resolve import facts, resolved
+from training.model.vit import Backbone
 from training.params import ModelParams, OptimParams, PretrainParams
-from training.peak import Peak
-from training.resolving import facts, resolved
-from training.runs import RunFolder
+from training.runs.run_folder import RunFolder
 from training.stages import pretrain
 
 

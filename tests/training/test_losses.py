@@ -8,14 +8,13 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.chunks import Chunks, Prototypes
-from training.crossentropy import Goal, cross_entropy
-from training.losses import dino_loss, ibot_loss, koleo_loss, sums_over_other_views
-from training.objective import Objective
+from training.loss.chunked_logits import Chunks, Prototypes
+from training.loss.cross_entropy import Goal, cross_entropy
+from training.loss.losses import dino_loss, ibot_loss, koleo_loss, sums_over_other_views
+from training.loss.objective import Objective
+from training.loss.teacher_targets import Targets
+from training.model.student_teacher import Seen, initial_student
 from training.params import ObjectiveParams, PretrainParams
-from training.pretraining import initial_student
-from training.student import Seen
-from training.targets import Targets
 
 TEMPERATURE = 0.1
 
@@ -77,8 +76,8 @@ def test_the_ibot_loss_weighs_every_masked_crop_alike_and_counts_unmasked_ones_a
 def test_the_chunked_cross_entropy_has_the_gradient_of_plain_autograd(
     dtype: torch.dtype, tolerance: float, kept_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.chunks.COLUMNS", 10)  # 33 prototypes: three chunks and a short one
-    monkeypatch.setattr("training.chunks.KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr("training.loss.chunked_logits.COLUMNS", 10)  # 33 prototypes: three chunks and a short one
+    monkeypatch.setattr("training.loss.chunked_logits.KEPT_BYTES", kept_bytes)
     torch.manual_seed(0)
     raw_z, prototypes = torch.randn(17, 8, dtype=dtype), 0.02 * torch.randn(33, 8, dtype=dtype)
     few, many, weight = (torch.softmax(torch.randn(n, 33, dtype=dtype), dim=1) for n in (4, 9, 17))
@@ -128,8 +127,8 @@ def test_copies_in_a_batch_leave_the_koleo_loss_finite_in_value_and_gradient() -
 def test_the_cross_entropy_in_bf16_is_near_and_never_holds_more_than_a_chunk_beyond_its_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("training.chunks.COLUMNS", 64)
-    monkeypatch.setattr("training.chunks.KEPT_BYTES", 0)
+    monkeypatch.setattr("training.loss.chunked_logits.COLUMNS", 64)
+    monkeypatch.setattr("training.loss.chunked_logits.KEPT_BYTES", 0)
     torch.manual_seed(0)
     z, prototypes = unit(12, 32), torch.randn(256, 32)
     goal = Goal(given(softmax_targets(12, 256)), lambda x: x, torch.ones(12))
@@ -150,8 +149,8 @@ def balanced(z: Tensor, prototypes: Tensor, temperature: float) -> Tensor:
 
 @pytest.mark.parametrize("kept_bytes", [0, 1 << 30])
 def test_sinkhorn_equals_its_slow_loop(kept_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.chunks.COLUMNS", 2)
-    monkeypatch.setattr("training.chunks.KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr("training.loss.chunked_logits.COLUMNS", 2)
+    monkeypatch.setattr("training.loss.chunked_logits.KEPT_BYTES", kept_bytes)
     torch.manual_seed(0)
     z, prototypes = unit(6, 3), unit(5, 3)
     q = torch.exp((z @ prototypes.T).double() / 0.1)

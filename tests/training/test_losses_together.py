@@ -15,14 +15,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.benchmarks.training_step import batch_of
-from training.blocks import compiled
-from training.device import Place
-from training.loop import in_ddp
-from training.objective import Objective
+from training.distributed import Place
+from training.loop.pretrain import initial_state
+from training.loop.train_loop import in_ddp
+from training.loop.train_step import take_step
+from training.loss.objective import Objective
+from training.model.blocks import compiled
+from training.model.student_teacher import Seen, initial_student
 from training.params import PretrainParams
-from training.pretraining import initial_state, initial_student
-from training.stepping import take_step
-from training.student import Seen
 
 WORLD, B, T, C, WIDTH, TEMPERATURE = 2, 8, 2, 4, 32, 0.05
 SHARE = B // WORLD

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from training.memory import step_memory
+from training.cost.step_memory import step_memory
+from training.model.drop_path import draw_skips
+from training.model.student_teacher import initial_student
 from training.params import PretrainParams
-from training.pretraining import initial_student
-from training.skipping import draw_skips
 
 IMAGES = 8
 

@@ -4,11 +4,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from training.model import Backbone, normalised
-from training.optim import adamw, parameter_groups
+from training.loop.optimizer import adamw, parameter_groups
+from training.model.student_teacher import follow, initial_student, teacher_of
+from training.model.vit import Backbone, normalised
 from training.params import ModelParams, PretrainParams
-from training.pretraining import initial_student
-from training.student import follow, teacher_of
 
 
 def test_the_teacher_starts_as_an_exact_copy_heads_included_and_never_trains(params: PretrainParams) -> None:

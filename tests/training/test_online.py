@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 import torch
 
+from shared.dataset_version import Published
 from shared.params import Compute
-from shared.published import Published
 from tests.training.publishing import invented, publish
 from tests.training.test_runs import contents, run, same_tensors, steps_taken
-from training.device import Place
-from training.online import OnlineKnn, online_knn
+from training.distributed import Place
+from training.loop.online_knn import OnlineKnn, online_knn
+from training.model.student_teacher import initial_student
 from training.params import PretrainParams
-from training.pretraining import initial_student
-from training.runs import RunFolder
+from training.runs.run_folder import RunFolder
 
 HERE, ON_CPU = Place(torch.device("cpu"), 0, 1), Compute(device="cpu", workers=1)
 
@@ -44,7 +44,7 @@ def test_without_labels_or_with_0_nothing_is_measured(tiny: dict[str, Any], data
 def test_the_sample_is_small_beside_the_images_that_are_trained_on_in_between(
     tiny: dict[str, Any], dataset: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.online.LEAST", 5)
+    monkeypatch.setattr("training.loop.online_knn.LEAST", 5)
     for every, images in ((25, 20), (50, 40), (100_000, 60)):
         online = looking(dataset, tiny, every)
         assert online is not None

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from shared.dataset_version import Published, held_out
 from shared.errors import WorkspaceError
-from shared.published import Published, held_out
 from tests.training.publishing import invented, publish
-from training.corpus import Corpus
-from training.images import held_out_rows
-from training.order import Permutation, Shuffle
+from training.data.index import Corpus
+from training.data.published_images import held_out_rows
+from training.data.shuffle import Permutation, Shuffle
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 64, 65, 1000])

@@ -7,11 +7,11 @@ import timm
 import torch
 from torch import Tensor
 
-from training.model import Backbone
-from training.packing import Kept, Packing
+from training.model.drop_path import Skips, draw_skips, skip_rates
+from training.model.packed_crops import Kept, Packing
+from training.model.student_teacher import initial_student
+from training.model.vit import Backbone
 from training.params import ModelParams, PretrainParams
-from training.pretraining import initial_student
-from training.skipping import Skips, draw_skips, skip_rates
 
 LARGE, SMALL, DEPTH, PREFIX = 4, 6, 3, 3
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from shared.published import Published
+from shared.dataset_version import Published
 from shared.storage import Store
 from tests.training.publishing import invented, publish
-from training.images import load_images
-from training.model import Backbone
+from training.data.published_images import load_images
+from training.eval.visualize import pca
+from training.eval.visualize.attention import tokens_and_attention
+from training.eval.visualize.make_snapshots import NEIGHBOURS, SIDE, Sitting
+from training.eval.visualize.snapshot import Album, albums, shares, written
+from training.model.vit import Backbone
 from training.params import ModelParams, PretrainParams
-from training.pictures import pca
-from training.pictures.album import Album, albums, shares, written
-from training.pictures.attention import tokens_and_attention
-from training.pictures.sitting import NEIGHBOURS, SIDE, Sitting
 
 
 def test_components_are_those_of_a_singular_value_decomposition_over_all_images() -> None:

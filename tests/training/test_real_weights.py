@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from shared.params import Compute
-from training.evals.knn import Knn
-from training.evals.params import EvaluateParams
-from training.evaluation import evaluate_models
-from training.sets import ManifestSet
+from training.eval.evaluate import evaluate_models
+from training.eval.params import EvaluateParams
+from training.eval.protocols.knn import Knn
+from training.eval.sets import ManifestSet
 
 PLACES = [folder / "shared" / "data" for folder in Path(__file__).parents[2].parents]
 DATA = next((place for place in PLACES if (place / "models").is_dir()), None)

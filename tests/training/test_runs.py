@@ -13,23 +13,24 @@ import pytest
 import torch
 from PIL import Image
 
+from shared.dataset_version import Published
 from shared.errors import RecipeError, WorkFailedError, WorkspaceError
-from shared.gang import Job
+from shared.launch.worker import Job
 from shared.params import Compute
-from shared.published import Published
 from tests.training.publishing import invented, publish
 from tests.training.sets.drawn import class_folders, draw
-from training import checkpoint, loop
-from training.device import check_precision
-from training.evals.effective_rank import EffectiveRank
-from training.evals.knn import Knn
-from training.evals.linear import Linear
-from training.evals.params import EvaluateParams
-from training.evals.uniformity import Uniformity
+from training.distributed import check_precision
+from training.eval.params import EvaluateParams
+from training.eval.protocols.effective_rank import EffectiveRank
+from training.eval.protocols.knn import Knn
+from training.eval.protocols.linear import Linear
+from training.eval.protocols.uniformity import Uniformity
+from training.eval.sets import DatasetSet, FolderSet
+from training.loop import train_loop
+from training.loop.pretrain import check_batch
 from training.params import PretrainParams
-from training.pretraining import check_batch
-from training.runs import RunFolder
-from training.sets import DatasetSet, FolderSet
+from training.runs import checkpoint
+from training.runs.run_folder import RunFolder
 from training.stages import evaluate, pretrain
 
 ON_CPU = Compute(device="cpu", workers=1)
@@ -72,14 +73,14 @@ class Killed(BaseException):
 
 
 def die_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    honest = loop.take_step
+    honest = train_loop.take_step
 
     def dying(state: Any, *rest: Any) -> Any:
         if state.step == step:
             raise Killed
         return honest(state, *rest)
 
-    monkeypatch.setattr(loop, "take_step", dying)
+    monkeypatch.setattr(train_loop, "take_step", dying)
 
 
 def test_a_killed_run_resumes_to_the_same_bits(
@@ -118,7 +119,7 @@ def test_a_finished_run_is_not_trained_again(
     params: PretrainParams, dataset: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run(dataset, params, tmp_path)
-    monkeypatch.setattr("training.pretraining.pretrain", None)
+    monkeypatch.setattr("training.loop.pretrain.pretrain", None)
     assert run(dataset, params, tmp_path) == first
     assert first["images_seen"] == 32
     assert first["checkpoints"] == [2, 4]
@@ -151,7 +152,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_too_many_end_the_run(
     tiny: dict[str, Any], dataset: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad_steps: int
 ) -> None:
     params = PretrainParams.model_validate(tiny | {"optim": tiny["optim"] | {"bad_steps": bad_steps}})
-    monkeypatch.setattr("training.objective.dino_loss", lambda student, *_: student.sum() * float("nan"))
+    monkeypatch.setattr("training.loss.objective.dino_loss", lambda student, *_: student.sum() * float("nan"))
     if bad_steps == 3:
         with pytest.raises(WorkFailedError, match="got 3 bad steps in a row up to step 3"):
             run(dataset, params, tmp_path)
@@ -259,7 +260,7 @@ def job(dataset: Published, workspace: Path, name: str, stage: str, params: dict
 
 def gang(path: Path, processes: int = 1) -> list[str]:
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    return [sys.executable, *(torchrun if processes > 1 else []), "-m", "shared.gang", str(path)]
+    return [sys.executable, *(torchrun if processes > 1 else []), "-m", "shared.launch.worker", str(path)]
 
 
 def test_two_processes_train_and_evaluate_as_one(tiny: dict[str, Any], dataset: Published, tmp_path: Path) -> None:

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from training.loop.schedules import peak_lr, values
 from training.params import OptimParams, PretrainParams
-from training.schedules import peak_lr, values
 
 
 def made(tiny: dict[str, Any]) -> PretrainParams:

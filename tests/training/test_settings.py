@@ -9,7 +9,7 @@ from typing import Any
 
 import training
 from shared.params import Params
-from training.evals.params import EvaluateParams
+from training.eval.params import EvaluateParams
 from training.params import PretrainParams
 
 FOLDER = Path(training.__file__).parent

@@ -5,25 +5,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import shared.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
+import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
 
 # isort: split
 import pytest
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
+from shared.dataset_version import Published
 from shared.errors import RecipeError
-from shared.launch import run_name
+from shared.launch.launch import run_name
 from shared.params import Compute
-from shared.published import Published
 from tests.training.vits import images, invented_weights
-from training import checkpoint
-from training.device import Place
+from training.distributed import Place
+from training.loop.pretrain import initial_state
 from training.params import PretrainParams
-from training.pretraining import initial_state
-from training.runs import RunFolder
+from training.runs import checkpoint
+from training.runs.run_folder import RunFolder
 from training.stages import pretrain
 from training.weights import Weights, read_weights
+from training.weights.content import content
 
 ON_CPU = Compute(device="cpu", workers=1)
 ALONE = Place(torch.device("cpu"), 0, 1)
@@ -133,7 +134,7 @@ def test_weights_name_the_run_by_what_they_are_not_where_they_lie(
     assert name(file) == name(moved) != run_name(pretrain, with_model(tiny), dataset)
     params = PretrainParams.model_validate(tiny | {"model": VIT, "start": str(file)})
     pretrain(dataset, params=params, compute=ON_CPU, workspace=tmp_path, run="run")
-    assert json.loads((tmp_path / "runs/run/config.json").read_text())["start"] == params.identity()["start"]
+    assert json.loads((tmp_path / "runs/run/config.json").read_text())["start"] == content(str(file))
     first = name(file)
     torch.save(weights | {"cls_token": weights["cls_token"] + 1}, file)
     assert name(file) != first

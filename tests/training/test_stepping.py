@@ -7,15 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from shared.published import Published
-from training.checkpoint import State
-from training.corpus import Corpus
-from training.data import batches
-from training.device import Place
-from training.optim import depth_of, parameter_groups
+from shared.dataset_version import Published
+from training.data.index import Corpus
+from training.data.loader import batches
+from training.distributed import Place
+from training.loop.optimizer import depth_of, parameter_groups
+from training.loop.pretrain import initial_state
+from training.loop.train_step import Report, take_step
+from training.model.student_teacher import initial_student
 from training.params import PretrainParams
-from training.pretraining import initial_state, initial_student
-from training.stepping import Report, take_step
+from training.runs.checkpoint import State
 
 ALONE = Place(torch.device("cpu"), 0, 1)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.images import decode
-from training.decoding import decoded, scale_for
+from shared.images.decode import decode
+from training.data.decode import decoded, scale_for
+from training.data.multi_crop import Levels, multi_crop, random_box, resized, stream
 from training.params import AugmentParams, CropParams
-from training.views import Levels, multi_crop, random_box, resized, stream
 
 FULL = CropParams(large_size=4000, small_count=0)
 """Crops so large that nothing is decoded at less than its size."""

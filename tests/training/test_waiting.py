@@ -1,4 +1,4 @@
-from training.waiting import STEPS, Waiting
+from training.loop.data_wait import STEPS, Waiting
 
 
 def test_a_loader_that_does_not_keep_up_is_said_once() -> None:

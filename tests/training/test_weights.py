@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 
-import shared.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
+import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
 
 # isort: split
 import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+from shared.dataset_version import Published
 from shared.errors import RecipeError, WorkspaceError
 from shared.params import Compute
-from shared.published import Published
 from tests.training.vits import MODELS, assert_same, images, in_dinov2_layout, invented_weights
-from training.model import ffn_columns
+from training.model.student_teacher import Student
+from training.model.vit import ffn_columns
 from training.params import PretrainParams
 from training.stages import pretrain
-from training.student import Student
 from training.weights import Weights, read_weights
 from training.weights.files import Tensors
 

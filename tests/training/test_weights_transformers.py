@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-import shared.torchvision_cpu  # noqa: F401  before transformers, which imports torchvision
+import shared.images.torchvision_cpu  # noqa: F401  before transformers, which imports torchvision
 
 # isort: split
 import torch

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from training.checkpoint import STATE
-from training.model import Backbone
+from training.model.student_teacher import Student
+from training.model.vit import Backbone
 from training.params import ModelParams, PretrainParams
-from training.runs import ABOUT, RunFolder
-from training.student import Student
+from training.runs.checkpoint import STATE
+from training.runs.run_folder import ABOUT, RunFolder
 from training.weights import Weights
 from training.weights.files import Tensors
 

@@ -9,13 +9,12 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from shared.checksums import sha256
 from shared.errors import RecipeError, WorkspaceError
-from shared.storage import Store
+from shared.storage import Store, sha256
 from training.export import for_onnx, for_timm, for_transformers
 from training.export.card import card
 from training.export.history import history
-from training.runs import RunFolder
+from training.runs.run_folder import RunFolder
 from training.weights import Weights
 from training.weights.exported import HEADS, MASK_TOKEN
 from training.weights.run import from_run

@@ -6,7 +6,7 @@ from typing import Any
 
 from training.export import for_onnx, for_timm, for_transformers
 from training.export.history import History
-from training.runs import told
+from training.runs.scores import told
 from training.weights import Weights
 from training.weights.exported import HEADS
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from training.export.preparing import RESIZE
-from training.model import ffn_columns
+from training.export.preprocessing import RESIZE
+from training.model.vit import ffn_columns
 from training.params import ModelParams
 from training.weights import Weights
 

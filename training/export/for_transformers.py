@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import save_file
 
 from shared.errors import RecipeError
-from training.export.preparing import shorter_side
-from training.model import ffn_columns
+from training.export.preprocessing import shorter_side
+from training.model.vit import ffn_columns
 from training.params import ModelParams
 from training.weights import Weights
 from training.weights.files import Tensors
-from training.weights.transformers_dinov2 import EPS, IN_BLOCK, PLAIN, QKV
+from training.weights.hf_dinov2 import EPS, IN_BLOCK, PLAIN, QKV
 
 LOADING = """\
 import torch

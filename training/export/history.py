@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.runs import RunFolder
+from training.runs.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

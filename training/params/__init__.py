@@ -1,11 +1,11 @@
 """What pre-training depends on, with DINOv2's short ViT-S recipe as defaults."""
 
-from typing import Any, Self
+from typing import Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from shared.params import Params
-from training.lengths import Length, LengthOrNone
+from training.params.duration import Length, LengthOrNone
 from training.params.model import ModelParams
 from training.params.objective import ObjectiveParams
 from training.params.optim import OptimParams
@@ -41,15 +41,6 @@ class PretrainParams(Params):
     """Steps between measurements of the teacher's effective rank."""
     knn_every: LengthOrNone = 1000
     """Length between measurements of the teacher's k-NN, where the dataset has labels; 0 = never."""
-
-    def identity(self) -> dict[str, Any]:
-        """Return what differs from the defaults; the content of the weights that it starts from, not their place."""
-        found = super().identity()
-        if self.start:
-            from training.starting import content
-
-            found["start"] = content(self.start)
-        return found
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from shared.params import Params
-from training.lengths import LengthOrNone
+from training.params.duration import LengthOrNone
 from training.params.views import Share
 
 Temperature = Annotated[float, Field(ge=0.02)]

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from shared.params import Params
-from training.lengths import Length, LengthOrNone
+from training.params.duration import Length, LengthOrNone
 
 
 class OptimParams(Params):

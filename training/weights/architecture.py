@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from shared.errors import RecipeError
-from training.model import Backbone, ffn_columns
+from training.model.vit import Backbone, ffn_columns
 from training.params import ModelParams
 from training.weights.positions import as_ours, grid_side
 from training.weights.weights import Weights

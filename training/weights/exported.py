@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from training.weights.files import read_tensors
+from training.weights.hf_dinov2 import from_transformers_folder
 from training.weights.timm_vit import from_timm_folder
-from training.weights.transformers_dinov2 import from_transformers_folder
 from training.weights.weights import Weights
 
 HEADS = "heads.safetensors"

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-import shared.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
+import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
 
 # isort: split
 import timm
@@ -13,9 +13,9 @@ from shared.errors import RecipeError, WorkspaceError
 from training.weights.dinov2 import from_dinov2, is_dinov2
 from training.weights.exported import from_exported, is_exported
 from training.weights.files import read_tensors
+from training.weights.hf_dinov2 import from_transformers_folder
 from training.weights.run import Part, from_run, is_run
 from training.weights.timm_vit import from_timm, from_timm_folder, from_timm_name
-from training.weights.transformers_dinov2 import from_transformers_folder
 from training.weights.weights import Weights
 
 ALLOWED = (

@@ -6,9 +6,9 @@ from typing import Literal
 from torch import Tensor
 
 from shared.errors import WorkspaceError
-from training import checkpoint
 from training.params import ModelParams
-from training.runs import RunFolder
+from training.runs import checkpoint
+from training.runs.run_folder import RunFolder
 from training.weights.weights import Weights
 
 Part = Literal["teacher", "student"]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from shared.errors import RecipeError
 from shared.params import fingerprint
-from training.model import COLOUR_MEAN, COLOUR_STD, Backbone
+from training.model.vit import COLOUR_MEAN, COLOUR_STD, Backbone
 from training.params import ModelParams
 from training.weights.files import content_of
 from training.weights.positions import resampled

@@ -10,15 +10,15 @@ import pytest
 from conftest import encoded, picture
 from PIL import Image
 
-from curation.synthetic.copies import brightness, cropped, recompressed, resized
-from flows.ablation import running
-from flows.ablation.command import write
-from flows.ablation.telling import lines, table
+from flows.ablation import run_ablation
+from flows.ablation.results import write
+from flows.ablation.text import lines, table
 from flows.cli.app import finish
+from flows.demo.corpus.copies import brightness, cropped, recompressed, resized
 from flows.session import Session, Silent
+from shared.dataset_version import open_version
 from shared.errors import UserError, WorkFailedError
-from shared.executors import Inline
-from shared.published import open_version
+from shared.launch.executors import Inline
 from shared.storage import Store
 
 RECIPE = """
@@ -79,7 +79,7 @@ class Ablating:
 
     def __init__(self, root: Path, trainer: Trainer, recipe: str = "tiny.yaml", **more: Any) -> None:
         settings = {"vary": VARY, "seeds": 2, "steps": 2, **more}
-        self.request = running.Request(str(root / recipe), (), [str(root / "images")], None, **settings)
+        self.request = run_ablation.Request(str(root / recipe), (), [str(root / "images")], None, **settings)
         self.store, self.trainer, self.told = Store(str(root / "w")), trainer, []
 
     def say(self, text: str = "") -> None:
@@ -90,8 +90,8 @@ class Ablating:
 
     def run(self) -> dict[str, Any]:
         chosen, before = self.request.variants(), len(self.trainer.jobs)
-        self.ablation = running.prepare(self.request, chosen, self.open, self)
-        self.failed = running.train_all(self.ablation, self.open(chosen[0].recipe), lambda _, work: work(), self)
+        self.ablation = run_ablation.prepare(self.request, chosen, self.open, self)
+        self.failed = run_ablation.train_all(self.ablation, self.open(chosen[0].recipe), lambda _, work: work(), self)
         self.jobs = self.trainer.jobs[before:]
         return write(self.ablation, self.failed)
 
@@ -106,7 +106,7 @@ def drawn(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trainer(drawn):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "gang", found := Trainer())
+        patch.setattr(run_ablation, "gang", found := Trainer())
         yield found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.ablation.telling import headline, notes, verdict
+from flows.ablation.text import headline, notes, verdict
 
 ROOT = Path(__file__).parents[3]
 
@@ -55,7 +55,7 @@ def test_the_flow_has_a_form_that_explains_its_fields_and_is_found_again_by_name
     from prefect.flows import load_flow_from_entrypoint
     from prefect.types.entrypoint import EntrypointType
 
-    from flows.ablation.flow import ablate
+    from flows.orchestration.ablation_flow import ablate
 
     deployment = ablate.to_deployment("ablation", entrypoint_type=EntrypointType.MODULE_PATH)
     assert load_flow_from_entrypoint(deployment.entrypoint).name == "ablate"

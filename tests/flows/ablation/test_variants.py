@@ -2,10 +2,10 @@
 
 import pytest
 
-from flows.ablation.proxies import shortened
-from flows.ablation.running import Request, forecast
+from flows.ablation.run_ablation import Request, forecast
+from flows.ablation.trainings import shortened
 from flows.ablation.variants import split
-from flows.recipe import load_recipe
+from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError
 from training.params import PretrainParams
 

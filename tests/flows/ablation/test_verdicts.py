@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from flows.ablation.verdicts import Difference, detectable, holm, mean_sd, paired, word
+from flows.ablation.statistics import Difference, detectable, holm, mean_sd, paired, word
 
 RNG = np.random.default_rng(0)
 

@@ -4,8 +4,8 @@ import json
 import sys
 
 from shared.params import Compute
-from training.evals.params import EvaluateParams
-from training.evaluation import evaluate_models
+from training.eval.evaluate import evaluate_models
+from training.eval.params import EvaluateParams
 
 if __name__ == "__main__":
     model, data = sys.argv[1:]

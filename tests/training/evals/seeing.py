@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.evals.seen import SeenLabels
+from training.eval.inputs import SeenLabels
 
 
 def labelled(bank: int = 90, queries: int = 40, classes: int = 5, width: int = 6, noise: float = 1.0) -> SeenLabels:

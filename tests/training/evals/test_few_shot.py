@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional as F
 
 from tests.training.evals.seeing import labelled, rearranged
-from training.evals.few_shot import FewShot, logistic, nearest_centroid
-from training.evals.linear import probe_classes
-from training.evals.seen import OmittedError
+from training.eval.inputs import OmittedError
+from training.eval.protocols.few_shot import FewShot, logistic, nearest_centroid
+from training.eval.protocols.linear import probe_classes
 
 
 def test_the_nearest_centroid_equals_its_slow_loop() -> None:

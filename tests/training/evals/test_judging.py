@@ -15,14 +15,14 @@ from shared.errors import RecipeError
 from shared.params import Compute
 from tests.training.sets.drawn import class_folders, draw
 from tests.training.vits import SIZE, in_dinov2_layout, invented_weights
-from training.device import Place
-from training.evals.crops import Cut, random_crop
-from training.evals.features import Features, Reading, extract
-from training.evals.params import EvaluateParams
-from training.evals.pixels import raw_pixels
-from training.evaluation import evaluate_models
-from training.frozen import vit
-from training.sets import FolderSet
+from training.distributed import Place
+from training.eval.backbone import vit
+from training.eval.crops import Cut, random_crop
+from training.eval.evaluate import evaluate_models
+from training.eval.features import Features, Reading, extract
+from training.eval.params import EvaluateParams
+from training.eval.pixel_baseline import raw_pixels
+from training.eval.sets import FolderSet
 
 CPU = Compute(workers=1, device="cpu")
 ALONE = Place(torch.device("cpu"), 0, 1)

@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from tests.training.evals.seeing import labelled, rearranged
-from training.evals import neighbours
-from training.evals.knn import Knn, knn_classes
-from training.evals.seen import OmittedError
+from training.eval.inputs import OmittedError
+from training.eval.math import nearest
+from training.eval.protocols.knn import Knn, knn_classes
 
 
 def test_knn_equals_its_slow_loop_for_every_k() -> None:
@@ -30,17 +30,17 @@ def test_knn_depends_neither_on_the_batch_size_nor_on_the_order(monkeypatch: pyt
     seen = labelled()
     whole = Knn().scores(seen)
     assert Knn().scores(rearranged(seen)) == whole
-    monkeypatch.setattr(neighbours, "CELLS", 3 * len(seen.bank))
+    monkeypatch.setattr(nearest, "CELLS", 3 * len(seen.bank))
     assert Knn().scores(seen) == whole
 
 
 @pytest.mark.parametrize("cells", [1, 2**20])
 def test_copies_in_the_bank_come_in_its_order_whatever_the_batch(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
-    monkeypatch.setattr(neighbours, "CELLS", cells)
+    monkeypatch.setattr(nearest, "CELLS", cells)
     torch.manual_seed(0)
     one, queries = torch.randn(1, 37), torch.randn(50, 37)
     last_bits = 1e-14 * torch.randn(64, 37, dtype=torch.float64)
-    cosine, row = neighbours.nearest(queries, one.double() + last_bits, 5)
+    cosine, row = nearest.nearest(queries, one.double() + last_bits, 5)
     assert row.tolist() == [[0, 1, 2, 3, 4]] * 50
     torch.testing.assert_close(cosine[:, 0], F.cosine_similarity(queries.double(), one.double()))
 

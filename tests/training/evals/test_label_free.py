@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from training.evals import neighbours
-from training.evals.alignment import Alignment, alignment
-from training.evals.effective_rank import EffectiveRank, effective_rank
-from training.evals.seen import OmittedError, SeenImages
-from training.evals.uniformity import Uniformity, uniformity
+from training.eval.inputs import OmittedError, SeenImages
+from training.eval.math import nearest
+from training.eval.protocols.alignment import Alignment, alignment
+from training.eval.protocols.effective_rank import EffectiveRank, effective_rank
+from training.eval.protocols.uniformity import Uniformity, uniformity
 
 
 def test_the_effective_rank_counts_directions() -> None:
@@ -27,7 +27,7 @@ def test_uniformity_equals_its_slow_loop_in_batches_of_any_size(monkeypatch: pyt
     expected = pytest.approx(math.log(sum(terms) / len(terms)), abs=1e-12)
     assert uniformity(features) == expected
     assert uniformity(features.flip(0)) == expected
-    monkeypatch.setattr(neighbours, "CELLS", 60)
+    monkeypatch.setattr(nearest, "CELLS", 60)
     assert uniformity(features) == expected
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from tests.training.evals.seeing import labelled, rearranged
-from training.evals.drawing import split_evenly
-from training.evals.linear import Linear, chosen_l2, probe_classes
-from training.evals.logistic import Logistic, Standard
+from training.eval.math.logistic_regression import Logistic, Standard
+from training.eval.math.splits import split_evenly
+from training.eval.protocols.linear import Linear, chosen_l2, probe_classes
 
 
 def test_a_linear_probe_separates_what_a_line_can() -> None:

@@ -8,11 +8,11 @@ from sklearn.metrics import average_precision_score
 from torch.nn import functional as F
 
 from tests.training.evals.seeing import labelled, rearranged
-from training.evals import neighbours
-from training.evals.copy_detection import CopyDetection
-from training.evals.ranking import PairRanking, average_precision
-from training.evals.retrieval import Retrieval
-from training.evals.seen import OmittedError, Score, SeenCopies
+from training.eval.inputs import OmittedError, Score, SeenCopies
+from training.eval.math import nearest
+from training.eval.math.average_precision import PairRanking, average_precision
+from training.eval.protocols.copy_detection import CopyDetection
+from training.eval.protocols.retrieval import Retrieval
 
 
 def values(scores: list[Score]) -> dict[str, float]:
@@ -68,7 +68,7 @@ def test_retrieval_equals_its_slow_loop(monkeypatch: pytest.MonkeyPatch) -> None
     assert scores["map"] == pytest.approx(np.mean(precisions), abs=1e-12)
     assert scores["recall@5"] == np.mean(found)
     assert values(Retrieval().scores(rearranged(seen))) == pytest.approx(scores, abs=1e-12)
-    monkeypatch.setattr(neighbours, "CELLS", 3 * len(seen.bank))
+    monkeypatch.setattr(nearest, "CELLS", 3 * len(seen.bank))
     assert values(Retrieval().scores(seen)) == pytest.approx(scores, abs=1e-12)
 
 
@@ -116,7 +116,7 @@ def test_copy_detection_equals_its_slow_loop(monkeypatch: pytest.MonkeyPatch) ->
     expected = {"map": np.mean(precisions), "micro_ap": average_precision_score(right, cosines)}
     scores = values(CopyDetection(precision=0.5).scores(seen))
     assert scores == pytest.approx({**expected, "recall@p50": 0.5}, abs=1e-12)
-    monkeypatch.setattr(neighbours, "CELLS", 3 * 30)
+    monkeypatch.setattr(nearest, "CELLS", 3 * 30)
     assert values(CopyDetection(precision=0.5).scores(seen)) == pytest.approx(scores, abs=1e-12)
 
 

@@ -9,15 +9,15 @@ from PIL import Image
 from pydantic import ValidationError
 
 from tests.training.evals.seeing import labelled
-from training.evals import DEFAULT_EVALUATIONS, Evaluation
-from training.evals.crops import centre_crop
-from training.evals.effective_rank import EffectiveRank
-from training.evals.knn import Knn
-from training.evals.linear import Linear
-from training.evals.params import EvaluateParams
-from training.evals.pixels import pixel_features
-from training.evals.scores import all_scores
-from training.evals.seen import SeenImages
+from training.eval.crops import centre_crop
+from training.eval.inputs import SeenImages
+from training.eval.params import EvaluateParams
+from training.eval.pixel_baseline import pixel_features
+from training.eval.protocols import DEFAULT_EVALUATIONS, Evaluation
+from training.eval.protocols.effective_rank import EffectiveRank
+from training.eval.protocols.knn import Knn
+from training.eval.protocols.linear import Linear
+from training.eval.scores import all_scores
 
 KINDS = typing.get_args(typing.get_args(Evaluation)[0])
 

@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from training.evals import neighbours
-from training.evals.knn_segmentation import KnnSegmentation
-from training.evals.linear_segmentation import LinearSegmentation
-from training.evals.seen import IGNORED, OmittedError, SeenMasks
-from training.evals.segments import confusion, grid_of, labelled_patches, patch_classes, segmentation_scores
+from training.eval.inputs import OmittedError, SeenMasks
+from training.eval.math import nearest
+from training.eval.math.miou import confusion, grid_of, labelled_patches, patch_classes, segmentation_scores
+from training.eval.protocols.knn_segmentation import KnnSegmentation
+from training.eval.protocols.linear_segmentation import LinearSegmentation
+from training.eval.sets.labelled import IGNORED
 
 SMALL = (LinearSegmentation(steps=30), KnnSegmentation(k=5))
 
@@ -68,7 +69,7 @@ def test_mean_iou_equals_its_slow_loop_and_leaves_out_what_is_ignored(monkeypatc
     assert whole[0]["value"] == pytest.approx((right[0] / union[0] + right[1] / union[1]) / 2)
     assert whole[0]["protocol"]["absent"] == ["tree"]
     assert [score["metric"] for score in whole] == ["miou", "miou patches"]
-    monkeypatch.setattr(neighbours, "CELLS", 1)
+    monkeypatch.setattr(nearest, "CELLS", 1)
     assert segmentation_scores("x", logits, seen, {}) == whole
 
 
@@ -97,7 +98,7 @@ def test_neither_the_order_of_images_nor_the_batch_matters(
         seen.bank.flip(0), seen.bank_mask.flip(0), seen.queries.flip(0), seen.query_mask.flip(0), seen.classes
     )
     assert [score["value"] for score in evaluation.scores(moved)] == whole
-    monkeypatch.setattr(neighbours, "CELLS", 1)
+    monkeypatch.setattr(nearest, "CELLS", 1)
     assert [score["value"] for score in evaluation.scores(seen)] == whole
 
 

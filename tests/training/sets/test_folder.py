@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from shared.dataset_version import held_out
 from shared.errors import RecipeError
-from shared.published import held_out
 from tests.training.sets.drawn import class_folders, draw
-from training.sets import FolderSet, files
-from training.sets.guessing import set_at
-from training.sets.labelled import Labelled
+from training.eval.sets import FolderSet, files
+from training.eval.sets.detect import set_at
+from training.eval.sets.labelled import Labelled
 
 
 def opened(root: Path) -> Labelled:

@@ -5,7 +5,7 @@ import pytest
 from conftest import encoded, picture
 
 from shared.errors import RecipeError
-from training.sets import HuggingFaceSet
+from training.eval.sets import HuggingFaceSet
 
 
 def made(first: int, count: int) -> datasets.Dataset:

@@ -7,9 +7,9 @@ from conftest import encoded
 from PIL import Image
 
 from shared.errors import RecipeError
-from training.evals.crops import Crops, Cut, centre_crop_mask
-from training.evals.seen import IGNORED
-from training.sets import MaskSet
+from training.eval.crops import Crops, Cut, centre_crop_mask
+from training.eval.sets import MaskSet
+from training.eval.sets.labelled import IGNORED
 
 CLASSES = "value,name,ignored\n7,sky,0\n255,ground,0\n3,unknown,1\n"
 

@@ -7,7 +7,7 @@ import pytest
 
 from shared.errors import RecipeError
 from tests.training.sets.drawn import draw
-from training.sets import CopySet, ManifestSet
+from training.eval.sets import CopySet, ManifestSet
 
 ROWS = "path,set,split,class\n" + "".join(
     f"pack/{name}/{split}/{kind}{number}.jpg,{name},{split},{kind}\n"

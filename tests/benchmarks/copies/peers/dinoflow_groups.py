@@ -10,11 +10,11 @@ from collections import defaultdict
 from pathlib import Path
 
 from curation.stages import index, select
-from flows.recipe import load_recipe
+from flows.recipe.recipe import load_recipe
 from flows.session import Session, Silent
-from shared.contracts import DECISIONS, IMAGES
+from shared.catalog import DECISIONS, IMAGES
 from shared.errors import RecipeError
-from shared.executors import Inline
+from shared.launch.executors import Inline
 from shared.storage import Store
 from shared.tables import Rows
 

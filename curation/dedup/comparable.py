@@ -1,0 +1,101 @@
+"""From tables to the columns that are compared: decodable images that pass the quality rules."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.dedup.duplicates import Compared
+from curation.dedup.hash_index import Hashes
+from curation.dedup.star_rule import Floats, Ints
+from curation.params.copies import DedupParams
+from shared.catalog import IMAGES, MEASUREMENTS, VERDICTS
+from shared.tables import Rows
+
+COLUMNS = ["image_id", "pixels_id", "width", "height", "bytes", "hashes", "detail"]
+SIGNALS = ("sharpness", "entropy", "aspect")
+"""Signals that the policy may ask for, beside those that are read anyway."""
+HASHES = 64
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The images of a corpus, or of evaluation sets, that may be compared."""
+
+    compared: Compared
+    rows: Ints
+    """Where each stands in the whole index."""
+    images: Rows
+    measurements: Rows
+
+    def places(self) -> pa.Table:
+        """Return `part` and `row` of each."""
+        return self.images.places().take(self.rows)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return one column of the index for each."""
+        return self.images.table(IMAGES, [name])[name].take(self.rows)
+
+    def vectors(self, items: Ints | None = None, column: str = "vector") -> Floats:
+        """Return unit vectors [n, dim] of all, or of these items in ascending order, read part by part."""
+        return _vectors(self.measurements, self.rows if items is None else self.rows[items], column)
+
+
+def compared_images(images: Rows, measurements: Rows, verdicts: Rows | None, params: DedupParams) -> Corpus:
+    """Return the decodable images that pass the quality rules; without verdicts, all that are decodable."""
+    wanted = [*COLUMNS, *(name for name in SIGNALS if {name, f"-{name}"} & set(params.keep))]
+    measured = measurements.table(MEASUREMENTS, wanted)
+    passed = pc.is_valid(measured["pixels_id"])
+    if verdicts is not None:
+        passed = pc.and_(passed, pc.is_null(verdicts.table(VERDICTS, ["reason"])["reason"]))
+    rows = np.flatnonzero(passed.to_numpy(zero_copy_only=False)).astype(np.int64)
+    measured = measured.take(rows)
+    sources = images.table(IMAGES, ["source"])["source"].take(rows)
+    compared = Compared(
+        image_id=_objects(measured["image_id"]),
+        pixels_id=_objects(measured["pixels_id"]),
+        merits=tuple(_merit(name, measured, sources) for name in params.keep),
+        uri=_objects(images.table(IMAGES, ["uri"])["uri"].take(rows)),
+        hashes=_hashes(measured["hashes"]),
+        trusted=np.asarray(measured["detail"].to_numpy() >= params.min_detail, dtype=bool),
+    )
+    return Corpus(compared, rows, images, measurements)
+
+
+def _merit(name: str, measured: pa.Table, sources: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of which the smaller value is better."""
+    column = name.removeprefix("-")
+    if column == "pixels":
+        values = _ints(measured["width"]) * _ints(measured["height"])
+    elif column == "source":  # the index lists the sources in the order of the recipe
+        values = _ints(pc.index_in(sources.cast(pa.string()), value_set=pc.unique(sources.cast(pa.string()))))
+    else:
+        values = measured[column].to_numpy()
+    return -values if name.startswith("-") else values
+
+
+def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:
+    pieces: list[Floats] = []
+    first = 0
+    for part in measurements.tables([column]):
+        mine = rows[(rows >= first) & (rows < first + part.num_rows)] - first
+        first += part.num_rows
+        if len(mine):
+            taken = part[column].combine_chunks().take(pa.array(mine))
+            pieces.append(taken.values.to_numpy(zero_copy_only=False).reshape(len(mine), -1).astype(np.float32))
+    vectors = np.concatenate(pieces) if pieces else np.zeros((0, 1), np.float32)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
+
+
+def _hashes(column: pa.ChunkedArray) -> Hashes:
+    return np.frombuffer(b"".join(column.to_pylist()), dtype=np.uint8).reshape(-1, HASHES)
+
+
+def _objects(column: pa.ChunkedArray) -> np.ndarray:
+    return np.array(column.to_pylist(), dtype=object)
+
+
+def _ints(column: pa.ChunkedArray) -> Ints:
+    return np.asarray(column.to_numpy(), dtype=np.int64)

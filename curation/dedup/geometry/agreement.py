@@ -1,0 +1,161 @@
+"""How well two pictures agree when one is laid over the other by a given map.
+
+Inlier counts do not separate copies from look-alikes (other photographs of a person share up to 61 keypoints),
+nor does one correlation over everything (two gradients reach .999, two pictures with the same white hole .82).
+What does is agreement of the detail, in most places of the overlap.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from curation.dedup.geometry.alignments import Affine
+from curation.dedup.geometry.features import Features, Floats, blurred, high_pass
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+MIN_OVERLAP = 0.5
+"""Share of the smaller picture that the larger one must show."""
+MIN_SCALE = 1 / 6
+"""A picture shrunk further leaves some 20 pixels to judge it by."""
+TINY = 107
+"""Files with fewer pixels on their longer side have no fine detail: both are blurred before they are compared."""
+TINY_BLUR = 1.2
+TILES = 4
+"""Tiles along each side, of which the median must agree."""
+FINE_TILES, FINE_TILE = 8, 4
+"""Tiles along each side, of which most must agree, and the least pixels along one; else TILES."""
+TILE_DETAIL = 2.0
+"""Standard deviation, in gray levels, from which a tile has something to agree about."""
+FEW_TILES = 6
+KEY, MIDDLE = 0.85, 0.55
+"""A copy: everything agrees this well, gray levels and detail, and the median tile does too."""
+CLEAR_MIDDLE, ROUGH = 0.90, 0.5
+"""Or: the median tile agrees this well, and the whole roughly, as under a watermark or a caption."""
+KEY_ALONE = 0.90
+"""Or: with fewer tiles than FEW_TILES to ask, everything agrees this well."""
+DISSENT, DISSENTING = 0.25, 0.5
+"""And in each case: the fine tile that a quarter of all fall below agrees this well. Pages of one template with
+other things in the same place stay at .27 (median), copies with a hole or a watermark at .54 and above. A blank
+hole in the same place of both, over two fifths of them, still passes in a quarter of cases.
+"""
+
+
+WEAK = 1.1
+"""Below this, an agreement in gray is a copy's only if colours agree too: one drawing in two colours scores up to
+1.08, so do stop signs and toys, while copies that were recoloured agree in gray almost to the pixel.
+"""
+TINTED = 6.0
+"""Root mean square of Cb and Cr from which a picture has colours to agree about."""
+SAME_TINT = 0.5
+"""Least cosine between the colours of a copy and its original."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Two pictures in one frame, cut to the box where they meet: gray levels [h, w], and where both are."""
+
+    first: Floats
+    second: Floats
+    both: Mask
+
+
+def agreement(a: Features, b: Features, affine: Affine) -> float:
+    """Return how alike a and b are where they overlap: a copy from 1.0 on, 0.0 where the overlap is too small.
+
+    With r the correlation of gray levels, d that of detail, m the median of the latter over 4 × 4 tiles:
+    max(min(r / .85, d / .85, m / .55), min(m / .90, r / .5)), or min(r, d) / .90 where few tiles have detail.
+    What reaches 1.0 is then at most q / .5, with q the lower quartile over 8 × 8 tiles; and what stays below 1.1
+    at most c / .5, with c the cosine of the colours, where both have any.
+    """
+    overlap = laid_over(a, b, affine)
+    if overlap is None:
+        return 0.0
+    first, second = overlap.first, overlap.second
+    if min(max(a.size), max(b.size)) < TINY:
+        first, second = blurred(first, TINY_BLUR), blurred(second, TINY_BLUR)
+    gray = _correlation(first[overlap.both], second[overlap.both])
+    if gray < ROUGH / 2:  # far from any rule, and most maps end here
+        return max(0.0, gray / KEY)
+    fine = Overlap(high_pass(first), high_pass(second), overlap.both)
+    key = min(gray, _correlation(fine.first[fine.both], fine.second[fine.both]))
+    tiles = _tile_correlations(fine, TILES)
+    if len(tiles) < FEW_TILES:
+        score = key / KEY_ALONE
+    else:
+        middle = float(np.median(tiles))
+        score = max(min(key / KEY, middle / MIDDLE), min(middle / CLEAR_MIDDLE, gray / ROUGH))
+    if score >= 1:
+        score = min(score, _dissent(fine))
+    if 1 <= score < WEAK:
+        score = min(score, _same_tint(a, b, affine) / SAME_TINT)
+    return max(0.0, score)
+
+
+def _same_tint(a: Features, b: Features, affine: Affine) -> float:
+    """Return the cosine of the colours where two pictures overlap; 1.0 where either has none."""
+    planes = [laid_over(replace(a, gray=a.chroma[..., i]), replace(b, gray=b.chroma[..., i]), affine) for i in (0, 1)]
+    x, y = (
+        np.concatenate([getattr(plane, side)[plane.both] - 128 for plane in planes if plane])
+        for side in ("first", "second")
+    )
+    if min(np.sqrt(np.mean(x * x)), np.sqrt(np.mean(y * y))) < TINTED:
+        return 1.0
+    return float(np.vdot(x, y) / np.sqrt(np.vdot(x, x) * np.vdot(y, y)))
+
+
+def _dissent(fine: Overlap) -> float:
+    """Return below 1.0 where too many places disagree, however well the others agree."""
+    side = FINE_TILES if min(fine.both.shape) >= FINE_TILES * FINE_TILE else TILES
+    tiles = _tile_correlations(fine, side)
+    return float(np.quantile(tiles, DISSENT)) / DISSENTING if len(tiles) >= FEW_TILES else float("inf")
+
+
+def laid_over(a: Features, b: Features, affine: Affine) -> Overlap | None:
+    """Lay the finer picture over the coarser one, where nothing is invented; None if they hardly meet."""
+    if abs(np.linalg.det(affine[:, :2])) > 1:
+        a, b, affine = b, a, np.asarray(cv2.invertAffineTransform(affine), np.float64)
+    height, width = b.gray.shape
+    scale = float(abs(np.linalg.det(affine[:, :2]))) ** 0.5
+    if scale < MIN_SCALE:
+        return None
+    inside = cv2.warpAffine(np.ones_like(a.gray), affine, (width, height), flags=cv2.INTER_NEAREST)
+    both = np.asarray(inside, dtype=bool)
+    if both.sum() < MIN_OVERLAP * min(both.size, scale**2 * a.gray.size):
+        return None
+    rows, columns = np.flatnonzero(both.any(1)), np.flatnonzero(both.any(0))
+    if min(len(rows), len(columns)) < 2 * TILES:
+        return None
+    source = a.gray.astype(np.float32)
+    if scale < 0.8:  # as the other was when it was shrunk: the blur of that many pixels in one
+        source = blurred(source, 0.5 * (scale**-2 - 1) ** 0.5)
+    laid = np.asarray(cv2.warpAffine(source, affine, (width, height), borderMode=cv2.BORDER_REFLECT), np.float32)
+    cut = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Overlap(laid[cut], b.gray[cut].astype(np.float32), both[cut])
+
+
+def _correlation(x: Floats, y: Floats) -> float:
+    x, y = x - x.mean(), y - y.mean()
+    norms = float(np.vdot(x, x)) * float(np.vdot(y, y))
+    return float(np.vdot(x, y)) / max(1e-6, float(np.sqrt(norms)))
+
+
+def _tile_correlations(fine: Overlap, side: int) -> Floats:
+    """Return the correlations inside the tiles of a grid [side, side] in which both pictures have detail."""
+    high, wide = (length // side for length in fine.both.shape)
+
+    def total(values: Floats) -> Floats:
+        """Sum inside each tile; a few lines at the edges are left out."""
+        cut = values[: high * side, : wide * side].reshape(side, high, side, wide)
+        return np.asarray(cut.sum((1, 3)).ravel())
+
+    weight = fine.both.astype(np.float32)
+    count = np.maximum(total(weight), 1)
+    x, y = fine.first * weight, fine.second * weight
+    mean_x, mean_y = total(x) / count, total(y) / count
+    var_x, var_y = total(x * x) / count - mean_x**2, total(y * y) / count - mean_y**2
+    detailed = (np.minimum(var_x, var_y) >= TILE_DETAIL**2) & (count >= high * wide / 4)
+    covariance = total(x * y) / count - mean_x * mean_y
+    return np.asarray(covariance[detailed] / np.sqrt(var_x * var_y)[detailed])

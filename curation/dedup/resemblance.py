@@ -1,0 +1,117 @@
+"""When two images resemble each other: by vectors, by verified pairs, by hashes."""
+
+from typing import Any
+
+import numpy as np
+
+from curation.dedup.hash_index import BITS, ORIENTATIONS, Hashes, HashIndex
+from curation.dedup.star_rule import Floats, Ints
+from curation.dedup.vector_index import NOTHING, VectorIndex
+
+
+class VectorResemblance:
+    """Cosine of at least `threshold`, in any of the embedder's orientations."""
+
+    reason = "near_duplicate"
+
+    def __init__(self, index: VectorIndex, threshold: float, trusted: Any) -> None:
+        """Take an index without vectors, and which of the vectors that may be added mean anything."""
+        self.index = index
+        self.threshold = threshold
+        self.trusted = np.asarray(trusted, dtype=bool)
+
+    def to_kept(self, items: Ints) -> tuple[Floats, Ints]:
+        """Return the best cosine with a kept vector over all orientations."""
+        scores, kept = np.full(len(items), -np.inf, np.float32), np.full(len(items), NOTHING, np.int64)
+        asked = np.flatnonzero(self.trusted[items])
+        found_scores, found = self.index.nearest(self.index.vectors[items[asked]], 1)
+        near = found_scores[:, 0] >= self.threshold
+        scores[asked[near]], kept[asked[near]] = found_scores[near, 0], found[near, 0]
+        return scores, kept
+
+    def among(self, items: Ints) -> Floats:
+        """Return the cosines between the items, best over all orientations."""
+        vectors = self.index.vectors[items]
+        best = vectors @ vectors.T
+        for turn in self.index.orientations:
+            np.maximum(best, vectors[:, turn] @ vectors.T, out=best)
+        trusted = self.trusted[items]
+        best[(best < self.threshold) | ~trusted[:, None] | ~trusted[None, :]] = -np.inf
+        return best
+
+    def keep(self, items: Ints) -> None:
+        """Add kept vectors to the index."""
+        self.index.add(items[self.trusted[items]])
+
+
+class PairResemblance:
+    """Pairs that something else judged: an item resembles the others that are named beside it."""
+
+    reason = "near_duplicate"
+
+    def __init__(self, scores: dict[int, dict[int, float]]) -> None:
+        """Take, for each item, the earlier items that it resembles, with a score where higher is more alike."""
+        self.scores = scores
+        self.kept: set[int] = set()
+
+    def to_kept(self, items: Ints) -> tuple[Floats, Ints]:
+        """Return the best score with a kept item; of equal ones, the smaller item."""
+        scores, kept = np.full(len(items), -np.inf, np.float32), np.full(len(items), NOTHING, np.int64)
+        for i, item in enumerate(items.tolist()):
+            there = [(score, -other) for other, score in self.scores.get(item, {}).items() if other in self.kept]
+            if there:
+                scores[i], kept[i] = max(there)[0], -max(there)[1]
+        return scores, kept
+
+    def among(self, items: Ints) -> Floats:
+        """Return the scores [n, n] between the items, each with the earlier ones."""
+        place = {item: i for i, item in enumerate(items.tolist())}
+        best = np.full((len(items), len(items)), -np.inf, np.float32)
+        for item, i in place.items():
+            for other, score in self.scores.get(item, {}).items():
+                if other in place:
+                    best[i, place[other]] = score
+        return best
+
+    def keep(self, items: Ints) -> None:
+        """Remember the kept items."""
+        self.kept.update(items.tolist())
+
+
+class HashResemblance:
+    """Hamming distance at most `distance`; items without a trustworthy hash resemble nothing."""
+
+    reason = "perceptual_duplicate"
+
+    def __init__(self, hashes: Hashes, distance: int, trusted: Any) -> None:
+        """Take the hashes [n, 64] of eight orientations, and for each item whether they mean anything."""
+        self.hashes = hashes
+        self.distance = distance
+        self.trusted = np.asarray(trusted, dtype=bool)
+        self.index = HashIndex()
+
+    def to_kept(self, items: Ints) -> tuple[Floats, Ints]:
+        """Return minus the smallest distance to a kept hash."""
+        scores, kept = np.full(len(items), -np.inf, np.float32), np.full(len(items), -1, np.int64)
+        asked = np.flatnonzero(self.trusted[items])
+        distances, found = self.index.nearest(self.hashes[items[asked]])
+        close = distances <= self.distance
+        scores[asked[close]], kept[asked[close]] = -distances[close], found[close]
+        return scores, kept
+
+    def among(self, items: Ints) -> Floats:
+        """Return minus the distances between the items, each turned every way against the others upright."""
+        bits = np.unpackbits(self.hashes[items], axis=1).astype(np.float32)
+        upright = bits[:, :BITS]
+        scores = np.full((len(items), len(items)), -np.inf, np.float32)
+        for first in range(0, ORIENTATIONS * BITS, BITS):
+            turned = bits[:, first : first + BITS]
+            np.maximum(scores, -(turned @ (1 - upright).T + (1 - turned) @ upright.T), out=scores)
+        trusted = self.trusted[items]
+        scores[(scores < -self.distance) | ~trusted[:, None] | ~trusted[None, :]] = -np.inf
+        return scores
+
+    def keep(self, items: Ints) -> None:
+        """Add kept hashes to the index."""
+        items = items[self.trusted[items]]
+        self.index.add(self.hashes[items], items)

@@ -1,0 +1,77 @@
+"""Kept or dropped, for every image, with the first reason that holds; and the rows that go to the packer."""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.catalog import DECISIONS, SIGNALS, WHERE
+
+MEASURED = ["image_id", "width", "height", "format", "bytes", "phash", *SIGNALS, "error"]
+INDEXED = ["source", "label", *WHERE]
+
+
+def decide(
+    measurements: pa.Table, verdicts: pa.Table, duplicates: pa.Table, contaminated: pa.Table, samples: pa.Table
+) -> pa.Table:
+    """Return DECISIONS for one part; the last three tables hold that part's rows only."""
+    rows = measurements.num_rows
+    none = pa.nulls(rows, pa.float32())
+    unreadable = pc.if_else(pc.is_valid(measurements["error"]), "unreadable", pa.scalar(None, pa.string()))
+    told = {"measure": Told(unreadable, none, none, pa.nulls(rows, pa.string()))}
+    told["quality"] = Told(verdicts["reason"], verdicts["value"], verdicts["threshold"], pa.nulls(rows, pa.string()))
+    copied, touched, sampled = (_spread(table, rows) for table in (duplicates, contaminated, samples))
+    told["dedup"] = Told(*(copied[name] for name in ("reason", "value", "threshold", "kept_uri")))
+    reason = pc.if_else(pc.is_valid(touched["kept_uri"]), "contaminated", pa.scalar(None, pa.string()))
+    told["decontaminate"] = Told(reason, touched["value"], touched["threshold"], touched["kept_uri"])
+    left_out = pc.if_else(pc.equal(sampled["sampled"], False), "not_sampled", pa.scalar(None, pa.string()))
+    told["balance"] = Told(left_out, none, none, pa.nulls(rows, pa.string()))
+    return pa.table({**_first(told, rows), "cluster": sampled["cluster"], "weight": sampled["weight"]}).cast(
+        DECISIONS.schema
+    )
+
+
+class Told(NamedTuple):
+    """What one stage says of every image of a part; a null reason says nothing."""
+
+    reason: pa.ChunkedArray
+    value: pa.ChunkedArray
+    threshold: pa.ChunkedArray
+    kept_uri: pa.ChunkedArray
+
+
+def _first(told: dict[str, Told], rows: int) -> dict[str, pa.ChunkedArray]:
+    """Return, for each image, the stage that speaks first, and what it says."""
+    stage, reason, kept_uri = (pa.nulls(rows, pa.string()) for _ in range(3))
+    value, threshold = (pa.nulls(rows, pa.float32()) for _ in range(2))
+    for name, says in told.items():
+        speaks = pc.and_(pc.is_null(reason), pc.is_valid(says.reason))
+        stage = pc.if_else(speaks, name, stage)
+        reason = pc.if_else(speaks, says.reason.cast(pa.string()), reason)
+        value = pc.if_else(speaks, says.value, value)
+        threshold = pc.if_else(speaks, says.threshold, threshold)
+        kept_uri = pc.if_else(speaks, says.kept_uri, kept_uri)
+    return {"stage": stage, "reason": reason, "value": value, "threshold": threshold, "kept_uri": kept_uri}
+
+
+def _spread(table: pa.Table, rows: int) -> pa.Table:
+    """Return the table's rows at the rows that they speak of, null everywhere else."""
+    place = np.full(rows, -1, dtype=np.int64)
+    place[table["row"].to_numpy()] = np.arange(table.num_rows)
+    return table.take(pa.array(place, mask=place < 0))
+
+
+def keyed_rows(images: pa.Table, measurements: pa.Table, decisions: pa.Table) -> pa.Table:
+    """Return what the packer needs to know, keyed by image id, or by uri where there is none."""
+    columns = {name: images[name] for name in INDEXED}
+    columns |= {name: measurements[name] for name in MEASURED}
+    columns |= {name: decisions[name] for name in DECISIONS.schema.names}
+    ids, uris = measurements["image_id"].to_pylist(), images["uri"].to_pylist()
+    keys = [i or _digest(u) for i, u in zip(ids, uris, strict=True)]
+    return pa.table({"key": pa.array(keys, pa.binary(16)), **columns})
+
+
+def _digest(uri: str) -> bytes:
+    return hashlib.blake2b(uri.encode("utf-8", "surrogateescape"), digest_size=16).digest()

@@ -1,0 +1,76 @@
+"""The commands that look at results: explain, datasets, report, serve."""
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from flows.cli.app import LOOKING, app, finish
+from flows.recipe.options import Json
+
+
+@app.command(group=LOOKING)
+def explain(
+    workspace: Annotated[str, Parameter(help="The workspace.")],
+    what: Annotated[str, Parameter(help="An image: path or URL, the beginning of its id, or any image file.")],
+    /,
+    *,
+    name: Annotated[str | None, Parameter(help="Dataset; the only one when there is one.")] = None,
+    json: Json = False,
+) -> None:
+    """Tell everything known about one image: where it was seen, what it measures, why it was kept or dropped.
+
+    A file that was never indexed is measured on the spot, and held against the rules and the kept images.
+    """
+    from flows.inspect.explain import explain as tell
+
+    finish(json, lambda: tell(workspace, what, name, json))
+
+
+@app.command(group=LOOKING)
+def datasets(
+    workspace: Annotated[str, Parameter(help="The workspace.")] = "workspace",
+    action: Annotated[
+        Literal["list", "diff", "verify"],
+        Parameter(help="diff = what changed from one version to another. verify = read every file again."),
+    ] = "list",
+    version: Annotated[str | None, Parameter(help="NAME/VERSION, or a VERSION of the only dataset.")] = None,
+    other: Annotated[str | None, Parameter(help="diff: the later version.")] = None,
+    /,
+    *,
+    json: Json = False,
+) -> None:
+    """List the published dataset versions, compare two, or check every file of one."""
+    from flows.inspect.datasets import list_datasets
+    from flows.inspect.diff import diff
+    from flows.inspect.verify import verify
+
+    if action == "diff":
+        finish(json, lambda: diff(workspace, version, other, json))
+    elif action == "verify":
+        finish(json, lambda: verify(workspace, version, json))
+    else:
+        finish(json, lambda: list_datasets(workspace, json))
+
+
+@app.command(group=LOOKING)
+def report(workspace: Annotated[str, Parameter(help="The workspace.")] = "workspace", /) -> None:
+    """Draw the pages of a workspace and of its runs: datasets, curves, scores, what each run sees.
+
+    Reports of datasets are drawn again where their file was deleted.
+    """
+    from flows.inspect.report import draw_reports
+
+    finish(False, lambda: draw_reports(workspace))
+
+
+@app.command(group=LOOKING)
+def serve(
+    *,
+    workspace: Annotated[str, Parameter(help="Default workspace of the forms.")] = "workspace",
+    port: Annotated[int, Parameter(help="Port of the server on 127.0.0.1.")] = 4200,
+    cron: Annotated[str, Parameter(help="When re-curation runs, once its schedule is switched on.")] = "0 2 * * *",
+) -> None:
+    """Start Prefect's server and UI on loopback, with a form for every flow, and run what is triggered."""
+    from flows.commands.pipeline import serve_forever
+
+    finish(False, lambda: serve_forever(workspace, port, cron))

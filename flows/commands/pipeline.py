@@ -1,0 +1,225 @@
+"""What the commands do, and the last lines they print: where things are, and what to do next."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from flows.commands.console import Console
+from flows.recipe.recipe import Recipe, load_recipe
+from flows.session import Session
+from shared.dataset_version import Published, open_version
+from shared.errors import SourceError, WorkspaceError
+from shared.launch.executors import Inline, Processes, Workers
+from shared.stage import Stage
+from shared.storage import Store
+
+if TYPE_CHECKING:
+    from flows.recipe.options import Options
+
+
+def run(recipe: str | None, options: "Options") -> dict[str, Any]:
+    """Run the whole pipeline as a Prefect flow."""
+    from flows import pipeline
+
+    loaded, store, console = _begin(recipe, options)
+    found = pipeline.finished(Session(loaded, store, Inline(), console))
+    if found:
+        console.say("Nothing is left to do: images, recipe and results are those of an earlier run.")
+        dataset, run_name = found
+    else:
+        with _prefect(console):
+            from flows.orchestration import flows
+
+            facts = flows.run(**_arguments(recipe, options))
+        dataset, run_name = open_version(store, facts["dataset"], facts["version"]), facts["run"]
+    _tell_dataset(console, dataset)
+    scores = _tell_scores(console, store, run_name)
+    console.say()
+    console.say(f"report       {store.path('report.html')}")
+    console.say(f"checkpoints  {store.path('runs', run_name, 'checkpoints')}")
+    return _dataset_facts(dataset) | {"run": run_name, "scores": scores, "workspace": store.path()}
+
+
+def curate(recipe: str | None, options: "Options") -> dict[str, Any]:
+    """Run the curation as a Prefect flow."""
+    _, store, console = _begin(recipe, options)
+    with _prefect(console):
+        from flows.orchestration import flows
+
+        facts = flows.curate(**_arguments(recipe, options))
+    dataset = open_version(store, facts["dataset"], facts["version"])
+    _tell_dataset(console, dataset)
+    console.say(f"\nNext: dinoflow pretrain {recipe or ''} --workspace {options.workspace} --name {dataset.name}")
+    return _dataset_facts(dataset)
+
+
+def one_stage(stage: Stage, recipe: str | None, options: "Options") -> dict[str, Any]:
+    """Run one stage here, without Prefect, after those it reads that were not made yet."""
+    from flows import pipeline
+
+    loaded, store, console = _begin(recipe, options, reads_sources=stage.shape != "gang")
+    with local_session(loaded, store, console) as session:
+        if stage.shape == "gang":
+            return _gang_stage(session, stage, console)
+        if stage.name == "pack":
+            dataset, new = pipeline.curate(session)
+            _tell_dataset(console, dataset)
+            return _dataset_facts(dataset) | {"new": new}
+        output = session.make(stage)
+    for reason, count in sorted(output.reasons.items(), key=lambda pair: -pair[1]):
+        console.say(f"  {count:>9,} {reason}")
+    where = store.path("stages", stage.name, f"{output.key}.json")
+    console.say(f"\nTable: {where}")
+    return {"stage": stage.name, "rows": output.rows, "reasons": output.reasons, "table": where}
+
+
+def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, Any]:
+    from flows import pipeline
+
+    dataset = open_version(session.store, session.recipe.name)
+    if stage.name == "pretrain":
+        trained = pipeline.pretrain(session, dataset)
+        console.say(f"\ncheckpoints  {session.store.path('runs', trained.run, 'checkpoints')}")
+        console.say("Next: dinoflow evaluate, with the same recipe and workspace")
+        return {"run": trained.run, **trained.facts}
+    run = pipeline.run_of(session, dataset)
+    if not session.store.exists(f"runs/{run}"):
+        raise WorkspaceError(f"There is no run {run} in {session.store.url} yet. Run `dinoflow pretrain` first.")
+    return _evaluated(session, console, run, pipeline.evaluate(session, dataset, run))
+
+
+def follow(recipe: str | None, options: "Options", patience: float) -> dict[str, Any]:
+    """Score a run's checkpoints while its training goes on, until it is done."""
+    from flows import pipeline
+    from flows.follow import follow as follow_run
+
+    loaded, store, console = _begin(recipe, options, reads_sources=False)
+    with local_session(loaded, store, console) as session:
+        dataset = open_version(store, loaded.name)
+        run = pipeline.run_of(session, dataset)
+        console.say(f"Following {run} at low priority, until its training is done …")
+        return _evaluated(session, console, run, follow_run(session, dataset, run, patience=patience))
+
+
+def _evaluated(session: Session, console: Console, run: str, facts: dict[str, Any]) -> dict[str, Any]:
+    scores, best = _tell_scores(console, session.store, run), facts["best"]
+    report = session.store.path("runs", run, "report.html")
+    if best:
+        console.say(f"{'best checkpoint':<20} step {best['step']:,} · {best['by']} {best['value']:.3f}")
+    console.say(f"\nreport       {report}")
+    return {"run": run, "scores": scores, "best": best, "report": report}
+
+
+@contextmanager
+def local_session(recipe: Recipe, store: Store, console: Console) -> Iterator[Session]:
+    """Give a session whose parts are made by child processes of this one."""
+    workers = Workers(recipe.compute.width, preload=["curation.measure.measure"])
+    try:
+        yield Session(recipe, store, Processes(workers), console)
+    finally:
+        workers.close()
+
+
+def serve_forever(workspace: str, port: int, cron: str) -> None:
+    """Serve the deployments from an own server, or from the one that PREFECT_API_URL names."""
+    from flows.orchestration.serve import serve_deployments, server
+
+    console = Console()
+    given = os.environ.get("PREFECT_API_URL")
+    if given:
+        console.say(f"Serving dinoflow's flows from {given}. Stop with Ctrl-C.")
+        serve_deployments(workspace, cron)
+        return
+    console.say("Starting Prefect's server …")
+    with server(port) as api:
+        os.environ["PREFECT_API_URL"] = api
+        console.say(f"Open http://127.0.0.1:{port}/deployments, choose `pipeline`, fill the form and run it.")
+        console.say("The schedule of `re-curation` is off until you switch it on there. Stop with Ctrl-C.")
+        serve_deployments(workspace, cron)
+
+
+def _begin(recipe: str | None, options: "Options", reads_sources: bool = True) -> tuple[Recipe, Store, Console]:
+    """Check the request before any work: the recipe, the sources, a workspace that can be written."""
+    loaded = load_recipe(recipe, settings=options.settings, sources=options.source, name=options.name)
+    if reads_sources and not loaded.sources:
+        raise SourceError(
+            "Curation needs images to start from. Name a folder or URL with --source, as often as needed."
+        )
+    store = open_workspace(options.workspace)
+    return loaded, store, console_for(options)
+
+
+def console_for(options: "Options") -> Console:
+    """Return the console; with --json, standard output belongs to the one object."""
+    return Console(sys.stderr if options.json else None)
+
+
+def open_workspace(url: str) -> Store:
+    """Open a workspace for writing. Raises WorkspaceError when it cannot be written."""
+    store = Store(url if "://" in url else os.path.abspath(url))
+    store.write("dinoflow.json", '{"format": 1}\n')
+    return store
+
+
+def _arguments(recipe: str | None, options: "Options") -> dict[str, Any]:
+    from flows.recipe.recipe import default_recipe
+
+    return {
+        "recipe": recipe or default_recipe(),
+        "workspace": options.workspace if "://" in options.workspace else os.path.abspath(options.workspace),
+        "sources": [url if "://" in url else os.path.abspath(url) for url in options.source],
+        "name": options.name or "",
+        "settings": list(options.settings),
+    }
+
+
+@contextmanager
+def _prefect(console: Console) -> Iterator[None]:
+    """Import Prefect quietly, with our console in place of its log on the terminal."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    # On a busy machine the temporary server may need more than Prefect's 20 seconds.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    if not os.environ.get("PREFECT_API_URL"):
+        console.say("Starting a temporary Prefect server; `dinoflow serve` starts one that stays, with a UI …")
+    started = time.monotonic()
+    from flows.orchestration import flows
+
+    flows.CONSOLE[:] = [console]
+    try:
+        yield
+    finally:
+        flows.CONSOLE.clear()
+        console.say(f"\nDone in {time.monotonic() - started:,.0f} s.")
+
+
+def _tell_dataset(console: Console, dataset: Published) -> None:
+    counts = dataset.info["counts"]
+    console.say()
+    console.say(f"{dataset.name} {dataset.version}: {counts['indexed']:,} indexed, {counts['kept']:,} kept")
+    for reason, count in counts["reasons"].items():
+        console.say(f"  {count:>9,} dropped: {reason.replace('_', ' ')}")
+    console.say(f"\ndataset      {dataset.store.path()}")
+    console.say(f"its report   {dataset.store.path('report.html')}")
+
+
+def _tell_scores(console: Console, store: Store, run: str) -> dict[str, Any]:
+    from flows.report.run.score_table import last_scores
+
+    scores = last_scores(store, run)
+    if scores:
+        console.say()
+        width = max(20, *map(len, scores))
+        for title, values in scores.items():
+            told = " · ".join(f"{who.replace('_', ' ')} {value:.3f}" for who, value in values.items())
+            console.say(f"{title:<{width}} {told}")
+    return scores
+
+
+def _dataset_facts(dataset: Published) -> dict[str, Any]:
+    counts = dataset.info["counts"]
+    return {"dataset": dataset.name, "version": dataset.version, "path": dataset.store.path(), "counts": counts}

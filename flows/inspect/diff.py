@@ -1,0 +1,136 @@
+"""`dinoflow datasets WORKSPACE diff A B`: what entered, what left, why, and which keys of the recipe changed."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.commands.console import Console
+from flows.inspect.join_versions import ABSENT, KEPT, Joined, joined
+from flows.inspect.workspace import existing, version_of
+from shared.dataset_version import Published
+from shared.errors import UserError
+
+EXAMPLES = 10
+MISSING = "(not there)"
+
+
+def diff(workspace: str, first: str | None, second: str | None, json: bool) -> dict[str, Any]:
+    """Print, and return, what changed from one version to another. Raises UserError when two are not named."""
+    store = existing(workspace)
+    if not first or not second:
+        raise UserError("diff needs two versions, as v0001 v0002 or NAME/v0001 NAME/v0002. See `dinoflow datasets`.")
+    old, new = version_of(store, first), version_of(store, second)
+    facts = compared(old, new)
+    if not json:
+        _tell(Console(sys.stdout), facts)
+    return facts
+
+
+def compared(old: Published, new: Published) -> dict[str, Any]:
+    """Return the facts of what changed from one version to another."""
+    rows = joined(old, new)
+    transitions = list(_transitions(rows))
+    entered = sum(t["images"] for t in transitions if t["after"] == KEPT)
+    left = sum(t["images"] for t in transitions if t["before"] == KEPT)
+    both = int(((rows.before == 1) & (rows.after == 1)).sum())
+    return {
+        "before": f"{old.name}/{old.version}",
+        "after": f"{new.name}/{new.version}",
+        "kept": {"before": both + left, "after": both + entered, "entered": entered, "left": left, "both": both},
+        "rewritten": rows.rewritten,
+        "transitions": transitions,
+        "sources": _sources(rows),
+        "recipe": recipe_changes(old.info.get("recipe", {}), new.info.get("recipe", {})),
+    }
+
+
+def _transitions(rows: Joined) -> Iterator[dict[str, Any]]:
+    """Yield every change of state, most images first, with the first uris of each."""
+    width = len(rows.states)
+    codes = rows.before.astype(np.int64) * width + rows.after
+    found, counts = np.unique(codes[rows.before != rows.after], return_counts=True)
+    for code, count in sorted(zip(found.tolist(), counts.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0])):
+        mine = pa.table({"uri": rows.uri.filter(pa.array(codes == code))})
+        first = pc.select_k_unstable(mine, k=min(EXAMPLES, count), sort_keys=[("uri", "ascending")])
+        before, after = (rows.states[part] for part in divmod(code, width))
+        examples = mine["uri"].take(first).to_pylist()
+        yield {"before": before, "after": after, "images": count, "examples": examples}
+
+
+def _sources(rows: Joined) -> dict[str, dict[str, int]]:
+    """Return for each source how many images are new, gone, entered the kept ones or left them."""
+    before, after = rows.before, rows.after
+    masks = {
+        "new": (before == 0) & (after != 0),
+        "gone": (after == 0) & (before != 0),
+        "entered": (after == 1) & (before != 1),
+        "left": (before == 1) & (after != 1),
+    }
+    told: dict[str, Counter[str]] = {}
+    for what, mask in masks.items():
+        for entry in pc.value_counts(rows.source.filter(pa.array(mask))).to_pylist():
+            told.setdefault(entry["values"] or "(unnamed)", Counter())[what] = entry["counts"]
+    return {source: {what: told[source][what] for what in masks} for source in sorted(told)}
+
+
+def recipe_changes(old: Any, new: Any) -> dict[str, list[Any]]:
+    """Return the keys of a recipe whose values differ, each with both values."""
+    first, second = dict(_flat(old)), dict(_flat(new))
+    keys = dict.fromkeys([*first, *second])
+    pairs = {key: [first.get(key, MISSING), second.get(key, MISSING)] for key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys with their values; what stands in a list goes by its kind, name or url, else by its place."""
+    if isinstance(tree, dict) and tree:
+        for key, value in tree.items():
+            yield from _flat(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(tree, list) and tree and all(isinstance(one, dict) for one in tree):
+        names = [
+            next((str(one[key]) for key in ("name", "url", "kind") if one.get(key)), str(i))
+            for i, one in enumerate(tree)
+        ]
+        for place, (name, one) in enumerate(zip(names, tree, strict=True)):
+            told = {key: value for key, value in one.items() if value != name} or one
+            yield from _flat(told, f"{path}[{name if names.count(name) == 1 else place}]")
+    else:
+        yield path, tree
+
+
+def _tell(console: Console, facts: dict[str, Any]) -> None:
+    kept = facts["kept"]
+    console.say(f"{facts['before']} → {facts['after']}")
+    console.say(f"kept      {kept['before']:,} → {kept['after']:,}: {kept['entered']:,} entered, {kept['left']:,} left")
+    if facts["rewritten"]:
+        console.say(f"changed   {facts['rewritten']:,} files have other bytes under the same name")
+    for change in facts["transitions"]:
+        console.say(f"{change['images']:>9,}  {_change(change)}")
+    if facts["sources"]:
+        console.say("\nsource                     new      gone   entered      left")
+    for source, told in facts["sources"].items():
+        console.say(f"{source:<20} " + " ".join(f"{told[what]:>9,}" for what in ("new", "gone", "entered", "left")))
+    if facts["recipe"]:
+        console.say("\nrecipe")
+    for key, (before, after) in facts["recipe"].items():
+        console.say(f"  {key}: {before} → {after}")
+    if not (facts["transitions"] or facts["recipe"] or facts["rewritten"]):
+        console.say("nothing changed")
+    for change in facts["transitions"]:
+        more = change["images"] - len(change["examples"])
+        console.say(f"\n{_change(change)}" + (f", the first of {change['images']:,}" if more else ""))
+        for uri in change["examples"]:
+            console.say(f"  {uri}")
+
+
+def _change(change: dict[str, Any]) -> str:
+    return f"{_state(change['before'], 'new')} → {_state(change['after'], 'gone')}"
+
+
+def _state(state: str, absent: str) -> str:
+    return absent if state == ABSENT else state if state == KEPT else f"dropped ({state.replace('_', ' ')})"

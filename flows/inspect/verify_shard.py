@@ -1,0 +1,51 @@
+"""Where a shard was damaged: in which image, its sidecar, or the frame of the tar."""
+
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from curation.publish.shard_writer import sidecar
+from flows.inspect.find_image import image_id
+from shared.dataset_version import Published
+
+BLOCK = tarfile.BLOCKSIZE
+
+
+def damage_in_shard(dataset: Published, shard: str, rows: pa.Table | None, missing: bool) -> list[str]:
+    """Return what is damaged in a shard whose checksum differs; a line for each image that is not itself any more."""
+    name = f"shards/{shard}"
+    if rows is None:
+        return [f"{name}: has other bytes than were published; which images they are is not known without the manifest"]
+    if missing:
+        return [f"{name}: is missing, with {rows.num_rows:,} images"]
+    found = [line for row in rows.sort_by("offset").to_pylist() for line in _damage(dataset, name, row)]
+    return found or [f"{name}: no image has changed, but the padding or the end of the tar has"]
+
+
+def _damage(dataset: Published, name: str, row: dict[str, Any]) -> Iterator[str]:
+    """Read one image, its sidecar and both headers, and hold them against what the packer wrote."""
+    told = sidecar(row)
+    start = row["offset"] - BLOCK
+    second = row["offset"] + _padded(row["length"])
+    data = dataset.store.read_range(name, start, second + 2 * BLOCK + _padded(len(told)) - start)
+    image = data[BLOCK : BLOCK + row["length"]]
+    if image_id(image) != row["image_id"]:
+        yield f"{name}: the image {row['uri']} ({row['length']:,} bytes at {row['offset']:,})"
+    if data[:BLOCK] != header(f"{row['image_id']}.jpg", row["length"]):
+        yield f"{name}: the tar header of {row['uri']}"
+    rest = data[second - start :]
+    if rest[:BLOCK] != header(f"{row['image_id']}.json", len(told)) or rest[BLOCK : BLOCK + len(told)] != told:
+        yield f"{name}: the sidecar {row['image_id']}.json of {row['uri']}"
+
+
+def header(name: str, size: int) -> bytes:
+    """Return the tar header that the packer writes."""
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+def _padded(size: int) -> int:
+    return -(-size // BLOCK) * BLOCK

@@ -1,0 +1,88 @@
+"""The plan of a recipe: images, storage, hours, memory, the MFU that a deadline needs; and what looks wrong in it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from flows.plan.costs import (
+    CPU,
+    CROPS_MS,
+    CROPS_PIXELS,
+    GIB,
+    ROW_BYTES,
+    TYPICAL,
+    VECTOR_BYTES,
+    Device,
+    curation_hours,
+    days,
+)
+from flows.recipe.recipe import Recipe
+from training.cost.peak_flops import Peak
+from training.cost.step_memory import step_memory
+from training.loop.pretrain import check_batch
+from training.loop.resolve import counted, facts, resolved
+from training.loop.schedules import peak_lr
+from training.loss.chunked_logits import COLUMNS
+from training.model.student_teacher import Student
+from training.params import PretrainParams
+
+TRIED_PEAK = 6e-3
+"""The greatest peak learning rate that DINOv2 publishes, rounded up: its short recipe's, with layer decay."""
+LONG_WARMUP = 0.2
+
+
+def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, deadline: float) -> dict[str, Any]:
+    """Return the plan as plain facts. Raises RecipeError where the batch does not fit the images or processes."""
+    params, compute = resolved(recipe.training, round(images)), recipe.compute
+    check_batch(params, round(images), device.count, compute.accumulate)
+    with torch.device("meta"):  # shapes without numbers
+        parameters = counted(Student(params))
+    peak = Peak(device.flops, device.source)
+    known = facts(params, round(images), device.count, compute.accumulate, peak) | parameters
+    memory = step_memory(params, sum(parameters.values()), known["images_at_once"], COLUMNS)
+    least = days(known["run_flops"], device, 1.0)
+    pixels = sum(count * size**2 for count, size in params.crops.sizes)
+    return known | {
+        "device": f"{device.count} × {device.title}",
+        "images": round(images),
+        "image_bytes": image_bytes,
+        "core_hours_to_curate": curation_hours(images, recipe.curation),
+        "cache_bytes": images * (ROW_BYTES + VECTOR_BYTES),
+        "shard_bytes": images * image_bytes,
+        "parts": -(-round(images) // recipe.curation.index.part_images),
+        "days_at_peak": least,
+        "days_at_typical": least / TYPICAL,
+        "deadline_days": deadline,
+        "mfu_needed": least / deadline,
+        "device_hours_at_typical": least / TYPICAL * 24 * device.count,
+        "images_per_second_needed": known["samples"] / deadline / 86400,
+        "crop_ms": CROPS_MS[compute.colours_on_device(device.title != CPU)] * pixels / CROPS_PIXELS,
+        "memory": memory._asdict() | {"total": memory.total},
+        "device_memory": device.memory,
+    }
+
+
+def doubts(params: PretrainParams, plan: dict[str, Any]) -> Iterator[str]:
+    """Yield what a reader should know before starting: what cannot work, and what nobody has tried."""
+    total, there = plan["memory"]["total"], plan["device_memory"]
+    if there and total > there:
+        instead = "raise compute.accumulate, or take more devices"
+        if not params.model.activation_checkpointing:
+            instead = f"set training.model.activation_checkpointing=true, {instead}"
+        yield f"a step needs about {total / GIB:,.0f} GiB of a device's {there / GIB:,.0f}: {instead}"
+    if plan["mfu_needed"] > 1:
+        yield f"{plan['deadline_days']:g} days need {plan['mfu_needed']:.0%} of the peak: impossible on these devices"
+    elif plan["mfu_needed"] > TYPICAL:
+        yield f"{plan['deadline_days']:g} days need {plan['mfu_needed']:.0%} of the peak; {TYPICAL:.0%} is good"
+    if params.crops.small_count and params.crops.large_count > params.crops.small_count:
+        yield (
+            f"{params.crops.large_count} large and {params.crops.small_count} small crops: DINOv2 has few large and "
+            "many small ones, at a third of the work or less"
+        )
+    if (peak := peak_lr(params.optim)) > TRIED_PEAK:
+        yield f"a peak learning rate of {peak:.2g}: DINOv2's are 3.5e-4 (ViT-g, at 3,072 images) to 5.7e-3 (short)"
+    if plan["warmup_steps"] > LONG_WARMUP * plan["steps"]:
+        yield f"the warm-up is {plan['warmup_steps'] / plan['steps']:.0%} of the run; DINOv2's 10 to 16 %"
+    if plan["epochs"] < 1:
+        yield f"the run sees only {plan['epochs']:.0%} of the images"

@@ -1,0 +1,61 @@
+"""A plan in words: one block for curation, one for training, one for time and memory, one for doubts."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flows.plan.costs import GIB, TYPICAL
+from training.loop.resolve import told
+from training.params import PretrainParams
+
+
+def lines(plan: dict[str, Any], params: PretrainParams, found: list[str]) -> Iterator[str]:
+    """Yield the lines of a plan."""
+    memory, there = plan["memory"], plan["device_memory"]
+    yield f"Curation of {plan['images']:,} images, in {plan['parts']:,} parts"
+    yield _line(
+        "work", f"{_time(plan['core_hours_to_curate'])} of one core, if it is like that of the README's figures"
+    )
+    yield _line("storage", f"{_bytes(plan['shard_bytes'])} of shards, {_bytes(plan['cache_bytes'])} of tables")
+    yield "\nTraining"
+    yield from ("  " + line for line in told(plan, params).splitlines())
+    yield "\nTime and memory"
+    yield _line(
+        "time",
+        f"{_time(24 * plan['days_at_peak'])} at the peak, "
+        f"{_time(24 * plan['days_at_typical'])} at {TYPICAL:.0%} of it: "
+        f"{plan['device_hours_at_typical']:,.3g} device-hours"
+        + (f" = {plan['price']:,.0f} at {plan['price_of_hour']:g} an hour" if "price" in plan else ""),
+    )
+    yield _line("MFU needed", f"{plan['mfu_needed']:.1%} for {plan['deadline_days']:g} days")
+    cores = plan["images_per_second_needed"] * plan["crop_ms"] / 1000
+    yield _line("loader", f"{plan['images_per_second_needed']:,.3g} images/s then: {cores:,.2g} cores in all")
+    yield _line(
+        "memory",
+        f"{memory['total'] / GIB:,.1f} GiB a device"
+        + (f" of {there / GIB:,.0f}" if there else "")
+        + f": state {memory['state'] / GIB:,.1f}, activations {memory['activations'] / GIB:,.1f}, "
+        f"made again {memory['recomputed'] / GIB:,.1f}, scores {memory['chunk'] / GIB:,.1f}",
+    )
+    if found:
+        yield "\nBeware"
+        yield from (f"  - {doubt}" for doubt in found)
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:<13} {text}"
+
+
+def _time(hours: float) -> str:
+    """Return hours in the unit that reads best."""
+    for size, unit in ((24, "days"), (1, "hours"), (1 / 60, "minutes")):
+        if hours >= 2 * size:
+            return f"{hours / size:,.1f} {unit}"
+    return f"{hours * 3600:,.0f} seconds"
+
+
+def _bytes(count: float) -> str:
+    """Return bytes in the unit that reads best."""
+    for size, unit in ((1e12, "TB"), (1e9, "GB")):
+        if count >= size:
+            return f"{count / size:,.3g} {unit}"
+    return f"{count / 1e6:,.3g} MB"

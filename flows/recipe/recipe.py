@@ -1,0 +1,147 @@
+"""A recipe: everything that one run depends on, in one YAML file or one shipped name."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+
+from curation.params import CurationParams
+from curation.sources import Source, source_at
+from flows.recipe.errors import explain
+from shared.errors import RecipeError
+from shared.params import Compute, Params, Settings
+from training.eval.params import EvaluateParams
+from training.params import PretrainParams
+
+SHIPPED = Path(__file__).with_name("recipes")
+STEP_AND_PART = re.compile(r"(@\d+)?(:(teacher|student))?$")
+"""What may follow a run: the checkpoint, and which model of it."""
+
+
+class Recipe(Settings):
+    """The whole pipeline: where images come from, how they are curated, what is trained, how it is judged."""
+
+    model_config = ConfigDict(title="Recipe")
+
+    name: str = Field(default="images", pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    """Name of the dataset that is published: lower-case letters, digits, dots, dashes."""
+    sources: tuple[Source, ...] = ()
+    """The collections of images."""
+    curation: CurationParams = CurationParams()
+    """From raw collections to a published dataset."""
+    training: PretrainParams = PretrainParams()
+    """Pre-training on the published dataset."""
+    evaluation: EvaluateParams = EvaluateParams()
+    """How checkpoints are scored."""
+    compute: Compute = Compute()
+    """Where the work runs and how wide; never changes a result."""
+
+    @model_validator(mode="after")
+    def _start_is_there(self) -> Self:
+        """Weights that are missing are noticed before any image is curated; a name without / may be timm's."""
+        path = STEP_AND_PART.sub("", self.training.start)
+        if "/" in path and not Path(path).expanduser().exists():
+            raise ValueError(f"training.start needs weights that are there, got {path}; give a run, a folder or a file")
+        return self
+
+    @model_validator(mode="after")
+    def _sources_at_the_top(self) -> Self:
+        if self.curation.index.sources:
+            raise ValueError("set the sources at the top of the recipe, not at curation.index.sources")
+        return self
+
+
+def shipped() -> list[str]:
+    """Return the names of the recipes that come with dinoflow."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def load_recipe(
+    recipe: str | None = None,
+    *,
+    settings: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    name: str | None = None,
+) -> Recipe:
+    """Read a recipe by path or shipped name and change it by `a.b.c=value` settings, sources and name.
+
+    Raises RecipeError naming the key, what was given and what is allowed; SourceError for a missing source.
+    """
+    values = _read(recipe or default_recipe())
+    for setting in settings:
+        _set(values, setting)
+    if sources:
+        values["sources"] = [source_at(url).model_dump() for url in sources]
+    if name:
+        values["name"] = name
+    return _checked(values)
+
+
+TAKEN = {"index": {"sources"}, "measure": {"embedder", "scorers"}, "decontaminate": {"dedup"}}
+"""Fields of the curation that are filled from other places of the recipe."""
+
+
+def with_params(recipe: Recipe, key: str, params: Params) -> Recipe:
+    """Return the recipe with other parameters at a dotted key. Raises RecipeError as loading does."""
+    values = recipe.model_dump(exclude={"curation": TAKEN})
+    group, _, name = key.rpartition(".")
+    place = values[group] if group else values
+    place[name] = params.model_dump()
+    return _checked(values)
+
+
+def _checked(values: dict[str, Any]) -> Recipe:
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(explain(error, Recipe)) from None
+
+
+def default_recipe() -> str:
+    """The recipe for this machine: `single-gpu` where there is a GPU, else `laptop`."""
+    return "single-gpu" if Path("/dev/nvidia0").exists() else "laptop"
+
+
+def _read(recipe: str) -> dict[str, Any]:
+    path = SHIPPED / f"{recipe}.yaml" if recipe in shipped() else Path(recipe)
+    if not path.is_file():
+        raise RecipeError(
+            f"There is no recipe {recipe!r}. Give a YAML file, or one of the shipped recipes: {', '.join(shipped())}."
+        )
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise RecipeError(f"The recipe {path} is not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise RecipeError(f"The recipe {path} must hold keys and values, got {type(values).__name__}.")
+    base = values.pop("extends", None)
+    return _merge(_read(base), values) if base else values
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the base with the changes laid over it, key by key; lists are replaced whole."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _set(values: dict[str, Any], setting: str) -> None:
+    path, equals, text = setting.partition("=")
+    if not equals or not path:
+        raise RecipeError(
+            f"--set needs KEY=VALUE with a dotted key, got {setting!r}. Example: --set training.optim.steps=500"
+        )
+    *groups, last = path.strip().split(".")
+    for group in groups:
+        values = values.setdefault(group, {})
+        if not isinstance(values, dict):
+            raise RecipeError(f"--set {path}: {group!r} is not a group of keys.")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        values[last] = text

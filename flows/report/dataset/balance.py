@@ -1,0 +1,42 @@
+"""What the last stages did: evaluation sets that were protected, and clusters that were thinned out."""
+
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+
+from flows.report.dataset import samples
+from flows.report.dataset.evidence import Evidence
+from flows.report.kit.charts import Series, lines
+
+POINTS = 400
+
+
+def contamination(dropped: pa.Table, evidence: Evidence, info: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return, for each evaluation set, how many images resembled one of its own, and how many were dropped for it."""
+    search = info.get("search", {}).get("decontaminate")
+    found: dict[str, int] = search.get("contaminated", {}) if isinstance(search, dict) else {}
+    uris = samples.of_reason(dropped, "contaminated")["kept_uri"].to_pylist()
+    taken = Counter(evidence.sets.get(uri, "") for uri in uris)
+    names = list(dict.fromkeys([*found, *(name for name in taken if name)]))
+    known = bool(evidence.sets)
+    return [
+        {"name": name, "found": found.get(name, taken[name]), "dropped": taken[name] if known else None}
+        for name in names
+    ]
+
+
+def clusters(kept: pa.Table, evidence: Evidence) -> dict[str, Any] | None:
+    """Return the sizes of clusters before and after, and a chart of them; None where nothing was balanced."""
+    if evidence.clusters is not None and evidence.clusters.num_rows:
+        before, after = (evidence.clusters[name].to_pylist() for name in ("before", "after"))
+    else:
+        before, after = [], sorted(samples.frequencies(kept["cluster"]).values(), reverse=True)
+    if not after:
+        return None
+    ranks = list(range(1, len(after) + 1))
+    series = [Series("before", ranks, before)] if before else []
+    series.append(Series("after", ranks, after, dots=len(after) == 1))
+    chart = lines(series, x_name="cluster, largest first", title="Images in each cluster", zero=True)
+    told = {"all": len(after), "chart": chart, "after": sum(after), "largest_after": max(after)}
+    return told | {"before": sum(before), "largest_before": max(before, default=0)}

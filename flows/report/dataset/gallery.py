@@ -1,0 +1,107 @@
+"""Examples: some kept images, and some that were dropped for each reason."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.report.dataset import samples
+from flows.report.dataset.pictures import Pictures, name_of
+from flows.report.kit import reason_text
+
+KEPT, PAIRS, OTHERS, ERRORS = 35, 6, 7, 15
+EVIDENCE = ["uri", "value", "threshold", "kept_uri"]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The rows that are shown."""
+
+    kept: list[dict[str, Any]]
+    dropped: dict[str, list[dict[str, Any]]]
+    sizes: dict[str, str]
+    """Width × height of the kept images of pairs."""
+    sets: dict[str, str]
+    """Uri of an evaluation image → its set."""
+    verify: str | None
+    errors: list[dict[str, Any]]
+    """The most frequent errors of unreadable files, with the first file of each."""
+
+    @classmethod
+    def choose(
+        cls, kept: pa.Table, dropped: pa.Table, reasons: list[str], sets: dict[str, str], verify: str | None
+    ) -> "Gallery":
+        """Sample the kept images, and each reason."""
+        chosen = {reason: _chosen(samples.of_reason(dropped, reason), reason) for reason in reasons}
+        partners = {row["kept_uri"] for rows in chosen.values() for row in rows if row["kept_uri"]}
+        pairs = kept.filter(pc.is_in(kept["uri"], pa.array(sorted(partners), pa.string())))
+        sizes = {row["uri"]: f"{row['width']} × {row['height']}" for row in _list(pairs, ["uri", "width", "height"])}
+        shown = _list(samples.rows(kept, KEPT), ["uri", "label", "width", "height"])
+        return cls(shown, chosen, sizes, sets, verify, _errors(samples.of_reason(dropped, "unreadable")))
+
+    def uris(self) -> set[str]:
+        """Return the uris whose bytes are needed."""
+        uris = {row["uri"] for row in self.kept}
+        for rows in self.dropped.values():
+            uris |= {row["uri"] for row in rows} | {row["kept_uri"] for row in rows if row["kept_uri"]}
+        return uris
+
+    def kept_cards(self, pictures: Pictures) -> list[dict[str, Any]]:
+        """Return the kept images with what is written under them."""
+        return [
+            {
+                "picture": pictures.of(row["uri"]),
+                "uri": row["uri"],
+                "name": row["label"] or name_of(row["uri"]),
+                "size": f"{row['width']} × {row['height']}",
+            }
+            for row in self.kept
+        ]
+
+    def section(self, reason: str, pictures: Pictures) -> dict[str, Any]:
+        """Return one reason's cards: pairs, single pictures or error texts."""
+        shape = "errors" if reason == "unreadable" else "pairs" if reason in reason_text.PAIRED else "pictures"
+        cards = [self._card(reason, row, pictures, shape) for row in self.dropped[reason]]
+        return {
+            "name": reason,
+            "title": reason_text.title(reason),
+            "meaning": reason_text.meaning(reason, self.verify),
+            "group": reason_text.group(reason),
+            "shape": shape,
+            "errors": self.errors,
+            "cards": cards,
+        }
+
+    def _card(self, reason: str, row: dict[str, Any], pictures: Pictures, shape: str) -> dict[str, Any]:
+        kept = row["kept_uri"]
+        return {
+            "picture": pictures.of(row["uri"]),
+            "uri": row["uri"],
+            "name": name_of(row["uri"]),
+            "evidence": reason_text.evidence(reason, row["value"], row["threshold"], self.verify),
+            "kept_uri": kept or "",
+            "kept_name": name_of(kept) if kept else "",
+            "kept_picture": pictures.of(kept) if kept and shape == "pairs" else None,
+            "kept_tag": reason_text.tag(reason, kept in self.sizes),
+            "kept_size": self.sizes.get(kept or "", "") or self.sets.get(kept or "", ""),
+        }
+
+
+def _chosen(rows: pa.Table, reason: str) -> list[dict[str, Any]]:
+    most = 0 if reason == "unreadable" else PAIRS if reason in reason_text.PAIRED else OTHERS
+    return _list(samples.rows(rows, most), EVIDENCE)
+
+
+def _errors(unreadable: pa.Table) -> list[dict[str, Any]]:
+    told = pa.table({"error": pc.fill_null(unreadable["error"], "no details"), "uri": unreadable["uri"]})
+    counted = told.group_by("error").aggregate([("uri", "count"), ("uri", "min")])
+    keys = [("uri_count", "descending"), ("error", "ascending")]
+    most = counted.take(pc.select_k_unstable(counted, k=min(ERRORS, counted.num_rows), sort_keys=keys))
+    rows = zip(*(most[name].to_pylist() for name in ("error", "uri_count", "uri_min")), strict=True)
+    return [{"text": text, "count": count, "uri": uri, "name": name_of(uri)} for text, count, uri in rows]
+
+
+def _list(rows: pa.Table, columns: list[str]) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = rows.select(columns).to_pylist()
+    return listed

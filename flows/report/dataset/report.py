@@ -1,0 +1,101 @@
+"""From the tables of a published version to its report."""
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.publish.read_back import Original
+from flows.report.dataset import samples
+from flows.report.dataset.balance import clusters, contamination
+from flows.report.dataset.copy_groups import Groups, edges
+from flows.report.dataset.counts import matrix
+from flows.report.dataset.evidence import Evidence
+from flows.report.dataset.funnel import funnel
+from flows.report.dataset.gallery import Gallery
+from flows.report.dataset.pictures import Pictures
+from flows.report.dataset.thresholds import limits
+from flows.report.kit import reason_text
+from flows.report.kit.pages import page
+from shared.catalog import DROPPED, MANIFEST, REASONS, SIGNALS
+from shared.dataset_version import Published
+
+PictureSource = Callable[[list[str]], dict[str, Original]]
+KEPT_COLUMNS = ["uri", "source", "label", "width", "height", "bytes", "cluster", *SIGNALS]
+LABELS_SHOWN = 60
+NO_EVIDENCE = Evidence()
+
+
+def render(dataset: Published, picture_source: PictureSource, evidence: Evidence = NO_EVIDENCE) -> str:
+    """Return the report as one self-contained HTML page.
+
+    The source gives originals by uri, as far as it can; the evidence is what the stage cache still knows.
+    """
+    dropped = samples.table(dataset, DROPPED, DROPPED.schema.names)
+    kept = samples.table(dataset, MANIFEST, KEPT_COLUMNS)
+    info, counts = dataset.info, samples.frequencies(dropped["reason"])
+    recipe, reasons = info.get("recipe", {}), ordered(counts)
+    verify = verified_by(recipe)
+    gallery = Gallery.choose(kept, dropped, reasons, evidence.sets, verify)
+    groups, lines = Groups.choose(kept, dropped, verify), limits(kept, dropped, evidence, recipe)
+    pairs = edges(kept, dropped, evidence.pairs, verify)
+    needed = gallery.uris().union(groups.uris(), *(one.uris() for one in lines), *(one.uris() for one in pairs))
+    pictures = Pictures(picture_source(sorted(needed)))
+    return page(
+        "flows.report.dataset",
+        "dataset.html",
+        name=dataset.name,
+        version=dataset.version,
+        created=str(info.get("created", "")),
+        headline=_headline(kept, dropped),
+        steps=funnel(kept.num_rows, counts, evidence.sizes),
+        matrix=matrix(kept, dropped, reasons, verify),
+        whole=evidence.measured is not None,
+        kept=gallery.kept_cards(pictures),
+        limits=[one.facts(pictures) for one in lines],
+        groups=groups.facts(pictures),
+        groups_in_all=groups.total,
+        geometric=verify == reason_text.GEOMETRIC,
+        edges=[one.facts(pictures) for one in pairs],
+        sections=[gallery.section(reason, pictures) for reason in gallery.dropped],
+        contamination=contamination(dropped, evidence, info),
+        clusters=clusters(kept, evidence),
+        labels=_labels(kept),
+        lineage=info.get("lineage", {}),
+        tools=info.get("tools", {}),
+        seconds=info.get("seconds", {}),
+        recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),
+    )
+
+
+def ordered(reasons: Iterable[str]) -> list[str]:
+    """Return reasons in the contract's order, those of other rules before the duplicates."""
+    place = {reason: i for i, reason in enumerate(REASONS)}
+    return sorted(reasons, key=lambda reason: (place.get(reason, place["blurry"] + 0.5), reason))
+
+
+def verified_by(recipe: Any) -> str | None:
+    """Return how the recipe has near duplicates checked: `geometric`, `none`, or null where it does not say."""
+    for key in ("curation", "dedup", "near", "verify"):
+        recipe = recipe.get(key) if isinstance(recipe, dict) else None
+    return recipe if isinstance(recipe, str) else None
+
+
+def _headline(kept: pa.Table, dropped: pa.Table) -> dict[str, Any]:
+    pixels = pc.mean(pc.multiply(kept["width"].cast(pa.float64()), kept["height"])).as_py() or 0.0
+    return {
+        "indexed": kept.num_rows + dropped.num_rows,
+        "kept": kept.num_rows,
+        "dropped": dropped.num_rows,
+        "bytes": pc.sum(kept["bytes"]).as_py() or 0,
+        "side": math.sqrt(pixels),
+    }
+
+
+def _labels(kept: pa.Table) -> dict[str, Any]:
+    counts = samples.frequencies(kept["label"])
+    shown = list(counts.items())[:LABELS_SHOWN]
+    return {"shown": shown, "all": len(counts), "most": shown[0][1] if shown else 0}

@@ -1,0 +1,28 @@
+"""The scores of a run as a small table: the last checkpoint beside the baselines."""
+
+import json
+from typing import Any
+
+from shared.storage import Store
+from training.runs.scores import told
+
+
+def scored_checkpoints(store: Store, run: str) -> list[dict[str, Any]]:
+    """Return what each scored checkpoint of a run got, by step."""
+    folder = f"evaluations/{run}"
+    found = [json.loads(store.read(f"{folder}/{name}")) for name in store.names(folder)]
+    return sorted(found, key=lambda scored: int(scored["step"]))
+
+
+def last_scores(store: Store, run: str) -> dict[str, dict[str, float]]:
+    """Return, for each `evaluation metric`, the value of the last checkpoint and of each baseline."""
+    scored = scored_checkpoints(store, run)
+    if not scored:
+        return {}
+    last = scored[-1]
+    columns = {"trained": last["scores"], **last["baselines"]}
+    titles = dict.fromkeys(told(score) for scores in columns.values() for score in scores)
+    return {
+        name: {who: score["value"] for who, scores in columns.items() for score in scores if told(score) == name}
+        for name in titles
+    }

@@ -1,0 +1,90 @@
+"""What a run's numbers come to, in sentences: did it learn, is it healthy."""
+
+from math import sqrt
+from typing import Any, NamedTuple
+
+from flows.report.run.read import column, is_number
+from flows.report.run.scores import Evaluated
+from training.runs.best import KNN, RANK
+from training.runs.scores import measured
+
+FEW = 1.5
+"""An effective rank below this is a collapse: all features lie along one line."""
+IDLE = 0.2
+"""A share of waiting for data that is worth a word."""
+
+
+class Verdict(NamedTuple):
+    """A sentence, and how good its news is: kept, quality (a warning), or nothing."""
+
+    tag: str
+    word: str
+    text: str
+
+
+def learned(found: list[Evaluated], best: dict[str, Any] | None) -> Verdict:
+    """Tell whether the best checkpoint, or else the last, beats what can be had without learning."""
+    if not found:
+        return Verdict("", "not known yet", "No checkpoint has been scored.")
+    one = next((told for told in found if best and told.step == best["step"]), found[-1])
+    where = f"at step {one.step:,}"
+    knn = measured(KNN, one.scores)
+    if knn is None:
+        return Verdict("", "no labels", f"Without labels only the effective rank can be told: {_rank(one)} {where}.")
+    value, queries = one.scores[knn], one.protocols.get(knn, {}).get("queries")
+    error = sqrt(value * (1 - value) / queries) if is_number(queries) and queries else 0.0
+    told = f"k-NN {value:.3f}{f' ± {error:.3f}' if error else ''} {where}"
+    bars = {name: scores[knn] for name, scores in one.baselines.items() if knn in scores}
+    if not bars:
+        return Verdict("", "no baseline", f"{told}.")
+    places: dict[str, list[str]] = {"above": [], "level with": [], "below": []}
+    for name, bar in bars.items():
+        place = "level with" if abs(value - bar) <= error else "above" if value > bar else "below"
+        places[place].append(f"{name} ({bar:.3f})")
+    text = "; ".join([told, *(f"{place} {' and '.join(names)}" for place, names in places.items() if names)])
+    small = f" ± is one standard error of {queries:,} queries." if error else ""
+    good = not places["level with"] and not places["below"]
+    return Verdict(*(("kept", "yes") if good else ("quality", "not clearly")), f"{text}.{small}")
+
+
+def _rank(one: Evaluated) -> str:
+    before = one.baselines.get("untrained model", {}).get(RANK)
+    return f"{one.scores.get(RANK, float('nan')):.1f}" + (f" (untrained: {before:.1f})" if before else "")
+
+
+def healthy(table: list[dict[str, Any]], finished: bool) -> Verdict:
+    """Tell what went wrong while training: alarms, left-out steps, a collapse, waiting."""
+    if not table:
+        return Verdict("", "not known yet", "No step has been logged.")
+    alarms = alarms_of(table)
+    bad = sum(row.get("taken") is False for row in table)
+    ranks, waits = column(table, "teacher_effective_rank")[1], column(table, "data_wait")[1]
+    wait = sum(waits) / len(waits) if waits else 0.0
+    worries = [
+        f"{_count(len(alarms), 'alarm')}, the last at step {alarms[-1]['step']:,}" if alarms else "",
+        f"{_count(bad, 'step')} left out: something was not finite" if bad else "",
+        f"features have collapsed: effective rank {ranks[-1]:.1f}" if ranks and ranks[-1] < FEW else "",
+        f"{wait:.0%} of the time went into waiting for data" if wait > IDLE else "",
+    ]
+    worries = [worry for worry in worries if worry]
+    if worries:
+        return Verdict("quality", "look closer", f"{'; '.join(worries)}.".capitalize())
+    rank = f", effective rank {ranks[-1]:.0f} at the last measurement" if ranks else ""
+    going = "" if finished else " so far"
+    return Verdict(
+        "kept", "yes", f"Every step was finite{going}, no alarm{rank}, {wait:.0%} of the time waiting for data."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def alarms_of(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return {"step", "text"} of every alarm: a row carries one, or several by their kind."""
+    told = [(row["step"], row["alarm"]) for row in table if row.get("alarm") and is_number(row.get("step"))]
+    return [
+        {"step": int(step), "text": str(text)}
+        for step, alarm in told
+        for text in (alarm.values() if isinstance(alarm, dict) else [alarm])
+    ]

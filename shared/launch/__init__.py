@@ -1,0 +1,4 @@
+"""Where work runs: executors.py maps a function over items, launch.py starts a gang and waits for it.
+
+worker.py is one process of a gang · supervisor.py stands between, so that no process outlives its parent.
+"""

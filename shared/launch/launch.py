@@ -1,0 +1,184 @@
+"""Starts a gang, alone or under torchrun, relays what it prints, and brings its files home."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from shared.dataset_version import Published
+from shared.errors import UserError, WorkFailedError
+from shared.launch.supervisor import STOPPED
+from shared.launch.worker import Job
+from shared.params import Compute, Params, fingerprint
+from shared.stage import Stage
+from shared.storage import Store
+
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Idle threads sleep instead of spinning: beside another busy process a CPU step took 20 times as long without."""
+THRIFTY = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "100000000000",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+"""glibc keeps the memory of freed tensors: a tenth of a CPU step went into getting it from the kernel again."""
+SYNC_LINES = 200
+"""A mirrored workspace is uploaded after so many printed lines, and at the end."""
+
+
+def run_name(stage: Stage, params: Params, dataset: Published) -> str:
+    """Name a run after what makes it: dataset version, stage, params."""
+    facts = [stage.name, stage.version, stage.identity(params), dataset.info["fingerprint"]]
+    return f"{dataset.name}-{dataset.version}-{fingerprint(*facts)[:8]}"
+
+
+def gang(
+    stage: Stage,
+    params: Params,
+    dataset: Published,
+    *,
+    run: str,
+    workspace: Store,
+    compute: Compute,
+    tell: Callable[[str], None],
+    niceness: int = 0,
+    stop: Event | None = None,
+) -> dict[str, Any]:
+    """Run the stage in processes that start and stop together; return rank 0's result.
+
+    `tell` gets every printed line. With niceness, up to 19, other processes go first; `stop` ends it early.
+    Raises WorkFailedError with the end of the log when a process fails or the gang is stopped; raises UserError
+    when the request was wrong.
+    """
+    with _folder(workspace, run) as (home, sync):
+        job = Job(
+            stage=f"{stage.fn.__module__}:{stage.name}",
+            params=params.model_dump(mode="json"),
+            compute=compute,
+            source=workspace.url if not workspace.local else str(home),
+            dataset=dataset.name,
+            version=dataset.version,
+            workspace=str(home),
+            run=run,
+        )
+        job.folder.mkdir(parents=True, exist_ok=True)
+        job.mistake.unlink(missing_ok=True)
+        path = job.folder / f"{stage.name}.job.json"
+        path.write_text(job.model_dump_json(indent=1))
+        command = _command(path, _processes(compute))
+        code, tail = _watch(command, job.folder / f"{stage.name}.log", tell, sync, niceness, stop)
+        if code:
+            _explain(stage.name, code, job, tail)
+        result: dict[str, Any] = json.loads((job.folder / job.result).read_text())
+        return result
+
+
+def _processes(compute: Compute) -> str:
+    """Return what torchrun takes: a number, or `gpu` for one process on each."""
+    if compute.processes:
+        return str(compute.processes)
+    return "gpu" if compute.device != "cpu" and Path("/dev/nvidia0").exists() else "1"
+
+
+def _command(job: Path, processes: str) -> list[str]:
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes]
+    rank = ["-m", "shared.launch.worker", str(job)]
+    return [sys.executable, *([] if processes == "1" else torchrun), *rank]
+
+
+def _watch(
+    command: list[str],
+    log: Path,
+    tell: Callable[[str], None],
+    sync: Callable[[], None],
+    niceness: int,
+    stop: Event | None,
+) -> tuple[int, list[str]]:
+    tail: list[str] = []
+    supervised = [sys.executable, "-m", "shared.launch.supervisor", *command]
+    with (
+        log.open("a") as file,
+        subprocess.Popen(
+            supervised,
+            env=PATIENT | THRIFTY | os.environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        if niceness:  # of the supervisor, which has started nothing yet: what it starts inherits it
+            os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
+        if stop:
+            Thread(target=_end_when_asked, args=(process, stop), daemon=True).start()
+        try:
+            for number, line in enumerate(process.stdout, 1):
+                file.write(line)
+                tail = [*tail[-19:], line.rstrip()]
+                tell(line.rstrip())
+                if number % SYNC_LINES == 0:
+                    sync()
+            return process.wait(), tail
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()  # tells the supervisor, should we leave early
+            process.wait()
+
+
+def _end_when_asked(process: subprocess.Popen[str], stop: Event) -> None:
+    while process.poll() is None:
+        if stop.wait(0.5):
+            process.terminate()
+            return
+
+
+def _explain(stage: str, code: int, job: Job, tail: list[str]) -> None:
+    if job.mistake.exists():
+        raise UserError(job.mistake.read_text())
+    if code in (STOPPED, -signal.SIGTERM):
+        raise WorkFailedError(
+            f"{stage} was asked to stop. Run the same command again: it goes on from its last checkpoint."
+        )
+    raise WorkFailedError(
+        f"{stage} failed (exit code {code}). The end of {job.folder / f'{stage}.log'}:\n" + "\n".join(tail)
+    )
+
+
+@contextmanager
+def _folder(workspace: Store, run: str) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """Give the local folder to work in: the workspace itself, or a mirror of what the run needs of it."""
+    if workspace.local:
+        yield Path(workspace.path()), lambda: None
+        return
+    with tempfile.TemporaryDirectory(prefix="dinoflow-") as mirror:
+        home = Path(mirror)
+        seen: dict[Path, tuple[int, int]] = {}
+
+        def changed() -> Iterator[tuple[Path, tuple[int, int]]]:
+            for file in home.rglob("*"):
+                if file.is_file() and not file.name.startswith(".tmp-"):
+                    state = (file.stat().st_mtime_ns, file.stat().st_size)
+                    if seen.get(file) != state:
+                        yield file, state
+
+        def sync() -> None:
+            for file, state in changed():
+                workspace.fs.put_file(str(file), workspace.path(str(file.relative_to(home))))
+                seen[file] = state
+
+        for branch in (f"runs/{run}", f"evaluations/{run}"):
+            if workspace.exists(branch):
+                workspace.fs.get(workspace.path(branch), str(home / branch), recursive=True)
+        seen.update(changed())  # what came from there is not sent back: its writer may have gone on
+        try:
+            yield home, sync
+        finally:
+            sync()

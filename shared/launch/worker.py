@@ -1,0 +1,71 @@
+"""One process of a gang: `python -m shared.gang JOB.json`, alone or as a rank of torchrun.
+
+The job file names the stage, its params, the dataset and where to write. Ranks know torch.distributed and
+nothing of Prefect; who starts them knows a command line and nothing of ranks.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from shared.dataset_version import open_version
+from shared.errors import UserError
+from shared.params import Compute, Settings
+from shared.stage import load
+from shared.storage import Store
+
+
+class Job(Settings):
+    """What a gang works on."""
+
+    stage: str
+    params: dict[str, Any]
+    compute: Compute
+    source: str
+    """Workspace (folder or URL) of the dataset."""
+    dataset: str
+    version: str
+    workspace: str
+    """Local folder to write to: the workspace itself, or a mirror of it."""
+    run: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the run keeps its files."""
+        return Path(self.workspace) / "runs" / self.run
+
+    @property
+    def result(self) -> str:
+        """Name, inside the run's folder, of the file that says the stage is done."""
+        return f"{self.stage.split(':')[1]}.json"
+
+    @property
+    def mistake(self) -> Path:
+        """Where a rank leaves the text of a UserError: exit codes do not survive torchrun."""
+        return self.folder / f"{self.stage.split(':')[1]}.mistake.txt"
+
+
+def work(path: Path) -> None:
+    """Do the job; rank 0 commits what the stage returns as `<stage>.json` in the run's folder."""
+    job = Job.model_validate_json(path.read_text())
+    stage = load(job.stage)
+    dataset = open_version(Store(job.source), job.dataset, job.version)
+    try:
+        facts = stage(
+            dataset,
+            params=stage.params.model_validate(job.params),
+            compute=job.compute,
+            workspace=Path(job.workspace),
+            run=job.run,
+        )
+    except UserError as mistake:
+        job.mistake.write_text(str(mistake))
+        raise SystemExit(2) from mistake
+    if int(os.environ.get("RANK", "0")) == 0:
+        Store(str(job.folder)).write(job.result, json.dumps(facts, indent=1, sort_keys=True))
+
+
+if __name__ == "__main__":
+    work(Path(sys.argv[1]))

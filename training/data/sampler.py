@@ -1,0 +1,29 @@
+"""Which samples a process takes of each batch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch.utils.data import Sampler
+
+from training.data.index import Corpus, Spot
+
+
+@dataclass(frozen=True)
+class Shares(Sampler[list[Spot]]):
+    """The samples of one rank, step by step: a contiguous share of each global batch."""
+
+    corpus: Corpus
+    batch_size: int
+    start: int
+    steps: int
+    rank: int
+    world: int
+
+    def __iter__(self) -> Iterator[list[Spot]]:
+        share = self.batch_size // self.world
+        for step in range(self.start, self.steps):
+            first = step * self.batch_size + self.rank * share
+            yield self.corpus.spots(list(range(first, first + share)))
+
+    def __len__(self) -> int:
+        return max(0, self.steps - self.start)

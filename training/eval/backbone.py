@@ -1,0 +1,90 @@
+"""A backbone to look with, wherever it comes from: what every evaluation, picture and export is made with.
+
+Shapes: B images, C colours, H W pixels, N patches (row by row), D width.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from shared.errors import RecipeError
+from training.eval.timm_backbone import is_timm, is_vit, open_net
+from training.model.vit import Tokens
+from training.weights import Weights, read_weights
+from training.weights.timm_vit import from_timm_name
+
+Look = Callable[[Tensor, Sequence[int]], list[Tokens]]
+"""Normalised images_BCHW, numbers of blocks (1 … depth) → what is seen after each; the last block's is normed."""
+
+USUAL_SIZE = 224
+"""Side of the images that DINOv2, too, is evaluated on, although its positions are made for 518."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A model in eval mode, on its device. For a convolutional network blocks are stages, and patches positions."""
+
+    title: str
+    """What tables call it."""
+    content: str
+    """Changes when anything changes that its features depend on."""
+    size: int
+    """Side of the images it was trained on, in pixels."""
+    patch_size: int
+    """Pixels along a side for each patch; image sizes are multiples of it."""
+    width: int
+    depth: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    look: Look
+
+    @property
+    def usual_size(self) -> int:
+        """Side of the images to look at where nobody says more: its own, at most 224, in whole patches."""
+        return max(1, min(self.size, USUAL_SIZE) // self.patch_size) * self.patch_size
+
+    def tokens(self, pixels_BCHW: Tensor) -> Tokens:
+        """Return what the model sees in uint8 pixels."""
+        return self.layers(pixels_BCHW, [self.depth])[0]
+
+    def layers(self, pixels_BCHW: Tensor, blocks: Sequence[int]) -> list[Tokens]:
+        """Return what the model sees in uint8 pixels after some of its blocks."""
+        mean_C11, std_C11 = (torch.tensor(v, device=pixels_BCHW.device).view(-1, 1, 1) for v in (self.mean, self.std))
+        return self.look((pixels_BCHW.float() / 255 - mean_C11) / std_C11, blocks)
+
+
+def open_model(spec: str, device: torch.device) -> Frozen:
+    """Open what a person names: anything that `read_weights` takes, NAME of timm's, or NAME=FILE with its weights.
+
+    Vision transformers run in our own `Backbone`, whatever their origin; what that does not compute runs in timm.
+    Raises WorkspaceError where nothing is there, RecipeError where it is no model that is understood.
+    """
+    name, _, file = spec.partition("=")
+    if not is_timm(name):
+        return vit(read_weights(spec), device)
+    if is_vit(name):
+        try:
+            return vit(from_timm_name(name, file), device)
+        except RecipeError:  # it may be one of those that timm alone computes; if not, timm says so again
+            pass
+    net = open_net(name, file, device)
+    return Frozen(
+        net.title, net.content, net.size, net.patch_size, net.width, net.depth, net.mean, net.std, look=net.look
+    )
+
+
+def vit(weights: Weights, device: torch.device) -> Frozen:
+    """Return our own model with these weights."""
+    return Frozen(
+        title=weights.title,
+        content=weights.content,
+        size=weights.image_size,
+        patch_size=weights.model.patch_size,
+        width=weights.model.width,
+        depth=weights.model.depth,
+        mean=weights.mean,
+        std=weights.std,
+        look=weights.backbone().to(device).layers,
+    )

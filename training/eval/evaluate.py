@@ -1,0 +1,120 @@
+"""Scores models: the checkpoints of a run beside the same model untrained, or any models that a person names.
+
+Both stand beside raw pixels. The teacher of a checkpoint is scored. What a set has no truth for is left out, and said.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.dataset_version import Published
+from shared.errors import WorkspaceError
+from shared.params import Compute
+from training.distributed import joined
+from training.eval.backbone import open_model, vit
+from training.eval.inputs import Score
+from training.eval.params import EvaluateParams
+from training.eval.score_model import Judged, judged, read_by
+from training.eval.sets import DatasetSet
+from training.eval.visualize.make_snapshots import draw_albums
+from training.model.student_teacher import initial_student
+from training.params import PretrainParams
+from training.runs.best import mark_best
+from training.runs.checkpoint import GoneError
+from training.runs.run_folder import RunFolder
+from training.runs.scores import PIXELS, UNTRAINED, ScoreFolder, told
+from training.weights import Weights
+from training.weights.run import from_run
+
+
+def evaluate(
+    dataset: Published,
+    params: EvaluateParams,
+    compute: Compute,
+    folder: RunFolder,
+    scores: ScoreFolder,
+    trained: PretrainParams,
+    steps: list[int],
+) -> None:
+    """Score the checkpoints of these steps and write a file for each. Raises RecipeError for a wrong size."""
+    with joined(compute) as place:
+        weights = {str(step): teacher for step in steps if (teacher := _teacher(folder, step))}
+        if not weights:
+            return
+        known = scores.baselines() if params.baselines else {}
+        params = params.model_copy(update={"baselines": params.baselines and not known})
+        if params.baselines:
+            weights[UNTRAINED] = _untrained(trained)
+        models = {name: vit(one, place.device) for name, one in weights.items()}
+        sets = [one.opened(dataset) for one in params.sets]
+        readings = {name: read_by(params, model) for name, model in models.items()}
+        found = list(judged(readings, sets, params, place, compute, trained.seed))
+        own = [one.kind == DatasetSet().kind for one in params.sets]
+        known = known or {name: _named(name, found, own) for name in (UNTRAINED, PIXELS) if params.baselines}
+        note = " · ".join(dict.fromkeys(note for one in found for note in one.notes)) or None
+        for step in steps if place.leads else []:
+            if str(step) not in weights:
+                print(f"step {step} is gone: training has dropped its checkpoint", flush=True)
+                continue
+            got = _named(str(step), found, own)
+            title = f"{dataset.name} {dataset.version}"
+            scores.write(step, {"dataset": title, "scores": got, "baselines": known, "note": note})
+            line = " · ".join(f"{told(score)} {score['value']:.3f}" for score in got)
+            print(f"evaluated step {step} · {line}" + (f" · {note}" if note else ""), flush=True)
+        if place.leads:
+            mark_best(folder, scores)
+        if params.pictures:
+            draw_albums(dataset, weights, readings, params, place, compute, folder, trained.seed)
+
+
+def evaluate_models(
+    specs: Mapping[str, str], params: EvaluateParams, compute: Compute, dataset: Published | None
+) -> dict[str, Any]:
+    """Return what models (name in tables → what `open_model` takes) are, and their scores on the sets of the params.
+
+    Raises RecipeError or WorkspaceError naming the model or the set that cannot be used.
+    """
+    with joined(compute) as place:
+        sets = [one.opened(dataset) for one in params.sets]
+        models = {name: open_model(spec, place.device) for name, spec in specs.items()}
+        rows: list[dict[str, Any]] = []
+        left_out = []
+        readings = {name: read_by(params, model) for name, model in models.items()}
+        for one in judged(readings, sets, params, place, compute):
+            rows += [
+                {"model": name, "set": one.set, **score} for name, scores in one.scores.items() for score in scores
+            ]
+            left_out += [{"set": one.set, "note": note} for note in one.notes]
+    about = [
+        {
+            "model": name,
+            "opened": specs[name],
+            "content": model.content,
+            "patch_size": model.patch_size,
+            "width": model.width,
+            "depth": model.depth,
+        }
+        for name, model in models.items()
+    ]
+    return {"models": about, "results": rows, "left_out": left_out}
+
+
+def _teacher(folder: RunFolder, step: int) -> Weights | None:
+    """Return a checkpoint's teacher, or None where training has dropped the checkpoint meanwhile."""
+    try:
+        return from_run(folder.path, step)
+    except (GoneError, WorkspaceError):
+        return None
+
+
+def _untrained(trained: PretrainParams) -> Weights:
+    size = trained.crops.large_size
+    return Weights(UNTRAINED, trained.model, size, initial_student(trained).backbone.vit.state_dict())
+
+
+def _named(model: str, found: Sequence[Judged], own: Sequence[bool]) -> list[Score]:
+    """Return the model's scores; those on another set than the published dataset say which."""
+    return [
+        score if is_own else {**score, "set": one.set}
+        for one, is_own in zip(found, own, strict=True)
+        for score in one.scores[model]
+    ]

@@ -1,0 +1,125 @@
+"""What evaluations work on: what a model sees in images, beside what is true of them. And what they return.
+
+Shapes: B images of the bank (training split), Q queries (test split), D width, N patches, H W pixels.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from training.eval.sets.labelled import IGNORED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+Score = dict[str, Any]
+"""{"evaluation", "metric", "value", "protocol"}."""
+
+
+class OmittedError(Exception):
+    """These images cannot be scored so; the text says what is lacking, and is noted beside the other scores."""
+
+
+@dataclass(frozen=True)
+class SeenImages:
+    """Needs "images": features alone."""
+
+    features: "Tensor"
+    """features_BD."""
+    again: "Tensor | None" = None
+    """again_BD: of another view of the same images, a random crop that may be flipped. None = not looked at."""
+
+    def check(self) -> None:
+        """Raise OmittedError where nothing can be compared."""
+        if len(self.features) < 2:
+            raise OmittedError(f"needs two images, got {len(self.features)}")
+        _check_finite(self.features, *([] if self.again is None else [self.again]))
+
+
+@dataclass(frozen=True)
+class SeenLabels:
+    """Needs "labels": two splits that share no image."""
+
+    bank: "Tensor"
+    """bank_BD."""
+    bank_label: "Tensor"
+    """bank_label_B."""
+    queries: "Tensor"
+    """queries_QD."""
+    query_label: "Tensor"
+    """query_label_Q."""
+    classes: tuple[str, ...]
+
+    def check(self) -> None:
+        """Raise OmittedError where there is nothing to tell apart."""
+        known = len(self.bank_label.unique())  # type: ignore[no-untyped-call]
+        if known < 2:
+            raise OmittedError(f"needs a bank of two classes, got {known}")
+        if not len(self.queries):
+            raise OmittedError("needs a query, got none")
+        _check_finite(self.bank, self.queries)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many images there are, for the protocol."""
+        return {"bank": len(self.bank), "queries": len(self.queries)}
+
+
+@dataclass(frozen=True)
+class SeenCopies:
+    """Needs "copies": one list of images and the pairs that are known."""
+
+    features: "Tensor"
+    """features_BD."""
+    copies: "Tensor"
+    """copies_P2: rows of the two images of each true pair, the smaller first."""
+    ignored: "Tensor"
+    """ignored_I2: pairs that count for nothing."""
+
+    def check(self) -> None:
+        """Raise OmittedError where there is nothing to find."""
+        if not len(self.copies):
+            raise OmittedError("needs a pair of copies, got none")
+        _check_finite(self.features)
+
+
+@dataclass(frozen=True)
+class SeenMasks:
+    """Needs "masks": patch features and the pixels' classes, under the same centre crop.
+
+    Patches lie row by row on a grid of the proportions of the mask.
+    """
+
+    bank: "Tensor"
+    """bank_BND."""
+    bank_mask: "Tensor"
+    """bank_mask_BHW, uint8: the class of each pixel, IGNORED where it does not count."""
+    queries: "Tensor"
+    """queries_QND."""
+    query_mask: "Tensor"
+    """query_mask_QHW."""
+    classes: tuple[str, ...]
+
+    def check(self) -> None:
+        """Raise OmittedError where there is nothing to tell apart."""
+        known = len(self.bank_mask[self.bank_mask != IGNORED].unique())  # type: ignore[no-untyped-call]
+        if known < 2:
+            raise OmittedError(f"needs a bank with pixels of two classes, got {known}")
+        if not bool((self.query_mask != IGNORED).any()):
+            raise OmittedError("needs a query with a pixel that counts, got none")
+        _check_finite(self.bank, self.queries)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many images there are, for the protocol."""
+        return {"bank": len(self.bank), "queries": len(self.queries)}
+
+
+def score(evaluation: str, metric: str, value: float, protocol: dict[str, Any]) -> Score:
+    """Return a score with the protocol it was measured by."""
+    return {"evaluation": evaluation, "metric": metric, "value": value, "protocol": protocol}
+
+
+def _check_finite(*features: "Tensor") -> None:
+    if not all(bool(tensor.isfinite().all()) for tensor in features):
+        raise OmittedError("needs finite features, got NaN or infinite ones")

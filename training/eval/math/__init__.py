@@ -1,0 +1,1 @@
+"""What several protocols compute with: logistic regression, nearest neighbours, average precision, mIoU, splits."""

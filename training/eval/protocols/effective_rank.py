@@ -1,0 +1,42 @@
+"""How many directions features really use, without labels: RankMe's entropy of singular values (Garrido et al. 2023).
+
+Shapes: B images, D width.
+"""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from shared.params import Params
+from training.eval.inputs import Score, SeenImages, score
+from training.eval.sets.labelled import Needs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class EffectiveRank(Params):
+    """The effective rank of features."""
+
+    kind: Literal["effective_rank"] = "effective_rank"
+    """How many directions do the features use? 1 = collapsed, at most the width. Needs no labels."""
+    needs: ClassVar[Needs] = "images"
+
+    def scores(self, seen: SeenImages) -> list[Score]:
+        """Return `rank`."""
+        seen.check()
+        protocol = {"images": len(seen.features), "centred": True}
+        return [score(self.kind, "rank", effective_rank(seen.features), protocol)]
+
+
+def effective_rank(features_BD: "Tensor") -> float:
+    """Return exp of the entropy of the singular values of centred features: 1 = collapsed, at most min(B, D).
+
+    p = singular / sum(singular); exp(-sum(p · log p)). Features that are all the same give 1.
+    """
+    import torch
+
+    x_BD = features_BD.detach().float()
+    singular = torch.linalg.svdvals(x_BD - x_BD.mean(dim=0))
+    total = singular.sum()
+    if total <= 1e-6 * x_BD.norm().clamp_min(1e-12):
+        return 1.0
+    return float(torch.special.entr(singular / total).sum().exp())

@@ -1,0 +1,100 @@
+"""Files of images under a folder or URL: their listing, their bytes, their pixels."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from shared.dataset_version import held_out
+from shared.errors import RecipeError
+from shared.images.decode import UndecodableError, decode
+from shared.params import fingerprint
+from shared.storage import Store
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".j2k"),
+    *(".ppm", ".pgm", ".psd", ".qoi", ".tga", ".ico"),
+)
+
+
+def is_image(name: str) -> bool:
+    """Tell an image file by its name; hidden files are none."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def listed(where: Store) -> dict[str, int]:
+    """Return the size of every file under a folder by its relative path, in the order of paths."""
+    root = where.path("")
+    found = where.fs.find(root.rstrip("/") or "/", detail=True)
+    return {path.removeprefix(root): int(facts["size"]) for path, facts in sorted(found.items())}
+
+
+def opened_folder(who: str, url: str) -> Store:
+    """Return the folder as a store. Raises RecipeError where there is none."""
+    store = Store(url)
+    if not store.fs.isdir(store.path()):
+        there = "a file" if store.fs.exists(store.path()) else "nothing"
+        raise RecipeError(f"{who} needs a folder, got {url}, where there is {there}.")
+    return store
+
+
+def folder_content(who: str, url: str) -> str:
+    """Return what changes when files are added, removed or get another size."""
+    return fingerprint(list(listed(opened_folder(who, url)).items()))
+
+
+@dataclass(frozen=True)
+class Files:
+    """Image files by row number."""
+
+    store: Store
+    names: list[str]
+    """Paths below the store, or absolute ones."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def path(self, row: int) -> str:
+        """Return where a file is."""
+        return self.store.path(self.names[row])
+
+    def data(self, row: int) -> bytes:
+        """Return the bytes of a file."""
+        try:
+            return self.store.read(self.names[row])
+        except OSError as error:
+            raise RecipeError(f"The image {self.path(row)} cannot be read: {error}.") from error
+
+    def pixels(self, row: int) -> Image.Image:
+        """Return upright RGB pixels. Raises RecipeError naming the file that has none."""
+        return pixels_of(self.data(row), self.path(row))
+
+
+def pixels_of(data: bytes, where: str) -> Image.Image:
+    """Return upright RGB pixels. Raises RecipeError that says where the bytes are."""
+    try:
+        return decode(data).image
+    except UndecodableError as error:
+        raise RecipeError(
+            f"An evaluation needs every image of its set to decode, got {where}: {error}. Mend or remove it."
+        ) from error
+
+
+class Bytes(Protocol):
+    """Images whose bytes can be had by row number."""
+
+    def __len__(self) -> int: ...
+
+    def data(self, row: int) -> bytes:
+        """Return the bytes of an image."""
+        ...
+
+
+def tenth(files: Bytes) -> np.ndarray:
+    """Return for each file whether its content puts it into the held-out tenth: equal files go the same way."""
+    digests = (hashlib.blake2b(files.data(row), digest_size=16).hexdigest() for row in range(len(files)))
+    return np.array([held_out(digest) for digest in digests])

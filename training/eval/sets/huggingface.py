@@ -1,0 +1,59 @@
+"""Hugging Face's datasets on a disk, read by pyarrow: Parquet files, or a folder that save_to_disk wrote."""
+
+from typing import TYPE_CHECKING, Literal
+
+from shared.dataset_version import Published
+from shared.errors import RecipeError
+from training.eval.sets.base import Named
+
+if TYPE_CHECKING:
+    from training.eval.sets.labelled import Labelled
+
+WHO = "A Hugging Face dataset"
+
+
+class HuggingFaceSet(Named):
+    """A folder of Parquet files, or one written by save_to_disk."""
+
+    kind: Literal["huggingface"] = "huggingface"
+    """A folder that datasets' save_to_disk wrote, or Parquet files with images in a column."""
+    url: str
+    """The folder: of one dataset, or of its splits."""
+    column: str = ""
+    """Column of the images; empty = the one whose type says so."""
+    label: str = "label"
+    """Column of the labels; class numbers are given their names."""
+
+    def content(self) -> str:
+        """Return what changes when files are added, removed or get another size."""
+        from training.eval.sets.files import folder_content
+
+        return folder_content(WHO, self.url)
+
+    def opened(self, published: Published | None) -> "Labelled":
+        """Read the labels. Raises RecipeError where a column or a split is lacking."""
+        import numpy as np
+
+        from training.eval.sets.cells import Cells, image_column, label_words, split_of, table_files
+        from training.eval.sets.files import opened_folder, tenth
+        from training.eval.sets.labelled import HELD_OUT, is_test, with_labels
+
+        store = opened_folder(WHO, self.url)
+        files = table_files(store)
+        if not files:
+            raise RecipeError(f"{WHO} needs .parquet or .arrow files, got {self.url} without any.")
+        column = self.column or image_column(store, files[0])
+        cells = Cells.listed(store, files, column)
+        labels = [word for name in files for word in label_words(store, name, self.label)]
+        splits = [split_of(name) for name in files]
+        sides = [is_test(split) for split in splits]
+        if {True, False} == set(sides):
+            asked = np.repeat(np.array(sides, dtype=bool), cells.rows_of_files())
+            split = f"{' and '.join(dict.fromkeys(splits))} of the dataset"
+        elif True in sides:
+            raise RecipeError(
+                f"{self.url} needs splits train and test (or val), got {', '.join(dict.fromkeys(splits))}."
+            )
+        else:
+            asked, split = tenth(cells), HELD_OUT
+        return with_labels(self.url, self.title(self.url), cells, labels, asked, split)

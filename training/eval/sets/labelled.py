@@ -1,0 +1,120 @@
+"""A set to evaluate on, opened: its images, which of them are learnt from, and what is true of them.
+
+Shapes: P pairs that are copies, I pairs that count for nothing, H W pixels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from PIL import Image
+
+from shared.errors import RecipeError
+from training.data.published_images import UNLABELLED
+
+Needs = Literal["images", "labels", "copies", "masks"]
+"""What an evaluation cannot do without; it is left out, with a note, where a set has none."""
+
+
+IGNORED = 255
+"""In a mask: this pixel counts for nothing."""
+
+
+class Pictures(Protocol):
+    """Images by row number, safe to hand to other processes."""
+
+    def __len__(self) -> int: ...
+
+    def pixels(self, row: int) -> Image.Image:
+        """Return upright RGB pixels. Raises UserError or WorkFailedError naming the file that has none."""
+        ...
+
+
+class Masks(Protocol):
+    """The class of each pixel, by the row number of its image."""
+
+    def classes(self, row: int, size: tuple[int, int]) -> np.ndarray:
+        """Return class_HW, uint8, IGNORED where it does not count, of an image of this width and height.
+
+        It may have another size, of the same proportions.
+        """
+        ...
+
+
+def _none() -> np.ndarray:
+    return np.empty(0, dtype=np.int64)
+
+
+def _no_pairs() -> np.ndarray:
+    return np.empty((0, 2), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images and the truth about them. Rows count through `images`."""
+
+    name: str
+    images: Pictures
+    bank: np.ndarray
+    """Rows to learn from: the training split, or all where there is none."""
+    queries: np.ndarray = field(default_factory=_none)
+    """Rows to ask about; they share no image with the bank."""
+    split: str = ""
+    """How the two came about, for the protocol."""
+    label: np.ndarray = field(default_factory=_none)
+    """Number of each image's class in `classes`, or none where there are masks or no labels."""
+    classes: tuple[str, ...] = ()
+    masks: Masks | None = None
+    copies: np.ndarray = field(default_factory=_no_pairs)
+    """copies_P2: rows of the two images of each true pair, the smaller first."""
+    ignored: np.ndarray = field(default_factory=_no_pairs)
+    """ignored_I2."""
+
+    def has(self, needs: Needs) -> bool:
+        """Tell whether an evaluation that needs this can use the set."""
+        found = {"images": True, "labels": len(self.label) and len(self.queries), "masks": self.masks is not None}
+        return bool(found.get(needs, len(self.copies)))
+
+
+HELD_OUT = "a tenth held out by the hash of each file"
+TRAIN = ("train", "training", "bank")
+TEST = ("test", "testing", "val", "valid", "validation", "queries")
+
+
+def is_test(split: str) -> bool | None:
+    """Tell which of the two splits a person means by a word; None where it is neither."""
+    word = split.strip().lower()
+    return True if word in TEST else False if word in TRAIN else None
+
+
+def with_labels(
+    where: str, name: str, images: Pictures, labels: Sequence[str | None], asked: np.ndarray, split: str
+) -> Labelled:
+    """Return a set with classes, of which some images are asked about; images without a label are left out.
+
+    Raises RecipeError where a split is empty, where there is one class alone, or where training lacks one.
+    """
+    classes = tuple(sorted({label for label in labels if label is not None}))
+    if not classes:
+        return Labelled(name, images, np.arange(len(images)))
+    number = {word: place for place, word in enumerate(classes)}
+    label = np.array([UNLABELLED if word is None else number[word] for word in labels], dtype=np.int32)
+    bank, queries = (np.flatnonzero((label != UNLABELLED) & side) for side in (~asked, asked))
+    if not len(bank) or not len(queries):
+        raise RecipeError(
+            f"{where} needs images to learn from and others to ask about, got {len(bank)} and {len(queries)} of them "
+            f"({split}). Name two splits train and test, as folders or in a column."
+        )
+    lacking = sorted({classes[code] for code in set(label[queries]) - set(label[bank])})
+    if split != HELD_OUT and lacking:
+        raise RecipeError(
+            f"{where} needs every class of the test split in the training split, got {len(lacking)} in the test split "
+            f"alone, such as {lacking[0]}. Check the names of the folders or labels."
+        )
+    known = [classes[code] for code in sorted(set(label[bank]))]
+    if len(known) < 2:
+        raise RecipeError(
+            f"{where} needs two classes to learn from at least, got {known[0]} alone. Give DIR/CLASS/IMAGE."
+        )
+    return Labelled(name, images, bank, queries, split, label, classes)

@@ -1,0 +1,164 @@
+"""timm's transformer blocks run over packed crops: norms and linear layers see all tokens, attention each size.
+
+Shapes: L tokens of all crops, K that a branch keeps, R that a loss reads, B images of T tokens of one size,
+D width, H heads of E numbers.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from timm.layers.mlp import GluMlp
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from training.distributed import products_in_onednn
+from training.model.packed_crops import Kept, Packing
+
+Branch = Callable[[Any, Tensor, Packing], Tensor]
+"""Block, its input, how that lies → what is added to it."""
+
+
+class Branches(NamedTuple):
+    """How the two branches of a block are computed: as they are written below, or compiled."""
+
+    attention: Branch
+    mlp: Branch
+
+
+def run_block(
+    block: Any, x_LD: Tensor, packing: Packing, kept: list[Kept | None], recompute: bool, branches: Branches
+) -> Tensor:
+    """Return the tokens after a block; where images are skipped, x_LD itself is overwritten."""
+    for branch, part in zip(branches, kept, strict=True):
+        if part is None:
+            x_LD = x_LD + _run(branch, block, x_LD, packing, recompute)
+        else:
+            x_LD, x_KD = _Take.apply(x_LD, part.rows)  # type: ignore[no-untyped-call]
+            change_KD = _run(branch, block, x_KD, part.packing, recompute)
+            x_LD = _Add.apply(x_LD, part.rows, part.factor, change_KD)  # type: ignore[no-untyped-call]
+    return x_LD
+
+
+def run_last_block(block: Any, x_LD: Tensor, packing: Packing, rows_R: Tensor, kept: list[Kept | None]) -> Tensor:
+    """Return x_RD, the tokens at some rows after the last block.
+
+    All tokens are looked at, but nothing is computed for those that nobody reads.
+    """
+    attention, mlp = kept
+    x_RD = x_LD.index_select(0, rows_R)
+    if attention is None:
+        change_RD = _scaled(block.attn.proj, block.ls1, _mixed(block, x_LD, packing)[rows_R])
+    else:
+        mixed_KD = _mixed(block, x_LD.index_select(0, attention.rows), attention.packing)
+        among_R, factor_R1 = attention.reading(rows_R, len(x_LD))
+        change_RD = _scaled(block.attn.proj, block.ls1, mixed_KD[among_R]) * factor_R1
+    x_RD = x_RD + change_RD
+    change_RD = _mlp(block, x_RD, packing)
+    return x_RD + (change_RD if mlp is None else change_RD * mlp.reading(rows_R, len(x_LD))[1])
+
+
+def _run(branch: Branch, block: Any, x_KD: Tensor, packing: Packing, recompute: bool) -> Any:
+    if recompute:
+        return checkpoint(branch, block, x_KD, packing, use_reentrant=False, preserve_rng_state=False)
+    return branch(block, x_KD, packing)
+
+
+def _attention(block: Any, x_LD: Tensor, packing: Packing) -> Tensor:
+    return _scaled(block.attn.proj, block.ls1, _mixed(block, x_LD, packing))
+
+
+def _mlp(block: Any, x_LD: Tensor, packing: Packing) -> Tensor:
+    hidden = block.mlp.fc1(block.norm2(x_LD))
+    if isinstance(block.mlp, GluMlp):
+        gate, value = hidden.chunk(2, dim=-1)
+        return _scaled(block.mlp.fc2, block.ls2, block.mlp.act(gate) * value)
+    return _scaled(block.mlp.fc2, block.ls2, block.mlp.act(hidden))
+
+
+def _mixed(block: Any, x_LD: Tensor, packing: Packing) -> Tensor:
+    """Return what attention brings to each token, before the projection."""
+    qkv_L3D: Any = block.attn.qkv(block.norm1(x_LD))
+    sizes = zip(qkv_L3D.split(packing.lengths), packing.images, packing.tokens, strict=True)
+    mixed = [_mixed_within(part.view(B, T, 3, block.attn.num_heads, -1)) for part, B, T in sizes]
+    return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+
+
+def _mixed_within(qkv_BT3HE: Any) -> Tensor:
+    """Attend within each image.
+
+    On a CPU the fused kernel's backward pass costs three to ten times that of plain products, wherever oneDNN
+    computes these.
+    """
+    B, T, _, H, E = qkv_BT3HE.shape
+    q_BHTE, k_BHTE, v_BHTE = qkv_BT3HE.permute(2, 0, 3, 1, 4)
+    one_dnn = qkv_BT3HE.dtype == torch.bfloat16 or products_in_onednn()
+    if qkv_BT3HE.is_cpu and qkv_BT3HE.requires_grad and one_dnn:
+        mixed_BHTE = torch.softmax(q_BHTE * E**-0.5 @ k_BHTE.mT, dim=-1) @ v_BHTE
+    else:
+        mixed_BHTE = F.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE)
+    mixed_LD: Tensor = mixed_BHTE.transpose(1, 2).reshape(B * T, H * E)
+    return mixed_LD
+
+
+def _scaled(last: Any, scale: Any, x_LD: Tensor) -> Tensor:
+    """Apply a branch's last layer and its LayerScale; inside the weights, where these are the smaller factor.
+
+    Never in fp16, where weights times 1e-5 vanish.
+    """
+    device = x_LD.device.type
+    half = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16
+    if isinstance(scale, nn.Identity) or half or len(x_LD) < last.in_features:
+        scaled_LD: Tensor = scale(last(x_LD))
+        return scaled_LD
+    return F.linear(x_LD, scale.gamma.unsqueeze(1) * last.weight, scale.gamma * last.bias)
+
+
+class _Take(torch.autograd.Function):
+    """x_LD, rows_K → x_LD itself and x_KD. Its gradient is added in place, not into fresh zeros and then again."""
+
+    @staticmethod
+    def forward(ctx: Any, x_LD: Tensor, rows_K: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(rows_K)
+        ctx.mark_dirty(x_LD)
+        return x_LD, x_LD.index_select(0, rows_K)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        of_x_LD, of_x_KD = gradients
+        (rows_K,) = ctx.saved_tensors
+        return of_x_LD.index_add_(0, rows_K, of_x_KD), None
+
+
+PLAIN = Branches(_attention, _mlp)
+
+
+def compiled(depth: int) -> Branches:
+    """Return the branches as kernels made for the shapes at hand; each shape costs seconds, once in a process.
+
+    Blocks of equal shapes share them, as parameters are arguments: one shape for the teacher, and for the student one
+    for each number of images that a block keeps. What surrounds a branch stays as it is: tokens are updated in
+    place, and recomputing works as without. DDP need not split such small graphs to overlap its exchange.
+    """
+    config: Any = importlib.import_module("torch._dynamo.config")
+    config.recompile_limit = max(config.recompile_limit, 2 * (depth + 1))
+    config.optimize_ddp = False
+    return Branches(*(torch.compile(branch, fullgraph=True, dynamic=False) for branch in PLAIN))
+
+
+class _Add(torch.autograd.Function):
+    """x_LD, with factor_K1 · change_KD added at rows_K. `index_add_` would keep the change for the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, x_LD: Tensor, rows_K: Tensor, factor_K1: Tensor, change_KD: Tensor) -> Tensor:
+        ctx.save_for_backward(rows_K, factor_K1)
+        ctx.mark_dirty(x_LD)
+        return x_LD.index_add_(0, rows_K, (change_KD * factor_K1).to(x_LD.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, Tensor]:
+        (of_x_LD,) = gradients
+        rows_K, factor_K1 = ctx.saved_tensors
+        return of_x_LD, None, None, of_x_LD.index_select(0, rows_K) * factor_K1

@@ -1,0 +1,138 @@
+"""The vision transformer: timm's, with a mask token, for crops of any size.
+
+Shapes: B images, C colours, H W pixels, N patches (row by row), D width, T = 1 + registers + N tokens; L tokens
+of all crops, R that a loss reads: the CLS tokens of Q crops and M patches.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
+
+# isort: split
+import torch
+from timm.layers.mlp import Mlp, SwiGLUPacked
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.model.blocks import PLAIN, run_block, run_last_block
+from training.model.drop_path import Skips
+from training.model.packed_crops import Kept, Packing
+from training.params import ModelParams
+
+COLOUR_MEAN = (0.485, 0.456, 0.406)
+COLOUR_STD = (0.229, 0.224, 0.225)
+
+
+class Tokens(NamedTuple):
+    """What the backbone sees in each image."""
+
+    cls: Tensor
+    """cls_BD."""
+    patches: Tensor
+    """patches_BND."""
+
+
+def normalised(images_BCHW: Tensor) -> Tensor:
+    """Return uint8 pixels as floats with ImageNet's mean and deviation."""
+    mean_C11 = torch.tensor(COLOUR_MEAN, device=images_BCHW.device).view(3, 1, 1)
+    std_C11 = torch.tensor(COLOUR_STD, device=images_BCHW.device).view(3, 1, 1)
+    return (images_BCHW.float() / 255 - mean_C11) / std_C11
+
+
+def ffn_columns(params: ModelParams) -> int:
+    """Return the outputs of a block's first feed-forward layer; gates and values are each a multiple of 8."""
+    if params.ffn == "mlp":
+        return int(params.width * params.mlp_ratio)
+    return 2 * ((int(params.width * params.mlp_ratio * 2 / 3) + 7) // 8 * 8)
+
+
+class Backbone(nn.Module):
+    """A ViT whose position embedding is resampled to the crop at hand. `vit` has timm's keys: weights move freely."""
+
+    def __init__(self, params: ModelParams, image_size: int) -> None:
+        super().__init__()
+        gated = params.ffn == "swiglu"
+        feed_forward: Any = SwiGLUPacked if gated else Mlp
+        self.vit: Any = VisionTransformer(
+            img_size=image_size,
+            patch_size=params.patch_size,
+            embed_dim=params.width,
+            depth=params.depth,
+            num_heads=params.heads,
+            mlp_ratio=(ffn_columns(params) + 0.5) / params.width,  # timm rounds the product down
+            mlp_layer=feed_forward,
+            act_layer=nn.SiLU if gated else nn.GELU,
+            reg_tokens=params.registers,
+            init_values=params.layer_scale or None,
+            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+            no_embed_class=params.registers > 0,  # as timm's DINOv2 models
+            dynamic_img_size=True,
+            num_classes=0,
+        )
+        self.mask_token = nn.Parameter(torch.zeros(params.width))
+        self.activation_checkpointing = params.activation_checkpointing
+        self.branches = PLAIN
+
+    def forward(self, images_BCHW: Tensor, mask_BN: Tensor | None = None) -> Tokens:
+        """Look at normalised images; where the mask is true, the patch is hidden. Nothing is skipped."""
+        return self.layers(images_BCHW, [len(self.vit.blocks)], mask_BN)[0]
+
+    def layers(self, images_BCHW: Tensor, blocks: Sequence[int], mask_BN: Tensor | None = None) -> list[Tokens]:
+        """Return what is seen after some blocks (1 … depth); no block is run in vain.
+
+        The last norm was made for the last block, and is for that alone.
+        """
+        x_LD, packing = self._packed([images_BCHW], mask_BN)
+        found = {}
+        for number, block in enumerate(self.vit.blocks[: max(blocks)], 1):
+            x_LD = run_block(block, x_LD, packing, [None, None], self._recompute, PLAIN)
+            if number in blocks:
+                seen_LD = self.vit.norm(x_LD) if number == len(self.vit.blocks) else x_LD
+                x_BTD = seen_LD.view(len(images_BCHW), packing.tokens[0], -1)
+                found[number] = Tokens(x_BTD[:, 0], x_BTD[:, self.vit.num_prefix_tokens :])
+        return [found[number] for number in blocks]
+
+    def read(
+        self, crops: list[Tensor], mask_BN: Tensor | None, places_M: Tensor, skips: Skips | None
+    ) -> tuple[Tensor, Tensor]:
+        """Look at crops of several sizes at once; return cls_QD of all of them and patches_MD of the first size.
+
+        The mask is for the first size, and places count through its flattened (B, N).
+        """
+        x_LD, packing = self._packed(crops, mask_BN)
+        kept: list[Kept | None] = [None] * (2 * len(self.vit.blocks))
+        if skips:
+            kept = [Kept.of(chosen, packing) for chosen in skips]
+        *blocks, last = self.vit.blocks
+        for number, block in enumerate(blocks):
+            of_block = kept[2 * number : 2 * number + 2]
+            x_LD = run_block(block, x_LD, packing, of_block, self._recompute, self.branches)
+        cls_Q = packing.first_tokens(x_LD.device)
+        rows_R = torch.cat([cls_Q, packing.patches(places_M, self.vit.num_prefix_tokens)])
+        x_RD = self.vit.norm(run_last_block(last, x_LD, packing, rows_R, kept[-2:]))
+        return x_RD[: len(cls_Q)], x_RD[len(cls_Q) :]
+
+    @property
+    def _recompute(self) -> bool:
+        return self.activation_checkpointing and self.training and torch.is_grad_enabled()
+
+    def _packed(self, crops: list[Tensor], mask_BN: Tensor | None) -> tuple[Tensor, Packing]:
+        """Return the tokens of all crops before the first block, in fp32, and how they lie."""
+        parts = []
+        for size, images_BCHW in enumerate(crops):
+            x_BHWD = self._embedded(images_BCHW).float()
+            if size == 0 and mask_BN is not None:
+                x_BHWD = torch.where(mask_BN.view(*x_BHWD.shape[:3], 1), self.mask_token, x_BHWD)
+            parts.append(self.vit._pos_embed(x_BHWD))
+        packing = Packing(tuple(len(part) for part in parts), tuple(part.shape[1] for part in parts))
+        return torch.cat([part.flatten(0, 1) for part in parts]), packing
+
+    def _embedded(self, images_BCHW: Tensor) -> Tensor:
+        """Return the patch embedding x_BHWD as a matrix product: a convolution's backward is slow on a CPU."""
+        convolution = self.vit.patch_embed.proj
+        side = convolution.kernel_size[0]
+        patches = images_BCHW.unfold(2, side, side).unfold(3, side, side).permute(0, 2, 3, 1, 4, 5).flatten(3)
+        return F.linear(patches, convolution.weight.flatten(1), convolution.bias)

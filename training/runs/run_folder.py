@@ -1,0 +1,92 @@
+"""The files of a run and of its scores, read without torch: what is there, what is done, what it was made with."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.dataset_version import Published
+from shared.errors import RecipeError, WorkspaceError
+from shared.storage import Store
+from training.params import PretrainParams
+
+STEP_DIGITS = 8
+ABOUT = "checkpoint.json"
+"""Inside a checkpoint's folder: checksum, step, and, for the last one, the summary of the run."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """WORKSPACE/runs/RUN: config.json, metrics.jsonl, tensorboard/, views.png, pictures/, checkpoints/step-*/."""
+
+    path: Path
+
+    @property
+    def store(self) -> Store:
+        """The folder as a place to commit files to."""
+        return Store(str(self.path))
+
+    def checkpoint(self, step: int) -> Path:
+        """Return the folder of a step's checkpoint."""
+        return self.path / "checkpoints" / f"step-{step:0{STEP_DIGITS}d}"
+
+    def steps(self) -> list[int]:
+        """Return the steps that have a checkpoint, ascending."""
+        found = (self.path / "checkpoints").glob(f"step-{'[0-9]' * STEP_DIGITS}")
+        return sorted(int(folder.name.removeprefix("step-")) for folder in found)
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return what the run came to when its last step has been saved, else None: only that one tells it."""
+        try:
+            about = json.loads((self.checkpoint(max(self.steps(), default=0)) / ABOUT).read_text())
+        except (FileNotFoundError, ValueError):  # absent or damaged: the run goes on from the last good one
+            return None
+        summary: dict[str, Any] | None = about["summary"]
+        return summary
+
+    def config(self) -> dict[str, Any] | None:
+        """Return config.json, or None before the run's first start."""
+        try:
+            config: dict[str, Any] = json.loads((self.path / "config.json").read_text())
+        except FileNotFoundError:
+            return None
+        return config
+
+    def params(self) -> PretrainParams:
+        """Return what the run was trained with. Raises WorkspaceError when there is no such run."""
+        config = self.config()
+        if config is None or not self.steps():
+            raise WorkspaceError(
+                f"Evaluation needs a run with a checkpoint, got {self.path}. Run `dinoflow pretrain` first."
+            )
+        return PretrainParams.model_validate(config["params"])
+
+    def check_same(self, params: PretrainParams, dataset: Published, start: str) -> None:
+        """Raise RecipeError when the run was started with other params, another dataset or other weights.
+
+        `start` is the content of the weights that the run starts from, empty where it starts from chance.
+        """
+        config = self.config()
+        if config is None:
+            return
+        facts = {"dataset": f"{dataset.name} {dataset.version}", "start": start}
+        given = {**params.model_dump(mode="json"), **facts}
+        old = PretrainParams.model_validate(config["params"])  # settings that are newer than the run have defaults
+        there = {**old.model_dump(mode="json"), "dataset": config["dataset"], "start": config.get("start", "")}
+        other = _differences(there, given)
+        if other:
+            raise RecipeError(
+                f"Run {self.path.name} needs what it was started with, got other values: {'; '.join(other)}. "
+                "Give the new run another name, or go back to the old values."
+            )
+
+
+def _differences(there: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for key in sorted(there.keys() | given.keys()):
+        old, new = there.get(key), given.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found.append(f"{prefix}{key} was {old}, now {new}")
+    return found

@@ -1,0 +1,17 @@
+"""What names the weights that a run starts from: their content, wherever they lie."""
+
+from shared.params import fingerprint
+from training.weights import read_weights
+from training.weights.files import content_of
+
+
+def content(spec: str) -> str:
+    """Return what changes when anything changes that a run takes from these weights; where they lie does not count.
+
+    Empty where there are none.
+    """
+    if not spec:
+        return ""
+    weights = read_weights(spec)
+    mask = {} if weights.mask_token is None else {"mask_token": weights.mask_token}
+    return fingerprint(weights.content, content_of(weights.heads | mask))
