@@ -1,0 +1,62 @@
+"""A plan tells what a recipe takes before anything is spent, and says what looks wrong in it."""
+
+import json
+
+import pytest
+
+from flows.plan.costs import GIB, Device, curation_hours
+from flows.plan.plan import doubts, plan
+from flows.plan.text import lines
+from flows.recipe.recipe import load_recipe
+from shared.errors import RecipeError
+from tests.flows.cli.test_cli import dinoflow
+
+A100S = Device("A100", 256, 312e12, "data sheet", 80 * GIB)
+IMAGES = 1.2e9
+
+
+def test_the_seed_recipe_cannot_be_done_in_its_thirty_days_and_the_plan_says_why() -> None:
+    recipe = load_recipe("meta-dinov2-giant")
+    found = plan(recipe, IMAGES, 110e3, A100S, 30)
+    assert found["samples"] == 1_500_000 * 32_768
+    assert found["peak_lr"] == pytest.approx(1e-4 * 32_768 / 256)
+    assert found["mfu_needed"] > 1.5
+    told = "\n".join(doubts(recipe.training, found))
+    for part in ("activation_checkpointing", "impossible", "10 large and 2 small", "learning rate", "24% of the run"):
+        assert part in told
+
+
+def test_the_consistent_recipe_needs_half_of_the_peak_and_fits() -> None:
+    recipe = load_recipe("meta-dinov2-giant-fit")
+    found = plan(recipe, IMAGES, 110e3, A100S, 30)
+    assert found["mfu_needed"] == pytest.approx(0.53, abs=0.03)
+    assert found["memory"]["total"] < 80 * GIB
+    assert len(list(doubts(recipe.training, found))) == 1  # that 53 % is more than most runs reach
+    assert any("51" in line for line in lines(found, recipe.training, []))
+
+
+def test_hours_of_curation_count_what_the_recipe_asks_for() -> None:
+    with_geometry = load_recipe("laptop")
+    without = load_recipe("laptop", settings=["curation.dedup.near.verify=none"])
+    assert curation_hours(3.6e6, with_geometry.curation) > curation_hours(3.6e6, without.curation) > 0
+
+
+def test_a_batch_that_does_not_fit_the_devices_is_refused() -> None:
+    with pytest.raises(RecipeError, match="multiple of the 7 processes"):
+        plan(load_recipe("laptop"), 5000, 110e3, Device("A100", 7, 312e12, "", 0), 1)
+
+
+def test_the_command_prints_or_gives_json_and_refuses_what_it_does_not_know() -> None:
+    done = dinoflow("plan", "laptop", "--images", "5000", "--device", "l4", "--price", "2", "--json")
+    facts = json.loads(done.stdout)
+    assert facts["steps"] == 2400
+    assert facts["price"] == pytest.approx(facts["device_hours_at_typical"] * 2)
+    unknown = dinoflow("plan", "laptop", "--images", "5000", "--device", "abacus")
+    assert unknown.returncode == 2
+    assert "A100" in unknown.stderr
+
+
+def test_without_a_published_dataset_the_number_of_images_must_be_given(tmp_path) -> None:
+    done = dinoflow("plan", "laptop", "--workspace", tmp_path)
+    assert done.returncode == 2
+    assert "--images 1.2e9" in done.stderr

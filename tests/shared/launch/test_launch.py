@@ -1,0 +1,101 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from shared.dataset_version import Published
+from shared.errors import UserError, WorkFailedError
+from shared.launch.launch import gang, run_name
+from shared.params import Compute
+from shared.storage import Store
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+
+
+@pytest.fixture
+def launched(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{HERE}")
+    monkeypatch.syspath_prepend(str(HERE))
+    from gangs import GangParams, act
+
+    workspace = Store(str(tmp_path))
+    workspace.write("datasets/pets/v0001/dataset.json", '{"fingerprint": "f"}')
+    dataset = Published(workspace.sub("datasets/pets/v0001"), "pets", "v0001")
+    lines: list[str] = []
+
+    def launch(how: str, processes: int = 1):
+        return gang(
+            act,
+            GangParams(how=how),
+            dataset,
+            run="r",
+            workspace=workspace,
+            compute=Compute(processes=processes),
+            tell=lines.append,
+        )
+
+    return launch, lines, (act, GangParams, dataset)
+
+
+def test_a_gang_returns_what_rank_0_returns_and_its_lines_are_told(launched):
+    launch, lines, _ = launched
+    assert launch("well") == {"how": "well", "world": "1"}
+    assert lines == ["well on pets"]
+
+
+def test_torchrun_starts_as_many_processes_as_asked(launched):
+    launch, lines, _ = launched
+    assert launch("well", processes=2)["world"] == "2"
+    assert lines.count("well on pets") == 2
+
+
+def test_a_mistake_crosses_the_process_as_a_mistake(launched):
+    with pytest.raises(UserError, match="better request"):
+        launched[0]("mistaken")
+
+
+def test_a_crash_is_told_with_the_end_of_the_log(launched):
+    with pytest.raises(WorkFailedError, match="boom"):
+        launched[0]("crashing")
+
+
+def test_a_run_is_named_by_what_makes_it(launched):
+    act, params, dataset = launched[2]
+    assert run_name(act, params(), dataset) == run_name(act, params(how="well"), dataset)
+    assert run_name(act, params(), dataset) != run_name(act, params(how="else"), dataset)
+
+
+PARENT = """
+import sys
+from gangs import GangParams, act
+from shared.launch import gang
+from shared.params import Compute
+from shared.published import Published
+from shared.storage import Store
+w = Store(sys.argv[1])
+d = Published(w.sub("datasets/pets/v0001"), "pets", "v0001")
+gang(act, GangParams(how="endless"), d, run="r", workspace=w, compute=Compute(processes=int(sys.argv[2])), tell=print)
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_rank_outlives_a_killed_parent(launched, tmp_path, processes):
+    script, told = tmp_path / "parent.py", tmp_path / "runs/r/pid"
+    script.write_text(PARENT)
+    with subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path), str(processes)], stdout=subprocess.DEVNULL
+    ) as parent:
+        while not (told.exists() and told.read_text()):
+            assert parent.poll() is None
+            time.sleep(0.05)
+        parent.kill()
+    rank = Path("/proc") / told.read_text()
+    for _ in range(600):
+        if not rank.exists() or ") Z " in (rank / "stat").read_text():
+            return
+        time.sleep(0.05)
+    pytest.fail("a rank outlived its parent")

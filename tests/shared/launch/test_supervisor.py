@@ -1,0 +1,60 @@
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from shared.launch.supervisor import STOPPED
+
+ROOT = Path(__file__).parents[3]
+
+FAMILY = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (open(sys.argv[1] + "/asked", "w").close(), sys.exit(0)))
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"], start_new_session=True)
+open(sys.argv[1] + "/child", "w").write(str(child.pid))
+open(sys.argv[1] + "/ready", "w").close()
+time.sleep(100)
+"""
+
+
+@pytest.fixture
+def family(tmp_path):
+    script = tmp_path / "family.py"
+    script.write_text(FAMILY)
+    command = [sys.executable, "-m", "shared.launch.supervisor", sys.executable, str(script), str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.02)
+    yield process, int((tmp_path / "child").read_text())
+    process.kill()
+    process.wait()
+
+
+def gone(pid: int) -> bool:
+    for _ in range(100):
+        stat = Path(f"/proc/{pid}/stat")
+        if not stat.exists() or ") Z " in stat.read_text():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("how", ["asked", "abandoned"])
+def test_nothing_is_left_behind(family, tmp_path, how):
+    process, grandchild = family
+    if how == "asked":
+        process.send_signal(signal.SIGTERM)
+    else:
+        process.stdin.close()
+    assert process.wait(20) == STOPPED
+    assert (tmp_path / "asked").exists(), "the command was not asked to stop first"
+    assert gone(grandchild), "a process in its own session survived"
+
+
+def test_the_exit_code_is_the_commands():
+    command = [sys.executable, "-m", "shared.launch.supervisor", sys.executable, "-c", "raise SystemExit(7)"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
+        assert process.wait(20) == 7
