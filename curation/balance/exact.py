@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import faiss
 import numpy as np
 
-from curation.balance import Doubles, Floats, Ints, Vectors
+from curation.arrays import Doubles, Floats, Ints
+from curation.balance import Vectors
 from shared.errors import WorkFailedError
 
 GRID = 2.0**24

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curation.balance import Arrays, Floats, Ints, Vectors, Words, draws, numbered
+from curation.arrays import Floats, Ints, Words
+from curation.balance import Arrays, Vectors, draws, numbered
 from curation.balance.exact import Unit, assign
 from curation.balance.kmeans import kmeans
 from curation.balance.sampling import first_of_each

@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from curation.balance import Arrays, Floats, Vectors, Words, draws, mix
+from curation.arrays import Floats, Words
+from curation.balance import Arrays, Vectors, draws, mix
 from curation.balance.exact import assign, on_grid, totals
 
 SEEDING_POINTS = 16

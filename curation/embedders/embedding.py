@@ -1,19 +1,15 @@
 """What every embedder offers: images to unit vectors, and which cosines mean something between its vectors."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from shared.params import Params
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL import Image
 
+    from curation.arrays import Array, Floats, Ints
     from shared.images.picture import Picture
-
-    Array = np.ndarray[Any, Any]
-    Floats = np.ndarray[Any, np.dtype[np.float32]]
-    Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class Embedding(Params):

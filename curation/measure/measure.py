@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from curation.arrays import Array
 from curation.dedup.geometry.frame import trimmed
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.measure.phash import BYTES, oriented_hashes
 from curation.measure.quality_signals import signals
-from curation.models.network import Array
 from curation.params import MeasureParams
 from curation.sources.reading import UnreadableError, read_bytes
 from shared.catalog import MEASUREMENTS
