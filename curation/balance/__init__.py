@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from shared.exchange import SPLITMIX_STEP, splitmix64
+
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -72,11 +74,8 @@ def draws(ids: Words, purpose: str, *salts: int) -> Words:
 
 
 def mix(words: Words) -> Words:
-    """Return scrambled words, one to one: the step of splitmix64 (Steele et al. 2014)."""
-    words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    """Return the next random words, one to one: a step of SplitMix64."""
+    return splitmix64(words + SPLITMIX_STEP)
 
 
 def numbered(count: int) -> Words:
