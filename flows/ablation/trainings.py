@@ -73,24 +73,24 @@ class Ablation:
 
     def proxies(self) -> list[Proxy]:
         """Return every training once, seed by seed, so that what is done early can be compared early."""
-        found: dict[str, Proxy] = {}
+        by_run: dict[str, Proxy] = {}
         for seed in range(self.seeds):
             for one in self.curated:
                 proxy = self.proxy(one, seed)
-                found.setdefault(proxy.run, proxy)
-        return list(found.values())
+                by_run.setdefault(proxy.run, proxy)
+        return list(by_run.values())
 
     def scored(self, proxy: Proxy) -> Scored | None:
         """Return the scores of a training that ended, if these questions were asked of it."""
         if not self.store.exists(f"runs/{proxy.run}/pretrain.json"):
             return None
         done = json.loads(self.store.read(f"runs/{proxy.run}/pretrain.json"))
-        place = f"evaluations/{proxy.run}/{done['steps']}.json"
-        if not self.store.exists(place):
+        path = f"evaluations/{proxy.run}/{done['steps']}.json"
+        if not self.store.exists(path):
             return None
-        scored: Scored = json.loads(self.store.read(place))
-        asked = score_fingerprint(evaluate.version, self.evaluation, self.questions.dataset)
-        return {**scored, "seconds": done["seconds"]} if scored["fingerprint"] == asked else None
+        scored: Scored = json.loads(self.store.read(path))
+        requested = score_fingerprint(evaluate.version, self.evaluation, self.questions.dataset)
+        return {**scored, "seconds": done["seconds"]} if scored["fingerprint"] == requested else None
 
     def missing(self) -> list[Proxy]:
         """Return the trainings that are still to be done."""

@@ -4,18 +4,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from shared.exchange import SPLITMIX_STEP, splitmix64
+
 ROUNDS = 6
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 WINDOW = 1 << 20
 """Samples that are shuffled together, about: fewer images than that are shuffled as one."""
-
-
-def _mixed(x: np.ndarray) -> np.ndarray:
-    """Scramble 64-bit words (SplitMix64)."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = x ^ (x >> np.uint64(31))
-    return mixed
 
 
 class Permutation:
@@ -34,7 +27,7 @@ class Permutation:
         left, right = x >> self.half, x & self.low
         with np.errstate(over="ignore"):
             for key in self.keys:
-                left, right = right, left ^ (_mixed(right * GOLDEN + key) & self.low)
+                left, right = right, left ^ (splitmix64(right * SPLITMIX_STEP + key) & self.low)
         return (left << self.half) | right
 
     def at(self, places: np.ndarray) -> np.ndarray:
