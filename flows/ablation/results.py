@@ -11,7 +11,7 @@ from flows.ablation.statistics import LEVEL, POWER, holm, mean_sd, paired, word
 from flows.ablation.trainings import Ablation, Scored
 from flows.ablation.variant_datasets import Curated
 from flows.report.run.scores import BASELINES
-from training.runs.scores import told
+from training.runs.scores import score_label
 
 PREFERRED = ("knn top1", "linear top1")
 """The verdict is on the first of these, on the first set that the evaluation names: one question, one answer."""
@@ -23,7 +23,9 @@ def results(ablation: Ablation, failed: list[str]) -> dict[str, Any]:
         [ablation.scored(ablation.proxy(one, seed)) for seed in range(ablation.seeds)] for one in ablation.curated
     ]
     tables = [[_values(run["scores"]) if run else {} for run in row] for row in scored]
-    protocols = {told(score): score["protocol"] for row in scored for run in row if run for score in run["scores"]}
+    protocols = {
+        score_label(score): score["protocol"] for row in scored for run in row if run for score in run["scores"]
+    }
     measured = {name: _compared(name, tables, ablation, how) for name, how in protocols.items()}
     chosen = _verdict_on(list(protocols))
     questions, optim = ablation.questions, ablation.proxy(ablation.curated[0], 0).params.optim
@@ -141,7 +143,7 @@ def _correction(ablation: Ablation) -> str:
 
 
 def _values(scores: list[dict[str, Any]]) -> dict[str, float]:
-    return {told(score): float(score["value"]) for score in scores}
+    return {score_label(score): float(score["value"]) for score in scores}
 
 
 FOLDER = "ablations"

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from flows.ablation import eta
 from flows.ablation.ground_truth import Open, find_ground_truth
 from flows.ablation.queries import check_size
-from flows.ablation.trainings import Ablation, Proxy, Questions, shortened
+from flows.ablation.trainings import Ablation, Proxy, Questions
 from flows.ablation.variant_datasets import curate, publish_test
 from flows.ablation.variants import Variant, variants
 from flows.recipe.recipe import Recipe, load_recipe
@@ -74,7 +74,7 @@ def forecast(request: Request, chosen: Sequence[Variant]) -> str:
 def _seconds(one: Variant, steps: int | None) -> float | None:
     training = one.recipe.training
     whole = training.optim.steps
-    return eta.seconds(shortened(training, steps) if isinstance(whole, int) else training, one.recipe.compute)
+    return eta.seconds(training, steps if steps and isinstance(whole, int) else whole, one.recipe.compute)
 
 
 def prepare(request: Request, chosen: Sequence[Variant], open_session: Open, teller: Teller) -> Ablation:

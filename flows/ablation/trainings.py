@@ -10,8 +10,7 @@ from shared.dataset_version import Published
 from shared.launch.launch import run_name
 from shared.storage import Store
 from training.eval.params import EvaluateParams, score_fingerprint
-from training.loop.resolve import resolved
-from training.params import PretrainParams
+from training.params.resolved import ResolvedParams, resolved
 from training.stages import evaluate, pretrain
 
 Scored = dict[str, Any]
@@ -36,7 +35,7 @@ class Proxy:
     variant: str
     seed: int
     dataset: Published
-    params: PretrainParams
+    params: ResolvedParams
 
     @property
     def run(self) -> str:
@@ -97,7 +96,7 @@ class Ablation:
         return [proxy for proxy in self.proxies() if self.scored(proxy) is None]
 
 
-def shortened(params: PretrainParams, steps: int | None) -> PretrainParams:
+def shortened(params: ResolvedParams, steps: int | None) -> ResolvedParams:
     """Return the params of a training of so many steps: other lengths in proportion. All lengths are in steps."""
     if steps is None:
         return params

@@ -86,5 +86,5 @@ def vit(weights: Weights, device: torch.device) -> Frozen:
         depth=weights.model.depth,
         mean=weights.mean,
         std=weights.std,
-        look=weights.backbone().to(device).layers,
+        look=weights.backbone().to(device).intermediate_layers,
     )

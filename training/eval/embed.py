@@ -42,7 +42,7 @@ def look(path: str, step: int | None) -> Teacher:
             f"The embedder run needs a step with a checkpoint, got {step}. {path} has {', '.join(map(str, steps))}."
         )
     about = json.loads((folder.checkpoint(step) / ABOUT).read_text())
-    model, size = params.model, params.crops.large_size
+    model, size = params.model, params.crops.global_size
     return Teacher(path, step, size, model.patch_size, fingerprint(about["sha256"], model.identity(), size))
 
 

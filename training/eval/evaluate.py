@@ -21,7 +21,7 @@ from training.params import PretrainParams
 from training.runs.best import mark_best
 from training.runs.checkpoint import GoneError
 from training.runs.run_folder import RunFolder
-from training.runs.scores import PIXELS, UNTRAINED, ScoreFolder, told
+from training.runs.scores import PIXELS, UNTRAINED, ScoreFolder, score_label
 from training.weights import Weights
 from training.weights.run import from_run
 
@@ -58,7 +58,7 @@ def evaluate(
             got = _named(str(step), found, own)
             title = f"{dataset.name} {dataset.version}"
             scores.write(step, {"dataset": title, "scores": got, "baselines": known, "note": note})
-            line = " · ".join(f"{told(score)} {score['value']:.3f}" for score in got)
+            line = " · ".join(f"{score_label(score)} {score['value']:.3f}" for score in got)
             print(f"evaluated step {step} · {line}" + (f" · {note}" if note else ""), flush=True)
         if place.leads:
             mark_best(folder, scores)
@@ -107,7 +107,7 @@ def _teacher(folder: RunFolder, step: int) -> Weights | None:
 
 
 def _untrained(trained: PretrainParams) -> Weights:
-    size = trained.crops.large_size
+    size = trained.crops.global_size
     return Weights(UNTRAINED, trained.model, size, initial_student(trained).backbone.vit.state_dict())
 
 

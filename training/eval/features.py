@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from training.distributed import Place, gathered
+from training.distributed import DistributedContext, gathered
 from training.eval.backbone import Frozen
 from training.eval.crops import Crops, Cut, Mistake, collated
 from training.eval.sets.labelled import Masks, Pictures
@@ -59,7 +59,7 @@ def extract(
     images: Pictures,
     rows: np.ndarray,
     readings: Mapping[str, Reading],
-    place: Place,
+    place: DistributedContext,
     cut: Cut,
     *,
     workers: int,

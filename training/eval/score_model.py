@@ -10,8 +10,8 @@ import torch
 
 from shared.errors import RecipeError
 from shared.params import Compute
-from training.data.shuffle import drawn
-from training.distributed import Place
+from training.data.shuffle import subsample
+from training.distributed import DistributedContext
 from training.eval.backbone import Frozen
 from training.eval.crops import Cut
 from training.eval.features import Features, Reading, extract
@@ -38,7 +38,7 @@ def judged(
     given: Mapping[str, Reading],
     sets: Sequence[Labelled],
     params: EvaluateParams,
-    place: Place,
+    place: DistributedContext,
     compute: Compute,
     seed: int = 0,
 ) -> Iterator[Judged]:
@@ -108,7 +108,7 @@ def _chosen(labelled: Labelled, params: EvaluateParams, seed: int) -> tuple[np.n
         limit = limits[name]
         if len(rows) > limit:
             told[f"{name}_drawn"] = f"{limit:,} of {len(rows):,} images, evenly"
-        chosen.append(drawn(rows, limit, seed))
+        chosen.append(subsample(rows, limit, seed))
     return chosen[0], chosen[1], told
 
 

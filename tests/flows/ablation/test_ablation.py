@@ -26,7 +26,7 @@ name: tiny
 curation: {index: {part_images: 64}}
 training:
   model: {patch_size: 8, width: 16, depth: 1, heads: 2, drop_path: 0.0}
-  crops: {large_size: 16, small_size: 8, small_count: 1, shrink: 20}
+  crops: {global_size: 16, local_size: 8, local_count: 1, shrink: 20}
   objective: {prototypes: 16, head_hidden: 16, bottleneck: 8, koleo_group: 4, teacher_temperature_steps: 2}
   optim: {steps: 6, batch_size: 4, warmup_steps: 2, precision: fp32, freeze_prototypes: 1}
 compute: {workers: 1, device: cpu}

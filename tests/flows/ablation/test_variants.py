@@ -8,6 +8,7 @@ from flows.ablation.variants import split
 from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError
 from training.params import PretrainParams
+from training.params.resolved import resolved
 
 
 def request_for(*vary, recipe="laptop", **more):
@@ -55,7 +56,7 @@ def test_off_on_and_default_say_what_the_recipes_keys_say():
 
 
 def test_shorter_trainings_keep_the_proportions():
-    whole = load_recipe("laptop").training
+    whole = resolved(load_recipe("laptop").training, 1000)
     short = shortened(whole, whole.optim.steps // 2)
     assert short.optim.steps == whole.optim.steps // 2
     assert short.optim.warmup_steps == whole.optim.warmup_steps // 2

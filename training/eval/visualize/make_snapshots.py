@@ -13,8 +13,8 @@ from torch import Tensor
 from shared.dataset_version import Published
 from shared.params import Compute
 from training.data.published_images import UNLABELLED, Images, all_images
-from training.data.shuffle import drawn
-from training.distributed import Place
+from training.data.shuffle import subsample
+from training.distributed import DistributedContext
 from training.eval.crops import Cut, centre_crop
 from training.eval.features import Reading, extract
 from training.eval.math.nearest import nearest
@@ -38,7 +38,7 @@ def draw_albums(
     weights: Mapping[str, Weights],
     readings: Mapping[str, Reading],
     params: EvaluateParams,
-    place: Place,
+    place: DistributedContext,
     compute: Compute,
     folder: RunFolder,
     seed: int,
@@ -71,7 +71,7 @@ class Sitting:
         spread = np.linspace(0, len(by_class) - 1, min(count, len(by_class))).round().astype(int)
         subjects = by_class[np.unique(spread)]
         rest = np.setdiff1d(np.flatnonzero(~asked), subjects)
-        return cls(images.take(np.concatenate([subjects, drawn(rest, BANK, seed)])), len(subjects))
+        return cls(images.take(np.concatenate([subjects, subsample(rest, BANK, seed)])), len(subjects))
 
     def album(self, backbone: Backbone, features_ID: Tensor, resize: float) -> Album:
         """Let a model look at the subjects; the features are those of all images of the sitting."""

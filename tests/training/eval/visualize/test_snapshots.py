@@ -71,7 +71,7 @@ def test_attention_is_written_in_even_shares() -> None:
 
 def album_of(dataset: Published, params: PretrainParams) -> Album:
     sitting = Sitting.choose(dataset, 4, 0)
-    backbone = Backbone(params.model, params.crops.large_size).eval()
+    backbone = Backbone(params.model, params.crops.global_size).eval()
     return sitting.album(backbone, torch.randn(len(sitting.images), 8), 1.143)
 
 
