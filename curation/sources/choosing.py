@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from curation.sources.file_list import ListSource
-from curation.sources.files import ending, find, is_local, may_be_image, open_location
+from curation.sources.files import find, is_local, open_location
 from curation.sources.folder import FolderSource
 from curation.sources.huggingface import HuggingFaceSource
 from curation.sources.parquet import ParquetSource
 from curation.sources.tar import COMPRESSED, TarSource
 from shared.errors import SourceError
+from shared.images.image_files import ending, may_be_image
 
 Chosen = FolderSource | TarSource | ParquetSource | HuggingFaceSource | ListSource
 
@@ -52,9 +53,9 @@ def _folder(fs: Any, path: str, url: str) -> Chosen:
     for name in _names(fs, path):
         if may_be_image(name):
             return FolderSource(url=url)
-        found = _by_ending(name, url)
-        if isinstance(found, TarSource) or (chosen is None and isinstance(found, ParquetSource)):
-            chosen = found  # tars beside Parquet files: the tables are about the images in the tars
+        source = _by_ending(name, url)
+        if isinstance(source, TarSource) or (chosen is None and isinstance(source, ParquetSource)):
+            chosen = source  # tars beside Parquet files: the tables are about the images in the tars
     return chosen or FolderSource(url=url)
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Protocol
 
 import numpy as np
@@ -11,19 +10,14 @@ from PIL import Image
 from shared.dataset_version import held_out
 from shared.errors import RecipeError
 from shared.images.decode import UndecodableError, decode
+from shared.images.image_files import may_be_image
 from shared.params import fingerprint
 from shared.storage import Store
 
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".j2k"),
-    *(".ppm", ".pgm", ".psd", ".qoi", ".tga", ".ico"),
-)
-
 
 def is_image(name: str) -> bool:
-    """Tell an image file by its name; hidden files are none."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    """Tell an image file by its path below a folder; what is hidden, or lies in a hidden folder, is none."""
+    return may_be_image(name) and not any(part.startswith(".") for part in name.split("/"))
 
 
 def listed(where: Store) -> dict[str, int]:
