@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 class ListSource(Listed):
     """A text file that names images."""
 
+    endings = (".txt", ".lst", ".list")
     kind: Literal["list"] = "list"
     """A text file with a path or URL per line, relative to the file; a label behind a tab; # begins a comment."""
     labels: Literal["list", "folder", "none"] = "list"

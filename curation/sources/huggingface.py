@@ -15,6 +15,7 @@ from shared.errors import SourceError
 class HuggingFaceSource(Listed):
     """A dataset of Hugging Face's `datasets` library."""
 
+    marks = ("dataset_dict.json", "state.json")
     kind: Literal["huggingface"] = "huggingface"
     """A Hugging Face dataset: `url` of a folder written by save_to_disk, or `dataset`, a name as load_dataset takes."""
     url: str = ""

@@ -10,7 +10,7 @@ A uri is the path of a file, or the path of a file and what is inside it: `shard
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from shared.catalog import IMAGES
 from shared.errors import SourceError
@@ -40,8 +40,14 @@ def refused(uri: str, why: str, stamp: str) -> IndexRow:
 
 
 class Listed(Params):
-    """The fields of every source."""
+    """The fields of every source, and what tells it when a person names nothing but a place."""
 
+    endings: ClassVar[tuple[str, ...]] = ()
+    """A file whose name ends so is such a source."""
+    gathers: ClassVar[bool] = False
+    """Whether a folder of such files is one, too."""
+    marks: ClassVar[tuple[str, ...]] = ()
+    """A folder that holds a file of one of these names is such a source."""
     url: str
     """Folder, file or fsspec URL (s3://…, gs://…)."""
     name: str = ""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class ParquetSource(Listed):
     """Parquet files that hold the images' bytes."""
 
+    endings = (".parquet",)
+    gathers = True
     kind: Literal["parquet"] = "parquet"
     """Parquet files with a column of image bytes: the Hugging Face layout, or a plain binary column."""
     column: str = ""
@@ -25,7 +27,7 @@ class ParquetSource(Listed):
     def rows(self) -> Iterator[IndexRow]:
         """Yield the rows of each file, files in the order of their paths."""
         fs, path = open_location(self.url, self.title)
-        files = find_files(fs, path, (".parquet",), self.title)
+        files = find_files(fs, path, self.endings, self.title)
         if not files:
             raise SourceError(f"Source {self.title!r} needs Parquet files, but there are none at {self.url}.")
         columns = self.column, self.label_column

@@ -46,6 +46,8 @@ class Listing:
 class TarSource(Listed):
     """Tars that hold images, or tars of images."""
 
+    endings = (".tar", *COMPRESSED)
+    gathers = True
     kind: Literal["tar"] = "tar"
     """A tar, a folder or glob of tars, or shards-{000..010}.tar; WebDataset's sidecars and tars in a tar are known."""
     labels: How = "auto"
@@ -57,7 +59,7 @@ class TarSource(Listed):
     def rows(self) -> Iterator[IndexRow]:
         """Yield the members of each tar, tars in the order of their paths, each before the tars that are in it."""
         fs, path = open_location(self.url, self.title)
-        files = find_files(fs, path, (".tar", *COMPRESSED), self.title)
+        files = find_files(fs, path, self.endings, self.title)
         for file in files:
             if file.path.lower().endswith(COMPRESSED):
                 raise _compressed(self.title, file.path)

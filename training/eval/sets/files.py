@@ -23,16 +23,16 @@ def is_image(name: str) -> bool:
 def listed(where: Store) -> dict[str, int]:
     """Return the size of every file under a folder by its relative path, in the order of paths."""
     root = where.path("")
-    found = where.fs.find(root.rstrip("/") or "/", detail=True)
-    return {path.removeprefix(root): int(facts["size"]) for path, facts in sorted(found.items())}
+    entries = where.fs.find(root.rstrip("/") or "/", detail=True)
+    return {path.removeprefix(root): int(facts["size"]) for path, facts in sorted(entries.items())}
 
 
 def opened_folder(who: str, url: str) -> Store:
     """Return the folder as a store. Raises RecipeError where there is none."""
     store = Store(url)
     if not store.fs.isdir(store.path()):
-        there = "a file" if store.fs.exists(store.path()) else "nothing"
-        raise RecipeError(f"{who} needs a folder, got {url}, where there is {there}.")
+        what = "a file" if store.fs.exists(store.path()) else "nothing"
+        raise RecipeError(f"{who} needs a folder, got {url}, where there is {what}.")
     return store
 
 
@@ -42,7 +42,7 @@ def folder_content(who: str, url: str) -> str:
 
 
 @dataclass(frozen=True)
-class Files:
+class ImageFiles:
     """Image files by row number."""
 
     store: Store

@@ -46,12 +46,12 @@ class HuggingFaceSet(Named):
         splits = [split_of(name) for name in files]
         sides = [is_test(split) for split in splits]
         if {True, False} == set(sides):
-            asked = np.repeat(np.array(sides, dtype=bool), [part.rows for part in images.parts])
+            is_query = np.repeat(np.array(sides, dtype=bool), [part.rows for part in images.parts])
             split = f"{' and '.join(dict.fromkeys(splits))} of the dataset"
         elif True in sides:
             raise RecipeError(
                 f"{self.url} needs splits train and test (or val), got {', '.join(dict.fromkeys(splits))}."
             )
         else:
-            asked, split = tenth(images), HELD_OUT
-        return with_labels(self.url, self.title(self.url), images, labels, asked, split)
+            is_query, split = tenth(images), HELD_OUT
+        return with_labels(self.url, self.title(self.url), images, labels, is_query, split)
