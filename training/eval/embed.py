@@ -29,7 +29,7 @@ class Teacher(NamedTuple):
     """Changes when anything changes that its vectors depend on."""
 
 
-def look(path: str, step: int | None) -> Teacher:
+def describe(path: str, step: int | None) -> Teacher:
     """Return what there is to know of a step's checkpoint, the newest by default. Raises WorkspaceError."""
     folder = RunFolder(Path(path))
     steps = folder.steps()

@@ -17,9 +17,9 @@ from shared.params import Compute
 from training.data.published_images import UNLABELLED, Images, load_images
 from training.data.shuffle import subsample
 from training.distributed import DistributedContext
-from training.eval.backbone import Frozen
-from training.eval.crops import Cut
-from training.eval.features import Reading, extract
+from training.eval.backbone import FeatureExtractor
+from training.eval.crops import CropSize
+from training.eval.features import Readout, extract
 from training.eval.params import EvaluateParams
 from training.eval.protocols.knn import Knn, knn_classes
 from training.model.student_teacher import Student
@@ -51,15 +51,15 @@ class OnlineKnn:
     def top1(self, teacher: Student) -> float:
         """Return the share of queries whose neighbours name the right class. A collective: every rank calls it."""
 
-        def extract_tokens(images_BCHW: Tensor, blocks: Sequence[int]) -> list[Tokens]:
+        def forward(images_BCHW: Tensor, blocks: Sequence[int]) -> list[Tokens]:
             with self.context.autocast(self.params.optim.precision):
                 return teacher.backbone.intermediate_layers(images_BCHW, blocks)
 
         defaults = EvaluateParams()
         model, size = self.params.model, self.params.crops.global_size
         shape = size, model.patch_size, model.width, model.depth
-        live = Frozen("teacher", "", *shape, COLOUR_MEAN, COLOUR_STD, extract_tokens)
-        reading, cut = {"": Reading(live, model.depth, "cls")}, Cut(size, defaults.resize, defaults.batch_size)
+        live = FeatureExtractor("teacher", "", *shape, COLOUR_MEAN, COLOUR_STD, forward)
+        reading, cut = {"": Readout(live, model.depth, "cls")}, CropSize(size, defaults.resize, defaults.batch_size)
         bank_BD, queries_QD = (
             extract(images, np.arange(len(images)), reading, self.context, cut, workers=self.workers)[0][""].pooled
             for images in (self.bank, self.queries)
