@@ -28,6 +28,7 @@ class ExportedEmbedder(LookingModel, Embedding):
     """DINOv2's rule for SSCD; 0.75 has 90 % precision on DISC. Other models need their own dedup.near.threshold."""
     candidate_cosine = 0.45
     """What DINOv2 asked of SSCD beside evaluation sets."""
+    shorthand = "path"
 
     def vectors(self, prepared: "Sequence[Array]") -> "Floats":
         """Return unit vectors, as wide as the model makes them."""

@@ -85,7 +85,7 @@ class NearParams(Params):
     @property
     def layout(self) -> bool:
         """Whether images are described twice: by the embedder, and by the descriptor."""
-        twice = self.candidates.layout and self.embedder.kind != "descriptor"
+        twice = self.candidates.layout and not self.embedder.sees_layout
         return self.enabled and self.verify == "geometric" and twice
 
 

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from curation.models.files import load_model
 from curation.quality import Rule, scorers_of
-from curation.quality.model_rules import Judgement
+from curation.quality.model_rules import ModelRule
 from curation.quality.scorer import Scorer, column
 from shared.catalog import VERDICTS
 from shared.errors import WorkFailedError
@@ -30,20 +30,16 @@ def judge(measurements: pa.Table, rules: tuple[Rule, ...]) -> pa.Table:
 
 
 def _signal(measurements: pa.Table, rule: Rule, scorers: tuple[Scorer, ...]) -> pa.ChunkedArray | pa.Array:
-    """Return a stored signal, one that follows from the size, or what a model says."""
-    if isinstance(rule, Judgement):
+    """Return the signal that the rule looks at, or what its model says."""
+    if isinstance(rule, ModelRule):
         return _by_pixels(measurements, rule, scorers) if rule.input == "pixels" else _by_vector(measurements, rule)
-    width, height = (measurements[side].cast(pa.float32()) for side in ("width", "height"))
-    if rule.signal == "shorter_side":
-        return pc.min_element_wise(width, height, skip_nulls=False)
-    if rule.signal == "megapixels":
-        return pc.divide(pc.multiply(width, height), pa.scalar(1e6, pa.float32()))
-    return measurements[rule.signal]
+    assert rule.signal is not None
+    return rule.signal.column(measurements, pa.float32())
 
 
-def _by_pixels(measurements: pa.Table, rule: Judgement, scorers: tuple[Scorer, ...]) -> pa.Array:
+def _by_pixels(measurements: pa.Table, rule: ModelRule, scorers: tuple[Scorer, ...]) -> pa.Array:
     """Return the stored scores of the rule's scorer."""
-    there, scores = _rows(measurements, rule.signal)
+    there, scores = _rows(measurements, "scores")
     if len(there) != pc.count(measurements["pixels_id"]).as_py() or (len(there) and scores.shape[1] != len(scorers)):
         raise WorkFailedError(
             f"Rule {rule.kind} needs {len(scorers)} measured scores of every image, got other ones. "
@@ -53,7 +49,7 @@ def _by_pixels(measurements: pa.Table, rule: Judgement, scorers: tuple[Scorer, .
     return _spread(measurements.num_rows, there, scores[:, place] if len(there) else scores.ravel())
 
 
-def _by_vector(measurements: pa.Table, rule: Judgement) -> pa.Array:
+def _by_vector(measurements: pa.Table, rule: ModelRule) -> pa.Array:
     """Return what the rule's model says of the stored vectors, without a pixel."""
     there, vectors = _rows(measurements, "vector")
     if not len(there):

@@ -37,7 +37,7 @@ def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel]:
     found = [model]
     for step in path:
         inner = (
-            [m for one in found for m in _models_of(one.model_fields[step].annotation)]
+            [m for one in found for m in models_of(one.model_fields[step].annotation)]
             if (isinstance(step, str) and any(step in one.model_fields for one in found))
             else [m for m in found if _kind(m) == step] or found
         )
@@ -50,9 +50,10 @@ def _kind(model: type[BaseModel]) -> Any:
     return field.default if field else None
 
 
-def _models_of(annotation: Any) -> list[type[BaseModel]]:
+def models_of(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that a field may hold: itself, the members of a union, the items of a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if typing.get_origin(annotation) is not None or isinstance(annotation, types.UnionType):
-        return [m for argument in typing.get_args(annotation) for m in _models_of(argument)]
+        return [m for argument in typing.get_args(annotation) for m in models_of(argument)]
     return []

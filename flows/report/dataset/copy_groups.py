@@ -6,11 +6,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.publish.reasons import DUPLICATES
 from flows.report.dataset import samples
 from flows.report.dataset.pictures import Pictures, name_of
 from flows.report.kit import reason_text
 
-DUPLICATES = ("exact_duplicate", "perceptual_duplicate", "near_duplicate")
 GRADED = ("perceptual_duplicate", "near_duplicate")
 GROUPS, MEMBERS, PAIRS = 12, 6, 4
 

@@ -6,6 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.quality import RULES
+from curation.quality.signals import SHORTER_SIDE
 from flows.report.dataset import samples
 from flows.report.dataset.pictures import Pictures, name_of
 from flows.report.kit import reason_text
@@ -69,6 +71,7 @@ class Gallery:
             "meaning": reason_text.meaning(reason, self.verify),
             "group": reason_text.group(reason),
             "shape": shape,
+            "pixels": reason in RULES and RULES[reason].signal is SHORTER_SIDE,
             "errors": self.errors,
             "cards": cards,
         }

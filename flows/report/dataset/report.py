@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.publish.read_back import Original
+from curation.publish.reasons import ordered
 from flows.report.dataset import samples
 from flows.report.dataset.balance import clusters, contamination
 from flows.report.dataset.copy_groups import Groups, edges
@@ -20,7 +21,7 @@ from flows.report.dataset.pictures import Pictures
 from flows.report.dataset.thresholds import limits
 from flows.report.kit import reason_text
 from flows.report.kit.pages import page
-from shared.catalog import DROPPED, MANIFEST, REASONS, SIGNALS
+from shared.catalog import DROPPED, MANIFEST, SIGNALS
 from shared.dataset_version import Published
 
 PictureSource = Callable[[list[str]], dict[str, Original]]
@@ -69,12 +70,6 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         seconds=info.get("seconds", {}),
         recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),
     )
-
-
-def ordered(reasons: Iterable[str]) -> list[str]:
-    """Return reasons in the contract's order, those of other rules before the duplicates."""
-    place = {reason: i for i, reason in enumerate(REASONS)}
-    return sorted(reasons, key=lambda reason: (place.get(reason, place["blurry"] + 0.5), reason))
 
 
 def verified_by(recipe: Any) -> str | None:
