@@ -36,7 +36,7 @@ MEASUREMENTS = Contract(
         "format": WORD,
         "bytes": LONG,
         "phash": HASH,  # imagededup's PHash of the upright RGB pixels
-        "hashes": HASHES,  # the same of the image without uniform borders, in its eight orientations
+        "hashes": HASHES,  # by the recipe's hash, of the image without uniform borders, in its eight orientations
         "luma_p5": FLOAT,  # percentiles of perceived brightness, 0 to 1
         "luma_p99": FLOAT,
         "aspect": FLOAT,  # shorter side / longer side

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from curation.dedup.geometry.frame import trimmed
 from curation.embedders.descriptor import DescriptorEmbedder
-from curation.measure.phash import BYTES, oriented_hashes
+from curation.measure.hashes import oriented_hashes
+from curation.measure.phash import BYTES, phashes
 from curation.measure.quality_signals import signals
 from curation.models.network import Array
 from curation.params import MeasureParams
@@ -65,14 +66,14 @@ def measure_image(
     whole = Picture(decoded.image)
     inner_image = trimmed(whole.image)
     inner = whole if inner_image is whole.image else Picture(inner_image)
-    hashes = oriented_hashes(inner.image)
+    hashes = oriented_hashes(inner.image, params.hash)
     width, height = whole.image.size
     row = known | {
         "pixels_id": digest(f"{width}x{height}:".encode(), whole.pixels),
         "width": width,
         "height": height,
         "format": decoded.format,
-        "phash": (hashes if inner is whole else oriented_hashes(whole.image))[:BYTES],
+        "phash": (hashes if inner is whole and params.hash == "phash" else phashes(whole.image))[:BYTES],
         "hashes": hashes,
         **signals(whole),
     }

@@ -15,10 +15,8 @@ from scipy.fftpack import dct
 SIDE, KEPT, BYTES = 32, 8, 8
 """The image is squashed to 32 × 32; the 8 × 8 lowest frequencies become 64 bits, 8 bytes."""
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-
-def oriented_hashes(image: Image.Image) -> bytes:
+def phashes(image: Image.Image) -> bytes:
     """Return eight hashes of 8 bytes of an RGB image, the first bit for bit the one that imagededup gives.
 
     Their order: as it is, mirrored left to right, upside down, both; then the same four of the transposed image.
@@ -32,7 +30,7 @@ def oriented_hashes(image: Image.Image) -> bytes:
 
 
 @cache
-def _signs() -> Floats:
+def _signs() -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return what the four flips multiply the coefficients by: [4, 8, 8]."""
     odd = (-1.0) ** np.arange(KEPT)
     plain = np.ones(KEPT)

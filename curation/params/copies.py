@@ -22,9 +22,9 @@ class PerceptualParams(Params):
     model_config = ConfigDict(title="Perceptual duplicates")
 
     enabled: bool = True
-    """Compare images by their 64-bit PHash."""
+    """Compare images by a hash of 64 bits; curation.measure.hash says which."""
     distance: int = Field(default=6, ge=0, le=32)
-    """Largest Hamming distance between two copies, in bits of 64."""
+    """Largest Hamming distance between two copies, in bits of 64. 6 suits phash and dhash; ahash and whash need 2."""
 
 
 class CandidateParams(Params):

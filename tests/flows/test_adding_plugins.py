@@ -78,6 +78,7 @@ from curation.params import MeasureParams, QualityParams
 from flows.commands.console import Console
 from flows.inspect.image_facts import story
 from flows.inspect.image_text import tell
+from flows.report.kit.reason_text import Checks
 from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError
 
@@ -86,9 +87,9 @@ root = Path(sys.argv[1])
 for i in range(6):
     (root / f"photos/{i}.jpg").write_bytes(encoded(picture(i, (160, 160 if i == 3 else 120))))
 
-def explained(name, verify):
+def explained(name, checks):
     sink = io.StringIO()
-    tell(Console(sink), story(str(root / "w"), str(root / "photos" / name), None), verify)
+    tell(Console(sink), story(str(root / "w"), str(root / "photos" / name), None), checks)
     return sink.getvalue()
 
 def refusal(setting):
@@ -104,8 +105,8 @@ print(json.dumps({
     "set": refusal("curation.quality.rules=[{kind: squar}]"),
     "form": QualityParams.model_json_schema()["$defs"]["Square"],
     "report": dataset.store.read("report.html").decode(),
-    "explain": explained("3.jpg", "geometric"),
-    "kept": explained("2.jpg", "geometric"),
+    "explain": explained("3.jpg", Checks("geometric")),
+    "kept": explained("2.jpg", Checks("geometric")),
 }))
 """
 
@@ -116,7 +117,7 @@ print(json.dumps({
     "set": refusal("curation.dedup.near.embedder=color"),
     "form": MeasureParams.model_json_schema()["$defs"]["ColourEmbedder"],
     "report": dataset.store.read("report.html").decode(),
-    "explain": explained("2.jpg", "none"),
+    "explain": explained("2.jpg", Checks("none")),
 }))
 """
 

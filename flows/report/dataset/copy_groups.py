@@ -10,6 +10,7 @@ from curation.publish.reasons import DUPLICATES
 from flows.report.dataset import samples
 from flows.report.dataset.pictures import Pictures, name_of
 from flows.report.kit import reason_text
+from flows.report.kit.reason_text import Checks
 
 GRADED = ("perceptual_duplicate", "near_duplicate")
 GROUPS, MEMBERS, PAIRS = 12, 6, 4
@@ -26,10 +27,10 @@ class Groups:
     members: dict[str, list[dict[str, Any]]]
     kept: set[str]
     """Those of them that are kept: balance leaves some out."""
-    verify: str | None
+    checks: Checks
 
     @classmethod
-    def choose(cls, kept: pa.Table, dropped: pa.Table, verify: str | None) -> "Groups":
+    def choose(cls, kept: pa.Table, dropped: pa.Table, checks: Checks) -> "Groups":
         """Take the largest groups, and a few of each."""
         copies = dropped.filter(pc.is_in(dropped["reason"].cast(pa.string()), pa.array(DUPLICATES)))
         counted = copies.group_by("kept_uri").aggregate([([], "count_all")])
@@ -43,7 +44,7 @@ class Groups:
         order = {reason: place for place, reason in enumerate(DUPLICATES)}
         chosen = {uri: sorted(rows, key=lambda row: -order[row["reason"]])[:MEMBERS] for uri, rows in members.items()}
         there = kept["uri"].filter(pc.is_in(kept["uri"], pa.array(list(sizes), pa.string())))
-        return cls(counted.num_rows, sizes, chosen, set(there.to_pylist()), verify)
+        return cls(counted.num_rows, sizes, chosen, set(there.to_pylist()), checks)
 
     def uris(self) -> set[str]:
         """Return the uris whose bytes are needed."""
@@ -65,7 +66,7 @@ class Groups:
         ]
 
     def _member(self, row: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
-        told = reason_text.evidence(row["reason"], row["value"], None, self.verify)
+        told = reason_text.evidence(row["reason"], row["value"], None, self.checks)
         return {"uri": row["uri"], "name": name_of(row["uri"]), "picture": pictures.of(row["uri"])} | {
             "reason": row["reason"],
             "evidence": told,
@@ -80,7 +81,7 @@ class Edge:
     threshold: float | None
     dropped: list[dict[str, Any]]
     kept: list[dict[str, Any]]
-    verify: str | None
+    checks: Checks
 
     def uris(self) -> set[str]:
         """Return the uris whose bytes are needed."""
@@ -90,7 +91,7 @@ class Edge:
         """Return what the page says."""
         told = {
             "title": reason_text.title(self.reason),
-            "limit": reason_text.edge(self.reason, self.threshold, self.verify),
+            "limit": reason_text.edge(self.reason, self.threshold, self.checks),
         }
         sides = {"dropped": self.dropped, "kept": self.kept}
         return told | {side: [self._card(row, pictures) for row in rows] for side, rows in sides.items()}
@@ -99,11 +100,11 @@ class Edge:
         one, other = row["uri"], row["kept_uri"] or ""
         return {
             "pictures": [(uri, name_of(uri), pictures.of(uri)) for uri in (other, one)],
-            "evidence": reason_text.evidence(self.reason, row["value"], None, self.verify),
+            "evidence": reason_text.evidence(self.reason, row["value"], None, self.checks),
         }
 
 
-def edges(kept: pa.Table, dropped: pa.Table, pairs: pa.Table | None, verify: str | None) -> list[Edge]:
+def edges(kept: pa.Table, dropped: pa.Table, pairs: pa.Table | None, checks: Checks) -> list[Edge]:
     """Return the pairs nearest to the limit, for each reason that has one."""
     found = []
     for reason in GRADED:
@@ -113,10 +114,10 @@ def edges(kept: pa.Table, dropped: pa.Table, pairs: pa.Table | None, verify: str
         threshold = float(limit[0].as_py()) if len(limit) else None
         copies = samples.nearest_the_limit(rows, PAIRS).select(["uri", "kept_uri", "value"]).to_pylist()
         escaped = []
-        if reason == "near_duplicate" and verify == reason_text.GEOMETRIC and pairs is not None:
+        if reason == "near_duplicate" and checks.verify == reason_text.GEOMETRIC and pairs is not None:
             escaped = _escaped(kept, pairs, 1.0 if threshold is None else threshold)
         if copies or escaped:
-            found.append(Edge(reason, threshold, copies, escaped, verify))
+            found.append(Edge(reason, threshold, copies, escaped, checks))
     return found
 
 

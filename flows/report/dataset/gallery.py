@@ -11,6 +11,7 @@ from curation.quality.signals import SHORTER_SIDE
 from flows.report.dataset import samples
 from flows.report.dataset.pictures import Pictures, name_of
 from flows.report.kit import reason_text
+from flows.report.kit.reason_text import Checks
 
 KEPT, PAIRS, OTHERS, ERRORS = 35, 6, 7, 15
 EVIDENCE = ["uri", "value", "threshold", "kept_uri"]
@@ -26,13 +27,13 @@ class Gallery:
     """Width × height of the kept images of pairs."""
     sets: dict[str, str]
     """Uri of an evaluation image → its set."""
-    verify: str | None
+    checks: Checks
     errors: list[dict[str, Any]]
     """The most frequent errors of unreadable files, with the first file of each."""
 
     @classmethod
     def choose(
-        cls, kept: pa.Table, dropped: pa.Table, reasons: list[str], sets: dict[str, str], verify: str | None
+        cls, kept: pa.Table, dropped: pa.Table, reasons: list[str], sets: dict[str, str], checks: Checks
     ) -> "Gallery":
         """Sample the kept images, and each reason."""
         chosen = {reason: _chosen(samples.of_reason(dropped, reason), reason) for reason in reasons}
@@ -40,7 +41,7 @@ class Gallery:
         pairs = kept.filter(pc.is_in(kept["uri"], pa.array(sorted(partners), pa.string())))
         sizes = {row["uri"]: f"{row['width']} × {row['height']}" for row in _list(pairs, ["uri", "width", "height"])}
         shown = _list(samples.rows(kept, KEPT), ["uri", "label", "width", "height"])
-        return cls(shown, chosen, sizes, sets, verify, _errors(samples.of_reason(dropped, "unreadable")))
+        return cls(shown, chosen, sizes, sets, checks, _errors(samples.of_reason(dropped, "unreadable")))
 
     def uris(self) -> set[str]:
         """Return the uris whose bytes are needed."""
@@ -68,7 +69,7 @@ class Gallery:
         return {
             "name": reason,
             "title": reason_text.title(reason),
-            "meaning": reason_text.meaning(reason, self.verify),
+            "meaning": reason_text.meaning(reason, self.checks),
             "group": reason_text.group(reason),
             "shape": shape,
             "pixels": reason in RULES and RULES[reason].signal is SHORTER_SIDE,
@@ -82,7 +83,7 @@ class Gallery:
             "picture": pictures.of(row["uri"]),
             "uri": row["uri"],
             "name": name_of(row["uri"]),
-            "evidence": reason_text.evidence(reason, row["value"], row["threshold"], self.verify),
+            "evidence": reason_text.evidence(reason, row["value"], row["threshold"], self.checks),
             "kept_uri": kept or "",
             "kept_name": name_of(kept) if kept else "",
             "kept_picture": pictures.of(kept) if kept and shape == "pairs" else None,

@@ -19,8 +19,8 @@ from flows.report.dataset.funnel import funnel
 from flows.report.dataset.gallery import Gallery
 from flows.report.dataset.pictures import Pictures
 from flows.report.dataset.thresholds import limits
-from flows.report.kit import reason_text
 from flows.report.kit.pages import page
+from flows.report.kit.reason_text import GEOMETRIC, Checks
 from shared.catalog import DROPPED, MANIFEST, SIGNALS
 from shared.dataset_version import Published
 
@@ -39,10 +39,10 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
     kept = samples.table(dataset, MANIFEST, KEPT_COLUMNS)
     info, counts = dataset.info, samples.frequencies(dropped["reason"])
     recipe, reasons = info.get("recipe", {}), ordered(counts)
-    verify = verified_by(recipe)
-    gallery = Gallery.choose(kept, dropped, reasons, evidence.sets, verify)
-    groups, lines = Groups.choose(kept, dropped, verify), limits(kept, dropped, evidence, recipe)
-    pairs = edges(kept, dropped, evidence.pairs, verify)
+    checks = Checks.of(recipe)
+    gallery = Gallery.choose(kept, dropped, reasons, evidence.sets, checks)
+    groups, lines = Groups.choose(kept, dropped, checks), limits(kept, dropped, evidence, recipe)
+    pairs = edges(kept, dropped, evidence.pairs, checks)
     needed = gallery.uris().union(groups.uris(), *(one.uris() for one in lines), *(one.uris() for one in pairs))
     pictures = Pictures(picture_source(sorted(needed)))
     return page(
@@ -53,13 +53,13 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         created=str(info.get("created", "")),
         headline=_headline(kept, dropped),
         steps=funnel(kept.num_rows, counts, evidence.sizes),
-        matrix=matrix(kept, dropped, reasons, verify),
+        matrix=matrix(kept, dropped, reasons, checks),
         whole=evidence.measured is not None,
         kept=gallery.kept_cards(pictures),
         limits=[one.facts(pictures) for one in lines],
         groups=groups.facts(pictures),
         groups_in_all=groups.total,
-        geometric=verify == reason_text.GEOMETRIC,
+        geometric=checks.verify == GEOMETRIC,
         edges=[one.facts(pictures) for one in pairs],
         sections=[gallery.section(reason, pictures) for reason in gallery.dropped],
         contamination=contamination(dropped, evidence, info),
@@ -70,13 +70,6 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         seconds=info.get("seconds", {}),
         recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),
     )
-
-
-def verified_by(recipe: Any) -> str | None:
-    """Return how the recipe has near duplicates checked: `geometric`, `none`, or null where it does not say."""
-    for key in ("curation", "dedup", "near", "verify"):
-        recipe = recipe.get(key) if isinstance(recipe, dict) else None
-    return recipe if isinstance(recipe, str) else None
 
 
 def _headline(kept: pa.Table, dropped: pa.Table) -> dict[str, Any]:

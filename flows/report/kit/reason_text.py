@@ -1,5 +1,7 @@
 """Reasons and evidence in plain words, for readers who have not read the code."""
 
+from typing import Any, NamedTuple
+
 from curation.publish.reasons import REASONS
 from curation.quality import RULES
 from curation.quality.rule import digits
@@ -11,14 +13,38 @@ PAIRED = tuple(name for name, reason in REASONS.items() if reason.group in ("dup
 GEOMETRIC = "geometric"
 
 
+class Checks(NamedTuple):
+    """How a recipe has copies found."""
+
+    verify: str | None = None
+    """How near duplicates are checked: `geometric`, `none`, or null where the recipe does not say."""
+    hash: str = "phash"
+    """Whose bits perceptual duplicates share."""
+
+    @classmethod
+    def of(cls, recipe: Any) -> "Checks":
+        """Read them off a recipe as it was published."""
+        verify = _at(recipe, "curation", "dedup", "near", "verify")
+        return cls(verify, _at(recipe, "curation", "measure", "hash") or "phash")
+
+
+NO_CHECKS = Checks()
+
+
+def _at(recipe: Any, *keys: str) -> str | None:
+    for key in keys:
+        recipe = recipe.get(key) if isinstance(recipe, dict) else None
+    return recipe if isinstance(recipe, str) else None
+
+
 def title(reason: str) -> str:
     """Return a reason as a heading."""
     return reason.replace("_", " ").capitalize()
 
 
-def meaning(reason: str, verify: str | None = None) -> str:
-    """Return what a reason means; `verify` is how the recipe has near duplicates checked."""
-    if reason == "near_duplicate" and verify == GEOMETRIC:
+def meaning(reason: str, checks: Checks = NO_CHECKS) -> str:
+    """Return what a reason means."""
+    if reason == "near_duplicate" and checks.verify == GEOMETRIC:
         return VERIFIED
     return REASONS[reason].meaning if reason in REASONS else "A rule of the recipe dropped it."
 
@@ -28,15 +54,15 @@ def group(reason: str) -> str:
     return REASONS[reason].group if reason in REASONS else "quality"
 
 
-def evidence(reason: str, value: float | None, threshold: float | None, verify: str | None = None) -> str:
+def evidence(reason: str, value: float | None, threshold: float | None, checks: Checks = NO_CHECKS) -> str:
     """Return the measured value against its threshold, as a phrase."""
     if reason == "exact_duplicate":
         return "equal pixels"
     if value is None:
         return ""
     if reason == "perceptual_duplicate":
-        return f"{value:.0f} of 64 hash bits differ{_limit(threshold, 'a copy up to', 0)}"
-    if reason == "near_duplicate" and verify == GEOMETRIC:
+        return f"{value:.0f} of 64 {checks.hash} bits differ{_limit(threshold, 'a copy up to', 0)}"
+    if reason == "near_duplicate" and checks.verify == GEOMETRIC:
         return f"match {value:.2f}{_limit(threshold, 'a copy from', 2)}"
     if reason == "near_duplicate":
         return f"similarity {value:.3f}{_limit(threshold, 'a copy from', 3)}"
@@ -48,9 +74,9 @@ def evidence(reason: str, value: float | None, threshold: float | None, verify: 
     return signal_value(reason, value, threshold) + ("" if threshold is None else f", {side} {threshold:g}")
 
 
-def edge(reason: str, threshold: float | None, verify: str | None = None) -> str:
+def edge(reason: str, threshold: float | None, checks: Checks = NO_CHECKS) -> str:
     """Return the limit of a duplicate reason, as a phrase."""
-    return evidence(reason, 0.0, threshold, verify).partition(", ")[2]
+    return evidence(reason, 0.0, threshold, checks).partition(", ")[2]
 
 
 def tag(reason: str, kept: bool) -> tuple[str, str]:

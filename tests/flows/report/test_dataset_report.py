@@ -114,7 +114,7 @@ def test_evidence_is_said_in_words_and_beside_its_limit(tmp_path: Path) -> None:
     html = render(published(tmp_path, [kept_row("/photos/kept/0.jpg")], dropped, recipe=RECIPE), pictures)
     for text in (
         "entropy 1.20 bits, below 3",
-        "4 of 64 hash bits differ, a copy up to 6",
+        "4 of 64 phash bits differ, a copy up to 6",
         "similarity 0.731, a copy from 0.600",
         "shorter side 12 px, below 32",
         "the file is empty",
@@ -123,6 +123,14 @@ def test_evidence_is_said_in_words_and_beside_its_limit(tmp_path: Path) -> None:
         "limit 3",
     ):
         assert text in html
+
+
+def test_the_hash_of_the_recipe_is_called_by_its_name(tmp_path: Path) -> None:
+    recipe = {"curation": {"measure": {"hash": "dhash"}}}
+    dropped = [dropped_row("/b.jpg", "perceptual_duplicate", value=4, threshold=8)]
+    html = render(published(tmp_path, [kept_row("/photos/kept/0.jpg")], dropped, recipe=recipe), pictures)
+    assert "4 of 64 dhash bits differ, a copy up to 8" in html
+    assert "phash" not in html
 
 
 def test_the_largest_page_of_the_worst_pictures_is_below_five_megabytes(tmp_path: Path) -> None:
