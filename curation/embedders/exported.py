@@ -15,7 +15,7 @@ from curation.models.files import ONNX
 from curation.models.image_model import LookingModel
 
 if TYPE_CHECKING:
-    from curation.embedders.embedding import Array, Floats
+    from curation.models.network import Array, Floats
 
 
 class ExportedEmbedder(LookingModel, Embedding):
@@ -54,5 +54,7 @@ class OnnxEmbedder(ExportedEmbedder):
     @classmethod
     def _is_called_so(cls, path: str) -> str:
         if not path.endswith(ONNX):
-            raise ValueError("needs a file whose name ends in .onnx; for TorchScript choose the kind torchscript")
+            raise ValueError(
+                f"needs a file whose name ends in .onnx, got {path}; for TorchScript choose the kind torchscript"
+            )
         return path

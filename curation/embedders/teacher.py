@@ -15,8 +15,7 @@ from curation.embedders.embedding import Embedding
 from shared.errors import WorkspaceError
 
 if TYPE_CHECKING:
-    from curation.embedders.embedding import Array, Floats
-    from curation.models.network import Network
+    from curation.models.network import Array, Floats, Network
     from shared.images.picture import Picture
 
 LOADER = "training.eval.embed"

@@ -1,5 +1,7 @@
 """Quality rules: a written union. A rule looks at one number of an image, never at other images.
 
+thresholds.py, model_rules.py: the rules · signals.py: the numbers · scorer.py: models on pixels · apply.py judges.
+
 A new rule is a class with a docstring and a line in the union: rule.py says what it must tell of itself.
 """
 
@@ -17,7 +19,7 @@ Rule = Annotated[
     TooSmall | TooLarge | OddAspect | Dark | Bright | LowInformation | Blurry | LowAesthetic | Nsfw,
     Field(discriminator="kind"),
 ]
-"""One reason to drop an image for its own sake; in this order, the first that holds names the reason."""
+"""One reason to drop an image for its own sake."""
 
 _members: tuple[Any, ...] = get_args(get_args(Rule)[0])
 

@@ -15,7 +15,7 @@ from flows.report.dataset.thresholds import rules_of
 from shared.catalog import IMAGES
 from shared.errors import UserError, WorkFailedError
 
-Verdict = Callable[[list[Row] | None], dict[str, Any]]
+Decide = Callable[[list[Row] | None], dict[str, Any]]
 
 
 def judged(recipe: dict[str, Any], image: Row | None, measured: pa.Table | None) -> list[Row]:
@@ -55,7 +55,7 @@ def _model_score(recipe: dict[str, Any], kind: str, measured: pa.Table | None) -
     return value
 
 
-def trial(recipe: dict[str, Any], path: str) -> tuple[pa.Table | None, Verdict | None]:
+def trial(recipe: dict[str, Any], path: str) -> tuple[pa.Table | None, Decide | None]:
     """Measure a file as the recipe does, and return what curation would say of it once its neighbours are known.
 
     Both are None when the recipe cannot be followed any more: it is of another version of dinoflow, or lost a model.
@@ -92,16 +92,16 @@ def _verdict(params: CurationParams, image: Row, quality: Row, near: list[Row] |
 def _likenesses(params: CurationParams, image: Row, near: list[Row]) -> list[tuple[str, float | None, float, Row]]:
     """Return how the file is a copy of a kept image, the surest way first."""
     pixels = [row for row in near if image["pixels_id"] and row["pixels_id"] == image["pixels_id"].hex()]
-    found: list[tuple[str, float | None, float, Row]] = [("exact_duplicate", None, 0.0, row) for row in pixels]
+    likenesses: list[tuple[str, float | None, float, Row]] = [("exact_duplicate", None, 0.0, row) for row in pixels]
     if image["detail"] < params.dedup.min_detail:
-        return found
+        return likenesses
     hashes, vectors = params.dedup.perceptual, params.dedup.near
     if hashes.enabled:
         close = sorted((row for row in near if row["bits"] <= hashes.distance), key=lambda row: row["bits"])
-        found += [("perceptual_duplicate", float(row["bits"]), float(hashes.distance), row) for row in close]
+        likenesses += [("perceptual_duplicate", float(row["bits"]), float(hashes.distance), row) for row in close]
     if vectors.enabled:
         key, limit = ("match", 1.0) if vectors.verify == "geometric" else ("cosine", 1.0)
         limit = getattr(vectors, "limit", vectors.threshold) or limit
         alike = sorted((row for row in near if (row.get(key) or -1) >= limit), key=lambda row: -row[key])
-        found += [("near_duplicate", row[key], limit, row) for row in alike]
-    return found
+        likenesses += [("near_duplicate", row[key], limit, row) for row in alike]
+    return likenesses

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from curation.quality import RULES
 from curation.quality.signals import SHORTER_SIDE
 from flows.report.dataset import samples
-from flows.report.dataset.pictures import Pictures, name_of
+from flows.report.dataset.pictures import Thumbnails, name_of
 from flows.report.kit import reason_text
 from flows.report.kit.reason_text import Checks
 
@@ -50,7 +50,7 @@ class Gallery:
             uris |= {row["uri"] for row in rows} | {row["kept_uri"] for row in rows if row["kept_uri"]}
         return uris
 
-    def kept_cards(self, pictures: Pictures) -> list[dict[str, Any]]:
+    def kept_cards(self, pictures: Thumbnails) -> list[dict[str, Any]]:
         """Return the kept images with what is written under them."""
         return [
             {
@@ -62,7 +62,7 @@ class Gallery:
             for row in self.kept
         ]
 
-    def section(self, reason: str, pictures: Pictures) -> dict[str, Any]:
+    def section(self, reason: str, pictures: Thumbnails) -> dict[str, Any]:
         """Return one reason's cards: pairs, single pictures or error texts."""
         shape = "errors" if reason == "unreadable" else "pairs" if reason in reason_text.PAIRED else "pictures"
         cards = [self._card(reason, row, pictures, shape) for row in self.dropped[reason]]
@@ -77,7 +77,7 @@ class Gallery:
             "cards": cards,
         }
 
-    def _card(self, reason: str, row: dict[str, Any], pictures: Pictures, shape: str) -> dict[str, Any]:
+    def _card(self, reason: str, row: dict[str, Any], pictures: Thumbnails, shape: str) -> dict[str, Any]:
         kept = row["kept_uri"]
         return {
             "picture": pictures.of(row["uri"]),
@@ -98,8 +98,8 @@ def _chosen(rows: pa.Table, reason: str) -> list[dict[str, Any]]:
 
 
 def _errors(unreadable: pa.Table) -> list[dict[str, Any]]:
-    told = pa.table({"error": pc.fill_null(unreadable["error"], "no details"), "uri": unreadable["uri"]})
-    counted = told.group_by("error").aggregate([("uri", "count"), ("uri", "min")])
+    errors = pa.table({"error": pc.fill_null(unreadable["error"], "no details"), "uri": unreadable["uri"]})
+    counted = errors.group_by("error").aggregate([("uri", "count"), ("uri", "min")])
     keys = [("uri_count", "descending"), ("error", "ascending")]
     most = counted.take(pc.select_k_unstable(counted, k=min(ERRORS, counted.num_rows), sort_keys=keys))
     rows = zip(*(most[name].to_pylist() for name in ("error", "uri_count", "uri_min")), strict=True)

@@ -17,7 +17,7 @@ from flows.report.dataset.counts import matrix
 from flows.report.dataset.evidence import Evidence
 from flows.report.dataset.funnel import funnel
 from flows.report.dataset.gallery import Gallery
-from flows.report.dataset.pictures import Pictures
+from flows.report.dataset.pictures import Thumbnails
 from flows.report.dataset.thresholds import limits
 from flows.report.kit.pages import page
 from flows.report.kit.reason_text import GEOMETRIC, Checks
@@ -44,7 +44,7 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
     groups, lines = Groups.choose(kept, dropped, checks), limits(kept, dropped, evidence, recipe)
     pairs = edges(kept, dropped, evidence.pairs, checks)
     needed = gallery.uris().union(groups.uris(), *(one.uris() for one in lines), *(one.uris() for one in pairs))
-    pictures = Pictures(picture_source(sorted(needed)))
+    pictures = Thumbnails(picture_source(sorted(needed)))
     return page(
         "flows.report.dataset",
         "dataset.html",

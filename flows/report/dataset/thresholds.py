@@ -14,7 +14,7 @@ from curation.quality import RULES
 from curation.quality.signals import PUBLISHED, SHORTER_SIDE, Signal
 from flows.report.dataset import samples
 from flows.report.dataset.evidence import Evidence
-from flows.report.dataset.pictures import Pictures, name_of
+from flows.report.dataset.pictures import Thumbnails, name_of
 from flows.report.kit import reason_text
 from flows.report.kit.charts import histogram
 from shared.catalog import SIGNALS
@@ -41,7 +41,7 @@ class Limit:
         """Return the uris whose bytes are needed."""
         return {row["uri"] for row in [*self.dropped, *self.kept]}
 
-    def facts(self, pictures: Pictures) -> dict[str, Any]:
+    def facts(self, pictures: Thumbnails) -> dict[str, Any]:
         """Return what the page says."""
         signal = self.signal.title if self.signal else reason_text.title(self.reason or "")
         return {
@@ -58,7 +58,7 @@ class Limit:
             "kept": [self._card(row, pictures) for row in self.kept],
         }
 
-    def _card(self, row: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
+    def _card(self, row: dict[str, Any], pictures: Thumbnails) -> dict[str, Any]:
         value = reason_text.signal_value(self.reason or "", row["value"], self.threshold)
         return {"picture": pictures.of(row["uri"]), "uri": row["uri"], "name": name_of(row["uri"]), "value": value}
 

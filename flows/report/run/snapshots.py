@@ -20,13 +20,13 @@ COLUMNS = 5
 
 def seen(workspace: Store, run: str, dataset: str, best: int | None) -> dict[str, Any] | None:
     """Return everything that the page shows of a run's albums; None where there is none yet."""
-    found = albums(workspace.sub("runs", run))
-    steps = [int(name) for name in found if name.isdigit()]
+    by_model = albums(workspace.sub("runs", run))
+    steps = [int(name) for name in by_model if name.isdigit()]
     if not steps:
         return None
     shown = best if best in steps else steps[-1]
-    last = found[str(shown)]
-    kept = {name: album for name, album in found.items() if album.same_subjects(last)}
+    last = by_model[str(shown)]
+    kept = {name: album for name, album in by_model.items() if album.same_subjects(last)}
     beside = [name for name in kept if name == UNTRAINED or int(name) in _spread(steps, shown)]
     photos = _Photos(workspace, dataset)
     untrained = kept.get(UNTRAINED)
@@ -113,8 +113,8 @@ def _galleries(last: Album, untrained: Album | None, photos: _Photos) -> list[di
 
 
 def _near(album: Album, s: int, photos: _Photos) -> list[dict[str, Any]]:
-    mine = album.label[s]
+    label = album.label[s]
     return [
-        {**photos.of(album, place), "cosine": float(cosine), "same": bool(mine and album.label[place] == mine)}
+        {**photos.of(album, place), "cosine": float(cosine), "same": bool(label and album.label[place] == label)}
         for place, cosine in zip(album.neighbours[s].tolist(), album.cosine[s].tolist(), strict=True)
     ]

@@ -19,7 +19,7 @@ from curation.publish.read_back import Original, originals
 from curation.publish.reasons import REASONS
 from flows.report.dataset import Evidence, render, samples
 from flows.report.dataset.funnel import funnel
-from flows.report.dataset.pictures import Pictures
+from flows.report.dataset.pictures import Thumbnails
 from flows.report.kit import charts, reason_text
 from flows.report.kit.pages import number, share, size, span
 from flows.report.kit.thumbnails import MAX_BYTES, data_uri
@@ -370,7 +370,7 @@ def test_the_most_frequent_errors_come_first_each_with_one_file(tmp_path: Path) 
 
 
 def test_a_page_never_carries_more_pictures_than_it_should() -> None:
-    album = Pictures({str(i): Original(NOISE[0]) for i in range(9)}, most=5)
+    album = Thumbnails({str(i): Original(NOISE[0]) for i in range(9)}, most=5)
     assert [album.of(str(i)) is not None for i in range(9)] == [True] * 5 + [False] * 4
 
 
