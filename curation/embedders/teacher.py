@@ -37,6 +37,7 @@ class RunEmbedder(Embedding):
     copy_cosine = 0.95
     """A guess: it depends on the run. Look at the report's pairs and set dedup.near.threshold."""
     candidate_cosine = 0.7
+    shorthand = "path"
 
     @model_validator(mode="after")
     def _settled(self) -> Self:

@@ -6,9 +6,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from curation.publish.reasons import ordered
 from flows.ablation import text
 from flows.ablation.text import Results
-from flows.report.dataset.report import ordered
 from flows.report.kit import reason_text
 from flows.report.kit.charts import short, ticks
 from flows.report.kit.pages import page

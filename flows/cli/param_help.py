@@ -5,8 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from flows.recipe.errors import models_in
-from shared.params import Params
+from shared.params import Params, models_in
 
 
 def parameters(model: type[BaseModel], prefix: str) -> str:

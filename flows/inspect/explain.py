@@ -7,7 +7,7 @@ from flows.commands.console import Console
 from flows.inspect.image_facts import story
 from flows.inspect.image_text import tell
 from flows.inspect.workspace import existing
-from flows.report.dataset.report import verified_by
+from flows.report.kit.reason_text import Checks
 from shared.dataset_version import open_version
 
 
@@ -16,5 +16,5 @@ def explain(workspace: str, what: str, name: str | None, json: bool) -> dict[str
     facts = story(workspace, what, name)
     recipe = open_version(existing(workspace), facts["dataset"], facts["version"]).info.get("recipe", {})
     if not json:
-        tell(Console(sys.stdout), facts, verified_by(recipe))
+        tell(Console(sys.stdout), facts, Checks.of(recipe))
     return facts

@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 
 from curation.publish.lineage import Lineage
 from curation.publish.read_back import Original, originals
-from flows.report.dataset.report import verified_by
-from flows.report.kit.reason_text import GEOMETRIC
+from flows.report.kit.reason_text import GEOMETRIC, Checks
 from shared.dataset_version import Published
 from shared.images.decode import UndecodableError, decode
 from shared.tables import Rows, read_part
@@ -89,7 +88,7 @@ def resemblances(
     dataset: Published, lineage: Lineage, uri: str, near: list[Row] | None, data: bytes | None = None
 ) -> None:
     """Add `match` to each neighbour: from the recipe's threshold on (1 by default) it is a copy."""
-    if not near or verified_by(dataset.info.get("recipe", {})) != GEOMETRIC:
+    if not near or Checks.of(dataset.info.get("recipe", {})).verify != GEOMETRIC:
         return
     found = originals(dataset, lineage, [uri, *(row["uri"] for row in near)])
     if data is not None:

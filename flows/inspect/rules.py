@@ -9,14 +9,13 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from curation.params import CurationParams, QualityParams
+from curation.quality import RULES
 from flows.inspect.find_image import Row
-from flows.report.dataset.thresholds import SIGNAL_OF, column, rules_of
+from flows.report.dataset.thresholds import rules_of
 from shared.catalog import IMAGES
 from shared.errors import UserError, WorkFailedError
 
-ABOVE = ("nsfw",)
-"""Model rules that drop what lies above their limit."""
-Verdict = Callable[[list[Row] | None], dict[str, Any]]
+Decide = Callable[[list[Row] | None], dict[str, Any]]
 
 
 def judged(recipe: dict[str, Any], image: Row | None, measured: pa.Table | None) -> list[Row]:
@@ -27,25 +26,28 @@ def judged(recipe: dict[str, Any], image: Row | None, measured: pa.Table | None)
     if image is None or image.get("width") is None:
         return []
     table = pa.Table.from_pylist([{key: image[key] for key in image if isinstance(image[key], int | float)}])
-    told = []
-    for rule in rules_of(recipe):
-        kind, limit = rule["kind"], rule.get("threshold")
-        signal, below = SIGNAL_OF.get(kind, ("", kind not in ABOVE))
-        value = column(table, signal)[0].as_py() if signal else _asked(recipe, kind, measured)
-        if value is not None and limit is not None:
-            spare = value - limit if below else limit - value
-            told.append({"rule": kind, "value": value, "limit": limit, "passes": spare >= 0, "spare": spare})
-    return told
+    rows = []
+    for given in rules_of(recipe):
+        kind, limit = given["kind"], given.get("threshold")
+        rule = RULES.get(kind)
+        if rule is None or limit is None:
+            continue  # a rule of another version of dinoflow
+        signal = rule.signal
+        value = signal.column(table, pa.float64())[0].as_py() if signal else _model_score(recipe, kind, measured)
+        if value is not None:
+            spare = value - limit if rule.below else limit - value
+            rows.append({"rule": kind, "value": value, "limit": limit, "passes": spare >= 0, "spare": spare})
+    return rows
 
 
-def _asked(recipe: dict[str, Any], kind: str, measured: pa.Table | None) -> float | None:
+def _model_score(recipe: dict[str, Any], kind: str, measured: pa.Table | None) -> float | None:
     """Return what a model rule says of an image: its value when its limit is out of reach and it comes first."""
     from curation.stages import quality
 
     try:
         rules = CurationParams.model_validate(recipe["curation"]).quality.rules
-        mine = next(rule for rule in rules if rule.kind == kind)
-        forced = mine.model_copy(update={"threshold": math.inf if mine.below else -math.inf})
+        wanted = next(rule for rule in rules if rule.kind == kind)
+        forced = wanted.model_copy(update={"threshold": math.inf if wanted.below else -math.inf})
         params = QualityParams(rules=(forced, *(rule for rule in rules if rule.kind != kind)))
         value: float | None = quality(measured, params=params)["value"][0].as_py() if measured is not None else None
     except (KeyError, ValidationError, UserError, WorkFailedError):
@@ -53,7 +55,7 @@ def _asked(recipe: dict[str, Any], kind: str, measured: pa.Table | None) -> floa
     return value
 
 
-def trial(recipe: dict[str, Any], path: str) -> tuple[pa.Table | None, Verdict | None]:
+def trial(recipe: dict[str, Any], path: str) -> tuple[pa.Table | None, Decide | None]:
     """Measure a file as the recipe does, and return what curation would say of it once its neighbours are known.
 
     Both are None when the recipe cannot be followed any more: it is of another version of dinoflow, or lost a model.
@@ -90,16 +92,16 @@ def _verdict(params: CurationParams, image: Row, quality: Row, near: list[Row] |
 def _likenesses(params: CurationParams, image: Row, near: list[Row]) -> list[tuple[str, float | None, float, Row]]:
     """Return how the file is a copy of a kept image, the surest way first."""
     pixels = [row for row in near if image["pixels_id"] and row["pixels_id"] == image["pixels_id"].hex()]
-    found: list[tuple[str, float | None, float, Row]] = [("exact_duplicate", None, 0.0, row) for row in pixels]
+    likenesses: list[tuple[str, float | None, float, Row]] = [("exact_duplicate", None, 0.0, row) for row in pixels]
     if image["detail"] < params.dedup.min_detail:
-        return found
+        return likenesses
     hashes, vectors = params.dedup.perceptual, params.dedup.near
     if hashes.enabled:
         close = sorted((row for row in near if row["bits"] <= hashes.distance), key=lambda row: row["bits"])
-        found += [("perceptual_duplicate", float(row["bits"]), float(hashes.distance), row) for row in close]
+        likenesses += [("perceptual_duplicate", float(row["bits"]), float(hashes.distance), row) for row in close]
     if vectors.enabled:
         key, limit = ("match", 1.0) if vectors.verify == "geometric" else ("cosine", 1.0)
         limit = getattr(vectors, "limit", vectors.threshold) or limit
         alike = sorted((row for row in near if (row.get(key) or -1) >= limit), key=lambda row: -row[key])
-        found += [("near_duplicate", row[key], limit, row) for row in alike]
-    return found
+        likenesses += [("near_duplicate", row[key], limit, row) for row in alike]
+    return likenesses

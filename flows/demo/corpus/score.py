@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from curation.publish.reasons import DUPLICATES
 from flows.demo.corpus.copies import COPIES
 from flows.demo.corpus.corpus import Truth
 from flows.demo.corpus.defects import DEFECTS
 
-DUPLICATE_REASONS = ("exact_duplicate", "perceptual_duplicate", "near_duplicate")
 REASONS_OF: dict[str, tuple[str, ...]] = {
     "broken": ("unreadable",),
     "blurred": ("blurry",),
@@ -93,16 +93,16 @@ def _of_kind(truth: Truth, dropped: DroppedFiles, kind: str) -> ScoreLine:
 
 
 def _matched(truth: Truth, dropped: DroppedFiles, name: str) -> bool:
-    return name in dropped and dropped[name][0] in DUPLICATE_REASONS and _right(truth, name, *dropped[name])
+    return name in dropped and dropped[name][0] in DUPLICATES and _right(truth, name, *dropped[name])
 
 
 def _replaced_its_original(truth: Truth, dropped: DroppedFiles, name: str) -> bool:
     reason, kept = dropped.get(truth.files[name].of or "", ("", None))
-    return reason in DUPLICATE_REASONS and kept == name
+    return reason in DUPLICATES and kept == name
 
 
 def _right(truth: Truth, name: str, reason: str, kept: str | None) -> bool:
-    if reason in DUPLICATE_REASONS:
+    if reason in DUPLICATES:
         return _group(truth, name) is not None and _group(truth, name) == _group(truth, kept)
     return reason in REASONS_OF.get(truth.files[name].kind, ())
 

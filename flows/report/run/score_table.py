@@ -10,8 +10,8 @@ from training.runs.scores import score_label
 def scored_checkpoints(store: Store, run: str) -> list[dict[str, Any]]:
     """Return what each scored checkpoint of a run got, by step."""
     folder = f"evaluations/{run}"
-    found = [json.loads(store.read(f"{folder}/{name}")) for name in store.names(folder)]
-    return sorted(found, key=lambda scored: int(scored["step"]))
+    checkpoints = [json.loads(store.read(f"{folder}/{name}")) for name in store.names(folder)]
+    return sorted(checkpoints, key=lambda scored: int(scored["step"]))
 
 
 def last_scores(store: Store, run: str) -> dict[str, dict[str, float]]:

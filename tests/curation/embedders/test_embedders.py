@@ -205,7 +205,7 @@ def test_weights_that_cannot_be_downloaded_are_a_mistake_with_a_way_out(monkeypa
     ("value", "complaint"),
     [
         ("sscd", "does not match any of the expected tags: 'descriptor', 'efficientnet-lite0', 'torchscript'"),
-        ("torchscript:/nowhere/sscd.pt", "needs a file that is there; download or export"),
+        ("torchscript:/nowhere/sscd.pt", "needs a file that is there, got /nowhere/sscd.pt"),
         ({"kind": "timm", "model": "resnet18", "weights": "/nowhere.pth"}, "needs a file that is there"),
         (f"onnx:{__file__}", "needs a file whose name ends in .onnx"),
         ("timm:vit_small_patch14_dinov9", "did you mean vit_small_patch14_dinov2"),

@@ -11,6 +11,7 @@ from looked_at import Looked, looked
 from flows.commands.console import Console
 from flows.inspect.image_facts import story
 from flows.inspect.image_text import tell
+from flows.report.kit.reason_text import Checks
 from shared.errors import UserError
 
 
@@ -25,7 +26,7 @@ def facts(there: Looked, what: str | Path) -> dict:
 
 def words(told: dict) -> str:
     sink = io.StringIO()
-    tell(Console(sink), told, "geometric")
+    tell(Console(sink), told, Checks("geometric"))
     return sink.getvalue()
 
 
