@@ -79,6 +79,15 @@ def sealed(store: Store, stage: str, key: str) -> Output | None:
     return output if all(f"{part.name}.parquet" in there for part in output.parts) else None
 
 
+def newest_manifest(store: Store, stage: str) -> dict[str, Any] | None:
+    """Return the manifest that was sealed last for a stage, or None when there is none that can be read."""
+    newest = store.newest(f"{FOLDER}/{stage}", ".json")
+    if newest is None:
+        return None
+    manifest: dict[str, Any] = json.loads(store.read(newest))
+    return manifest
+
+
 def commit_part(store: Store, stage: str, table: pa.Table, name: str | None = None) -> Part:
     """Write a part under its name, or under the digest of its content where none is given."""
     told = {"reasons": _count_reasons(table), "facts": facts_of(table)}

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 from flows.commands.console import Console
 from flows.inspect.join_versions import ABSENT, KEPT, Joined, joined
 from flows.inspect.workspace import existing, version_of
+from flows.recipe.changes import recipe_changes
 from shared.dataset_version import Published
 from shared.errors import UserError
 
 EXAMPLES = 10
-MISSING = "(not there)"
 
 
 def diff(workspace: str, first: str | None, second: str | None, json: bool) -> dict[str, Any]:
@@ -76,31 +76,6 @@ def _sources(rows: Joined) -> dict[str, dict[str, int]]:
         for entry in pc.value_counts(rows.source.filter(pa.array(mask))).to_pylist():
             told.setdefault(entry["values"] or "(unnamed)", Counter())[what] = entry["counts"]
     return {source: {what: told[source][what] for what in masks} for source in sorted(told)}
-
-
-def recipe_changes(old: Any, new: Any) -> dict[str, list[Any]]:
-    """Return the keys of a recipe whose values differ, each with both values."""
-    first, second = dict(_flat(old)), dict(_flat(new))
-    keys = dict.fromkeys([*first, *second])
-    pairs = {key: [first.get(key, MISSING), second.get(key, MISSING)] for key in keys}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted keys with their values; what stands in a list goes by its kind, name or url, else by its place."""
-    if isinstance(tree, dict) and tree:
-        for key, value in tree.items():
-            yield from _flat(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(tree, list) and tree and all(isinstance(one, dict) for one in tree):
-        names = [
-            next((str(one[key]) for key in ("name", "url", "kind") if one.get(key)), str(i))
-            for i, one in enumerate(tree)
-        ]
-        for place, (name, one) in enumerate(zip(names, tree, strict=True)):
-            told = {key: value for key, value in one.items() if value != name} or one
-            yield from _flat(told, f"{path}[{name if names.count(name) == 1 else place}]")
-    else:
-        yield path, tree
 
 
 def _tell(console: Console, facts: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from flows.commands.console import Console
 from flows.inspect.verify_shard import damage_in_shard
 from flows.inspect.workspace import existing, version_of
 from shared.dataset_version import Published
+from shared.launch.progress import Meter
 
 CHUNK = 1 << 24
 FOLDERS = ("manifest", "dropped", "shards")
@@ -22,7 +23,7 @@ COLUMNS = {"manifest": [*TOLD, "shard", "offset", "length"]}
 
 def verify(workspace: str, which: str | None, json: bool) -> dict[str, Any]:
     """Print, and return, what is damaged in a version: an empty list when all is as it was published."""
-    console = Console(sys.stderr if json else None)
+    console = Console(sys.stderr if json else None, quiet=json)
     dataset = version_of(existing(workspace), which)
     damaged = [*_unexpected(dataset), *_files(dataset, console), *_rows(dataset)]
     name, files = f"{dataset.name}/{dataset.version}", len(dataset.info["checksums"])
@@ -44,17 +45,15 @@ def _files(dataset: Published, console: Console) -> list[str]:
     damaged = [told for name in tables if (told := _damage_in_table(dataset, name, checksums[name]))]
     kept = _readable(dataset, "manifest")
     images = Counter(kept["shard"].to_pylist()) if kept is not None else Counter()
-    done, total = 0, max(1, images.total())
-    console.progress("verify", 0, total)
+    meter = Meter("verify", images.total(), console.progress)
     for name in sorted(checksums.keys() - set(tables)):
         shard = name.removeprefix("shards/")
         found = sha256(dataset, name)
         if found != checksums[name]:
             rows = kept.filter(pc.equal(kept["shard"], shard)) if kept is not None else None
             damaged += damage_in_shard(dataset, shard, rows, missing=found is None)
-        done += images[shard]
-        console.progress("verify", min(done, total - 1), total)
-    console.progress("verify", total, total)
+        meter.add(images[shard])
+    meter.end()
     return damaged
 
 

@@ -14,8 +14,9 @@ from flows.orchestration import tasks
 from flows.orchestration.artifacts import dataset_artifact
 from flows.orchestration.engine import PrefectExecutor, RunLog, subflows, workers_of
 from flows.recipe.recipe import Recipe, load_recipe, with_params
-from flows.session import Reporter, Session
+from flows.session import Session
 from shared.dataset_version import Published, open_version
+from shared.launch.progress import Reporter
 from shared.stage import Stage
 from shared.storage import Store
 from training.eval.params import EvaluateParams

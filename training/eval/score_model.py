@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from shared.errors import RecipeError
+from shared.launch.progress import Meter, Report, silent
 from shared.params import Compute
 from training.data.shuffle import drawn
 from training.distributed import Place
@@ -41,10 +42,12 @@ def judged(
     place: Place,
     compute: Compute,
     seed: int = 0,
+    report: Report = silent,
 ) -> Iterator[Judged]:
     """Yield the scores on each set of every model and, where the params ask for baselines, of raw pixels.
 
-    Models of one image size share a pass over the pixels. Raises RecipeError for a size that a model lacks.
+    Models of one image size share a pass over the pixels; `report` gets how many images have passed. Raises
+    RecipeError for a size that a model lacks.
     """
     by_size: dict[int, dict[str, Reading]] = defaultdict(dict)
     for name, reading in given.items():
@@ -53,9 +56,11 @@ def judged(
     if params.baselines:
         patch = min(reading.model.patch_size for reading in by_size[first].values())
         by_size[first][PIXELS] = Reading(raw_pixels(first, patch), 1, "cls")
-    for labelled in sets:
+    chosen = [_chosen(labelled, params, seed) for labelled in sets]
+    images = len(by_size) * sum(len(bank) + len(queries) for bank, queries, _ in chosen)
+    meter = Meter("evaluate", images, report, every=1.0)
+    for labelled, (bank, queries, limits) in zip(sets, chosen, strict=True):
         one = Judged(labelled.name)
-        bank, queries, limits = _chosen(labelled, params, seed)
         for size, readings in by_size.items():
             cut = Cut(size, params.resize, params.batch_size)
             features, mask_BHW = extract(
@@ -67,6 +72,7 @@ def judged(
                 workers=place.loader_workers(compute),
                 masks=labelled.masks,
                 again=params.looks_again,
+                report=lambda count: meter.add(count * place.world),
             )
             for name, found in features.items():
                 seen = _seen(labelled, bank, queries, found, mask_BHW)
@@ -76,6 +82,7 @@ def judged(
                 one.notes += [note for note in lacking if note not in one.notes]
         one.scores = {name: one.scores[name] for name in (*given, PIXELS) if name in one.scores}
         yield one
+    meter.end()
 
 
 def _size(model: Frozen, params: EvaluateParams) -> int:

@@ -1,15 +1,16 @@
-"""What a run tells: metrics.jsonl, TensorBoard, and one plain line a second. Rank 0 only."""
+"""What a run tells: metrics.jsonl, TensorBoard, and one event a second. Rank 0 only."""
 
 import json
 import time
 from typing import Any, Self
 
+from shared.launch.progress import ProgressEvent, emit
 from training.loop.alarms import Alarms
 from training.loop.train_step import Report
 from training.params import PretrainParams
 from training.runs.run_folder import RunFolder
 
-LINE_SECONDS = 1.0
+EVENT_SECONDS = 1.0
 RATE_STEPS = 20
 """Speed and waiting are averaged over so many steps."""
 
@@ -30,7 +31,7 @@ class Journal:
         self.file = path.open("a", buffering=1)
         self.board = _board(folder, start)
         self.recent: list[tuple[float, float]] = []
-        self.told = 0.0
+        self.began, self.told = time.monotonic(), 0.0
         self.knn: float | None = None
 
     def __enter__(self) -> Self:
@@ -76,17 +77,22 @@ class Journal:
 
     def _tell(self, facts: dict[str, Any]) -> None:
         now = time.monotonic()
-        if now - self.told < LINE_SECONDS and facts["step"] < self.steps:
+        if now - self.told < EVENT_SECONDS and facts["step"] < self.steps:
             return
         self.told = now
-        knn = "" if self.knn is None else f"k-NN {self.knn:.1%} · "
-        minutes, seconds = divmod(round(facts["eta_seconds"]), 60)
-        print(
-            f"step {facts['step']}/{self.steps} · loss {facts['loss']:.3f} · "
-            f"{knn}{facts['images_per_second']:.1f} images/s · mfu {facts['mfu']:.0%} · "
-            f"data wait {facts['data_wait']:.0%} · "
-            f"eta {minutes // 60}:{minutes % 60:02d}:{seconds:02d}",
-            flush=True,
+        emit(
+            ProgressEvent(
+                "pretrain",
+                facts["step"],
+                self.steps,
+                "steps",
+                rate=facts["images_per_second"] / self.batch_size,
+                seconds=now - self.began,
+                ended=facts["step"] == self.steps,
+                fields={"loss": facts["loss"]}
+                | ({} if self.knn is None else {"k-NN": self.knn})
+                | {"images/s": facts["images_per_second"], "mfu": facts["mfu"], "data wait": facts["data_wait"]},
+            )
         )
 
 

@@ -2,10 +2,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import ended, until
 
 from shared.launch.executors import Processes, WorkerDiedError, Workers
 
@@ -57,7 +57,7 @@ def test_work_that_kills_every_worker_is_an_error_and_not_a_hang(workers):
 
 ORPHANS = """
 import os, sys, time
-from shared.executors import Workers
+from shared.launch.executors import Workers
 def report(path):
     open(path, "w").write(str(os.getpid())); time.sleep(60)
 if __name__ == "__main__":
@@ -66,17 +66,13 @@ if __name__ == "__main__":
 
 
 def test_workers_die_with_their_parent(tmp_path):
-    script, told = tmp_path / "parent.py", tmp_path / "child"
+    script, pid = tmp_path / "parent.py", tmp_path / "child"
     script.write_text(ORPHANS)
     root = Path(__file__).parents[3]
     environment = os.environ | {"PYTHONPATH": str(root)}
-    with subprocess.Popen([sys.executable, str(script), str(told)], env=environment) as parent:
-        while not told.exists() or not told.read_text():
-            time.sleep(0.05)
-        parent.kill()
-    child = Path("/proc") / told.read_text()
-    for _ in range(200):
-        if not child.exists() or ") Z " in (child / "stat").read_text():
-            return
-        time.sleep(0.05)
-    pytest.fail("the worker outlived its parent")
+    with subprocess.Popen([sys.executable, str(script), str(pid)], env=environment) as parent:
+        try:
+            until(lambda: parent.poll() is not None or (pid.exists() and pid.read_text()), "no worker began")
+        finally:
+            parent.kill()
+    until(lambda: ended(int(pid.read_text())), "the worker outlived its parent")
