@@ -49,7 +49,9 @@ def run(
         "inputs": [[output.stage, output.key] for output in inputs],
         "seconds": round(time.monotonic() - started, 3),
     }
-    return Output(stage.name, work.key, contract.aligned, tuple(parts)).seal(store, facts)
+    # A listing of the world is named by what it found: an older one stays, to be compared with.
+    key = work.name([[part.name for part in parts]]) if stage.looks_outside else work.key
+    return Output(stage.name, key, contract.aligned, tuple(parts)).seal(store, facts)
 
 
 def idle(stage: Stage, params: Params, inputs: Sequence[Output | None]) -> Output | None:
