@@ -16,17 +16,17 @@ def parameters(model: type[BaseModel], prefix: str) -> str:
 
 
 def _fields(model: type[BaseModel], prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    fields: list[tuple[str, str]] = []
     for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
         help_text = (field.description or "").strip()
         if help_text.startswith("Taken from"):
-            found.append((f"{prefix}{name}", help_text))
+            fields.append((f"{prefix}{name}", help_text))
         elif isinstance(default, Params):
-            found += _fields(type(default), f"{prefix}{name}.")
+            fields += _fields(type(default), f"{prefix}{name}.")
         else:
-            found.append((f"{prefix}{name} = {_short(default)}", help_text))
-    return found
+            fields.append((f"{prefix}{name} = {_short(default)}", help_text))
+    return fields
 
 
 def _short(value: Any) -> str:

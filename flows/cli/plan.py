@@ -25,12 +25,12 @@ def plan(
     price: Annotated[float | None, Parameter(help="Price of a device for an hour.")] = None,
     options: Options = DEFAULTS,
 ) -> None:
-    """Tell what a recipe will take before anything is spent: hours, storage, memory, MFU, rates; and doubts."""
-    from flows.commands.plan import tell_plan
+    """Tell what a recipe will take before anything is spent: hours, storage, memory, MFU, rates; and warnings."""
+    from flows.commands.plan import show_plan
 
     finish(
         options.json,
-        lambda: tell_plan(
+        lambda: show_plan(
             recipe,
             options,
             images=images,

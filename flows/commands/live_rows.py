@@ -68,6 +68,6 @@ class LiveRows:
 def about(event: ProgressEvent) -> str:
     """Return what stands behind the bar: unit or rate, what the work tells of itself, and the time left."""
     rate = rate_text(event.rate, event.unit) if event.rate else event.unit
-    known = [f"{name} {value:.4g}" for name, value in event.fields.items()]
+    values = [f"{name} {value:.4g}" for name, value in event.fields.items()]
     left = [] if event.eta_seconds is None else [f"{clock(event.eta_seconds)} left"]
-    return " · ".join([rate, *known, *left])
+    return " · ".join([rate, *values, *left])

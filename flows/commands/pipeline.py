@@ -216,8 +216,8 @@ def _tell_scores(console: Console, store: Store, run: str) -> dict[str, Any]:
         console.say()
         width = max(20, *map(len, scores))
         for title, values in scores.items():
-            told = " · ".join(f"{who.replace('_', ' ')} {value:.3f}" for who, value in values.items())
-            console.say(f"{title:<{width}} {told}")
+            row = " · ".join(f"{who.replace('_', ' ')} {value:.3f}" for who, value in values.items())
+            console.say(f"{title:<{width}} {row}")
     return scores
 
 

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 def show_status(recipe: str | None, options: "Options") -> dict[str, Any]:
     """Print, and return, the status of a recipe in a workspace."""
     loaded, store, console = begin(recipe, options)
-    found = status(Session(loaded, store, Inline(), console))
-    for line in lines(found):
+    current = status(Session(loaded, store, Inline(), console))
+    for line in lines(current):
         console.say(line)
-    return facts(found)
+    return facts(current)
 
 
-def lines(found: Status) -> Iterator[str]:
+def lines(current: Status) -> Iterator[str]:
     """Yield the status in words: a line for each stage, its causes below."""
-    for one in found.stages:
+    for one in current.stages:
         yield f"{one.forecast.stage.name:<18} {_state(one)}"
         yield from (f"{'':<18} {cause}" for cause in one.why)
-    dataset, training = found.dataset, found.training
+    dataset, training = current.dataset, current.training
     yield f"{'published':<18} " + (f"{dataset.name} {dataset.version}" if dataset else "would be a new version")
     if training is None:
         why = "not looked at: the workspace is in an object store" if dataset else "would run on the new version"

@@ -23,7 +23,10 @@ def diff(workspace: str, first: str | None, second: str | None, json: bool) -> d
     """Print, and return, what changed from one version to another. Raises UserError when two are not named."""
     store = existing(workspace)
     if not first or not second:
-        raise UserError("diff needs two versions, as v0001 v0002 or NAME/v0001 NAME/v0002. See `dinoflow datasets`.")
+        raise UserError(
+            f"diff needs two versions, got {first or 'none'}. Give v0001 v0002 or NAME/v0001 NAME/v0002: "
+            "`dinoflow datasets` lists them."
+        )
     old, new = version_of(store, first), version_of(store, second)
     facts = compared(old, new)
     if not json:
@@ -53,12 +56,14 @@ def _transitions(rows: Joined) -> Iterator[dict[str, Any]]:
     """Yield every change of state, most images first, with the first uris of each."""
     width = len(rows.states)
     codes = rows.before.astype(np.int64) * width + rows.after
-    found, counts = np.unique(codes[rows.before != rows.after], return_counts=True)
-    for code, count in sorted(zip(found.tolist(), counts.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0])):
-        mine = pa.table({"uri": rows.uri.filter(pa.array(codes == code))})
-        first = pc.select_k_unstable(mine, k=min(EXAMPLES, count), sort_keys=[("uri", "ascending")])
+    changed, counts = np.unique(codes[rows.before != rows.after], return_counts=True)
+    for code, count in sorted(
+        zip(changed.tolist(), counts.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0])
+    ):
+        uris = pa.table({"uri": rows.uri.filter(pa.array(codes == code))})
+        first = pc.select_k_unstable(uris, k=min(EXAMPLES, count), sort_keys=[("uri", "ascending")])
         before, after = (rows.states[part] for part in divmod(code, width))
-        examples = mine["uri"].take(first).to_pylist()
+        examples = uris["uri"].take(first).to_pylist()
         yield {"before": before, "after": after, "images": count, "examples": examples}
 
 
@@ -71,11 +76,11 @@ def _sources(rows: Joined) -> dict[str, dict[str, int]]:
         "entered": (after == 1) & (before != 1),
         "left": (before == 1) & (after != 1),
     }
-    told: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     for what, mask in masks.items():
         for entry in pc.value_counts(rows.source.filter(pa.array(mask))).to_pylist():
-            told.setdefault(entry["values"] or "(unnamed)", Counter())[what] = entry["counts"]
-    return {source: {what: told[source][what] for what in masks} for source in sorted(told)}
+            counts.setdefault(entry["values"] or "(unnamed)", Counter())[what] = entry["counts"]
+    return {source: {what: counts[source][what] for what in masks} for source in sorted(counts)}
 
 
 def _tell(console: Console, facts: dict[str, Any]) -> None:
@@ -88,8 +93,8 @@ def _tell(console: Console, facts: dict[str, Any]) -> None:
         console.say(f"{change['images']:>9,}  {_change(change)}")
     if facts["sources"]:
         console.say("\nsource                     new      gone   entered      left")
-    for source, told in facts["sources"].items():
-        console.say(f"{source:<20} " + " ".join(f"{told[what]:>9,}" for what in ("new", "gone", "entered", "left")))
+    for source, counts in facts["sources"].items():
+        console.say(f"{source:<20} " + " ".join(f"{counts[what]:>9,}" for what in ("new", "gone", "entered", "left")))
     if facts["recipe"]:
         console.say("\nrecipe")
     for key, (before, after) in facts["recipe"].items():

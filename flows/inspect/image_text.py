@@ -7,10 +7,10 @@ from flows.report.kit import reason_text
 
 SHOWN = 20
 """Longer lists end with how many more there are; --json has them all."""
-Facts = dict[str, Any]
+ImageFacts = dict[str, Any]
 
 
-def tell(console: Console, facts: Facts, verify: str | None) -> None:
+def print_image(console: Console, facts: ImageFacts, verify: str | None) -> None:
     """Print what is known of one image."""
     console.say(f"in {facts['dataset']} {facts['version']}, published {facts['published']}")
     if facts["version"] != facts["newest"]:
@@ -28,11 +28,11 @@ def tell(console: Console, facts: Facts, verify: str | None) -> None:
     if "verdict" in facts:
         console.say(f"\ncuration  {_verdict(facts['verdict'], verify)}")
     if facts.get("versions"):
-        told = ", ".join(f"{version} {_state(state)}" for version, state in facts["versions"].items())
-        console.say(f"\nversions  {told}")
+        states = ", ".join(f"{version} {_state(state)}" for version, state in facts["versions"].items())
+        console.say(f"\nversions  {states}")
 
 
-def _tell_indexed(console: Console, facts: Facts, verify: str | None) -> None:
+def _tell_indexed(console: Console, facts: ImageFacts, verify: str | None) -> None:
     for row in facts["seen"][:SHOWN]:
         _tell_row(console, row, facts["like"], verify)
     _more(console, facts["seen"])
@@ -45,7 +45,7 @@ def _tell_indexed(console: Console, facts: Facts, verify: str | None) -> None:
     _more(console, facts["replaces"])
 
 
-def _tell_row(console: Console, row: Facts, like: dict[str, str], verify: str | None) -> None:
+def _tell_row(console: Console, row: ImageFacts, like: dict[str, str], verify: str | None) -> None:
     console.say(f"{row['state']:<9} {row['uri']} · source {row['source']}")
     if row["state"] == "kept":
         turned = f", turned by {row['rotation']}°" if row["rotation"] else ""
@@ -67,7 +67,7 @@ def _tell_row(console: Console, row: Facts, like: dict[str, str], verify: str | 
         console.say(f"{of}{row['kept_uri']} ({state})")
 
 
-def _tell_measured(console: Console, facts: Facts) -> None:
+def _tell_measured(console: Console, facts: ImageFacts) -> None:
     image = facts["measured"]
     if image is None:
         if facts.get("image_id") and not facts["cache"] and not facts.get("error"):
@@ -80,11 +80,11 @@ def _tell_measured(console: Console, facts: Facts) -> None:
         side = "to spare" if rule["passes"] else "beyond"
         mark = "✓" if rule["passes"] else "✗"
         head = "rules" if place == 0 else ""
-        told = f"{reason_text.title(rule['rule']):<16} {value:<28} limit {rule['limit']:<6g}"
-        console.say(f"{head:<9} {mark} {told} {abs(rule['spare']):.3g} {side}")
+        row = f"{reason_text.title(rule['rule']):<16} {value:<28} limit {rule['limit']:<6g}"
+        console.say(f"{head:<9} {mark} {row} {abs(rule['spare']):.3g} {side}")
 
 
-def _tell_neighbours(console: Console, facts: Facts) -> None:
+def _tell_neighbours(console: Console, facts: ImageFacts) -> None:
     near = facts["neighbours"]
     if near is None:
         if not facts["cache"] and facts["measured"]:
@@ -97,7 +97,7 @@ def _tell_neighbours(console: Console, facts: Facts) -> None:
         console.say(f"          {match}cosine {row['cosine']:.3f}   hash {row['bits']:>2} of 64 bits   {row['uri']}")
 
 
-def _verdict(verdict: Facts | None, verify: str | None) -> str:
+def _verdict(verdict: ImageFacts | None, verify: str | None) -> str:
     if verdict is None:
         return "cannot say: the recipe of this version cannot be followed any more"
     if verdict["reason"] is None:
@@ -105,10 +105,10 @@ def _verdict(verdict: Facts | None, verify: str | None) -> str:
     if verdict.get("kept_uri"):
         evidence = reason_text.evidence(verdict["reason"], verdict["value"], verdict["threshold"], verify)
         return f"would keep only one of it and {verdict['kept_uri']}, the one with more pixels: {evidence}"
-    told = verdict.get("error") or reason_text.evidence(
+    why = verdict.get("error") or reason_text.evidence(
         verdict["reason"], verdict["value"], verdict["threshold"], verify
     )
-    return f"would drop it, {reason_text.title(verdict['reason']).lower()}: {told}"
+    return f"would drop it, {reason_text.title(verdict['reason']).lower()}: {why}"
 
 
 def _state(state: str) -> str:

@@ -90,7 +90,7 @@ def _training(session: Session, dataset: Published) -> TrainingStatus:
     )
 
 
-def facts(found: Status) -> dict[str, Any]:
+def facts(current: Status) -> dict[str, Any]:
     """Return a status as plain facts, for --json."""
     stages = [
         {
@@ -100,13 +100,13 @@ def facts(found: Status) -> dict[str, Any]:
             "parts_to_make": one.forecast.missing,
             "why": one.why,
         }
-        for one in found.stages
+        for one in current.stages
     ]
-    dataset, training = found.dataset, found.training
+    dataset, training = current.dataset, current.training
     version = {"dataset": dataset.name, "version": dataset.version} if dataset else None
     after = (pretrain.name, evaluate.name)
     gangs = dict(zip(after, (None, None) if training is None else _gangs(training), strict=True))
-    return {"stages": stages, "published": version, **gangs, "finished": found.finished is not None}
+    return {"stages": stages, "published": version, **gangs, "finished": current.finished is not None}
 
 
 def _gangs(training: TrainingStatus) -> tuple[dict[str, Any], dict[str, Any]]:

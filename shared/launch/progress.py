@@ -45,20 +45,20 @@ class ProgressEvent:
     def text(self) -> str:
         """The event as one plain line."""
         rate = [rate_text(self.rate, self.unit)] if self.rate else []
-        known = [f"{name} {value:.4g}" for name, value in self.fields.items()]
+        values = [f"{name} {value:.4g}" for name, value in self.fields.items()]
         of = f" of {self.total:,}" if self.total > self.done else ""
         if self.ended:
             last = f"{self.seconds:.1f} s" if self.seconds else "made before"
         else:
             last = "" if self.eta_seconds is None else f"{clock(self.eta_seconds)} left"
-        return " · ".join([f"{self.kind:<9} {self.done:>9,}{of} {self.unit}", *rate, *known, *filter(None, [last])])
+        return " · ".join([f"{self.kind:<9} {self.done:>9,}{of} {self.unit}", *rate, *values, *filter(None, [last])])
 
 
-Report = Callable[[ProgressEvent], None]
+OnProgress = Callable[[ProgressEvent], None]
 
 
 def silent(_: ProgressEvent) -> None:
-    """Report to nobody."""
+    """OnProgress to nobody."""
 
 
 class Reporter(Protocol):
@@ -88,7 +88,7 @@ class Meter:
         self,
         kind: str,
         total: int,
-        report: Report,
+        report: OnProgress,
         *,
         done: int = 0,
         unit: str = "images",
@@ -101,14 +101,14 @@ class Meter:
         self.report(ProgressEvent(kind, done, total, unit))
 
     def add(self, count: int) -> None:
-        """Report that so many more units are done."""
+        """OnProgress that so many more units are done."""
         self.done += count
         if (now := time.monotonic()) - self.told >= self.every:
             self.told = now
             self.report(self._event(self.total))
 
     def end(self, total: int | None = None) -> None:
-        """Report that all is done; `total` says how many units it came to where that was not known."""
+        """OnProgress that all is done; `total` says how many units it came to where that was not known."""
         self.done = self.total if total is None else total
         self.report(replace(self._event(self.done), ended=True))
 

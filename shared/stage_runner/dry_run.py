@@ -36,10 +36,10 @@ def forecast(stage: Stage, params: Params, inputs: Sequence[Output | None], stor
     nothing = idle(stage, params, given)
     if nothing:
         return Forecast(stage, params, given, nothing, done=True)
-    known = tuple(output for output in given if output is not None)
-    if len(known) < len(given):
+    made = tuple(output for output in given if output is not None)
+    if len(made) < len(given):
         return Forecast(stage, params, given, None, done=False, missing=None)
-    work = StageRun(stage, params, store.url, known)
+    work = StageRun(stage, params, store.url, made)
     existing = sealed(store, stage.name, work.key)
     if existing:
         return Forecast(stage, params, given, existing, done=True)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from shared.launch.executors import Executor
-from shared.launch.progress import Meter, ProgressEvent, Report, silent
+from shared.launch.progress import Meter, OnProgress, ProgressEvent, silent
 from shared.params import ExchangeParams, Params
 from shared.stage import Stage
 from shared.stage_runner.exchange import Bucket, Scatter, merge, scatter, spans
@@ -21,7 +21,7 @@ def run(
     *,
     store: Store,
     executor: Executor,
-    report: Report = silent,
+    report: OnProgress = silent,
 ) -> Output:
     """Return the stage's output for these inputs, making only the parts that are not there yet.
 
@@ -71,11 +71,11 @@ def _check_inputs(stage: Stage, inputs: Sequence[Output]) -> None:
         raise TypeError(f"{stage.name} needs aligned inputs with the same parts, got {counts}: run their stages again.")
 
 
-def _make_map(work: StageRun, executor: Executor, report: Report) -> list[Part]:
+def _make_map(work: StageRun, executor: Executor, report: OnProgress) -> list[Part]:
     return _make_missing(map_pieces(work), executor, report)
 
 
-def _make_exchange(work: StageRun, executor: Executor, report: Report) -> list[Part]:
+def _make_exchange(work: StageRun, executor: Executor, report: OnProgress) -> list[Part]:
     assert isinstance(work.params, ExchangeParams)
     cuts = spans(work.inputs[0].rows, work.params.bucket_rows)
     scatters = [
@@ -88,7 +88,7 @@ def _make_exchange(work: StageRun, executor: Executor, report: Report) -> list[P
     return _make_missing(bucket_pieces(work, merged), executor, report)
 
 
-def _make_reduce(work: StageRun, executor: Executor, report: Report) -> list[Part]:
+def _make_reduce(work: StageRun, executor: Executor, report: OnProgress) -> list[Part]:
     rows = work.inputs[0].rows if work.inputs else 0
     meter = Meter(work.stage.name, rows, report)
     (parts,) = executor.map(reduce_parts, [work], work.stage.name)
@@ -99,7 +99,7 @@ def _make_reduce(work: StageRun, executor: Executor, report: Report) -> list[Par
 MAKERS = {"map": _make_map, "exchange": _make_exchange, "reduce": _make_reduce}
 
 
-def _make_missing(pieces: list[Piece], executor: Executor, report: Report) -> list[Part]:
+def _make_missing(pieces: list[Piece], executor: Executor, report: OnProgress) -> list[Part]:
     if not pieces:
         return []
     work, rows = pieces[0].run, {piece.name: piece.rows for piece in pieces}

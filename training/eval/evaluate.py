@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.dataset_version import Published
 from shared.errors import WorkspaceError
-from shared.launch.progress import Report, emit, silent
+from shared.launch.progress import OnProgress, emit, silent
 from shared.params import Compute
 from training.distributed import joined
 from training.eval.backbone import open_model, vit
@@ -72,7 +72,7 @@ def evaluate_models(
     params: EvaluateParams,
     compute: Compute,
     dataset: Published | None,
-    report: Report = silent,
+    report: OnProgress = silent,
 ) -> dict[str, Any]:
     """Return what models (name in tables → what `open_model` takes) are, and their scores on the sets of the params.
 

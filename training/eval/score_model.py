@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from shared.errors import RecipeError
-from shared.launch.progress import Meter, Report, silent
+from shared.launch.progress import Meter, OnProgress, silent
 from shared.params import Compute
 from training.data.shuffle import drawn
 from training.distributed import Place
@@ -42,7 +42,7 @@ def judged(
     place: Place,
     compute: Compute,
     seed: int = 0,
-    report: Report = silent,
+    report: OnProgress = silent,
 ) -> Iterator[Judged]:
     """Yield the scores on each set of every model and, where the params ask for baselines, of raw pixels.
 

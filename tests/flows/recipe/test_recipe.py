@@ -144,5 +144,5 @@ def test_a_missing_source_is_refused_before_any_work(tmp_path):
 
 
 def test_shipped_recipes_are_shipped():
-    assert {path.suffix for path in (Path(__file__).parents[3] / "flows/recipes").iterdir()} == {".yaml"}
+    assert {path.suffix for path in (Path(__file__).parents[3] / "flows/recipe/recipes").iterdir()} == {".yaml"}
     assert set(STATED) == set(shipped())
