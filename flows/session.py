@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 from operator import attrgetter
 from typing import TypeVar
 
@@ -63,8 +62,11 @@ class Session:
         if nothing:  # no subflow, no line for what is not asked for
             return nothing
         started = time.monotonic()
-        store, executor, report = self.store, self.executor, self.reporter.progress
-        work = partial(run, stage, params, inputs, store=store, executor=executor, report=report)
+
+        def work() -> Output:  # without parameters: Prefect makes a form of those
+            report = self.reporter.progress
+            return run(stage, params, inputs, store=self.store, executor=self.executor, report=report)
+
         output = self.around(stage, work)
         self.seconds[stage.name] = round(time.monotonic() - started, 2)
         return output
