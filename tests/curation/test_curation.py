@@ -17,10 +17,11 @@ from curation.stages import STAGES
 from flows import pipeline
 from flows.demo.corpus.scene import picture as scene
 from flows.recipe.recipe import Recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.catalog import DROPPED, MANIFEST
 from shared.errors import WorkFailedError
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 
 

@@ -15,10 +15,11 @@ import yaml
 from flows import follow, pipeline
 from flows.cli import app
 from flows.recipe.recipe import Recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.dataset_version import Published
 from shared.errors import WorkFailedError
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.launch.worker import Job
 from shared.storage import Store
 from tests.training.publishing import invented, publish

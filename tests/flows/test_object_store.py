@@ -21,8 +21,9 @@ from curation.sources import source_at
 from curation.sources.reading import UnreadableError, read_bytes
 from flows import pipeline
 from flows.recipe.recipe import Recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 
 

@@ -1,10 +1,10 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import ended, until
 
 from shared.launch.supervisor import STOPPED
 
@@ -26,20 +26,12 @@ def family(tmp_path):
     script.write_text(FAMILY)
     command = [sys.executable, "-m", "shared.launch.supervisor", sys.executable, str(script), str(tmp_path)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
-    while not (tmp_path / "ready").exists():
-        time.sleep(0.02)
-    yield process, int((tmp_path / "child").read_text())
-    process.kill()
-    process.wait()
-
-
-def gone(pid: int) -> bool:
-    for _ in range(100):
-        stat = Path(f"/proc/{pid}/stat")
-        if not stat.exists() or ") Z " in stat.read_text():
-            return True
-        time.sleep(0.05)
-    return False
+    try:
+        until(lambda: process.poll() is not None or (tmp_path / "ready").exists(), "the command did not begin")
+        yield process, int((tmp_path / "child").read_text())
+    finally:
+        process.kill()
+        process.wait(30)
 
 
 @pytest.mark.parametrize("how", ["asked", "abandoned"])
@@ -51,7 +43,7 @@ def test_nothing_is_left_behind(family, tmp_path, how):
         process.stdin.close()
     assert process.wait(20) == STOPPED
     assert (tmp_path / "asked").exists(), "the command was not asked to stop first"
-    assert gone(grandchild), "a process in its own session survived"
+    until(lambda: ended(grandchild), "a process in its own session survived")
 
 
 def test_the_exit_code_is_the_commands():
