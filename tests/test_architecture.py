@@ -98,7 +98,8 @@ def test_the_name_of_a_type_has_one_meaning():
     """Classes, and aliases at the top of a file; the same alias may stand in two files."""
     meanings: dict[str, set[str]] = defaultdict(set)
     for path, tree in TREES.items():
-        for node in [*tree.body, *(inner for node in tree.body if isinstance(node, ast.If) for inner in node.body)]:
+        for_types = [node for guard in tree.body if isinstance(guard, ast.If) for node in guard.body]
+        for node in [*tree.body, *for_types]:
             if isinstance(node, ast.ClassDef):
                 meanings[node.name].add(path)
             elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value:

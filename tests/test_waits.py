@@ -25,7 +25,7 @@ def waits(tree: ast.Module) -> Iterator[str]:
                 yield f"{node.lineno}: subprocess.{name} without timeout"
             elif owner == "subprocess" and name == "Popen":
                 yield f"{node.lineno}: a process that may outlive its test: use tests.waiting.started"
-            elif name in WAITS and not limited and (not node.args and not node.keywords or name == "urlopen"):
+            elif name in WAITS and not limited and ((not node.args and not node.keywords) or name == "urlopen"):
                 yield f"{node.lineno}: {name} without timeout"
 
 

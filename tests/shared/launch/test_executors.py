@@ -1,13 +1,12 @@
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from shared.launch.executors import Processes, WorkerDiedError, Workers
+from tests.waiting import gone, started, until
 
 
 def square(number: int) -> int:
@@ -57,7 +56,7 @@ def test_work_that_kills_every_worker_is_an_error_and_not_a_hang(workers):
 
 ORPHANS = """
 import os, sys, time
-from shared.executors import Workers
+from shared.launch.executors import Workers
 def report(path):
     open(path, "w").write(str(os.getpid())); time.sleep(60)
 if __name__ == "__main__":
@@ -66,17 +65,10 @@ if __name__ == "__main__":
 
 
 def test_workers_die_with_their_parent(tmp_path):
-    script, told = tmp_path / "parent.py", tmp_path / "child"
+    script, written = tmp_path / "parent.py", tmp_path / "child"
     script.write_text(ORPHANS)
     root = Path(__file__).parents[3]
     environment = os.environ | {"PYTHONPATH": str(root)}
-    with subprocess.Popen([sys.executable, str(script), str(told)], env=environment) as parent:
-        while not told.exists() or not told.read_text():
-            time.sleep(0.05)
-        parent.kill()
-    child = Path("/proc") / told.read_text()
-    for _ in range(200):
-        if not child.exists() or ") Z " in (child / "stat").read_text():
-            return
-        time.sleep(0.05)
-    pytest.fail("the worker outlived its parent")
+    with started([sys.executable, script, written], env=environment):
+        until(lambda: written.exists() and written.read_text())
+    until(lambda: gone(written.read_text()), seconds=10)

@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from shared.errors import UserError, WorkFailedError
 from shared.launch.launch import gang, run_name
 from shared.params import Compute
 from shared.storage import Store
+from tests.waiting import gone, started, until
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -72,9 +72,9 @@ def test_a_run_is_named_by_what_makes_it(launched):
 PARENT = """
 import sys
 from gangs import GangParams, act
-from shared.launch import gang
+from shared.dataset_version import Published
+from shared.launch.launch import gang
 from shared.params import Compute
-from shared.published import Published
 from shared.storage import Store
 w = Store(sys.argv[1])
 d = Published(w.sub("datasets/pets/v0001"), "pets", "v0001")
@@ -84,18 +84,9 @@ gang(act, GangParams(how="endless"), d, run="r", workspace=w, compute=Compute(pr
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_no_rank_outlives_a_killed_parent(launched, tmp_path, processes):
-    script, told = tmp_path / "parent.py", tmp_path / "runs/r/pid"
+    script, written = tmp_path / "parent.py", tmp_path / "runs/r/pid"
     script.write_text(PARENT)
-    with subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path), str(processes)], stdout=subprocess.DEVNULL
-    ) as parent:
-        while not (told.exists() and told.read_text()):
-            assert parent.poll() is None
-            time.sleep(0.05)
-        parent.kill()
-    rank = Path("/proc") / told.read_text()
-    for _ in range(600):
-        if not rank.exists() or ") Z " in (rank / "stat").read_text():
-            return
-        time.sleep(0.05)
-    pytest.fail("a rank outlived its parent")
+    with started([sys.executable, script, tmp_path, processes], stdout=subprocess.DEVNULL) as parent:
+        until(lambda: parent.poll() is not None or (written.exists() and written.read_text()))
+        assert parent.poll() is None
+    until(lambda: gone(written.read_text()), seconds=30)
