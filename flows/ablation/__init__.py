@@ -14,7 +14,6 @@ What makes the comparison fair:
 
 Where the recipe's `evaluation.sets` names other sets, these are asked; name them in `curation.decontaminate`, too.
 
-variants.py reads what is to vary; ground_truth.py and queries.py choose the questions; variant_datasets.py makes the
-datasets; trainings.py and run_ablation.py train, eta.py says how long; statistics.py compares, results.py holds the
-facts, page.py and text.py show them.
+`variants` reads what is to vary, `known` and `queries` choose the questions, `curating` makes the datasets,
+`proxies` and `running` train, `verdicts` is the statistics, `results` the facts, `page` and `telling` show them.
 """
