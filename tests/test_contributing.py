@@ -10,7 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import encoded, picture
+
+import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
+
+# isort: split
+import timm
 
 from tests.parsed import PACKAGES, ROOT
 
@@ -66,6 +72,8 @@ def test_what_is_added_as_the_page_says_works(name, tmp_path):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     pictures(tmp_path)
+    if name == "An evaluation":
+        torch.save(timm.create_model("vit_tiny_patch16_224").state_dict(), tmp_path / "tiny.pth")
     commands = add(tmp_path, RECIPES[name])
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
     assert commands
@@ -75,8 +83,8 @@ def test_what_is_added_as_the_page_says_works(name, tmp_path):
         assert done.returncode == 0, done.stderr
         facts = json.loads(done.stdout)
         assert EXPECTED[name].items() <= facts.items()
-    if name == "An evaluation":
-        assert '"nearest_mean"' in done.stdout
+        if name == "An evaluation":
+            assert '"evaluation": "nearest_mean", "metric": "top1"' in done.stdout
 
 
 def pictures(root: Path) -> None:
