@@ -64,5 +64,5 @@ def test_paths_on_the_pages_lead_somewhere(page):
     """Paths that begin with one of our folders, in code or in text."""
     text = (ROOT / page).read_text()
     paths = re.findall(rf"(?<![\w/.])(?:{'|'.join(PACKAGES)}|tests|infra)/[\w/.-]*\w", text)
-    new = set(re.findall(r"new: `([\w/.]+)`", text))
+    new = set(re.findall(r"# new: ([\w/.]+)", text))
     assert not {path for path in paths if not Path(ROOT, path).exists()} - new
