@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import encoded, picture
-from waiting import ended, until
+
+from tests.waiting import ended, until
 
 ROOT = Path(__file__).parents[3]
 

@@ -1,15 +1,14 @@
 import os
 import signal
-import subprocess
 import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-from waiting import ended, until
 
 from shared.errors import WorkFailedError
 from shared.launch.executors import Processes, WorkerDiedError, Workers
+from tests.waiting import ended, started, until
 
 
 def square(number: int) -> int:
@@ -129,13 +128,10 @@ if __name__ == "__main__":
 
 
 def test_workers_die_with_their_parent(tmp_path):
-    script, pid = tmp_path / "parent.py", tmp_path / "child"
+    script, written = tmp_path / "parent.py", tmp_path / "child"
     script.write_text(ORPHANS)
     root = Path(__file__).parents[3]
     environment = os.environ | {"PYTHONPATH": str(root)}
-    with subprocess.Popen([sys.executable, str(script), str(pid)], env=environment) as parent:
-        try:
-            until(lambda: parent.poll() is not None or (pid.exists() and pid.read_text()), "no worker began")
-        finally:
-            parent.kill()
-    until(lambda: ended(int(pid.read_text())), "the worker outlived its parent")
+    with started([sys.executable, script, written], env=environment):
+        until(lambda: written.exists() and written.read_text())
+    until(lambda: ended(written.read_text()), seconds=10)

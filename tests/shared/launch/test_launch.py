@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from waiting import ended, until
 
 from shared.dataset_version import Published
 from shared.errors import UserError, WorkFailedError
@@ -13,6 +12,7 @@ from shared.launch.launch import gang, run_name
 from shared.launch.progress import RECORD, ProgressEvent
 from shared.params import Compute
 from shared.storage import Store
+from tests.waiting import ended, started, until
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -68,9 +68,9 @@ def test_events_and_lines_of_a_gang_arrive_in_order_and_none_is_taken_for_the_ot
     launch("eventful", processes)
     first = ProgressEvent("act", 1, 9, "steps", rate=2.0, fields={"loss": 0.5})
     kept = [one for one in seen.all[seen.all.index(first) :] if one != "eventful on pets"]
-    assert kept == [first, "step 40 is gone: training has dropped its checkpoint", "left open", replace(first, done=2)]
+    assert kept == [first, "step 40 is ended: training has dropped its checkpoint", "left open", replace(first, done=2)]
     log = (tmp_path / "runs/r/act.log").read_text()
-    assert "act               1 of 9 steps · 2 steps/s · loss 0.5 · 0:00:04 left\nstep 40 is gone" in log
+    assert "act               1 of 9 steps · 2 steps/s · loss 0.5 · 0:00:04 left\nstep 40 is ended" in log
     assert RECORD not in log
 
 
@@ -113,11 +113,9 @@ gang(act, GangParams(how="endless"), d, run="r", workspace=w, compute=compute, r
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_no_rank_outlives_a_killed_parent(launched, tmp_path, processes):
-    script, pid = tmp_path / "parent.py", tmp_path / "runs/r/pid"
+    script, written = tmp_path / "parent.py", tmp_path / "runs/r/pid"
     script.write_text(PARENT)
-    with subprocess.Popen([sys.executable, str(script), str(tmp_path), str(processes)]) as parent:
-        try:
-            until(lambda: parent.poll() is not None or (pid.exists() and pid.read_text()), "no rank began")
-        finally:
-            parent.kill()
-    until(lambda: ended(int(pid.read_text())), "a rank outlived its parent")
+    with started([sys.executable, script, tmp_path, processes], stdout=subprocess.DEVNULL) as parent:
+        until(lambda: parent.poll() is not None or (written.exists() and written.read_text()))
+        assert parent.poll() is None
+    until(lambda: ended(written.read_text()), seconds=30)
