@@ -4,7 +4,6 @@ import io
 import os
 import pty
 import re
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from flows.commands import console as console_module
 from flows.commands.console import Console
 from shared.launch.progress import Meter, ProgressEvent
+from tests.waiting import started
 
 ROOT = Path(__file__).parents[3]
 
@@ -107,14 +107,11 @@ def on_a_terminal(last: str) -> str:
         except OSError:  # the other end is closed
             return
 
-    process = subprocess.Popen(command, stdout=follower, stderr=follower, env=environment, cwd=ROOT)
-    os.close(follower)
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    try:
+    with started(command, stdout=follower, stderr=follower, env=environment, cwd=ROOT) as process:
+        os.close(follower)
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
         process.wait(60)
-    finally:
-        process.kill()
     reader.join(30)
     os.close(leader)
     return b"".join(received).decode()
