@@ -121,11 +121,13 @@ def test_a_reader_finds_a_checkpoint_whole_or_not_at_all_while_others_are_droppe
 
     thread = threading.Thread(target=reader)
     thread.start()
-    for step in range(1, 31):
-        state.step = step
-        checkpoint.save(folder, state, 1, None)
-    ended.set()
-    thread.join()
+    try:
+        for step in range(1, 31):
+            state.step = step
+            checkpoint.save(folder, state, 1, None)
+    finally:
+        ended.set()
+        thread.join(timeout=60)
     assert read
     assert not failures
     with pytest.raises(checkpoint.GoneError, match=r"step-00000001 is gone: training keeps its newest checkpoints"):
