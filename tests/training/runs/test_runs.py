@@ -164,6 +164,20 @@ def test_a_step_that_is_not_finite_changes_nothing_and_too_many_end_the_run(
     assert same_tensors(first["teacher"], last["teacher"])
 
 
+def test_a_run_whose_config_holds_former_keys_is_the_same_run(
+    tiny: dict[str, Any], params: PretrainParams, dataset: Published, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "runs" / "run")
+    former = {key.replace("global", "large").replace("local", "small"): value for key, value in tiny["crops"].items()}
+    assert former.keys() != tiny["crops"].keys()
+    config = {"params": tiny | {"crops": former}, "dataset": f"{dataset.name} {dataset.version}"}
+    folder.path.mkdir(parents=True)
+    (folder.path / "config.json").write_text(json.dumps(config))
+    folder.check_same(params, dataset, "")
+    folder.checkpoint(1).mkdir(parents=True)
+    assert folder.params() == params
+
+
 def test_a_run_under_an_old_name_with_new_params_is_refused(
     params: PretrainParams, dataset: Published, tmp_path: Path
 ) -> None:
