@@ -101,8 +101,9 @@ def on_a_terminal(last: str) -> str:
     received: list[bytes] = []
 
     def read() -> None:
+        deadline = time.monotonic() + 90
         try:
-            while data := os.read(leader, 4096):
+            while time.monotonic() < deadline and (data := os.read(leader, 4096)):
                 received.append(data)
         except OSError:  # the other end is closed
             return
