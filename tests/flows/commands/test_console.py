@@ -6,6 +6,7 @@ import pty
 import re
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
