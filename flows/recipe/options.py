@@ -13,7 +13,12 @@ SourceOption = Annotated[
 
 SetOption = Annotated[
     tuple[str, ...],
-    Parameter(name="--set", help="Change the recipe: a.b.c=value; repeatable.", negative=(), show_default=False),
+    Parameter(
+        name="--set",
+        help="Change the recipe: a.b.c=value; repeatable. One rule by name: curation.quality.rules.blurry.threshold=0.2.",
+        negative=(),
+        show_default=False,
+    ),
 ]
 
 
