@@ -28,7 +28,7 @@ def value_of(text: str, owners: list[Any], name: str) -> Any:
 
 
 def _accepts(field: Any, value: Any) -> bool:
-    annotation = typing.Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    annotation: Any = typing.Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     try:
         TypeAdapter(annotation).validate_python(value)
     except ValidationError:

@@ -15,7 +15,8 @@ SetOption = Annotated[
     tuple[str, ...],
     Parameter(
         name="--set",
-        help="Change the recipe: a.b.c=value; repeatable. One rule by name: curation.quality.rules.blurry.threshold=0.2.",
+        help="Change the recipe: a.b.c=value; repeatable. One rule goes by its name: "
+        "curation.quality.rules.blurry.threshold=0.2.",
         negative=(),
         show_default=False,
     ),
