@@ -37,6 +37,10 @@ def datasets(
     other: Annotated[str | None, Parameter(help="diff: the later version.")] = None,
     /,
     *,
+    every: Annotated[
+        bool,
+        Parameter(name="--all", help="diff: every image that changed, as a table.", negative=(), show_default=False),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """List the published dataset versions, compare two, or check every file of one."""
@@ -45,7 +49,7 @@ def datasets(
     from flows.inspect.verify import verify
 
     if action == "diff":
-        finish(json, lambda: diff(workspace, version, other, json))
+        finish(json, lambda: diff(workspace, version, other, json, every))
     elif action == "verify":
         finish(json, lambda: verify(workspace, version, json))
     else:
