@@ -95,7 +95,7 @@ def test_what_was_kept_instead_is_named_for_each_image_that_left(tmp_path: Path)
     }
     assert len(named) == told["kept"]["left"] > 0
     assert named == {uri: expected[uri] for uri in named}
-    assert {row["uri"]: row["kept_instead"] for row in told["rows"] if row["after"] != "kept"} == named
+    assert {row["uri"]: row["kept_instead"] for row in told["rows"] if row["before"] == "kept"} == named
     uri, kept = next(iter(named.items()))
     assert f"  {uri}  → {kept}" in list(lines(told))
 
