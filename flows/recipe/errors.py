@@ -14,7 +14,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _sentence(mistake: Any, model: type[BaseModel]) -> str:
-    keys = [str(part) for part in mistake["loc"] if part not in _tags(mistake)]
+    keys = _keys(mistake, model)
     key = ".".join(keys) or "recipe"
     given = mistake.get("input")
     if mistake["type"] == "extra_forbidden":
@@ -34,9 +34,16 @@ def _by_any_name(model: type[BaseModel]) -> dict[str, str]:
     return {name: name for name in model.model_fields} | {old: name for name, old in former.items()}
 
 
-def _tags(mistake: Any) -> set[str]:
-    """The tag of a chosen union member stands in the location, but is no key that a person wrote."""
-    return {part for part in mistake["loc"][1:] if isinstance(part, str) and part == mistake.get("ctx", {}).get("tag")}
+def _keys(mistake: Any, model: type[BaseModel]) -> list[str]:
+    """Return a location as the key that --set takes: a member of a list goes by its kind, not its number."""
+    location, keys = mistake["loc"], list[str]()
+    for place, part in enumerate(location):
+        if part == mistake.get("ctx", {}).get("tag") and place:
+            continue  # the tag of a chosen union member stands in the location, but is no key that a person wrote
+        if keys and isinstance(location[place - 1], int) and _kind(_model_at(model, location[: place + 1])) == part:
+            keys.pop()
+        keys.append(str(part))
+    return keys
 
 
 def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel]:
