@@ -30,7 +30,7 @@ MEASUREMENTS = Contract(
     "measurements",
     {
         "image_id": ID,  # of the file's bytes; null when they cannot be read
-        "pixels_id": ID,  # of size and decoded upright pixels; null when undecodable
+        "pixels_id": ID,  # of size, upright pixels and what they hide (alpha, depth, frames); null when undecodable
         "width": INT,  # upright
         "height": INT,
         "format": WORD,

@@ -70,7 +70,7 @@ def measure_image(
     hashes = oriented_hashes(inner.image, params.hash)
     width, height = whole.image.size
     row = file | {
-        "pixels_id": digest(f"{width}x{height}:".encode(), whole.pixels),
+        "pixels_id": digest(f"{width}x{height}:".encode(), whole.pixels, decoded.hidden.digest()),
         "width": width,
         "height": height,
         "format": decoded.format,
