@@ -41,7 +41,7 @@ def _apart(sources: Sequence[Source], part_images: int) -> Iterator[pa.Table]:
     others: dict[int, str] = {}
     alone = len(sources) == 1
     for source in sources:
-        mine: dict[int, str] = {}
+        own: dict[int, str] = {}
         for table in source.tables(part_images):
             for path in () if alone else table["path"].unique().to_pylist():
                 if hash(path) in others:
@@ -49,6 +49,6 @@ def _apart(sources: Sequence[Source], part_images: int) -> Iterator[pa.Table]:
                         f"Sources must not overlap: {path} is in {others[hash(path)]!r} and in {source.title!r}. "
                         "Leave it to one of them."
                     )
-                mine[hash(path)] = source.title
+                own[hash(path)] = source.title
             yield table
-        others |= mine
+        others |= own

@@ -1,9 +1,11 @@
 """A default that changes must come with a new version of its stage, or results of the old one would be found again."""
 
+from typing import Any
+
 import pytest
 
 from curation.stages import STAGES
-from shared.params import fingerprint
+from shared.params import Params, fingerprint
 from training.stages import evaluate, pretrain
 
 GOLDEN: dict[str, tuple[int, str]] = {
@@ -27,6 +29,18 @@ them: where this fails, raise the stage's version, then write down both.
 """
 
 
+def under_former_names(params: Params, dump: dict[str, Any]) -> dict[str, Any]:
+    """Return a dump as it was before fields were renamed: a name alone changes no result."""
+    former = {}
+    for name, value in params:
+        inner = under_former_names(value, dump[name]) if isinstance(value, Params) else dump[name]
+        former[params.former_names.get(name, name)] = inner
+    return former
+
+
 @pytest.mark.parametrize("stage", [*STAGES, pretrain, evaluate], ids=lambda stage: stage.name)
 def test_defaults_change_only_with_the_version(stage):
-    assert (stage.version, fingerprint(stage.params().model_dump(mode="json"))) == GOLDEN[stage.name]
+    params = stage.params()
+    assert (stage.version, fingerprint(under_former_names(params, params.model_dump(mode="json")))) == GOLDEN[
+        stage.name
+    ]

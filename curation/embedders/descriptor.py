@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from curation.embedders.embedding import Embedding
 
 if TYPE_CHECKING:
-    from curation.embedders.embedding import Ints
-    from curation.models.network import Array, Floats
+    from curation.arrays import Array, Floats, Ints
     from shared.images.picture import Picture
 
 SIDE = 32

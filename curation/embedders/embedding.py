@@ -1,18 +1,15 @@
 """What every embedder offers: images to unit vectors, and which cosines mean something between its vectors."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from shared.params import Params
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL import Image
 
-    from curation.models.network import Array, Floats
+    from curation.arrays import Array, Floats, Ints
     from shared.images.picture import Picture
-
-    Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class Embedding(Params):

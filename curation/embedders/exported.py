@@ -15,7 +15,7 @@ from curation.models.files import ONNX
 from curation.models.image_model import LookingModel
 
 if TYPE_CHECKING:
-    from curation.models.network import Array, Floats
+    from curation.arrays import Array, Floats
 
 
 class ExportedEmbedder(LookingModel, Embedding):

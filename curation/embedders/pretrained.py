@@ -10,7 +10,7 @@ from curation.embedders.embedding import Embedding
 from curation.models.files import WeightsFile, content
 
 if TYPE_CHECKING:
-    from curation.models.network import Array, Floats
+    from curation.arrays import Array, Floats
     from curation.models.with_timm import Loaded
     from shared.images.picture import Picture
 

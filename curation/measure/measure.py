@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from curation.arrays import Array
 from curation.dedup.geometry.frame import trimmed
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.measure.hashes import oriented_hashes
 from curation.measure.phash import BYTES, phashes
 from curation.measure.quality_signals import signals
-from curation.models.network import Array
 from curation.params import MeasureParams
 from curation.sources.reading import read_bytes
 from shared.catalog import MEASUREMENTS

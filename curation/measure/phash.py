@@ -6,11 +6,12 @@ small image is rounded to whole gray levels before the transform.
 """
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 from PIL import Image
 from scipy.fftpack import dct
+
+from curation.arrays import Doubles
 
 SIDE, KEPT, BYTES = 32, 8, 8
 """The image is squashed to 32 × 32; the 8 × 8 lowest frequencies become 64 bits, 8 bytes."""
@@ -30,7 +31,7 @@ def phashes(image: Image.Image) -> bytes:
 
 
 @cache
-def _signs() -> np.ndarray[Any, np.dtype[np.float64]]:
+def _signs() -> Doubles:
     """Return what the four flips multiply the coefficients by: [4, 8, 8]."""
     odd = (-1.0) ** np.arange(KEPT)
     plain = np.ones(KEPT)

@@ -11,7 +11,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
     RuntimeException,
 )
 
-from curation.models.network import Array, Network, RefusedError
+from curation.arrays import Array
+from curation.models.network import Network, RefusedError
 from shared.errors import RecipeError
 
 GPU_BATCH = 64

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.jit._fuser import optimized_execution
 
-from curation.models.network import Array, Network, RefusedError
+from curation.arrays import Array
+from curation.models.network import Network, RefusedError
 from shared.errors import RecipeError
 
 GPU_BATCH = 64

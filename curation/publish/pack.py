@@ -46,8 +46,8 @@ def pack_bucket(rows: pa.Table, files: Files, number: int) -> pa.Table:
 
 
 def _images(kept: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
-    told = kept.select(["image_id", "uri", "source", "label", "width", "height", "format", "rotation"]).to_pylist()
-    for facts, data, size in zip(told, _bytes(kept), kept["bytes"].to_pylist(), strict=True):
+    rows = kept.select(["image_id", "uri", "source", "label", "width", "height", "format", "rotation"]).to_pylist()
+    for facts, data, size in zip(rows, _bytes(kept), kept["bytes"].to_pylist(), strict=True):
         if isinstance(data, UnreadableError) or len(data) != size:
             raise WorkFailedError(
                 f"pack needs {facts['uri']} as it was measured ({size} bytes), but it "
@@ -63,15 +63,15 @@ def _bytes(kept: pa.Table) -> Iterator[bytes | UnreadableError]:
         yield from read_bytes(kept)
         return
     order = pc.sort_indices(kept, [("path", "ascending"), ("offset", "ascending")]).to_pylist()
-    found: dict[int, tuple[int, int] | UnreadableError] = {}
+    spooled: dict[int, tuple[int, int] | UnreadableError] = {}
     with tempfile.TemporaryFile() as spool:
         for row, data in zip(order, read_bytes(kept.take(order)), strict=True):
-            found[row] = data if isinstance(data, UnreadableError) else (spool.tell(), spool.write(data))
+            spooled[row] = data if isinstance(data, UnreadableError) else (spool.tell(), spool.write(data))
         for row in range(kept.num_rows):
-            place = found[row]
-            if not isinstance(place, UnreadableError):
-                spool.seek(place[0])
-            yield place if isinstance(place, UnreadableError) else spool.read(place[1])
+            span = spooled[row]
+            if not isinstance(span, UnreadableError):
+                spool.seek(span[0])
+            yield span if isinstance(span, UnreadableError) else spool.read(span[1])
 
 
 def _hex(column: pa.ChunkedArray) -> pa.Array:

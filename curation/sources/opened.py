@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from shared.errors import UnreadableError, WorkFailedError
 
-Data = bytes | UnreadableError
+ReadResult = bytes | UnreadableError
+"""The bytes of an image, or why there are none."""
 
 
 class Opened:
@@ -34,7 +35,7 @@ class Opened:
             self._files.popitem()[1].close()
 
 
-def tried(path: str, read: Callable[[], bytes]) -> Data:
+def tried(path: str, read: Callable[[], bytes]) -> ReadResult:
     """Return what `read` gives, or the reason why it gives nothing.
 
     Raises WorkFailedError when an object store does not answer: an outage must not be taken for bad images.
@@ -51,8 +52,8 @@ def tried(path: str, read: Callable[[], bytes]) -> Data:
 
 def _is_outage(error: Exception) -> bool:
     """s3fs gives a store that is overloaded or failing as EBUSY or EIO, and an expired token as a permission."""
-    told = isinstance(error, ConnectionError | TimeoutError) or getattr(error, "errno", None) in (EBUSY, EIO)
-    return told or "expired" in str(error)
+    is_silence = isinstance(error, ConnectionError | TimeoutError) or getattr(error, "errno", None) in (EBUSY, EIO)
+    return is_silence or "expired" in str(error)
 
 
 def outage(path: str, error: Exception) -> WorkFailedError:

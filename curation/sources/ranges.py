@@ -7,7 +7,7 @@ from typing import Any
 
 import fsspec
 
-from curation.sources.opened import Data, Opened, outage, tried
+from curation.sources.opened import Opened, ReadResult, outage, tried
 from shared.errors import UnreadableError
 
 MAX_BYTES = 1 << 30
@@ -18,7 +18,7 @@ UNKNOWN = 1 << 23
 """What a range of unknown length counts towards that."""
 
 
-def read_here(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[Data]:
+def read_here(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[ReadResult]:
     """Yield ranges of files on this machine."""
     for row in rows:
         yield tried(row["path"], partial(_range_here, row, opened))
@@ -46,7 +46,7 @@ def _whole(data: bytes, length: int | None) -> bytes:
     return data
 
 
-def read_there(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[Data]:
+def read_there(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[ReadResult]:
     """Yield ranges of an object store: it answers late, but many at once."""
     batch: list[dict[str, Any]] = []
     size = 0
@@ -59,7 +59,7 @@ def read_there(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[Data]
     yield from _ranges_there(batch)
 
 
-def _ranges_there(batch: list[dict[str, Any]]) -> Iterator[Data]:
+def _ranges_there(batch: list[dict[str, Any]]) -> Iterator[ReadResult]:
     answers: dict[int, Any] = {}
     stores: dict[int, tuple[Any, list[int], list[str]]] = {}
     for i, row in enumerate(batch):

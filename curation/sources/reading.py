@@ -7,19 +7,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.sources.opened import Data, Opened, tried
+from curation.sources.opened import Opened, ReadResult, tried
 from curation.sources.ranges import read_here, read_there
 from shared.errors import UnreadableError
-from shared.images.table_cells import Cells, open_arrow, open_parquet
+from shared.images.table_cells import TableColumn, image_in_cell, open_column
 
 __all__ = ["UnreadableError", "read_bytes"]
 
 WINDOW = 256
 """So many rows of tables are read in the order of the file and given in the order of the index."""
-TABLES = {"arrow": open_arrow, "parquet": open_parquet}
 
 
-def read_bytes(images: pa.Table) -> Iterator[Data]:
+def read_bytes(images: pa.Table) -> Iterator[ReadResult]:
     """Yield the bytes of each row of IMAGES, or the reason why there are none.
 
     Raises WorkFailedError when an object store does not answer: an outage must not be taken for bad images.
@@ -38,7 +37,7 @@ def read_bytes(images: pa.Table) -> Iterator[Data]:
         opened.close()
 
 
-def _read_cells(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[Data]:
+def _read_cells(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[ReadResult]:
     """Rows of tables: a row group is read once for a window of rows, in whatever order they are wanted."""
     remaining = list(rows)
     for start in range(0, len(remaining), WINDOW):
@@ -52,15 +51,14 @@ def _read_cells(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[Data
 
 
 def _cell(row: dict[str, Any], opened: Opened) -> bytes:
-    path, member, open_table = row["path"], row["member"], TABLES[row["reader"]]
-    cells: Cells = opened.get((path, member), lambda: open_table(path, member))
-    value = cells[row["offset"]]
-    data = value.get("bytes") if isinstance(value, dict) else value
-    if data is None and isinstance(value, dict) and value.get("path"):
-        whole = {"path": value["path"], "offset": 0, "length": None}
-        data = next((read_there if "://" in value["path"] else read_here)([whole], opened))
+    path, member = row["path"], row["member"]
+    column: TableColumn = opened.get((path, member), lambda: open_column(path, row["reader"], member))
+
+    def read(file: str) -> bytes:
+        whole = {"path": file, "offset": 0, "length": None}
+        data = next((read_there if "://" in file else read_here)([whole], opened))
         if isinstance(data, UnreadableError):
             raise data
-    if data is None:
-        raise UnreadableError("the row holds no bytes")
-    return bytes(data)
+        return data
+
+    return image_in_cell(column[row["offset"]], path, read)

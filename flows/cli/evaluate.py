@@ -42,7 +42,7 @@ Follow = Annotated[
 Patience = Annotated[float, Parameter(help="Seconds that a followed run may stay without a sign of life.")]
 TEXT = f"""Score a run's checkpoints; with --model, any models on any labelled sets, in one table.
 
-Examples:
+For example:
 
   dinoflow evaluate laptop --workspace work
   dinoflow evaluate laptop --workspace work --follow

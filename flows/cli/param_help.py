@@ -5,8 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from flows.recipe.errors import models_of
-from shared.params import Params
+from shared.params import Params, models_in
 
 
 def parameters(model: type[BaseModel], prefix: str) -> str:
@@ -36,7 +35,7 @@ def _fields(model: type[BaseModel], prefix: str) -> list[tuple[str, str]]:
 
 def _choices(annotation: Any) -> list[tuple[str, str]]:
     """Return the kinds of a written union, each with the first sentence of its docstring."""
-    members = models_of(annotation)
+    members = models_in(annotation)
     if len(members) < 2:
         return []
     return [

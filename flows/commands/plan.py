@@ -13,7 +13,7 @@ from shared.dataset_version import open_version
 from shared.errors import RecipeError, WorkspaceError
 from shared.storage import Store
 from training.cost.peak_flops import DATA_SHEETS, peak_of
-from training.distributed import Place
+from training.distributed import DistributedContext
 
 if TYPE_CHECKING:
     from flows.recipe.options import Options
@@ -61,7 +61,9 @@ def _device(name: str | None, count: int, precision: str) -> Device:
     """Return the named device, or what is here."""
     if name is None:
         here = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        flops, source = peak_of(Place(here, 0, 1), "bf16" if here.type == "cpu" and precision == "fp16" else precision)
+        flops, source = peak_of(
+            DistributedContext(here, 0, 1), "bf16" if here.type == "cpu" and precision == "fp16" else precision
+        )
         title = torch.cuda.get_device_name(here) if here.type == "cuda" else CPU
         memory = torch.cuda.get_device_properties(here).total_memory if here.type == "cuda" else 0
         return Device(title, count, flops, source, float(memory))

@@ -94,11 +94,11 @@ def resemblances(
     if data is not None:
         found[uri] = Original(data)
     mine = _features(found.get(uri))
-    from curation.dedup.geometry.compare import resemblance
+    from curation.dedup.geometry.compare import copy_score
 
     for row in near:
         theirs = _features(found.get(row["uri"]))
-        row["match"] = float(resemblance(mine, theirs)) if mine and theirs else None
+        row["match"] = float(copy_score(mine, theirs)) if mine and theirs else None
 
 
 def _features(original: Original | None):  # type: ignore[no-untyped-def]

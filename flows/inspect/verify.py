@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.publish.shard_writer import TOLD
+from curation.publish.shard_writer import SIDECAR_COLUMNS
 from flows.commands.console import Console
 from flows.inspect.verify_shard import damage_in_shard
 from flows.inspect.workspace import existing, version_of
@@ -17,7 +17,7 @@ from shared.dataset_version import Published
 
 CHUNK = 1 << 24
 FOLDERS = ("manifest", "dropped", "shards")
-COLUMNS = {"manifest": [*TOLD, "shard", "offset", "length"]}
+COLUMNS = {"manifest": [*SIDECAR_COLUMNS, "shard", "offset", "length"]}
 
 
 def verify(workspace: str, which: str | None, json: bool) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class Log:
             get_run_logger().info(text.strip())
 
 
-def markdown(facts: text.Facts) -> str:
+def markdown(facts: text.Results) -> str:
     """Return the table of verdicts with what is to be said above and below it."""
     head, *rows = text.table(facts)
     numbers = "|---|" + "--:|" * (len(head) - 2) + "---|"

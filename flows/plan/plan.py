@@ -21,11 +21,12 @@ from flows.recipe.recipe import Recipe
 from training.cost.peak_flops import Peak
 from training.cost.step_memory import step_memory
 from training.loop.pretrain import check_batch
-from training.loop.resolve import counted, facts, resolved
+from training.loop.run_facts import parameter_counts, run_facts
 from training.loop.schedules import peak_lr
-from training.loss.chunked_logits import COLUMNS
+from training.loss.cross_entropy import COLUMNS
 from training.model.student_teacher import Student
 from training.params import PretrainParams
+from training.params.resolved import resolved
 
 TRIED_PEAK = 6e-3
 """The greatest peak learning rate that DINOv2 publishes, rounded up: its short recipe's, with layer decay."""
@@ -37,9 +38,9 @@ def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, dead
     params, compute = resolved(recipe.training, round(images)), recipe.compute
     check_batch(params, round(images), device.count, compute.accumulate)
     with torch.device("meta"):  # shapes without numbers
-        parameters = counted(Student(params))
+        parameters = parameter_counts(Student(params))
     peak = Peak(device.flops, device.source)
-    known = facts(params, round(images), device.count, compute.accumulate, peak) | parameters
+    known = run_facts(params, round(images), device.count, compute.accumulate, peak) | parameters
     memory = step_memory(params, sum(parameters.values()), known["images_at_once"], COLUMNS)
     least = days(known["run_flops"], device, 1.0)
     pixels = sum(count * size**2 for count, size in params.crops.sizes)
@@ -75,10 +76,10 @@ def doubts(params: PretrainParams, plan: dict[str, Any]) -> Iterator[str]:
         yield f"{plan['deadline_days']:g} days need {plan['mfu_needed']:.0%} of the peak: impossible on these devices"
     elif plan["mfu_needed"] > TYPICAL:
         yield f"{plan['deadline_days']:g} days need {plan['mfu_needed']:.0%} of the peak; {TYPICAL:.0%} is good"
-    if params.crops.small_count and params.crops.large_count > params.crops.small_count:
+    if params.crops.local_count and params.crops.global_count > params.crops.local_count:
         yield (
-            f"{params.crops.large_count} large and {params.crops.small_count} small crops: DINOv2 has few large and "
-            "many small ones, at a third of the work or less"
+            f"{params.crops.global_count} global and {params.crops.local_count} local crops: DINOv2 has few global "
+            "and many local ones, at a third of the work or less"
         )
     if (peak := peak_lr(params.optim)) > TRIED_PEAK:
         yield f"a peak learning rate of {peak:.2g}: DINOv2's are 3.5e-4 (ViT-g, at 3,072 images) to 5.7e-3 (short)"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flows.plan.costs import GIB, TYPICAL
-from training.loop.resolve import told
+from training.loop.run_facts import facts_text
 from training.params import PretrainParams
 
 
@@ -17,7 +17,7 @@ def lines(plan: dict[str, Any], params: PretrainParams, found: list[str]) -> Ite
     )
     yield _line("storage", f"{_bytes(plan['shard_bytes'])} of shards, {_bytes(plan['cache_bytes'])} of tables")
     yield "\nTraining"
-    yield from ("  " + line for line in told(plan, params).splitlines())
+    yield from ("  " + line for line in facts_text(plan, params).splitlines())
     yield "\nTime and memory"
     yield _line(
         "time",

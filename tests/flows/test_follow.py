@@ -26,7 +26,7 @@ from training.stages import pretrain
 
 TINY = {
     "model": {"patch_size": 8, "width": 32, "depth": 2, "heads": 2, "layer_scale": 0.1, "drop_path": 0.1},
-    "crops": {"large_size": 32, "small_size": 16, "small_count": 2, "shrink": 40},
+    "crops": {"global_size": 32, "local_size": 16, "local_count": 2, "shrink": 40},
     "objective": {"prototypes": 64, "head_hidden": 48, "bottleneck": 16, "koleo_group": 4},
     "optim": {"steps": 40, "batch_size": 8, "warmup_steps": 1, "precision": "fp32", "freeze_prototypes": 1},
     "checkpoint_every": 20,

@@ -7,7 +7,6 @@ from pydantic import ConfigDict, Field
 from shared.dataset_version import Published
 from shared.params import Params, fingerprint
 from training.eval.protocols import DEFAULT_EVALUATIONS, Evaluation
-from training.eval.protocols.alignment import Alignment
 from training.eval.sets import DatasetSet, LabelledSet
 
 
@@ -42,9 +41,9 @@ class EvaluateParams(Params):
     """Also score the untrained model and 16×16 pixels, once for a run."""
 
     @property
-    def looks_again(self) -> bool:
+    def needs_second_view(self) -> bool:
         """Whether an evaluation needs a second view of each image."""
-        return any(isinstance(evaluation, Alignment) for evaluation in self.evaluations)
+        return any(evaluation.second_view for evaluation in self.evaluations)
 
 
 def score_fingerprint(stage_version: int, params: EvaluateParams, dataset: Published) -> str:

@@ -45,9 +45,9 @@ class PretrainParams(Params):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         patch, objective = self.model.patch_size, self.objective
-        sizes = {"large_size": self.crops.large_size}
-        if self.crops.small_count:
-            sizes["small_size"] = self.crops.small_size
+        sizes = {"global_size": self.crops.global_size}
+        if self.crops.local_count:
+            sizes["local_size"] = self.crops.local_size
         for name, size in sizes.items():
             if size % patch:
                 raise ValueError(

@@ -107,6 +107,6 @@ def _without_idle_scales(tensors: Tensors) -> Tensors:
 def _colours(folder: Path) -> dict[str, Any]:
     """Return the mean and deviation that images are prepared with, where the folder tells."""
     path = folder / "preprocessor_config.json"
-    told = json.loads(path.read_text()) if path.is_file() else {}
+    config = json.loads(path.read_text()) if path.is_file() else {}
     names = {"mean": "image_mean", "std": "image_std"}
-    return {ours: tuple(told[theirs]) for ours, theirs in names.items() if theirs in told}
+    return {ours: tuple(config[theirs]) for ours, theirs in names.items() if theirs in config}

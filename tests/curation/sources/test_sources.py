@@ -13,7 +13,7 @@ from curation.index import list_sets, list_sources
 from curation.params import IndexParams
 from curation.params.copies import DecontaminateParams, EvaluationSet
 from curation.sources import FolderSource, HuggingFaceSource, ListSource, ParquetSource, TarSource, source_at
-from curation.sources.listing import Row, cut
+from curation.sources.listing import IndexRow, cut
 from curation.sources.ranges import MAX_BYTES
 from curation.sources.reading import UnreadableError, read_bytes
 from flows.recipe.recipe import load_recipe
@@ -143,7 +143,7 @@ def test_appended_files_leave_earlier_parts_alone(photos):
 
 
 def listed(names):
-    return [Row(name, name, "") for name in names]
+    return [IndexRow(name, name, "") for name in names]
 
 
 def test_a_removed_file_changes_its_own_part_and_few_others():

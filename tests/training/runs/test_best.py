@@ -11,7 +11,7 @@ import torch
 from shared.dataset_version import Published
 from shared.errors import WorkFailedError
 from shared.params import Compute
-from training.distributed import Place
+from training.distributed import DistributedContext
 from training.eval import evaluate
 from training.eval.params import EvaluateParams
 from training.loop.pretrain import initial_state
@@ -106,7 +106,7 @@ def test_a_reader_finds_a_checkpoint_whole_or_not_at_all_while_others_are_droppe
     params: PretrainParams, tmp_path: Path
 ) -> None:
     folder = RunFolder(tmp_path / "runs" / "run")
-    state = initial_state(params, Place(torch.device("cpu"), 0, 1))
+    state = initial_state(params, DistributedContext(torch.device("cpu"), 0, 1))
     ended, read, failures = threading.Event(), [], []
 
     def reader() -> None:

@@ -152,7 +152,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_too_many_end_the_run(
     tiny: dict[str, Any], dataset: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad_steps: int
 ) -> None:
     params = PretrainParams.model_validate(tiny | {"optim": tiny["optim"] | {"bad_steps": bad_steps}})
-    monkeypatch.setattr("training.loss.objective.dino_loss", lambda student, *_: student.sum() * float("nan"))
+    monkeypatch.setattr("training.loss.losses.dino_loss", lambda student, *_: student.sum() * float("nan"))
     if bad_steps == 3:
         with pytest.raises(WorkFailedError, match="got 3 bad steps in a row up to step 3"):
             run(dataset, params, tmp_path)

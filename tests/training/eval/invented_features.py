@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor
 
-from training.eval.inputs import SeenLabels
+from training.eval.inputs import LabelledFeatures
 
 
-def labelled(bank: int = 90, queries: int = 40, classes: int = 5, width: int = 6, noise: float = 1.0) -> SeenLabels:
+def labelled(
+    bank: int = 90, queries: int = 40, classes: int = 5, width: int = 6, noise: float = 1.0
+) -> LabelledFeatures:
     """Return clusters that overlap, always the same."""
     generator = torch.Generator().manual_seed(0)
     centre = torch.randn(classes, width, generator=generator)
@@ -16,14 +18,14 @@ def labelled(bank: int = 90, queries: int = 40, classes: int = 5, width: int = 6
         return centre[label] + noise * torch.randn(len(label), width, generator=generator)
 
     names = tuple(f"class {number}" for number in range(classes))
-    return SeenLabels(around(label[:bank]), label[:bank], around(label[bank:]), label[bank:], names)
+    return LabelledFeatures(around(label[:bank]), label[:bank], around(label[bank:]), label[bank:], names)
 
 
-def rearranged(seen: SeenLabels) -> SeenLabels:
+def rearranged(inputs: LabelledFeatures) -> LabelledFeatures:
     """Return the same images in another order."""
     bank, query = (
-        torch.randperm(len(x), generator=torch.Generator().manual_seed(1)) for x in (seen.bank, seen.queries)
+        torch.randperm(len(x), generator=torch.Generator().manual_seed(1)) for x in (inputs.bank, inputs.queries)
     )
-    return SeenLabels(
-        seen.bank[bank], seen.bank_label[bank], seen.queries[query], seen.query_label[query], seen.classes
+    return LabelledFeatures(
+        inputs.bank[bank], inputs.bank_label[bank], inputs.queries[query], inputs.query_label[query], inputs.classes
     )
