@@ -1,6 +1,5 @@
 """From what a person gives (a path, a URL, an id, a file) to the rows of a published version."""
 
-import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from shared.dataset_version import Published
 from shared.errors import UserError
+from shared.images.ids import digest
 
 Mask = Callable[[pa.Table], pa.ChunkedArray]
 Row = dict[str, Any]
@@ -24,7 +24,7 @@ LISTED = 5
 
 def image_id(data: bytes) -> str:
     """Return the id of an image: the digest of its bytes, in hex."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+    return digest(data).hex()
 
 
 def matching(dataset: Published, kind: str, keys: list[str], hits: Mask) -> list[Row]:

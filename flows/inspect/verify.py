@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from curation.publish.shard_writer import SIDECAR_COLUMNS
 from flows.commands.console import Console
-from flows.inspect.verify_shard import damage_in_shard
+from flows.inspect.verify_shard import damage_in_shard, read_shard
 from flows.inspect.workspace import existing, version_of
 from shared.dataset_version import Published
 
@@ -38,7 +38,7 @@ def _unexpected(dataset: Published) -> list[str]:
 
 
 def _files(dataset: Published, console: Console) -> list[str]:
-    """Read every file whole; look closer where its checksum differs."""
+    """Read every file whole and hold each image against its id; look closer where a checksum differs."""
     checksums: dict[str, str] = dataset.info["checksums"]
     tables = [name for name in checksums if not name.startswith("shards/")]
     damaged = [told for name in tables if (told := _damage_in_table(dataset, name, checksums[name]))]
@@ -48,10 +48,14 @@ def _files(dataset: Published, console: Console) -> list[str]:
     console.progress("verify", 0, total)
     for name in sorted(checksums.keys() - set(tables)):
         shard = name.removeprefix("shards/")
-        found = sha256(dataset, name)
+        rows = kept.filter(pc.equal(kept["shard"], shard)) if kept is not None else None
+        found, strangers = read_shard(dataset, name, rows)
         if found != checksums[name]:
-            rows = kept.filter(pc.equal(kept["shard"], shard)) if kept is not None else None
             damaged += damage_in_shard(dataset, shard, rows, missing=found is None)
+        else:
+            damaged += [
+                f"{name}: holds other bytes of {uri} than its id names, and was published so" for uri in strangers
+            ]
         done += images[shard]
         console.progress("verify", min(done, total - 1), total)
     console.progress("verify", total, total)
