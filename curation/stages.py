@@ -105,6 +105,7 @@ def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS, VERIFIED),
     writes=CONTAMINATED,
     shape="reduce",
+    version=2,
 )
 def decontaminate(
     images: "Rows",
@@ -178,7 +179,7 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
     return keyed_rows(images, measurements, decisions)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=2, scatter=rows_to_pack)
+@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=3, scatter=rows_to_pack)
 def pack(rows: "Table", *, params: PackParams, files: "Files", number: int) -> "Table":
     """Write the kept images into tar shards, original bytes, and list the dropped ones beside them."""
     from curation.publish.pack import pack_bucket

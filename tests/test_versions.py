@@ -16,11 +16,11 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "quality": (2, "cefa6571f1e94daaf32d"),
     "candidates": (1, "a93a0bc0852cc9b23d06"),
     "verify": (2, "1791e8bf588ac422805c"),
-    "decontaminate": (1, "28efb7de35f3bca3a7c2"),
+    "decontaminate": (2, "28efb7de35f3bca3a7c2"),
     "dedup": (2, "a93a0bc0852cc9b23d06"),
     "balance": (1, "a382d8079284060d3f32"),
     "select": (2, "1791e8bf588ac422805c"),
-    "pack": (2, "1120575f73065e2d95af"),
+    "pack": (3, "1120575f73065e2d95af"),
     "pretrain": (3, "fa00ecb374df18bb516e"),
     "evaluate": (2, "3577a2e2ef929fcee183"),
 }

@@ -16,7 +16,7 @@ from flows.inspect.workspace import existing, version_of
 from shared.dataset_version import Published
 
 CHUNK = 1 << 24
-FOLDERS = ("manifest", "dropped", "shards")
+FOLDERS = ("manifest", "dropped", "conflicts", "shards")
 COLUMNS = {"manifest": [*SIDECAR_COLUMNS, "shard", "offset", "length"]}
 
 

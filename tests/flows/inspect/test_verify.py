@@ -54,7 +54,7 @@ def test_every_file_of_a_version_has_a_checksum(folder: Path) -> None:
     told = json.loads((folder / "dataset.json").read_text())["checksums"]
     there = {str(path.relative_to(folder)) for path in folder.glob("*/*")}
     assert set(told) == there
-    assert {name.split("/")[0] for name in told} == {"manifest", "dropped", "shards"}
+    assert {name.split("/")[0] for name in told} == {"manifest", "dropped", "conflicts", "shards"}
 
 
 def test_one_flipped_byte_is_found_wherever_it_is_and_named_with_its_image(folder: Path) -> None:
