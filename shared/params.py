@@ -136,7 +136,7 @@ class Compute(Settings):
     @model_validator(mode="after")
     def _several_processes_need_gloo_or_gpus(self) -> Self:
         if self.processes > 64:
-            raise ValueError("processes is per machine: more than 64 is surely a mistake")
+            raise ValueError(f"processes is per machine and must be at most 64, got {self.processes}")
         return self
 
     def colours_on_device(self, gpu: bool) -> bool:

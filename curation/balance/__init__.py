@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from curation.arrays import Floats, Ints, Words
-from shared.exchange import SPLITMIX_STEP, splitmix64
+from shared.splitmix import SPLITMIX_STEP, splitmix64
 
 
 class Vectors(Protocol):

@@ -21,7 +21,7 @@ from curation.dedup.star_rule import Match, walk
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.copies import DedupParams
 from shared.catalog import CANDIDATES, WHERE
-from shared.exchange import spans
+from shared.stage_runner.exchange import spans
 from shared.tables import Rows, with_facts
 
 PART_PAIRS = 2500

@@ -14,7 +14,7 @@ from curation.sources.outages import FilesChangedError
 from curation.sources.reading import UnreadableError, read_bytes
 from shared.catalog import DROPPED, MANIFEST
 from shared.images.ids import digest
-from shared.stage_runner import Files
+from shared.stage_runner import SideFiles
 from shared.storage import sha256
 from shared.tables import with_facts
 
@@ -22,7 +22,7 @@ SHARD = "shard.tar"
 DROPPED_FILE = "dropped.parquet"
 
 
-def pack_bucket(rows: pa.Table, files: Files, number: int) -> pa.Table:
+def pack_bucket(rows: pa.Table, files: SideFiles, number: int) -> pa.Table:
     """Write one shard and its dropped rows as side files; return the manifest rows."""
     rows = rows.set_column(rows.schema.get_field_index("image_id"), "image_id", _hex(rows["image_id"]))
     rows = rows.set_column(rows.schema.get_field_index("phash"), "phash", _hex(rows["phash"]))

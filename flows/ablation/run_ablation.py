@@ -127,7 +127,7 @@ def train_all(ablation: Ablation, session: Session, each: Each, teller: Teller) 
 def _train(ablation: Ablation, session: Session, proxy: Proxy) -> None:
     """Train a proxy, or go on where it was stopped; then ask the questions."""
     compute = session.recipe.compute
-    common: dict[str, Any] = {"run": proxy.run, "workspace": ablation.store, "tell": session.reporter.line}
+    common: dict[str, Any] = {"run": proxy.run, "workspace": ablation.store, "reporter": session.reporter}
     gang(pretrain, proxy.params, proxy.dataset, compute=compute, **common)
     alone = compute.model_copy(update={"processes": 1})
     gang(evaluate, ablation.evaluation, ablation.questions.dataset, compute=alone, **common)

@@ -8,10 +8,10 @@ from flows.report.kit.reason_text import Checks
 
 SHOWN = 20
 """Longer lists end with how many more there are; --json has them all."""
-Facts = dict[str, Any]
+ImageFacts = dict[str, Any]
 
 
-def tell(console: Console, facts: Facts, checks: Checks) -> None:
+def print_image(console: Console, facts: ImageFacts, checks: Checks) -> None:
     """Print what is known of one image."""
     console.say(f"in {facts['dataset']} {facts['version']}, published {facts['published']}")
     if facts["version"] != facts["newest"]:
@@ -29,11 +29,11 @@ def tell(console: Console, facts: Facts, checks: Checks) -> None:
     if "verdict" in facts:
         console.say(f"\ncuration  {_verdict(facts['verdict'], checks)}")
     if facts.get("versions"):
-        told = ", ".join(f"{version} {_state(state)}" for version, state in facts["versions"].items())
-        console.say(f"\nversions  {told}")
+        states = ", ".join(f"{version} {_state(state)}" for version, state in facts["versions"].items())
+        console.say(f"\nversions  {states}")
 
 
-def _tell_indexed(console: Console, facts: Facts, checks: Checks) -> None:
+def _tell_indexed(console: Console, facts: ImageFacts, checks: Checks) -> None:
     for row in facts["seen"][:SHOWN]:
         _tell_row(console, row, facts["like"], checks)
     _more(console, facts["seen"])
@@ -46,7 +46,7 @@ def _tell_indexed(console: Console, facts: Facts, checks: Checks) -> None:
     _more(console, facts["replaces"])
 
 
-def _tell_row(console: Console, row: Facts, like: dict[str, str], checks: Checks) -> None:
+def _tell_row(console: Console, row: ImageFacts, like: dict[str, str], checks: Checks) -> None:
     console.say(f"{row['state']:<9} {row['uri']} · source {row['source']}")
     if row["state"] == "kept":
         turned = f", turned by {row['rotation']}°" if row["rotation"] else ""
@@ -68,7 +68,7 @@ def _tell_row(console: Console, row: Facts, like: dict[str, str], checks: Checks
         console.say(f"{of}{row['kept_uri']} ({state})")
 
 
-def _tell_measured(console: Console, facts: Facts) -> None:
+def _tell_measured(console: Console, facts: ImageFacts) -> None:
     image = facts["measured"]
     if image is None:
         if facts.get("image_id") and not facts["cache"] and not facts.get("error"):
@@ -81,11 +81,11 @@ def _tell_measured(console: Console, facts: Facts) -> None:
         side = "to spare" if rule["passes"] else "beyond"
         mark = "✓" if rule["passes"] else "✗"
         head = "rules" if place == 0 else ""
-        told = f"{reason_text.title(rule['rule']):<16} {value:<28} limit {rule['limit']:<6g}"
-        console.say(f"{head:<9} {mark} {told} {abs(rule['spare']):.3g} {side}")
+        row = f"{reason_text.title(rule['rule']):<16} {value:<28} limit {rule['limit']:<6g}"
+        console.say(f"{head:<9} {mark} {row} {abs(rule['spare']):.3g} {side}")
 
 
-def _tell_neighbours(console: Console, facts: Facts, checks: Checks) -> None:
+def _tell_neighbours(console: Console, facts: ImageFacts, checks: Checks) -> None:
     near = facts["neighbours"]
     if near is None:
         if not facts["cache"] and facts["measured"]:
@@ -100,7 +100,7 @@ def _tell_neighbours(console: Console, facts: Facts, checks: Checks) -> None:
         )
 
 
-def _verdict(verdict: Facts | None, checks: Checks) -> str:
+def _verdict(verdict: ImageFacts | None, checks: Checks) -> str:
     if verdict is None:
         return "cannot say: the recipe of this version cannot be followed any more"
     if verdict["reason"] is None:
@@ -108,10 +108,10 @@ def _verdict(verdict: Facts | None, checks: Checks) -> str:
     if verdict.get("kept_uri"):
         evidence = reason_text.evidence(verdict["reason"], verdict["value"], verdict["threshold"], checks)
         return f"would keep only one of it and {verdict['kept_uri']}, the one with more pixels: {evidence}"
-    told = verdict.get("error") or reason_text.evidence(
+    why = verdict.get("error") or reason_text.evidence(
         verdict["reason"], verdict["value"], verdict["threshold"], checks
     )
-    return f"would drop it, {reason_text.title(verdict['reason']).lower()}: {told}"
+    return f"would drop it, {reason_text.title(verdict['reason']).lower()}: {why}"
 
 
 def _state(state: str) -> str:

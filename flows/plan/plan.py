@@ -40,11 +40,11 @@ def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, dead
     with torch.device("meta"):  # shapes without numbers
         parameters = parameter_counts(Student(params))
     peak = Peak(device.flops, device.source)
-    known = run_facts(params, round(images), device.count, compute.accumulate, peak) | parameters
-    memory = step_memory(params, sum(parameters.values()), known["images_at_once"], COLUMNS)
-    least = days(known["run_flops"], device, 1.0)
+    resolved_facts = run_facts(params, round(images), device.count, compute.accumulate, peak) | parameters
+    memory = step_memory(params, sum(parameters.values()), resolved_facts["images_at_once"], COLUMNS)
+    least = days(resolved_facts["run_flops"], device, 1.0)
     pixels = sum(count * size**2 for count, size in params.crops.sizes)
-    return known | {
+    return resolved_facts | {
         "device": f"{device.count} × {device.title}",
         "images": round(images),
         "image_bytes": image_bytes,
@@ -57,21 +57,21 @@ def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, dead
         "deadline_days": deadline,
         "mfu_needed": least / deadline,
         "device_hours_at_typical": least / TYPICAL * 24 * device.count,
-        "images_per_second_needed": known["samples"] / deadline / 86400,
+        "images_per_second_needed": resolved_facts["samples"] / deadline / 86400,
         "crop_ms": CROPS_MS[compute.colours_on_device(device.title != CPU)] * pixels / CROPS_PIXELS,
         "memory": memory._asdict() | {"total": memory.total},
         "device_memory": device.memory,
     }
 
 
-def doubts(params: PretrainParams, plan: dict[str, Any]) -> Iterator[str]:
+def warnings(params: PretrainParams, plan: dict[str, Any]) -> Iterator[str]:
     """Yield what a reader should know before starting: what cannot work, and what nobody has tried."""
-    total, there = plan["memory"]["total"], plan["device_memory"]
-    if there and total > there:
+    total, available = plan["memory"]["total"], plan["device_memory"]
+    if available and total > available:
         instead = "raise compute.accumulate, or take more devices"
         if not params.model.activation_checkpointing:
             instead = f"set training.model.activation_checkpointing=true, {instead}"
-        yield f"a step needs about {total / GIB:,.0f} GiB of a device's {there / GIB:,.0f}: {instead}"
+        yield f"a step needs about {total / GIB:,.0f} GiB of a device's {available / GIB:,.0f}: {instead}"
     if plan["mfu_needed"] > 1:
         yield f"{plan['deadline_days']:g} days need {plan['mfu_needed']:.0%} of the peak: impossible on these devices"
     elif plan["mfu_needed"] > TYPICAL:

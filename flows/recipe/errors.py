@@ -41,15 +41,15 @@ def _tags(mistake: Any) -> set[str]:
 
 def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel]:
     """Follow a location into nested models, through lists and unions, as far as it goes."""
-    found = [model]
+    models = [model]
     for step in path:
         inner = (
-            [m for one in found for m in models_in(one.model_fields[step].annotation)]
-            if (isinstance(step, str) and any(step in one.model_fields for one in found))
-            else [m for m in found if _kind(m) == step] or found
+            [m for one in models for m in models_in(one.model_fields[step].annotation)]
+            if (isinstance(step, str) and any(step in one.model_fields for one in models))
+            else [m for m in models if _kind(m) == step] or models
         )
-        found = inner or found
-    return found[0]
+        models = inner or models
+    return models[0]
 
 
 def _kind(model: type[BaseModel]) -> Any:

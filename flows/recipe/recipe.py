@@ -50,7 +50,8 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _sources_at_the_top(self) -> Self:
         if self.curation.index.sources:
-            raise ValueError("set the sources at the top of the recipe, not at curation.index.sources")
+            count = len(self.curation.index.sources)
+            raise ValueError(f"curation.index.sources must be empty, got {count}; set the sources at the top")
         return self
 
 

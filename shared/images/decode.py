@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from shared.images.deep import Values, deep_colours, deep_values, eight_bits, is_deep
+from shared.images.deep import DeepValues, deep_colours, deep_values, eight_bits, is_deep
 from shared.images.header import MAX_SCANS, has_too_many_scans, holds_more, is_wide
 from shared.images.hidden import Hidden
 from shared.images.to_rgb import to_rgb
@@ -98,7 +98,7 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]  # an older Pillow lacks AVIF
 
 
-def _shallow(deep: Values) -> Image.Image:
+def _shallow(deep: DeepValues) -> Image.Image:
     """Return an 8-bit image of deep numbers; alpha has a fixed end, unlike colours."""
     if deep.ndim == 2 or deep.shape[2] == 3:
         return Image.fromarray(eight_bits(deep))

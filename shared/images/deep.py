@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-Values = np.ndarray
+DeepValues = np.ndarray
 """Numbers of more than 8 bits [H, W] or [H, W, C]."""
 
 WHITE = 65_535
@@ -30,7 +30,7 @@ def is_deep(image: Image.Image) -> bool:
     return image.mode.startswith("I") or image.mode == "F"
 
 
-def deep_values(image: Image.Image) -> Values:
+def deep_values(image: Image.Image) -> DeepValues:
     """Return the numbers of such an image [H, W]: 16-bit wherever they fit, so that PNG, TIFF and PGM agree."""
     values = np.asarray(image)
     if image.mode == "F":
@@ -39,7 +39,7 @@ def deep_values(image: Image.Image) -> Values:
     return values.astype(np.uint16) if fits else values
 
 
-def deep_colours(data: bytes, format: str) -> Values | None:
+def deep_colours(data: bytes, format: str) -> DeepValues | None:
     """Return 16-bit colours [H, W, 3], or [H, W, 4] with alpha, of a PNG or TIFF, of which Pillow keeps 8 bits.
 
     None where OpenCV cannot read them.
@@ -58,7 +58,7 @@ def deep_colours(data: bytes, format: str) -> Values | None:
     return np.ascontiguousarray(values[:, :, order])
 
 
-def eight_bits(values: Values) -> np.ndarray:
+def eight_bits(values: DeepValues) -> np.ndarray:
     """Return the numbers as 8 bits, by the rule."""
     low, high = _span(values)
     out = np.empty(values.shape, np.uint8)
@@ -71,7 +71,7 @@ def eight_bits(values: Values) -> np.ndarray:
     return out
 
 
-def _span(values: Values) -> tuple[float, float]:
+def _span(values: DeepValues) -> tuple[float, float]:
     """Return the numbers that become black and white."""
     if values.dtype == np.uint16:
         counts = sum(np.bincount(piece.ravel(), minlength=WHITE + 1) for piece in _pieces(values))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from shared.images.deep import REPEATED, Values
+from shared.images.deep import REPEATED, DeepValues
 
 SHOWN = ("1", "L", "P", "RGB")
 """Modes that RGB holds without loss, where nothing in them is transparent."""
@@ -25,7 +25,7 @@ class Hidden:
 
     image: Image.Image | None = None
     """As Pillow opened it, where RGB does not hold all of it."""
-    deep: Values | None = None
+    deep: DeepValues | None = None
     """Numbers of more than 8 bits, [H, W] or [H, W, C]."""
     file: bytes = b""
     """The whole file."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from shared.exchange import SPLITMIX_STEP, splitmix64
+from shared.splitmix import SPLITMIX_STEP, splitmix64
 
 
 def test_the_sequence_of_seed_0_is_that_of_the_reference_implementation():

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from shared.exchange import SPLITMIX_STEP, splitmix64
+from shared.splitmix import SPLITMIX_STEP, splitmix64
 
 ROUNDS = 6
 WINDOW = 1 << 20

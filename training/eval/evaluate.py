@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.dataset_version import Published
 from shared.errors import WorkspaceError
+from shared.launch.progress import OnProgress, emit, silent
 from shared.params import Compute
 from training.distributed import joined
 from training.eval.backbone import open_model, vit
@@ -47,7 +48,9 @@ def evaluate(
         models = {name: vit(one, place.device) for name, one in weights.items()}
         sets = [one.opened(dataset) for one in params.sets]
         readings = {name: read_by(params, model) for name, model in models.items()}
-        by_set = list(score_models(readings, sets, params, place, compute, trained.seed))
+        by_set = list(
+            score_models(readings, sets, params, place, compute, trained.seed, emit if place.leads else silent)
+        )
         own = [one.kind == DatasetSet().kind for one in params.sets]
         baselines = baselines or {name: _named(name, by_set, own) for name in (UNTRAINED, PIXELS) if params.baselines}
         note = " · ".join(dict.fromkeys(note for one in by_set for note in one.notes)) or None
@@ -67,7 +70,11 @@ def evaluate(
 
 
 def evaluate_models(
-    specs: Mapping[str, str], params: EvaluateParams, compute: Compute, dataset: Published | None
+    specs: Mapping[str, str],
+    params: EvaluateParams,
+    compute: Compute,
+    dataset: Published | None,
+    report: OnProgress = silent,
 ) -> dict[str, Any]:
     """Return what models (name in tables → what `open_model` takes) are, and their scores on the sets of the params.
 
@@ -79,7 +86,7 @@ def evaluate_models(
         rows: list[dict[str, Any]] = []
         left_out = []
         readings = {name: read_by(params, model) for name, model in models.items()}
-        for one in score_models(readings, sets, params, place, compute):
+        for one in score_models(readings, sets, params, place, compute, report=report):
             rows += [
                 {"model": name, "set": one.set, **score} for name, scores in one.scores.items() for score in scores
             ]

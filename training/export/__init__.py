@@ -1,4 +1,8 @@
-"""A run's teacher for other programs: timm, transformers, ONNX, with its heads and a card that says what it is."""
+"""A run's teacher for other programs: timm, transformers, ONNX, with its heads and a card that says what it is.
+
+for_timm.py, for_transformers.py, for_onnx.py: one file for each format · preprocessing.py: how images are prepared
+card.py, history.py: the card, and what is known of the run.
+"""
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence

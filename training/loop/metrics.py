@@ -1,15 +1,16 @@
-"""What a run logs: metrics.jsonl, TensorBoard, and one plain line a second. Rank 0 only."""
+"""What a run logs: metrics.jsonl, TensorBoard, and one event a second. Rank 0 only."""
 
 import json
 import time
 from typing import Any, Self
 
+from shared.launch.progress import ProgressEvent, emit
 from training.loop.alarms import Alarms
 from training.loop.train_step import StepReport
 from training.params.resolved import ResolvedParams
 from training.runs.run_folder import RunFolder
 
-LINE_SECONDS = 1.0
+EVENT_SECONDS = 1.0
 RATE_STEPS = 20
 """Speed and waiting are averaged over so many steps."""
 
@@ -30,7 +31,7 @@ class MetricsLogger:
         self.file = path.open("a", buffering=1)
         self.board = _board(folder, start)
         self.recent: list[tuple[float, float]] = []
-        self.printed_at = 0.0
+        self.began, self.sent_at = time.monotonic(), 0.0
         self.knn: float | None = None
 
     def __enter__(self) -> Self:
@@ -76,17 +77,22 @@ class MetricsLogger:
 
     def _print_line(self, row: dict[str, Any]) -> None:
         now = time.monotonic()
-        if now - self.printed_at < LINE_SECONDS and row["step"] < self.steps:
+        if now - self.sent_at < EVENT_SECONDS and row["step"] < self.steps:
             return
-        self.printed_at = now
-        knn = "" if self.knn is None else f"k-NN {self.knn:.1%} · "
-        minutes, seconds = divmod(round(row["eta_seconds"]), 60)
-        print(
-            f"step {row['step']}/{self.steps} · loss {row['loss']:.3f} · "
-            f"{knn}{row['images_per_second']:.1f} images/s · mfu {row['mfu']:.0%} · "
-            f"data wait {row['data_wait']:.0%} · "
-            f"eta {minutes // 60}:{minutes % 60:02d}:{seconds:02d}",
-            flush=True,
+        self.sent_at = now
+        emit(
+            ProgressEvent(
+                "pretrain",
+                row["step"],
+                self.steps,
+                "steps",
+                rate=row["images_per_second"] / self.batch_size,
+                seconds=now - self.began,
+                ended=row["step"] == self.steps,
+                fields={"loss": row["loss"]}
+                | ({} if self.knn is None else {"k-NN": self.knn})
+                | {"images/s": row["images_per_second"], "mfu": row["mfu"], "data wait": row["data_wait"]},
+            )
         )
 
 

@@ -15,10 +15,11 @@ from flows.ablation.results import write
 from flows.ablation.text import lines, table
 from flows.cli.app import finish
 from flows.demo.corpus.copies import brightness, cropped, recompressed, resized
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.dataset_version import open_version
 from shared.errors import UserError, WorkFailedError
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 
 RECIPE = """

@@ -18,8 +18,6 @@ from shared.storage import Store
 from shared.tables import Output, commit_part, part_name, read_part
 
 SLOTS = 1 << 32
-SPLITMIX_STEP = np.uint64(0x9E3779B97F4A7C15)
-"""What SplitMix64 adds to its state at each step: 2⁶⁴ over the golden ratio."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +88,6 @@ def merge(bucket: Bucket) -> Bucket:
     rows = pa.table({n: _plain(rows[n]) for n in rows.column_names})
     part = commit_part(store, f"{bucket.stage}/buckets", rows)
     return replace(bucket, content=part.name, rows=part.rows)
-
-
-def splitmix64(words: np.ndarray[Any, np.dtype[np.uint64]]) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """Return words scrambled one to one, as SplitMix64 does with its state (Steele et al. 2014): chance from a key."""
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
 
 
 def _slots(keys: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.uint32]]:
