@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.console import Console
+from flows.commands.warnings import dataset_warnings
 from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
 from shared.dataset_version import Published, open_version
@@ -204,6 +205,8 @@ def _tell_dataset(console: Console, dataset: Published) -> None:
     console.say(f"{dataset.name} {dataset.version}: {counts['indexed']:,} indexed, {counts['kept']:,} kept")
     for reason, count in counts["reasons"].items():
         console.say(f"  {count:>9,} dropped: {reason.replace('_', ' ')}")
+    for line in dataset_warnings(dataset.info):
+        console.say(f"warning      {line}")
     console.say(f"\ndataset      {dataset.store.path()}")
     console.say(f"its report   {dataset.store.path('report.html')}")
 

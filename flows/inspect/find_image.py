@@ -1,6 +1,5 @@
 """From what a person gives (a path, a URL, an id, the end of a path, a file) to the rows of a published version."""
 
-import hashlib
 import os
 import re
 import unicodedata
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from flows.inspect.escape import shown
 from shared.dataset_version import Published
 from shared.errors import UserError
+from shared.images.ids import digest
 
 RowFilter = Callable[[pa.Table], pa.ChunkedArray]
 ImageRow = dict[str, Any]
@@ -36,7 +36,7 @@ class FoundImage(NamedTuple):
 
 def image_id(data: bytes) -> str:
     """Return the id of an image: the digest of its bytes, in hex."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+    return digest(data).hex()
 
 
 def matching(dataset: Published, kind: str, keys: list[str], hits: RowFilter) -> list[ImageRow]:

@@ -83,7 +83,7 @@ def load_recipe(
     return _checked(values)
 
 
-TAKEN = {"index": {"sources"}, "measure": {"embedder", "scorers"}, "decontaminate": {"dedup"}}
+TAKEN = {"index": {"sources", "changed"}, "measure": {"embedder", "scorers"}, "decontaminate": {"dedup"}}
 """Fields of the curation that are filled from other places of the recipe."""
 
 

@@ -76,8 +76,8 @@ from conftest import encoded, picture
 from looked_at import publish
 from curation.params import MeasureParams, QualityParams
 from flows.commands.console import Console
-from flows.inspect.image_facts import story
-from flows.inspect.image_text import tell
+from flows.inspect.image_facts import image_facts
+from flows.inspect.image_text import print_image
 from flows.report.kit.reason_text import Checks
 from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError
@@ -89,7 +89,7 @@ for i in range(6):
 
 def explained(name, checks):
     sink = io.StringIO()
-    tell(Console(sink), story(str(root / "w"), str(root / "photos" / name), None), checks)
+    print_image(Console(sink), image_facts(str(root / "w"), str(root / "photos" / name), None), checks)
     return sink.getvalue()
 
 def refusal(setting):
