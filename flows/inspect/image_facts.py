@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from curation.publish.lineage import Lineage
-from curation.sources.files import may_be_image
 from flows.inspect.escape import shown
 from flows.inspect.find_image import SHORTEST_ID, FoundImage, ImageRow, find, image_id, local_path
 from flows.inspect.folder_facts import folder_facts
@@ -17,6 +16,7 @@ from flows.inspect.workspace import existing, only
 from shared.catalog import SIGNALS
 from shared.dataset_version import Published, open_version, versions
 from shared.errors import UserError
+from shared.images.image_files import may_be_image
 from shared.storage import Store
 
 SIZES = ("width", "height", "format", "bytes")
