@@ -17,6 +17,15 @@ READER = "DINOFLOW_PROGRESS"
 RECORD = "\x1e"
 
 
+SHARES = frozenset({"k-NN", "mfu", "data wait"})
+"""Fields that are parts of a whole: people read them in per cent."""
+
+
+def field_texts(fields: Mapping[str, float]) -> list[str]:
+    """Return each field as a person reads it, with its name."""
+    return [f"{name} {value:.1%}" if name in SHARES else f"{name} {value:.4g}" for name, value in fields.items()]
+
+
 @dataclass(frozen=True)
 class ProgressEvent:
     """How far one piece of work is."""
@@ -45,7 +54,7 @@ class ProgressEvent:
     def text(self) -> str:
         """The event as one plain line."""
         rate = [rate_text(self.rate, self.unit)] if self.rate else []
-        values = [f"{name} {value:.4g}" for name, value in self.fields.items()]
+        values = field_texts(self.fields)
         of = f" of {self.total:,}" if self.total > self.done else ""
         if self.ended:
             last = f"{self.seconds:.1f} s" if self.seconds else "made before"
