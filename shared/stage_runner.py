@@ -1,8 +1,9 @@
 """Runs a stage: names its parts, makes the missing ones, seals the whole. The only skip, resume and commit."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -14,6 +15,7 @@ from shared.stage import Stage
 from shared.storage import Store
 from shared.tables import FOLDER, Output, Part, Rows, commit_part, describe_part, read_part, sealed
 
+Facts = dict[str, Any]
 Progress = Callable[[str, int, int], None]
 """Told of (stage, rows done, rows in all) after every part."""
 
@@ -86,17 +88,19 @@ def run(
         tell(stage.name, rows, rows)
         return done
     started = time.monotonic()
-    parts = MAKERS[stage.shape](work, executor, tell)
+    made = MAKERS[stage.shape](work, executor, tell)
     contract = stage.writes
     assert contract is not None
-    facts = {
+    parts = tuple(part for part in made if isinstance(part, Part))
+    said = {key: value for facts in made if isinstance(facts, dict) for key, value in facts.items()}
+    about = {
         "stage": stage.name,
         "version": stage.version,
         "params": params.model_dump(mode="json"),
         "inputs": [[output.stage, output.key] for output in inputs],
         "seconds": round(time.monotonic() - started, 3),
     }
-    return Output(stage.name, key, contract.aligned, tuple(parts)).seal(store, facts)
+    return Output(stage.name, key, contract.aligned, parts, said).seal(store, about)
 
 
 def idle(stage: Stage, params: Params, inputs: Sequence[Output]) -> Output | None:
@@ -152,16 +156,20 @@ def _make_exchange(work: Run, executor: Executor, tell: Progress) -> list[Part]:
     return _make_missing(pieces, executor, tell)
 
 
-def _make_reduce(work: Run, executor: Executor, tell: Progress) -> list[Part]:
+def _make_reduce(work: Run, executor: Executor, tell: Progress) -> list[Part | Facts]:
     rows = work.inputs[0].rows if work.inputs else 0
     tell(work.stage.name, 0, rows or 1)
-    (parts,) = executor.map(reduce_parts, [work], work.stage.name)
-    rows = rows or sum(part.rows for part in parts)
+    (made,) = executor.map(reduce_parts, [work], work.stage.name)
+    rows = rows or sum(part.rows for part in made if isinstance(part, Part))
     tell(work.stage.name, rows, rows)
-    return parts
+    return made
 
 
-MAKERS = {"map": _make_map, "exchange": _make_exchange, "reduce": _make_reduce}
+MAKERS: dict[str, Callable[[Run, Executor, Progress], Sequence[Part | Facts]]] = {
+    "map": _make_map,
+    "exchange": _make_exchange,
+    "reduce": _make_reduce,
+}
 
 
 def _make_missing(pieces: list[Piece], executor: Executor, tell: Progress) -> list[Part]:
@@ -194,19 +202,19 @@ def make_part(piece: Piece) -> Part:
     return commit_part(work.store, stage.name, contract.check(table, stage.name), piece.name)
 
 
-def reduce_parts(work: Run) -> list[Part]:
-    """Run a reduce; its parts are named by their content, so that an unchanged part keeps its name."""
+def reduce_parts(work: Run) -> list[Part | Facts]:
+    """Run a reduce; its parts are named by their content, so that an unchanged part keeps its name.
+
+    Beside tables it may give dicts: facts about the whole, which name nothing.
+    """
     contract = work.stage.writes
     assert contract is not None
     made = work.stage(*(Rows(work.store, output) for output in work.inputs), params=work.params)
+    name = work.stage.name
     return [
-        commit_part(work.store, work.stage.name, contract.check(table, work.stage.name))
-        for table in _tables(made, contract)
+        item if isinstance(item, dict) else commit_part(work.store, name, contract.check(item, name))
+        for item in ([made] if isinstance(made, pa.Table) else made)
     ]
-
-
-def _tables(made: pa.Table | Iterable[pa.Table], contract: Contract) -> Iterable[pa.Table]:
-    return [made] if isinstance(made, pa.Table) else made
 
 
 def _read(piece: Piece, output: Output, contract: Contract) -> pa.Table:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.publish.shard_writer import write_shard
+from curation.publish.shard_writer import TOLD, write_shard
 from curation.sources.reading import UnreadableError, read_bytes
 from shared.catalog import DROPPED, MANIFEST
 from shared.errors import WorkFailedError
@@ -36,7 +36,7 @@ def pack_bucket(rows: pa.Table, files: Files, number: int) -> pa.Table:
         with files.store.commit(files.name(SHARD)) as draft:
             offsets = write_shard(draft, _images(kept))
             facts |= {"sha256": sha256(draft), "bytes": draft.stat().st_size}
-    columns = {name: kept[name] for name in MANIFEST.schema.names if name in kept.column_names}
+    columns = {name: kept[name] for name in MANIFEST.wide(kept.column_names).names if name in kept.column_names}
     columns |= {
         "shard": pa.array([shard] * kept.num_rows, pa.string()),
         "offset": pa.array(offsets, pa.int64()),
@@ -46,7 +46,7 @@ def pack_bucket(rows: pa.Table, files: Files, number: int) -> pa.Table:
 
 
 def _images(kept: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
-    told = kept.select(["image_id", "uri", "source", "label", "width", "height", "format", "rotation"]).to_pylist()
+    told = kept.select([name for name in (*TOLD, *MANIFEST.optional) if name in kept.column_names]).to_pylist()
     for facts, data, size in zip(told, _bytes(kept), kept["bytes"].to_pylist(), strict=True):
         if isinstance(data, UnreadableError) or len(data) != size:
             raise WorkFailedError(

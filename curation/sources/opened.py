@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from shared.errors import UnreadableError, WorkFailedError
+from shared.file_names import is_remote
 
 ReadResult = bytes | UnreadableError
 """The bytes of an image, or why there are none."""
@@ -45,7 +46,7 @@ def tried(path: str, read: Callable[[], bytes]) -> ReadResult:
     except UnreadableError as error:
         return error
     except (OSError, pa.ArrowException, ValueError) as error:
-        if "://" in path and _is_outage(error):
+        if is_remote(path) and _is_outage(error):
             raise outage(path, error) from error
         return UnreadableError(f"{type(error).__name__}: {error}"[:300])
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from shared.dataset_version import Published
 from shared.errors import UserError
+from shared.file_names import URL, as_path, as_text
 
 Mask = Callable[[pa.Table], pa.ChunkedArray]
 Row = dict[str, Any]
@@ -46,7 +47,7 @@ def rows_of(dataset: Published, hits: Mask) -> list[Row]:
 
 def file_at(what: str) -> bytes | None:
     """Return the bytes of a local file, if that is what was given."""
-    path = Path(what.removeprefix("file://"))
+    path = Path(as_path(what))
     return path.read_bytes() if path.is_file() else None
 
 
@@ -57,7 +58,9 @@ def find(dataset: Published, what: str, data: bytes | None) -> list[Row]:
     same id are of the same image. Raises UserError when several images are meant.
     """
     path = what if "://" in what else os.path.abspath(what)
-    found = rows_of(dataset, lambda t: pc.is_in(t["uri"], pa.array([what, path, what.removeprefix("file://")])))
+    what, spelled = as_text(what), (as_text(text) for text in (what, path, what.removeprefix(URL), as_path(what)))
+    uris = pa.array(list(spelled))
+    found = rows_of(dataset, lambda t: pc.is_in(t["uri"], uris))
     if not found and re.fullmatch(f"[0-9a-f]{{{SHORTEST},32}}", what):
         found = rows_of(dataset, lambda t: pc.starts_with(t["image_id"], what))
     if not found and data is not None:

@@ -14,6 +14,8 @@ from functools import cache
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from shared.images.foreign import foreign, raw_photo, register_extras
+
 MAX_PIXELS = 200_000_000
 """Larger images are refused before a pixel is decoded: a decompression bomb is a row, not an outage."""
 
@@ -21,7 +23,7 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice this, also insi
 
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM"),
-    *("PSD", "QOI", "SGI", "ICO", "ICNS", "DDS", "PCX", "TGA"),
+    *("HEIF", "JXL", "PSD", "QOI", "SGI", "ICO", "ICNS", "DDS", "PCX", "TGA"),
 )
 """Formats that are opened, tried in this order: TGA is last, as it has no signature. Pillow's others stay shut:
 EPS runs an external program, FITS inflates without a limit, the rest hold no photographs or are not decoded at all."""
@@ -75,7 +77,7 @@ def decode(data: bytes, rotation: int | None = None) -> Decoded:
     except UndecodableError:
         raise
     except UnidentifiedImageError as error:  # its own text names a memory address
-        raise UndecodableError("no image format that Pillow knows") from error
+        raise UndecodableError(foreign(data)) from error
     except Exception as error:
         raise UndecodableError(f"{type(error).__name__}: {error}"[:300]) from error
 
@@ -88,6 +90,8 @@ def _decode(data: bytes) -> Decoded:
         if width * height > MAX_PIXELS:
             raise UndecodableError(f"{width} × {height} pixels, more than the limit of {MAX_PIXELS:,}")
         name = opened.format or "unknown"
+        if name == "TIFF" and (why := raw_photo(data)):
+            raise UndecodableError(why)
         if name in ("JPEG", "MPO") and _has_too_many_scans(data):
             raise UndecodableError(f"a JPEG of more than {MAX_SCANS} scans")
         opened.load()
@@ -100,7 +104,8 @@ def _decode(data: bytes) -> Decoded:
 @cache
 def _formats() -> list[str]:
     Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]  # an older Pillow lacks AVIF
+    register_extras()
+    return [name for name in FORMATS if name in Image.OPEN]  # an older Pillow lacks AVIF, and extras are extra
 
 
 def _has_too_many_scans(data: bytes) -> bool:
