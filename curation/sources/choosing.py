@@ -6,6 +6,7 @@ from typing import Any
 from curation.sources.files import is_local, is_pattern, open_location
 from curation.sources.folder import FolderSource
 from curation.sources.listing import Listed
+from curation.sources.reaching import is_there, reaching
 from curation.sources.walk import find
 from shared.errors import SourceError
 from shared.images.image_files import ending, no_image
@@ -15,14 +16,19 @@ def choose(url: str, kinds: Sequence[type[Listed]]) -> Listed:
     """Choose the source for a path or URL: by the ending of a file, by what lies in a folder.
 
     A folder with an image in it is a folder of images, whatever else is there. Raises SourceError when nothing
-    is at the URL, or nothing that can be told by its name.
+    is at the URL, when nothing can be told by its name, and when nobody answers.
     """
+    with reaching(f"The source {url}"):
+        return _choose(url, kinds)
+
+
+def _choose(url: str, kinds: Sequence[type[Listed]]) -> Listed:
     chained = next((kind for kind in kinds if kind.chain and url.startswith(kind.chain) and "::" in url), None)
     if chained is not None:
         return chained(url=url)
     fs, path = open_location(url, url)
     pattern = is_pattern(fs, path)
-    if not pattern and not fs.exists(path):
+    if not pattern and not is_there(fs, path):
         raise SourceError(
             f"The source {url} does not exist. Give a folder of images, or of tars or Parquet files with images."
         )

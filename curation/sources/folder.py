@@ -10,6 +10,7 @@ from curation.sources.files import SourceFile, is_pattern, named_files, open_loc
 from curation.sources.label_rule import former_labels
 from curation.sources.listing import IndexRow, Listed, refused
 from curation.sources.notes import Notes
+from curation.sources.reaching import is_there
 from curation.sources.sidecars import Sidecars
 from curation.sources.tree import Entry, pick
 from curation.sources.walk import find
@@ -34,7 +35,7 @@ class FolderSource(Listed):
         """Return the files, oldest first, so that added ones come last."""
         fs, root = open_location(self.url, self.title)
         pattern = is_pattern(fs, root)
-        if not pattern and not fs.exists(root):
+        if not pattern and not is_there(fs, root):
             raise SourceError(f"Source {self.title!r} needs a folder, but {self.url} does not exist. Check the path.")
         single = not pattern and not fs.isdir(root)
         if single and (why := no_image(root.rpartition("/")[2])):

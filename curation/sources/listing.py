@@ -17,8 +17,8 @@ from pydantic import field_validator
 from curation.sources.label_rule import LabelRule
 from curation.sources.notes import Notes
 from curation.sources.patterns import matches
+from curation.sources.reaching import reaching
 from shared.catalog import IMAGES
-from shared.errors import SourceError
 from shared.params import Params
 
 if TYPE_CHECKING:
@@ -108,11 +108,9 @@ class Listed(Params):
 
         Raises SourceError when there is nothing.
         """
-        try:
+        with reaching(f"Source {self.title!r}"):
             for part in cut(self.rows(Notes() if notes is None else notes), part_images):
                 yield table(part, self.title, metadata)
-        except OSError as error:
-            raise SourceError(f"Source {self.title!r} needs a place that can be listed, but: {error}.") from error
 
 
 def cut(rows: Iterable[IndexRow], part_images: int) -> Iterator[list[IndexRow]]:

@@ -1,7 +1,9 @@
 """Folders, the choice of a source, the cutting of parts, and several sources together."""
 
 import os
+import sys
 import tarfile
+import types
 
 import numpy as np
 import pyarrow as pa
@@ -146,6 +148,27 @@ def test_a_store_that_cannot_be_listed_is_a_mistake_and_an_outage_is_no_bad_imag
     monkeypatch.setattr(type(store), "find", fail(PermissionError("forbidden")))
     with pytest.raises(SourceError, match="needs a place that can be listed, but: forbidden"):
         rows(FolderSource(url="memory://outage"))
+
+
+@pytest.mark.parametrize("module", ["httpx", "botocore.exceptions"])
+def test_a_store_that_nobody_answers_for_is_a_mistake_whatever_its_client_raises(module, monkeypatch):
+    import fsspec
+
+    silence = type("Silence", (Exception,), {})
+    monkeypatch.setitem(sys.modules, module, types.SimpleNamespace(HTTPError=silence, BotoCoreError=silence))
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/silent/1.jpg", encoded(picture(1)))
+
+    def fail(*args, **how):
+        raise silence("nobody there")
+
+    monkeypatch.setattr(type(store), "exists", lambda *args, **how: False)  # what an outage is to some
+    assert source_at("memory://silent").kind == "folder"
+    monkeypatch.setattr(type(store), "info", fail)
+    with pytest.raises(SourceError, match="The source memory://silent needs a place that can be listed, but: nobody"):
+        source_at("memory://silent")
+    with pytest.raises(SourceError, match="Source 'silent' needs a place that can be listed, but: nobody there"):
+        rows(FolderSource(url="memory://silent"))
 
 
 def test_a_dead_link_in_a_list_is_a_bad_row(tmp_path):
