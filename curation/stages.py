@@ -4,7 +4,7 @@ What a stage works with is imported when it works, so that the command line can 
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curation.params import IndexParams, MeasureParams, PackParams, QualityParams, SelectParams, VerifyParams
 from curation.params.balance import BalanceParams
@@ -32,15 +32,23 @@ if TYPE_CHECKING:
     from shared.tables import Rows
 
 
-@stage(writes=IMAGES, shape="reduce", looks_outside=True)
-def index(*, params: IndexParams) -> "Iterator[Table]":
+@stage(writes=IMAGES, shape="reduce", looks_outside=True, version=2)
+def index(*, params: IndexParams) -> "Iterator[Table | dict[str, Any]]":
     """List the images of every source, without reading one."""
     from curation.index import list_sources
 
     return list_sources(params)
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=3)
+def installed_decoders(_: MeasureParams) -> dict[str, list[str]]:
+    """Images that only an extra can decode are measured again once it is installed."""
+    from shared.images.foreign import decoders
+
+    found = decoders()
+    return {"decoders": found} if found else {}
+
+
+@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=3, content=installed_decoders)
 def measure(images: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measure.measure import measure_images
@@ -48,15 +56,17 @@ def measure(images: "Table", *, params: MeasureParams) -> "Table":
     return measure_images(images, params)
 
 
-@stage(writes=REFERENCES, shape="reduce", looks_outside=True, key="curation.decontaminate")
-def references(*, params: DecontaminateParams) -> "Iterator[Table]":
+@stage(writes=REFERENCES, shape="reduce", looks_outside=True, version=2, key="curation.decontaminate")
+def references(*, params: DecontaminateParams) -> "Iterator[Table | dict[str, Any]]":
     """List the images of the evaluation sets."""
     from curation.index import list_sets
 
     return list_sets(params)
 
 
-@stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=3, key="curation.measure")
+@stage(
+    reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=3, key="curation.measure", content=installed_decoders
+)
 def measure_references(references: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every evaluation image once, just as the images of the corpus."""
     from curation.measure.measure import measure_images

@@ -15,7 +15,8 @@ IMAGES = Contract(
         "uri": TEXT,  # unique in the corpus
         "source": WORD,  # the source's name in the recipe
         "label": TEXT,  # null where the source has none
-        "reader": WORD,  # how: a `range` of a file, a row of a `parquet` or `arrow` file; `refused` = not at all
+        "reader": WORD,  # how: a `range` of a file, a `deflate`d one of a zip, a row of a `parquet` or `arrow` file; or
+        # `refused`: not at all
         "path": TEXT,  # the file that holds the bytes
         "member": TEXT,  # the column inside a Parquet or Arrow file, or why it is refused
         "offset": LONG,  # first byte in the file, or row number in a Parquet or Arrow file
@@ -23,6 +24,7 @@ IMAGES = Contract(
         "rotation": INT,  # degrees counter-clockwise that the source says the pixels must be turned; null = none
         "stamp": TEXT,  # changes when the file changes: modification time or etag
     },
+    optional={"metadata": TEXT},  # what the recipe keeps of sidecars and other columns, one JSON object; null = nothing
 )
 """What there is: one row per image that a source offers."""
 
@@ -51,7 +53,7 @@ MEASUREMENTS = Contract(
 )
 """What one decode tells about an image. Every decision is a function of these."""
 
-REFERENCES = Contract("references", IMAGES.columns, aligned="references")
+REFERENCES = Contract("references", IMAGES.columns, aligned="references", optional=IMAGES.optional)
 """The images of the evaluation sets; `source` is the name of the set."""
 
 REFERENCE_MEASUREMENTS = Contract("reference_measurements", MEASUREMENTS.columns, aligned="references")
@@ -160,6 +162,7 @@ MANIFEST = Contract(
         "weight": FLOAT,
     },
     aligned=None,
+    optional={"metadata": TEXT},  # as in IMAGES
 )
 """The published kept images."""
 

@@ -9,8 +9,8 @@ from shared.params import Params, fingerprint
 from training.stages import evaluate, pretrain
 
 GOLDEN: dict[str, tuple[int, str]] = {
-    "index": (1, "c0eb1d43b3f69545bac7"),
-    "references": (1, "28efb7de35f3bca3a7c2"),
+    "index": (2, "c0eb1d43b3f69545bac7"),
+    "references": (2, "28efb7de35f3bca3a7c2"),
     "measure": (3, "a2107da60d863e1a94ec"),
     "measure_references": (3, "a2107da60d863e1a94ec"),
     "quality": (2, "cefa6571f1e94daaf32d"),

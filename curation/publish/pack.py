@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.publish.shard_writer import write_shard
+from curation.publish.shard_writer import SIDECAR_COLUMNS, write_shard
 from curation.sources.outages import FilesChangedError
 from curation.sources.reading import UnreadableError, read_bytes
 from shared.catalog import DROPPED, MANIFEST
@@ -37,7 +37,7 @@ def pack_bucket(rows: pa.Table, files: SideFiles, number: int) -> pa.Table:
         with files.store.commit(files.name(SHARD)) as draft:
             offsets = write_shard(draft, _images(kept))
             facts |= {"sha256": sha256(draft), "bytes": draft.stat().st_size}
-    columns = {name: kept[name] for name in MANIFEST.schema.names if name in kept.column_names}
+    columns = {name: kept[name] for name in MANIFEST.wide(kept.column_names).names if name in kept.column_names}
     columns |= {
         "shard": pa.array([shard] * kept.num_rows, pa.string()),
         "offset": pa.array(offsets, pa.int64()),
@@ -48,7 +48,8 @@ def pack_bucket(rows: pa.Table, files: SideFiles, number: int) -> pa.Table:
 
 def _images(kept: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Yield the images whose bytes are those that were measured; at the end, raise FilesChangedError for the others."""
-    rows = kept.select(["image_id", "uri", "source", "label", "width", "height", "format", "rotation"]).to_pylist()
+    columns = [name for name in (*SIDECAR_COLUMNS, *MANIFEST.optional) if name in kept.column_names]
+    rows = kept.select(columns).to_pylist()
     changed: dict[str, str] = {}
     for facts, data in zip(rows, _bytes(kept), strict=True):
         content = "" if isinstance(data, UnreadableError) else digest(data).hex()

@@ -59,6 +59,8 @@ def publish(
         "label_conflicts": len(conflicts),
         "recipe": recipe,
         "lineage": {stage: output.key for stage, output in outputs.items()},
+        "passed_over": _notes(outputs["index"], "passed_over"),
+        "guessed": _notes(outputs["index"], "guessed"),
         "search": _facts(outputs, "candidates", "dedup", "decontaminate", "balance"),
         "tools": _tools(),
         "checksums": checksums,
@@ -80,6 +82,11 @@ def _facts(outputs: dict[str, Output], *stages: str) -> dict[str, Any]:
     """Return what the deciding stages say of themselves: how many were compared, which recall was measured."""
     facts = {stage: outputs[stage].parts[0].facts for stage in stages if outputs[stage].parts}
     return {stage: own for stage, own in facts.items() if own}
+
+
+def _notes(index: Output, kind: str) -> dict[str, Any]:
+    """Return what each source passed over, or guessed; only of sources that did."""
+    return {source: notes[kind] for source, notes in index.facts.get("sources", {}).items() if notes[kind]}
 
 
 def _fingerprint(packed: Output) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.catalog import DECISIONS, SIGNALS, WHERE
+from shared.catalog import DECISIONS, IMAGES, SIGNALS, WHERE
 
 MEASURED = ["image_id", "width", "height", "format", "bytes", "phash", *SIGNALS, "error"]
 INDEXED = ["source", "label", *WHERE]
@@ -65,7 +65,7 @@ def _spread(table: pa.Table, rows: int) -> pa.Table:
 
 def keyed_rows(images: pa.Table, measurements: pa.Table, decisions: pa.Table) -> pa.Table:
     """Return what the packer needs to know, keyed by image id, or by uri where there is none."""
-    columns = {name: images[name] for name in INDEXED}
+    columns = {name: images[name] for name in (*INDEXED, *IMAGES.optional) if name in images.column_names}
     columns |= {name: measurements[name] for name in MEASURED}
     columns |= {name: decisions[name] for name in DECISIONS.schema.names}
     ids, uris = measurements["image_id"].to_pylist(), images["uri"].to_pylist()

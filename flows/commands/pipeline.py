@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from curation.sources.notes import note_lines, source_notes
 from flows.commands.console import Console
 from flows.commands.warnings import dataset_warnings
 from flows.recipe.recipe import Recipe, load_recipe
@@ -73,6 +74,7 @@ def one_stage(stage: Stage, recipe: str | None, options: "Options") -> dict[str,
         output = session.make(stage)
     for reason, count in sorted(output.reasons.items(), key=lambda pair: -pair[1]):
         console.say(f"  {count:>9,} {reason}")
+    _tell_sources(console, output.facts.get("sources", {}))
     where = store.path("stages", stage.name, f"{output.key}.json")
     console.say(f"\nTable: {where}")
     return {"stage": stage.name, "rows": output.rows, "reasons": output.reasons, "table": where}
@@ -207,8 +209,16 @@ def _tell_dataset(console: Console, dataset: Published) -> None:
         console.say(f"  {count:>9,} dropped: {reason.replace('_', ' ')}")
     for line in dataset_warnings(dataset.info):
         console.say(f"warning      {line}")
+    _tell_sources(console, source_notes(dataset.info))
     console.say(f"\ndataset      {dataset.store.path()}")
     console.say(f"its report   {dataset.store.path('report.html')}")
+
+
+def _tell_sources(console: Console, notes: dict[str, dict[str, Any]]) -> None:
+    """Tell what each source holds that is no image, and what was guessed of its labels."""
+    for source, facts in notes.items():
+        for line in note_lines(facts):
+            console.say(f"{source}: {line}")
 
 
 def _tell_scores(console: Console, store: Store, run: str) -> dict[str, Any]:

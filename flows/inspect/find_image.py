@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from flows.inspect.escape import shown
 from shared.dataset_version import Published
 from shared.errors import UserError
+from shared.file_names import as_path, as_text
 from shared.images.ids import digest
 
 RowFilter = Callable[[pa.Table], pa.ChunkedArray]
@@ -59,7 +60,7 @@ def rows_of(dataset: Published, hits: RowFilter) -> list[ImageRow]:
 def local_path(what: str) -> Path | None:
     """Return the file or folder of this machine that was given, as a path or a file:// URL; None for anything else."""
     given = what.removeprefix(FILE)
-    paths = (Path(text) for text in dict.fromkeys((what, given, unquote(given) if what.startswith(FILE) else given)))
+    paths = (Path(text) for text in dict.fromkeys((what, given, as_path(what))))
     return next((path for path in paths if path.exists()), None)
 
 
@@ -108,4 +109,5 @@ def _ends_with(uris: pa.ChunkedArray, what: str) -> pa.ChunkedArray:
 def _forms(text: str) -> Iterator[str]:
     """Yield a text as listings may have written it: bytes that are no UTF-8 escaped, letters composed or not."""
     plain = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    yield from dict.fromkeys((as_text(text),))
     yield from dict.fromkeys((plain, unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain)))

@@ -1,6 +1,6 @@
 """Makes one piece of a stage: what a worker process is given to do."""
 
-from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 
@@ -8,6 +8,8 @@ from shared.schema import Contract
 from shared.stage import Stage
 from shared.stage_runner.pieces import Piece, SideFiles, StageRun
 from shared.tables import FOLDER, Output, Part, Rows, commit_part, read_part
+
+Facts = dict[str, Any]
 
 
 def make_part(piece: Piece) -> Part:
@@ -25,13 +27,19 @@ def make_part(piece: Piece) -> Part:
     return commit_part(work.store, stage.name, contract.check(table, stage.name), piece.name)
 
 
-def reduce_parts(work: StageRun) -> list[Part]:
-    """Run a reduce; its parts are named by their content, so that an unchanged part keeps its name."""
+def reduce_parts(work: StageRun) -> list[Part | Facts]:
+    """Run a reduce; its parts are named by their content, so that an unchanged part keeps its name.
+
+    Beside tables it may give dicts: facts about the whole, which name nothing.
+    """
     contract = work.stage.writes
     assert contract is not None
     made = work.stage(*(Rows(work.store, output) for output in work.inputs), params=work.params)
-    tables: Iterable[pa.Table] = [made] if isinstance(made, pa.Table) else made
-    return [commit_part(work.store, work.stage.name, contract.check(table, work.stage.name)) for table in tables]
+    name = work.stage.name
+    return [
+        item if isinstance(item, dict) else commit_part(work.store, name, contract.check(item, name))
+        for item in ([made] if isinstance(made, pa.Table) else made)
+    ]
 
 
 def _read(piece: Piece, output: Output, contract: Contract) -> pa.Table:

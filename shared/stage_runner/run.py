@@ -1,14 +1,14 @@
 """Runs a stage: returns what is sealed, else makes the parts that are missing and seals the whole."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from shared.launch.executors import Executor
 from shared.launch.progress import Meter, OnProgress, ProgressEvent, silent
 from shared.params import ExchangeParams, Params
 from shared.stage import Stage
 from shared.stage_runner.exchange import Bucket, Scatter, merge, scatter, spans
-from shared.stage_runner.make import make_part, reduce_parts
+from shared.stage_runner.make import Facts, make_part, reduce_parts
 from shared.stage_runner.pieces import Piece, StageRun, bucket_pieces, map_pieces
 from shared.storage import Store
 from shared.tables import FOLDER, Output, Part, describe_part, sealed
@@ -39,10 +39,12 @@ def run(
         report(ProgressEvent(stage.name, rows, rows, stage.unit, ended=True))
         return existing
     started = time.monotonic()
-    parts = MAKERS[stage.shape](work, executor, report)
+    made = MAKERS[stage.shape](work, executor, report)
+    parts = tuple(part for part in made if isinstance(part, Part))
+    said = {key: value for facts in made if isinstance(facts, dict) for key, value in facts.items()}
     contract = stage.writes
     assert contract is not None
-    facts = {
+    about = {
         "stage": stage.name,
         "version": stage.version,
         "params": params.model_dump(mode="json"),
@@ -51,7 +53,7 @@ def run(
     }
     # A listing of the world is named by what it found: an older one stays, to be compared with.
     key = work.name([[part.name for part in parts]]) if stage.looks_outside else work.key
-    return Output(stage.name, key, contract.aligned, tuple(parts)).seal(store, facts)
+    return Output(stage.name, key, contract.aligned, parts, said).seal(store, about)
 
 
 def idle(stage: Stage, params: Params, inputs: Sequence[Output | None]) -> Output | None:
@@ -88,15 +90,19 @@ def _make_exchange(work: StageRun, executor: Executor, report: OnProgress) -> li
     return _make_missing(bucket_pieces(work, merged), executor, report)
 
 
-def _make_reduce(work: StageRun, executor: Executor, report: OnProgress) -> list[Part]:
+def _make_reduce(work: StageRun, executor: Executor, report: OnProgress) -> list[Part | Facts]:
     rows = work.inputs[0].rows if work.inputs else 0
     meter = Meter(work.stage.name, rows, report, unit=work.stage.unit)
-    (parts,) = executor.map(reduce_parts, [work], work.stage.name)
-    meter.end(rows or sum(part.rows for part in parts))
-    return parts
+    (made,) = executor.map(reduce_parts, [work], work.stage.name)
+    meter.end(rows or sum(part.rows for part in made if isinstance(part, Part)))
+    return made
 
 
-MAKERS = {"map": _make_map, "exchange": _make_exchange, "reduce": _make_reduce}
+MAKERS: dict[str, Callable[[StageRun, Executor, OnProgress], Sequence[Part | Facts]]] = {
+    "map": _make_map,
+    "exchange": _make_exchange,
+    "reduce": _make_reduce,
+}
 
 
 def _make_missing(pieces: list[Piece], executor: Executor, report: OnProgress) -> list[Part]:

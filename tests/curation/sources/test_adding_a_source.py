@@ -17,6 +17,7 @@ from typing import Literal
 
 from curation.sources.files import open_location, stat_file, uri_of
 from curation.sources.listing import IndexRow, Listed
+from curation.sources.notes import Notes
 
 
 class RollSource(Listed):
@@ -30,7 +31,7 @@ class RollSource(Listed):
     skip: int = 0
     """Pictures to leave out at the start, where the film was exposed."""
 
-    def rows(self) -> Iterator[IndexRow]:
+    def rows(self, notes: Notes) -> Iterator[IndexRow]:
         """Yield the pictures."""
         fs, path = open_location(self.url, self.title)
         for file in sorted(fs.find(path)):
