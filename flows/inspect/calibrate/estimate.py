@@ -33,7 +33,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class AnswerWeights:
     """Answers by stratum: weights of yes and no."""
 
     yes: np.ndarray
@@ -89,11 +89,11 @@ def estimates(strata: Strata, answers: Mapping[int, bool], limits: Sequence[floa
     count, stratum = len(strata.edges), strata.stratum
     rest, answered, yes = (np.bincount(stratum[mask], minlength=count) for mask in (~asked, asked, copy))
     weight = np.divide(rest, rest + answered, out=np.zeros(count), where=rest + answered > 0)
-    evidence = Evidence(yes * weight, (answered - yes) * weight)
+    evidence = AnswerWeights(yes * weight, (answered - yes) * weight)
     return [_estimate(limit, strata, asked, copy, evidence) for limit in limits]
 
 
-def _estimate(limit: float, strata: Strata, asked: np.ndarray, copy: np.ndarray, evidence: Evidence) -> Estimate:
+def _estimate(limit: float, strata: Strata, asked: np.ndarray, copy: np.ndarray, evidence: AnswerWeights) -> Estimate:
     above = strata.scores >= limit
     known = [int((copy & side).sum()) for side in (above, ~above)]
     rest = [np.bincount(strata.stratum[~asked & side], minlength=len(strata.edges)) for side in (above, ~above)]
@@ -120,7 +120,7 @@ def _estimate(limit: float, strata: Strata, asked: np.ndarray, copy: np.ndarray,
 
 
 def _furthest(
-    evidence: Evidence, recall: Callable[[np.ndarray], float], rest: list[np.ndarray], sign: float
+    evidence: AnswerWeights, recall: Callable[[np.ndarray], float], rest: list[np.ndarray], sign: float
 ) -> np.ndarray:
     """Return the shares of the least or the greatest recall that the answers do not contradict.
 

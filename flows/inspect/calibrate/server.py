@@ -17,12 +17,12 @@ LONGEST = 1_000_000
 """Bytes of a request."""
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 
-Keep = Callable[[Any], dict[str, Any]]
+TakeAnswers = Callable[[Any], dict[str, Any]]
 """Takes what the page sent, keeps it and returns what the page shows. Raises UserError for what is no answer."""
 
 
 @contextmanager
-def served(html: str, keep: Keep, finish: Keep, port: int) -> Iterator[tuple[str, Event]]:
+def served(html: str, keep: TakeAnswers, finish: TakeAnswers, port: int) -> Iterator[tuple[str, Event]]:
     """Serve the page; give its address, and an event that is set when the person is done. Port 0 takes a free one.
 
     `keep` takes the answers so far, `finish` the last ones.
@@ -46,10 +46,37 @@ def served(html: str, keep: Keep, finish: Keep, port: int) -> Iterator[tuple[str
         thread.join()
 
 
-def _handler(html: str, path: str, takers: dict[str, Keep], done: Event) -> type[BaseHTTPRequestHandler]:
+class _Answering(BaseHTTPRequestHandler):
+    """Reads a request's JSON and sends a reply, without a word on the terminal."""
+
+    def _body(self) -> Any:
+        length = int(self.headers.get("Content-Length") or 0)
+        if not 0 < length <= LONGEST:
+            raise ValueError(f"A request must have 1 to {LONGEST:,} bytes, got {length:,}.")
+        return json.loads(self.rfile.read(length))
+
+    def _send(self, code: int, kind: str, text: str) -> None:
+        data = text.encode("utf-8", "backslashreplace")
+        self.send_response(code)
+        for name, value in (
+            ("Content-Type", f"{kind}; charset=utf-8"),
+            ("Content-Length", str(len(data))),
+            ("Content-Security-Policy", POLICY),
+            ("Cache-Control", "no-store"),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        with suppress(ConnectionError):  # the page was closed meanwhile
+            self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        """Leave the terminal to the person."""
+
+
+def _handler(html: str, path: str, takers: dict[str, TakeAnswers], done: Event) -> type[BaseHTTPRequestHandler]:
     one_at_a_time = Lock()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(_Answering):
         """Gives the page, and takes answers."""
 
         def do_GET(self) -> None:
@@ -74,28 +101,5 @@ def _handler(html: str, path: str, takers: dict[str, Keep], done: Event) -> type
             self._send(200, "application/json", json.dumps(reply))
             if self.path.endswith("done"):
                 done.set()
-
-        def _body(self) -> Any:
-            length = int(self.headers.get("Content-Length") or 0)
-            if not 0 < length <= LONGEST:
-                raise ValueError(f"A request must have 1 to {LONGEST:,} bytes, got {length:,}.")
-            return json.loads(self.rfile.read(length))
-
-        def _send(self, code: int, kind: str, text: str) -> None:
-            data = text.encode("utf-8", "backslashreplace")
-            self.send_response(code)
-            for name, value in (
-                ("Content-Type", f"{kind}; charset=utf-8"),
-                ("Content-Length", str(len(data))),
-                ("Content-Security-Policy", POLICY),
-                ("Cache-Control", "no-store"),
-            ):
-                self.send_header(name, value)
-            self.end_headers()
-            with suppress(ConnectionError):  # the page was closed meanwhile
-                self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            """Leave the terminal to the person."""
 
     return Handler

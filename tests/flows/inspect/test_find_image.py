@@ -13,6 +13,7 @@ from flows.commands.console import Console
 from flows.inspect.image_facts import image_facts
 from flows.inspect.image_text import print_image
 from flows.inspect.notes import notes
+from flows.report.kit.reason_text import Checks
 from shared.errors import UserError
 
 
@@ -42,7 +43,7 @@ def facts(workspace: Looked, what: str | Path) -> dict[str, Any]:
 
 def words(image: dict[str, Any]) -> str:
     sink = io.StringIO()
-    print_image(Console(sink), image, "geometric")
+    print_image(Console(sink), image, Checks("geometric"))
     return sink.getvalue()
 
 
