@@ -46,7 +46,7 @@ def _below(dataset: Published, kind: str, what: str) -> pa.Table:
     columns = ["uri"] if kind == "manifest" else ["uri", "reason"]
     parts = []
     for name in dataset.store.names(kind):
-        with dataset.store.open(f"{kind}/{name}") as file:
+        with dataset.store.open_arrow(f"{kind}/{name}") as file:
             table = pq.read_table(file, columns=columns)
         parts.append(table.filter(_is_below(table["uri"], what)))
     return pa.concat_tables(parts, promote_options="permissive").combine_chunks()
