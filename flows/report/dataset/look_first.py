@@ -1,0 +1,41 @@
+"""What to look at before anything else on the page, and what of the sources was never an image."""
+
+from typing import Any
+
+from curation.publish.alarms import alarm_text
+from flows.report.kit import reason_text
+
+
+def look_first(info: dict[str, Any]) -> list[dict[str, str]]:
+    """Return {text, group, anchor} of each warning that dataset.json holds."""
+    warnings = [
+        {
+            "text": f"{_capital(alarm_text(alarm))}.",
+            "group": reason_text.group(alarm["reason"]),
+            "anchor": alarm["reason"],
+        }
+        for alarm in info.get("alarms", [])
+    ]
+    if info.get("label_conflicts"):
+        text = f"{info['label_conflicts']:,} copies have another label than the image that stands for them."
+        warnings.append({"text": text, "group": "duplicate", "anchor": "conflicts"})
+    for name, count in unreadable_of(info).items():
+        text = f"{count:,} images of the evaluation set {name} cannot be read: they protect nothing."
+        warnings.append({"text": text, "group": "contaminated", "anchor": "sets"})
+    return warnings
+
+
+def unreadable_of(info: dict[str, Any]) -> dict[str, int]:
+    """Return how many images of each evaluation set could not be read; sets without any are left out."""
+    search = info.get("search", {}).get("decontaminate", {})
+    counts: dict[str, int] = search.get("unreadable", {}) if isinstance(search, dict) else {}
+    return counts
+
+
+def passed_over(info: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return {source, why, ending, count, examples} of what was in a source and was not taken for an image."""
+    return [{"source": source, **kind} for source, kinds in info.get("passed_over", {}).items() for kind in kinds]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
