@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from curation.publish.alarms import alarm_text
+from curation.publish.alarms import SHARE, alarm_text
 from flows.report.kit import reason_text
+from flows.report.kit.pages import counted
 
 
-def look_first(info: dict[str, Any]) -> list[dict[str, str]]:
-    """Return {text, group, anchor} of each warning that dataset.json holds."""
+def look_first(info: dict[str, Any]) -> dict[str, Any]:
+    """Return `lines` of {text, group, anchor}, one a warning, and the `share` from which on a reason is one."""
     warnings = [
         {
             "text": f"{_capital(alarm_text(alarm))}.",
@@ -17,12 +18,12 @@ def look_first(info: dict[str, Any]) -> list[dict[str, str]]:
         for alarm in info.get("alarms", [])
     ]
     if info.get("label_conflicts"):
-        text = f"{info['label_conflicts']:,} copies have another label than the image that stands for them."
+        text = f"{counted(info['label_conflicts'], 'copy')} with another label than the image that stands for it."
         warnings.append({"text": text, "group": "duplicate", "anchor": "conflicts"})
     for name, count in unreadable_of(info).items():
-        text = f"{count:,} images of the evaluation set {name} cannot be read: they protect nothing."
+        text = f"{counted(count, 'image')} of the evaluation set {name} cannot be read: no protection by them."
         warnings.append({"text": text, "group": "contaminated", "anchor": "sets"})
-    return warnings
+    return {"lines": warnings, "share": SHARE}
 
 
 def unreadable_of(info: dict[str, Any]) -> dict[str, int]:

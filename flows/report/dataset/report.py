@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.publish.alarms import SHARE
 from curation.publish.read_back import Original
 from curation.publish.reasons import ordered
 from flows.report.dataset import samples
@@ -67,7 +66,6 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         created=str(info.get("created", "")),
         headline=_headline(kept, dropped),
         warnings=look_first(info),
-        alarm_share=SHARE,
         steps=funnel(kept.num_rows, counts, evidence.sizes),
         matrix=matrix(kept, dropped, reasons, checks),
         whole=evidence.measured is not None,
@@ -84,9 +82,7 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         clusters=clusters(kept, evidence),
         labels=_labels(kept),
         passed_over=passed_over(info),
-        lineage=info.get("lineage", {}),
-        tools=info.get("tools", {}),
-        seconds=info.get("seconds", {}),
+        **{key: info.get(key, {}) for key in ("lineage", "tools", "seconds")},
         recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),
     )
 

@@ -400,7 +400,7 @@ def test_what_to_look_at_stands_first_and_leads_to_its_section(tmp_path: Path) -
     html = render(published(tmp_path, [kept_row("/photos/kept/0.jpg")], dropped, **info), pictures)
     first = section(html, "first")
     assert '<a href="#dark">Dark took all 30 images of scans&lt;b&gt;.</a>' in first
-    assert "2 copies have another label" in first
+    assert "2 copies with another label" in first
     assert "3 images of the evaluation set val cannot be read" in first
     assert "more than 50 %" in first
     assert html.index('id="first"') < html.index('id="stages"')
@@ -445,6 +445,12 @@ def test_every_error_is_listed_and_the_files_of_each(tmp_path: Path) -> None:
     html = section(render(published(tmp_path, [], dropped), pictures), "unreadable")
     assert all(f'title="{row["uri"]}"' in html for row in dropped)
     assert "more, in the table" not in html
+
+
+def test_errors_that_differ_in_a_number_or_a_name_are_of_one_kind() -> None:
+    errors = [f"truncated ({n} bytes, '/a/{n}.jpg')" for n in (5, 61, 700)] + ["the file is empty"]
+    listed = unreadable_files(pa.table({"uri": [f"/{i}.jpg" for i in range(4)], "error": errors}))
+    assert [(one["text"], one["count"]) for one in listed] == [("truncated (… bytes, …)", 3), ("the file is empty", 1)]
 
 
 def test_a_frequent_error_leaves_room_for_rare_ones_and_says_how_many_are_not_listed() -> None:
