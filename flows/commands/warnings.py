@@ -17,7 +17,7 @@ def dataset_warnings(info: dict[str, Any]) -> list[str]:
         lines.append(f"and {len(alarms) - SHOWN:,} more such: see the report")
     unreadable = info.get("search", {}).get("decontaminate", {}).get("unreadable", {})
     for name, bad in unreadable.items():
-        lines.append(f"{counted(bad, 'image')} of the evaluation set {name} cannot be read: no protection by them")
+        lines.append(f"{counted(bad, 'image')} of the evaluation set {name} unreadable, and not protected")
     conflicts = info.get("label_conflicts", 0)
     if conflicts:
         lines.append(

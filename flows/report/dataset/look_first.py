@@ -21,7 +21,7 @@ def look_first(info: dict[str, Any]) -> dict[str, Any]:
         text = f"{counted(info['label_conflicts'], 'copy')} with another label than the image that stands for it."
         warnings.append({"text": text, "group": "duplicate", "anchor": "conflicts"})
     for name, count in unreadable_of(info).items():
-        text = f"{counted(count, 'image')} of the evaluation set {name} cannot be read: no protection by them."
+        text = f"{counted(count, 'image')} of the evaluation set {name} unreadable, and not protected."
         warnings.append({"text": text, "group": "contaminated", "anchor": "sets"})
     return {"lines": warnings, "share": SHARE}
 

@@ -127,6 +127,6 @@ def test_unreadable_evaluation_images_and_many_alarms_are_told_in_few_lines():
     lines = dataset_warnings(info)
     assert lines[5:] == [
         "and 4 more such: see the report",
-        "3 images of the evaluation set val cannot be read: no protection by them",
+        "3 images of the evaluation set val unreadable, and not protected",
     ]
     assert dataset_warnings({}) == []

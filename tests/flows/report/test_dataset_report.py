@@ -401,7 +401,7 @@ def test_what_to_look_at_stands_first_and_leads_to_its_section(tmp_path: Path) -
     first = section(html, "first")
     assert '<a href="#dark">Dark took all 30 images of scans&lt;b&gt;.</a>' in first
     assert "2 copies with another label" in first
-    assert "3 images of the evaluation set val cannot be read" in first
+    assert "3 images of the evaluation set val unreadable" in first
     assert "more than 50 %" in first
     assert html.index('id="first"') < html.index('id="stages"')
     assert 'id="first"' not in render(published(tmp_path / "quiet", [kept_row("/a.jpg")], []), pictures)
