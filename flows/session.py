@@ -78,7 +78,7 @@ class Session:
         remember_changed(self.store, error.files)
         self.outputs.clear()
         names = ", ".join(sorted(error.files)[:SHOWN]) + (" …" if len(error.files) > SHOWN else "")
-        self.reporter.line(f"{len(error.files):,} files changed under way, and are measured again: {names}")
+        self.reporter.line(f"changed under way, and measured again: {names}")
 
     def _make(self, stage: Stage, inputs: list[Output]) -> Output:
         params = self.params(stage)

@@ -101,6 +101,6 @@ def serve(
     cron: Annotated[str, Parameter(help="When re-curation runs, once its schedule is switched on.")] = "0 2 * * *",
 ) -> None:
     """Start Prefect's server and UI on loopback, with a form for every flow, and run what is triggered."""
-    from flows.commands.pipeline import serve_forever
+    from flows.commands.serve import serve_forever
 
     finish(False, lambda: serve_forever(workspace, port, cron))

@@ -44,7 +44,7 @@ def matching(dataset: Published, kind: str, keys: list[str], hits: RowFilter) ->
     """Return the rows of `manifest` or `dropped` where the mask holds; only the keys are read of all the others."""
     rows: list[ImageRow] = []
     for name in dataset.store.names(kind):
-        with dataset.store.open(f"{kind}/{name}") as file:
+        with dataset.store.open_arrow(f"{kind}/{name}") as file:
             mask = pc.fill_null(hits(pq.read_table(file, columns=keys)), False)
             if pc.any(mask).as_py():
                 rows += pq.read_table(file).filter(mask).to_pylist()

@@ -85,7 +85,7 @@ def _readable(dataset: Published, kind: str) -> pa.Table | None:
     tables = []
     for name in dataset.store.names(kind):
         try:
-            with dataset.store.open(f"{kind}/{name}") as file:
+            with dataset.store.open_arrow(f"{kind}/{name}") as file:
                 tables.append(pq.read_table(file, columns=COLUMNS.get(kind, ["uri", "reason"])))
         except (pa.ArrowException, OSError):
             continue

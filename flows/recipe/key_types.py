@@ -1,25 +1,27 @@
 """What a key of a recipe may hold, read off the models: so a text is a number to one key and a name to another."""
 
 import re
-import typing
-from collections.abc import Iterator
-from types import UnionType
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from shared.params import models_in
+
+Models = Sequence[type[BaseModel]]
+
 NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?([eE][+-]?\d+)?")
 
 
-def value_of(text: str, owners: list[Any], name: str) -> Any:
+def value_of(text: str, owners: Models, name: str) -> Any:
     """Return the first reading of a text that its key accepts: a number, YAML, the text itself."""
     try:
         plain = yaml.safe_load(text)
     except yaml.YAMLError:
         plain = text
     readings = [*_number(text), plain, text.strip()]
-    fields = [one.model_fields[name] for one in owners if is_model(one) and name in one.model_fields]
+    fields = [one.model_fields[name] for one in owners if name in one.model_fields]
     for reading in readings:
         for field in fields:
             if _accepts(field, reading):
@@ -28,7 +30,7 @@ def value_of(text: str, owners: list[Any], name: str) -> Any:
 
 
 def _accepts(field: Any, value: Any) -> bool:
-    annotation: Any = typing.Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     try:
         TypeAdapter(annotation).validate_python(value)
     except ValidationError:
@@ -44,47 +46,28 @@ def _number(text: str) -> Iterator[int | float]:
         yield int(value) if value.is_integer() and "." not in text else value
 
 
-def types_at(types: list[Any], name: str) -> list[Any]:
-    """Return what a key of these models may hold."""
-    return [
-        inner
-        for one in types
-        if is_model(one) and name in one.model_fields
-        for inner in _parts(one.model_fields[name].annotation)
-    ]
+def models_at(models: Models, name: str) -> Models:
+    """Return the models that a key of these models may hold, by itself or in a list."""
+    fields = [one.model_fields[name] for one in models if name in one.model_fields]
+    return [inner for field in fields for inner in models_in(field.annotation)]
 
 
-def members_of(types: list[Any], member: dict[str, Any]) -> list[Any]:
-    """Return the models that a member of a list may be: those of its kind."""
-    models = [one for one in types if is_model(one)]
-    kind = member.get("kind")
-    return [one for one in models if "kind" in one.model_fields and one.model_fields["kind"].default == kind] or models
+def models_of_kind(models: Models, kind: Any) -> Models:
+    """Return those of a union that are of this kind; all of them where none is."""
+    return [one for one in models if "kind" in one.model_fields and kind_of(one) == kind] or models
 
 
-def _parts(annotation: Any) -> Iterator[Any]:
-    """Yield the types inside unions, lists and annotations."""
-    origin = typing.get_origin(annotation)
-    if origin is None:
-        yield annotation
-    elif origin is typing.Annotated:
-        yield from _parts(typing.get_args(annotation)[0])
-    elif origin is typing.Union or origin is UnionType or origin in (tuple, list):
-        for inner in typing.get_args(annotation):
-            yield from _parts(inner)
-    else:
-        yield annotation
+def kind_of(model: type[BaseModel]) -> Any:
+    """Return what tells a member of a union from the others; None of a model that is in none."""
+    field = model.model_fields.get("kind")
+    return field.default if field else None
 
 
-def listed_default(types: list[Any], name: str) -> list[Any] | None:
+def listed_default(models: Models, name: str) -> list[Any] | None:
     """Return the default of a key that holds a list of models, so that one of them can be changed."""
-    for one in types:
-        if is_model(one) and name in one.model_fields:
+    for one in models:
+        if name in one.model_fields:
             default = one.model_fields[name].get_default(call_default_factory=True)
             if isinstance(default, tuple | list):
                 return [each.model_dump(mode="json") if isinstance(each, BaseModel) else each for each in default]
     return None
-
-
-def is_model(annotation: Any) -> bool:
-    """Tell a group of keys from a value."""
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from flows.recipe.key_types import is_model, listed_default, members_of, types_at, value_of
+from flows.recipe.key_types import Models, listed_default, models_at, models_of_kind, value_of
 from shared.errors import RecipeError
 from shared.params import with_present_names
 
@@ -40,10 +40,10 @@ def apply_setting(values: Tree, setting: str, model: type[BaseModel]) -> None:
         return
     *groups, last = key.split(".")
     place: Any = values
-    types: list[Any] = [model]
+    models: Models = [model]
     for depth, step in enumerate(groups):
-        place, types = _entered(place, types, step, ".".join(groups[: depth + 1]))
-    _put(place, types, last, text, key)
+        place, models = _entered(place, models, step, ".".join(groups[: depth + 1]))
+    _put(place, models, last, text, key)
 
 
 def _present_key(key: str, model: type[BaseModel]) -> str:
@@ -65,7 +65,7 @@ def _remove(values: Tree, keys: Sequence[str]) -> None:
     values.pop(keys[-1], None)
 
 
-def _entered(place: Any, types: list[Any], step: str, key: str) -> tuple[Any, list[Any]]:
+def _entered(place: Any, models: Models, step: str, key: str) -> tuple[Any, Models]:
     """Go one step down: into a group of keys, made where it is not there, or into a member of a list by its name."""
     if isinstance(place, list):
         index = _index(place, step, key)
@@ -74,29 +74,28 @@ def _entered(place: Any, types: list[Any], step: str, key: str) -> tuple[Any, li
             index = len(place) - 1
         if isinstance(place[index], str):  # a member that was asked for by its kind alone
             place[index] = {"kind": place[index]}
-        return place[index], members_of(types, place[index])
-    inner = types_at(types, step)
+        return place[index], models_of_kind(models, place[index].get("kind"))
+    inner = models_at(models, step)
     if step not in place or place[step] is None:
-        place[step] = listed_default(types, step) or {}
-    elif isinstance(place[step], str) and any(is_model(one) for one in inner):
+        place[step] = listed_default(models, step) or {}
+    elif isinstance(place[step], str) and inner:
         place[step] = {"kind": place[step]}
     if not isinstance(place[step], dict | list):
         raise RecipeError(f"--set {key}: {step!r} is not a group of keys, it is {place[step]!r}.")
     return place[step], inner
 
 
-def _put(place: Any, types: list[Any], last: str, text: str, key: str) -> None:
+def _put(place: Any, models: Models, last: str, text: str, key: str) -> None:
     """Set the last key of a path: a value, a switch, or a whole member of a list."""
     word = text.strip().lower()
     if isinstance(place, list):
         _put_member(place, last, text, key)
         return
-    inner = types_at(types, last)
-    if word in SWITCH and any("enabled" in one.model_fields for one in inner if is_model(one)):
+    if word in SWITCH and any("enabled" in one.model_fields for one in models_at(models, last)):
         group = place.get(last)
         place[last] = (group if isinstance(group, dict) else {}) | {"enabled": SWITCH[word]}
     else:
-        place[last] = value_of(text, types, last)
+        place[last] = value_of(text, models, last)
 
 
 def _put_member(members: list[Any], name: str, text: str, key: str) -> None:
@@ -118,11 +117,11 @@ def _index(members: list[Any], step: str, key: str) -> int | None:
     """Return the place of a member by its name or number; None where there is none. Raises RecipeError for several."""
     if step.isdigit() and int(step) < len(members):
         return int(step)
-    found = [i for i, one in enumerate(members) if step in _names(one)]
-    if len(found) > 1:
-        numbers = ", ".join(map(str, found))
-        raise RecipeError(f"--set {key}: {step!r} stands there {len(found)} times. Use its number instead: {numbers}.")
-    return found[0] if found else None
+    places = [i for i, one in enumerate(members) if step in _names(one)]
+    if len(places) > 1:
+        numbers = ", ".join(map(str, places))
+        raise RecipeError(f"--set {key}: {step!r} stands there {len(places)} times. Use its number instead: {numbers}.")
+    return places[0] if places else None
 
 
 def _names(member: Any) -> Iterator[str]:

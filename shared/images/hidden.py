@@ -4,7 +4,6 @@ Two files are the same picture to the last pixel only where this agrees, too. Wh
 (animations, layers, colours of more than 8 bits outside PNG and TIFF), the bytes of the file stand for it.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from shared.images.deep import REPEATED, DeepValues
+from shared.images.ids import digest
 
 SHOWN = ("1", "L", "P", "RGB")
 """Modes that RGB holds without loss, where nothing in them is transparent."""
@@ -41,11 +41,8 @@ class Hidden:
 
     def digest(self) -> bytes:
         """Return 16 bytes that tell it; none where nothing is hidden."""
-        state = hashlib.blake2b(digest_size=16)
         parts = [*self._of_image(), *self._of_deep(), self.file, self.transparent.encode()]
-        for part in parts:
-            state.update(part)
-        return state.digest() if any(parts) else b""
+        return digest(*parts) if any(parts) else b""
 
     def _of_image(self) -> Iterator[bytes]:
         image = self.image

@@ -67,7 +67,7 @@ OnProgress = Callable[[ProgressEvent], None]
 
 
 def silent(_: ProgressEvent) -> None:
-    """OnProgress to nobody."""
+    """Report to nobody."""
 
 
 class Reporter(Protocol):
@@ -110,14 +110,14 @@ class Meter:
         self.report(ProgressEvent(kind, done, total, unit))
 
     def add(self, count: int) -> None:
-        """OnProgress that so many more units are done."""
+        """Report that so many more units are done."""
         self.done += count
         if (now := time.monotonic()) - self.told >= self.every:
             self.told = now
             self.report(self._event(self.total))
 
     def end(self, total: int | None = None) -> None:
-        """OnProgress that all is done; `total` says how many units it came to where that was not known."""
+        """Report that all is done; `total` says how many units it came to where that was not known."""
         self.done = self.total if total is None else total
         self.report(replace(self._event(self.done), ended=True))
 

@@ -1,10 +1,11 @@
 """Which pairs a person is asked about: some of each stratum of the score, narrow near the limit, wide away from it."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from shared.images.ids import digest
 
 BELOW = (0.6, 0.8, 0.9, 0.96)
 """Lower edges of the strata below the limit, as shares of it; pairs below the first are not asked about."""
@@ -79,5 +80,4 @@ def pair_id(pair: Pair) -> str:
 
 
 def _digest(pair: Pair) -> str:
-    text = "\0".join(pair).encode("utf-8", "surrogateescape")
-    return hashlib.blake2b(text, digest_size=16).hexdigest()
+    return digest("\0".join(pair).encode("utf-8", "surrogateescape")).hex()

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from flows.report.dataset import samples
 from flows.report.dataset.evidence import Evidence
+from flows.report.dataset.look_first import unreadable_of
 from flows.report.kit.charts import Series, lines
 
 POINTS = 400
@@ -18,10 +19,12 @@ def contamination(dropped: pa.Table, evidence: Evidence, info: dict[str, Any]) -
     resembling: dict[str, int] = search.get("contaminated", {}) if isinstance(search, dict) else {}
     uris = samples.of_reason(dropped, "contaminated")["kept_uri"].to_pylist()
     taken = Counter(evidence.sets.get(uri, "") for uri in uris)
+    unreadable = unreadable_of(info)
     names = list(dict.fromkeys([*resembling, *(name for name in taken if name)]))
     traced = bool(evidence.sets)
     return [
         {"name": name, "found": resembling.get(name, taken[name]), "dropped": taken[name] if traced else None}
+        | {"unreadable": unreadable.get(name, 0)}
         for name in names
     ]
 

@@ -3,6 +3,7 @@
 from math import sqrt
 from typing import Any, NamedTuple
 
+from flows.report.kit.pages import counted
 from flows.report.run.read import column, is_number
 from flows.report.run.scores import Evaluated
 from training.runs.best import KNN, RANK
@@ -63,8 +64,8 @@ def healthy(table: list[dict[str, Any]], finished: bool) -> Verdict:
     ranks, waits = column(table, "teacher_effective_rank")[1], column(table, "data_wait")[1]
     wait = sum(waits) / len(waits) if waits else 0.0
     worries = [
-        f"{_count(len(alarms), 'alarm')}, the last at step {alarms[-1]['step']:,}" if alarms else "",
-        f"{_count(bad, 'step')} left out: something was not finite" if bad else "",
+        f"{counted(len(alarms), 'alarm')}, the last at step {alarms[-1]['step']:,}" if alarms else "",
+        f"{counted(bad, 'step')} left out: something was not finite" if bad else "",
         f"features have collapsed: effective rank {ranks[-1]:.1f}" if ranks and ranks[-1] < FEW else "",
         f"{wait:.0%} of the time went into waiting for data" if wait > IDLE else "",
     ]
@@ -76,10 +77,6 @@ def healthy(table: list[dict[str, Any]], finished: bool) -> Verdict:
     return Verdict(
         "kept", "yes", f"Every step was finite{going}, no alarm{rank}, {wait:.0%} of the time waiting for data."
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def alarms_of(table: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ def test_a_file_overwritten_after_it_was_measured_is_published_as_it_is(folder: 
     work = session(folder, tmp_path / "w")
     dataset, new = pipeline.curate(work)
     assert new
-    assert work.reporter.lines == [f"1 files changed under way, and are measured again: {folder}/03.bmp"]
+    assert work.reporter.lines == [f"changed under way, and measured again: {folder}/03.bmp"]
     row = rows_of(dataset)["03.bmp"]
     assert row["image_id"] == digest(data).hex()
     assert stored(dataset, "03.bmp") == data
@@ -116,7 +116,7 @@ def test_a_file_deleted_before_it_was_measured_is_no_image_of_this_version(
     dataset, _ = pipeline.curate(work)
     assert "05.bmp" not in rows_of(dataset)
     assert dataset.info["counts"]["indexed"] == 11
-    assert work.reporter.lines == [f"1 files changed under way, and are measured again: {folder}/05.bmp"]
+    assert work.reporter.lines == [f"changed under way, and measured again: {folder}/05.bmp"]
 
 
 def test_a_file_that_goes_on_changing_fails_the_command_and_publishes_nothing(

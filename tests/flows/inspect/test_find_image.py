@@ -13,6 +13,7 @@ from flows.commands.console import Console
 from flows.inspect.image_facts import image_facts
 from flows.inspect.image_text import print_image
 from flows.inspect.notes import notes
+from flows.report.kit.reason_text import Checks
 from shared.errors import UserError
 
 
@@ -42,7 +43,7 @@ def facts(workspace: Looked, what: str | Path) -> dict[str, Any]:
 
 def words(image: dict[str, Any]) -> str:
     sink = io.StringIO()
-    print_image(Console(sink), image, "geometric")
+    print_image(Console(sink), image, Checks("geometric"))
     return sink.getvalue()
 
 
@@ -64,6 +65,12 @@ def test_an_image_is_found_by_a_short_ending_and_by_a_url(odd: tuple[Path, Path]
     image = image_facts(str(workspace), what.replace("FOLDER", str(folder)), None)
     assert image["seen"][0]["uri"] == str(folder / name)
     assert image["seen"][0]["asked"]
+
+
+@pytest.mark.parametrize("what", ["7.jpg", ".jpg", "ats/07.jpg", "/", "."])
+def test_a_piece_of_a_name_means_nothing(workspace: Looked, what: str) -> None:
+    with pytest.raises(UserError, match="No image"):
+        facts(workspace, what)
 
 
 def test_control_characters_in_a_name_are_shown_and_do_nothing(odd: tuple[Path, Path]) -> None:

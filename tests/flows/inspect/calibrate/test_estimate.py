@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
-from flows.inspect.calibrate.estimate import CHI_SQUARED, Estimate, Evidence, estimates
+from flows.inspect.calibrate.estimate import CHI_SQUARED, AnswerWeights, Estimate, estimates
 from flows.inspect.calibrate.pairs import chosen, stratified
 from flows.inspect.calibrate.verdict import lines, verdict
 
@@ -68,7 +68,7 @@ def test_shares_are_those_of_isotonic_regression() -> None:
     for _ in range(50):
         total = rng.integers(1, 9, 6)
         yes = rng.binomial(total, rng.random(6))
-        ours = Evidence(yes.astype(float), (total - yes).astype(float)).shares(np.zeros(6))
+        ours = AnswerWeights(yes.astype(float), (total - yes).astype(float)).shares(np.zeros(6))
         theirs = IsotonicRegression().fit_transform(np.arange(6), yes / total, sample_weight=total)
         assert ours == pytest.approx(theirs)
 
@@ -78,9 +78,9 @@ def test_tilted_shares_are_those_that_a_slow_search_finds() -> None:
     for _ in range(12):
         total = rng.integers(2, 7, 3)
         yes = rng.binomial(total, np.sort(rng.uniform(0.2, 0.8, 3)))
-        evidence, tilt = Evidence(yes.astype(float), (total - yes).astype(float)), rng.normal(0, 4, 3)
+        evidence, tilt = AnswerWeights(yes.astype(float), (total - yes).astype(float)), rng.normal(0, 4, 3)
 
-        def loss(steps: np.ndarray, evidence: Evidence = evidence, tilt: np.ndarray = tilt) -> float:
+        def loss(steps: np.ndarray, evidence: AnswerWeights = evidence, tilt: np.ndarray = tilt) -> float:
             share = np.clip(np.cumsum(np.abs(steps)), 1e-9, 1 - 1e-9)
             return (
                 -evidence.log_likelihood(share) - float(tilt @ share) + 1e3 * max(0.0, float(np.abs(steps).sum()) - 1)
@@ -103,7 +103,7 @@ def test_tilted_shares_are_those_that_a_slow_search_finds() -> None:
 def test_the_interval_of_one_stratum_is_where_the_likelihood_has_fallen_by_as_much_as_chance_allows(
     yes: int, no: int
 ) -> None:
-    evidence = Evidence(np.array([float(yes)]), np.array([float(no)]))
+    evidence = AnswerWeights(np.array([float(yes)]), np.array([float(no)]))
     grid = np.linspace(1e-6, 1 - 1e-6, 200_001)
     with np.errstate(divide="ignore"):
         fall = yes * np.log(grid) + no * np.log1p(-grid)

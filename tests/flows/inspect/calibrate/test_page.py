@@ -16,7 +16,6 @@ import pyarrow as pa
 import pytest
 from conftest import encoded, picture
 from looked_at import publish
-from waiting import until
 
 from curation.publish.lineage import Lineage
 from flows.inspect.calibrate.answers import Calibration, prepared
@@ -27,6 +26,7 @@ from flows.inspect.calibrate.server import served
 from shared.catalog import VERIFIED
 from shared.errors import UserError
 from shared.tables import commit_part
+from tests.waiting import started, until
 
 ROOT = Path(__file__).parents[4]
 COPIES_FROM = 1.03
@@ -79,7 +79,7 @@ def test_a_person_answers_in_a_browser_and_the_terminal_says_what_came_of_it(wor
     command = [sys.executable, "-u", "-m", "flows.cli", "calibrate", str(workspace), "--precision", "0.95"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     lines: list[str] = []
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with started(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         reader = threading.Thread(target=lambda: lines.extend(process.stdout or ()), daemon=True)
         reader.start()
