@@ -28,7 +28,7 @@ from shared.stage import stage
 if TYPE_CHECKING:
     from pyarrow import Table
 
-    from shared.stage_runner import Files
+    from shared.stage_runner import SideFiles
     from shared.tables import Rows
 
 
@@ -189,7 +189,7 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
 
 
 @stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=2, scatter=rows_to_pack)
-def pack(rows: "Table", *, params: PackParams, files: "Files", number: int) -> "Table":
+def pack(rows: "Table", *, params: PackParams, files: "SideFiles", number: int) -> "Table":
     """Write the kept images into tar shards, original bytes, and list the dropped ones beside them."""
     from curation.publish.pack import pack_bucket
 

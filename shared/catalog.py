@@ -5,6 +5,8 @@ side-by-side reading replaces joins. Other tables are aligned with the evaluatio
 candidates; one that is aligned with none says by `part` and `row` which image it speaks of.
 """
 
+from typing import Literal
+
 from shared.schema import FLOAT, HASH, HASHES, ID, INT, LONG, SCORES, TEXT, VECTOR, WORD, Contract
 
 IMAGES = Contract(
@@ -36,7 +38,7 @@ MEASUREMENTS = Contract(
         "format": WORD,
         "bytes": LONG,
         "phash": HASH,  # imagededup's PHash of the upright RGB pixels
-        "hashes": HASHES,  # the same of the image without uniform borders, in its eight orientations
+        "hashes": HASHES,  # by the recipe's hash, of the image without uniform borders, in its eight orientations
         "luma_p5": FLOAT,  # percentiles of perceived brightness, 0 to 1
         "luma_p99": FLOAT,
         "aspect": FLOAT,  # shorter side / longer side
@@ -184,19 +186,5 @@ DROPPED = Contract(
 SIGNALS = ("luma_p5", "luma_p99", "aspect", "entropy", "sharpness", "detail")
 """The measured quality signals, in absolute units."""
 
-REASONS = (
-    "unreadable",
-    "too_small",
-    "too_large",
-    "odd_aspect",
-    "dark",
-    "bright",
-    "low_information",
-    "blurry",
-    "exact_duplicate",
-    "perceptual_duplicate",
-    "near_duplicate",
-    "contaminated",
-    "not_sampled",
-)
-"""Why an image may be dropped; where several hold, the earlier one is given."""
+Group = Literal["broken", "quality", "duplicate", "contaminated", "sampled"]
+"""Kinds of reasons to drop an image, each a colour on a page; the reasons stand in `curation.publish.reasons`."""

@@ -52,9 +52,9 @@ class Stage:
 def load(name: str) -> Stage:
     """Return the stage called `module:name`."""
     module, attribute = name.split(":")
-    found = getattr(importlib.import_module(module), attribute)
-    assert isinstance(found, Stage)
-    return found
+    named = getattr(importlib.import_module(module), attribute)
+    assert isinstance(named, Stage)
+    return named
 
 
 def stage(

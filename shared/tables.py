@@ -79,20 +79,29 @@ def sealed(store: Store, stage: str, key: str) -> Output | None:
         return None
     parts = tuple(Part(**part) for part in manifest["parts"])
     output = Output(stage, key, manifest["aligned"], parts, manifest.get("facts", {}))
-    there = set(store.names(f"{FOLDER}/{stage}"))
-    return output if all(f"{part.name}.parquet" in there for part in output.parts) else None
+    existing = set(store.names(f"{FOLDER}/{stage}"))
+    return output if all(f"{part.name}.parquet" in existing for part in output.parts) else None
+
+
+def newest_manifest(store: Store, stage: str) -> dict[str, Any] | None:
+    """Return the manifest that was sealed last for a stage, or None when there is none that can be read."""
+    newest = store.newest(f"{FOLDER}/{stage}", ".json")
+    if newest is None:
+        return None
+    manifest: dict[str, Any] = json.loads(store.read(newest))
+    return manifest
 
 
 def commit_part(store: Store, stage: str, table: pa.Table, name: str | None = None) -> Part:
     """Write a part under its name, or under the digest of its content where none is given."""
-    told = {"reasons": _count_reasons(table), "facts": facts_of(table)}
-    table = table.replace_schema_metadata({"dinoflow": json.dumps(told, sort_keys=True)})
+    described = {"reasons": _count_reasons(table), "facts": facts_of(table)}
+    table = table.replace_schema_metadata({"dinoflow": json.dumps(described, sort_keys=True)})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", row_group_size=100_000)
     data = sink.getvalue()
     name = name or hashlib.blake2b(data, digest_size=10).hexdigest()
     store.write(part_name(stage, name), data.to_pybytes())
-    return Part(name, table.num_rows, **told)
+    return Part(name, table.num_rows, **described)
 
 
 def describe_part(store: Store, stage: str, name: str) -> Part:

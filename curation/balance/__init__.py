@@ -6,15 +6,12 @@ An id is two uint64, the halves of a 128-bit digest: `np.frombuffer(digests, "<u
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-Ints = np.ndarray[Any, np.dtype[np.int64]]
-Words = np.ndarray[Any, np.dtype[np.uint64]]
-Floats = np.ndarray[Any, np.dtype[np.float32]]
-Doubles = np.ndarray[Any, np.dtype[np.float64]]
-Bools = np.ndarray[Any, np.dtype[np.bool_]]
+from curation.arrays import Floats, Ints, Words
+from shared.splitmix import SPLITMIX_STEP, splitmix64
 
 
 class Vectors(Protocol):
@@ -72,11 +69,8 @@ def draws(ids: Words, purpose: str, *salts: int) -> Words:
 
 
 def mix(words: Words) -> Words:
-    """Return scrambled words, one to one: the step of splitmix64 (Steele et al. 2014)."""
-    words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    """Return the next random words, one to one: a step of SplitMix64."""
+    return splitmix64(words + SPLITMIX_STEP)
 
 
 def numbered(count: int) -> Words:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from curation.balance import Floats, Ints, Words
+from curation.arrays import Floats, Ints, Words
 from curation.balance.hierarchy import build, default_levels, locate
 from curation.balance.sampling import sample
-from curation.dedup.comparable import Corpus, compared_images
+from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.params.balance import BalanceParams
 from curation.params.copies import DedupParams
 from shared.catalog import CONTAMINATED, DUPLICATES
@@ -20,7 +20,7 @@ from shared.tables import Rows, with_facts
 class Remaining:
     """The vectors of the images that are left, read part by part whenever they are asked for."""
 
-    images: Corpus
+    images: ComparableImages
     items: Ints
 
     @property
@@ -42,19 +42,19 @@ class Remaining:
 
     def take(self, rows: Ints) -> Floats:
         """Return the vectors of some rows, in their order."""
-        ascending, place = np.unique(rows, return_inverse=True)
-        return self.images.vectors(self.items[ascending])[place]
+        ascending, inverse = np.unique(rows, return_inverse=True)
+        return self.images.vectors(self.items[ascending])[inverse]
 
 
 def sample_tables(
     corpus: tuple[Rows, Rows, Rows], contaminated: Rows, duplicates: Rows, params: BalanceParams
 ) -> pa.Table:
     """Return SAMPLES: every image that is left, its cluster, and whether it is taken."""
-    images = compared_images(*corpus, DedupParams())
+    images = comparable_images(*corpus, DedupParams())
     gone = [images.images.numbers(contaminated.table(CONTAMINATED, ["part", "row"]))]
     gone.append(images.images.numbers(duplicates.table(DUPLICATES, ["part", "row"])))
     items = np.flatnonzero(~np.isin(images.rows, np.concatenate(gone))).astype(np.int64)
-    vectors, ids = Remaining(images, items), _words(images.compared.image_id[items])
+    vectors, ids = Remaining(images, items), _words(images.columns.image_id[items])
     hierarchy = build(
         vectors,
         ids,

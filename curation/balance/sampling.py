@@ -5,7 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from curation.balance import Bools, Floats, Ints, Words, draws, numbered
+from curation.arrays import Bools, Floats, Ints, Words
+from curation.balance import draws, numbered
 
 Pick = Literal["random", "closest"]
 

@@ -1,7 +1,7 @@
 """Which images are copies of which, and which copy one of an evaluation set.
 
-comparable.py: the columns that take part · knn_pairs.py, vector_index.py: nearest neighbours by embedding
-candidates.py: the pairs worth a comparison of pixels · verify.py, geometry/: that comparison
-hash_index.py, resemblance.py: what may resemble what · star_rule.py, duplicates.py: who is dropped for whom
+comparable_images.py: the columns that take part · vector_index.py, knn_pairs.py: nearest neighbours by embedding
+hash_index.py: nearest hashes · candidates.py: the pairs worth a comparison of pixels
+verify.py, geometry/: that comparison · resemblance.py, star_rule.py, exact_classes.py: who is dropped for whom
 dedup.py, decontaminate.py: between the tables and these algorithms.
 """

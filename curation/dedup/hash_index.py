@@ -1,35 +1,31 @@
 """Perceptual duplicates: 64-bit hashes within a Hamming distance, searched through FAISS binary indexes."""
 
-from typing import Any
-
 import faiss
 import numpy as np
 
-from curation.dedup.star_rule import Ints
+from curation.arrays import Bytes, Ints
 
 BITS, BYTES, ORIENTATIONS = 64, 8, 8
 
-Hashes = np.ndarray[Any, np.dtype[np.uint8]]
-
 
 class HashIndex:
-    """Hashes that were added, searched in every orientation of the image that asks."""
+    """Bytes that were added, searched in every orientation of the image that asks."""
 
     def __init__(self) -> None:
         self.index = faiss.IndexBinaryIDMap(faiss.IndexBinaryFlat(BITS))
 
-    def add(self, hashes: Hashes, items: Ints) -> None:
+    def add(self, hashes: Bytes, items: Ints) -> None:
         """Add the upright hashes of rows [n, 64]."""
         if len(items):
             self.index.add_with_ids(np.ascontiguousarray(hashes[:, :BYTES]), items)
 
-    def nearest(self, hashes: Hashes) -> tuple[Ints, Ints]:
+    def nearest(self, hashes: Bytes) -> tuple[Ints, Ints]:
         """Return, for rows [n, 64] of eight hashes, the smallest distance to an added one, and its item (-1: none)."""
         best, item = np.full(len(hashes), BITS + 1, np.int64), np.full(len(hashes), -1, np.int64)
         if not self.index.ntotal or not len(hashes):
             return best, item
         for first in range(0, ORIENTATIONS * BYTES, BYTES):
-            distances, found = self.index.search(np.ascontiguousarray(hashes[:, first : first + BYTES]), 1)
-            nearer = (distances[:, 0] < best) | ((distances[:, 0] == best) & (found[:, 0] < item))
-            best[nearer], item[nearer] = distances[nearer, 0], found[nearer, 0]
+            distances, nearest = self.index.search(np.ascontiguousarray(hashes[:, first : first + BYTES]), 1)
+            nearer = (distances[:, 0] < best) | ((distances[:, 0] == best) & (nearest[:, 0] < item))
+            best[nearer], item[nearer] = distances[nearer, 0], nearest[nearer, 0]
         return best, item

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curation.dedup.comparable import Corpus
-from curation.dedup.star_rule import Floats, Ints, Mask
+from curation.arrays import Bools, Floats, Ints
+from curation.dedup.comparable_images import ComparableImages
 from curation.dedup.vector_index import NOTHING, VectorIndex
 from curation.embedders.embedding import Embedding
 
@@ -13,15 +13,15 @@ BLOCK = 4096
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Pairs of images with their cosines, as columns; each pair once, sorted."""
+class NeighbourPairs:
+    """NeighbourPairs of images with their cosines, as columns; each pair once, sorted."""
 
     item: Ints
     other: Ints
     cosine: Floats
 
     @classmethod
-    def of(cls, items: list[Ints], others: list[Ints], cosines: list[Floats]) -> "Pairs":
+    def of(cls, items: list[Ints], others: list[Ints], cosines: list[Floats]) -> "NeighbourPairs":
         """Join pieces; of a pair that was found more than once, the greatest cosine stays."""
         none = np.zeros(0, dtype=np.int64)
         item, other = np.concatenate([none, *items]), np.concatenate([none, *others])
@@ -32,63 +32,65 @@ class Pairs:
         first[1:] = (item[1:] != item[:-1]) | (other[1:] != other[:-1])
         return cls(item[first], other[first], cosine[first])
 
-    def take(self, chosen: Mask) -> "Pairs":
+    def take(self, chosen: Bools) -> "NeighbourPairs":
         """Return some of the pairs."""
-        return Pairs(self.item[chosen], self.other[chosen], self.cosine[chosen])
+        return NeighbourPairs(self.item[chosen], self.other[chosen], self.cosine[chosen])
 
-    def directed(self, order: Ints) -> "Pairs":
+    def directed(self, order: Ints) -> "NeighbourPairs":
         """Return the pairs turned so that the worse of the two in keep order comes first."""
         rank = np.empty(len(order), dtype=np.int64)
         rank[order] = np.arange(len(order))
         worse = rank[self.item] > rank[self.other]
         items, others = np.where(worse, self.item, self.other), np.where(worse, self.other, self.item)
-        return Pairs.of([items], [others], [self.cosine])
+        return NeighbourPairs.of([items], [others], [self.cosine])
 
 
-def merged(several: list[Pairs]) -> Pairs:
+def merged(several: list[NeighbourPairs]) -> NeighbourPairs:
     """Return all pairs, each once."""
-    return Pairs.of([p.item for p in several], [p.other for p in several], [p.cosine for p in several])
+    return NeighbourPairs.of([p.item for p in several], [p.other for p in several], [p.cosine for p in several])
 
 
 @dataclass(frozen=True)
-class View:
+class EmbeddingSearch:
     """One embedding of a corpus, searched for neighbours of at least a cosine."""
 
     index: VectorIndex
-    comparable: Mask
+    comparable: Bools
     column: str
     cosine: float
     count: int
 
     @classmethod
-    def of(cls, images: Corpus, column: str, embedder: Embedding, cosine: float, count: int) -> "View":
+    def of(
+        cls, images: ComparableImages, column: str, embedder: Embedding, cosine: float, count: int
+    ) -> "EmbeddingSearch":
         """Read the vectors of a column of MEASUREMENTS; nothing is searched until it was added."""
         vectors = images.vectors(column=column)
         index = VectorIndex(vectors, embedder.orientations())
-        return cls(index, images.compared.trusted & vectors.any(axis=1), column, cosine, count)
+        return cls(index, images.columns.trusted & vectors.any(axis=1), column, cosine, count)
 
     def add(self, items: Ints) -> None:
         """Let these images be found, as far as they can be compared."""
         self.index.add(np.sort(items[self.comparable[items]]))
 
-    def neighbours(self, items: Ints) -> Pairs:
+    def neighbours(self, items: Ints) -> NeighbourPairs:
         """Return each item with its nearest others among those that were added."""
         pairs = self._search(self.index, items, self.count + 1)
         return pairs.take(pairs.item != pairs.other)
 
-    def references(self, items: Ints, sets: Corpus) -> Pairs:
+    def references(self, items: Ints, sets: ComparableImages) -> NeighbourPairs:
         """Return each item with its nearest images of the evaluation sets."""
-        known = sets.vectors(column=self.column)
-        index = VectorIndex(known, self.index.orientations)
-        index.add(np.flatnonzero(sets.compared.trusted & known.any(axis=1)).astype(np.int64))
+        vectors = sets.vectors(column=self.column)
+        index = VectorIndex(vectors, self.index.orientations)
+        index.add(np.flatnonzero(sets.columns.trusted & vectors.any(axis=1)).astype(np.int64))
         return self._search(index, items, self.count)
 
-    def _search(self, index: VectorIndex, items: Ints, count: int) -> Pairs:
+    def _search(self, index: VectorIndex, items: Ints, count: int) -> NeighbourPairs:
         items = items[self.comparable[items]]
-        pieces: list[Pairs] = []
+        pieces: list[NeighbourPairs] = []
         for start in range(0, len(items), BLOCK):
             block = items[start : start + BLOCK]
             cosines, others = index.nearest(self.index.vectors[block], count)
             row, column = np.nonzero((cosines >= self.cosine) & (others != NOTHING))
-            pieces.append(Pairs(block[row], others[row, column], cosines[row, column]))
+            pieces.append(NeighbourPairs(block[row], others[row, column], cosines[row, column]))
         return merged(pieces)

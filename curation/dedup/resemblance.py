@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from curation.dedup.hash_index import BITS, ORIENTATIONS, Hashes, HashIndex
-from curation.dedup.star_rule import Floats, Ints
+from curation.arrays import Bytes, Floats, Ints
+from curation.dedup.hash_index import BITS, ORIENTATIONS, HashIndex
 from curation.dedup.vector_index import NOTHING, VectorIndex
 
 
@@ -23,10 +23,10 @@ class VectorResemblance:
     def to_kept(self, items: Ints) -> tuple[Floats, Ints]:
         """Return the best cosine with a kept vector over all orientations."""
         scores, kept = np.full(len(items), -np.inf, np.float32), np.full(len(items), NOTHING, np.int64)
-        asked = np.flatnonzero(self.trusted[items])
-        found_scores, found = self.index.nearest(self.index.vectors[items[asked]], 1)
-        near = found_scores[:, 0] >= self.threshold
-        scores[asked[near]], kept[asked[near]] = found_scores[near, 0], found[near, 0]
+        searched = np.flatnonzero(self.trusted[items])
+        cosines, nearest = self.index.nearest(self.index.vectors[items[searched]], 1)
+        near = cosines[:, 0] >= self.threshold
+        scores[searched[near]], kept[searched[near]] = cosines[near, 0], nearest[near, 0]
         return scores, kept
 
     def among(self, items: Ints) -> Floats:
@@ -45,7 +45,7 @@ class VectorResemblance:
 
 
 class PairResemblance:
-    """Pairs that something else judged: an item resembles the others that are named beside it."""
+    """NeighbourPairs that something else judged: an item resembles the others that are named beside it."""
 
     reason = "near_duplicate"
 
@@ -58,9 +58,9 @@ class PairResemblance:
         """Return the best score with a kept item; of equal ones, the smaller item."""
         scores, kept = np.full(len(items), -np.inf, np.float32), np.full(len(items), NOTHING, np.int64)
         for i, item in enumerate(items.tolist()):
-            there = [(score, -other) for other, score in self.scores.get(item, {}).items() if other in self.kept]
-            if there:
-                scores[i], kept[i] = max(there)[0], -max(there)[1]
+            matches = [(score, -other) for other, score in self.scores.get(item, {}).items() if other in self.kept]
+            if matches:
+                scores[i], kept[i] = max(matches)[0], -max(matches)[1]
         return scores, kept
 
     def among(self, items: Ints) -> Floats:
@@ -83,7 +83,7 @@ class HashResemblance:
 
     reason = "perceptual_duplicate"
 
-    def __init__(self, hashes: Hashes, distance: int, trusted: Any) -> None:
+    def __init__(self, hashes: Bytes, distance: int, trusted: Any) -> None:
         """Take the hashes [n, 64] of eight orientations, and for each item whether they mean anything."""
         self.hashes = hashes
         self.distance = distance
@@ -93,10 +93,10 @@ class HashResemblance:
     def to_kept(self, items: Ints) -> tuple[Floats, Ints]:
         """Return minus the smallest distance to a kept hash."""
         scores, kept = np.full(len(items), -np.inf, np.float32), np.full(len(items), -1, np.int64)
-        asked = np.flatnonzero(self.trusted[items])
-        distances, found = self.index.nearest(self.hashes[items[asked]])
+        searched = np.flatnonzero(self.trusted[items])
+        distances, nearest = self.index.nearest(self.hashes[items[searched]])
         close = distances <= self.distance
-        scores[asked[close]], kept[asked[close]] = -distances[close], found[close]
+        scores[searched[close]], kept[searched[close]] = -distances[close], nearest[close]
         return scores, kept
 
     def among(self, items: Ints) -> Floats:

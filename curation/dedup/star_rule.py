@@ -7,13 +7,11 @@ each block is compared with all images kept so far in one search, and with itsel
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-Ints = np.ndarray[Any, np.dtype[np.int64]]
-Floats = np.ndarray[Any, np.dtype[np.float32]]
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
+from curation.arrays import Bools, Floats, Ints
 
 BLOCK = 512
 
@@ -43,7 +41,7 @@ class Match:
 
 
 def walk(
-    order: Ints, resemblances: Sequence[Resemblance], barred: Mask | None = None, block: int = BLOCK
+    order: Ints, resemblances: Sequence[Resemblance], barred: Bools | None = None, block: int = BLOCK
 ) -> dict[int, Match]:
     """Return the dropped items and why.
 
@@ -71,7 +69,7 @@ def walk(
 def _first_match(
     i: int,
     items: Ints,
-    kept_here: Mask,
+    kept_here: Bools,
     resemblances: Sequence[Resemblance],
     earlier: list[tuple[Floats, Ints]],
     inside: list[Floats],

@@ -11,7 +11,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from curation.dedup.star_rule import Floats, Ints
+from curation.arrays import Floats, Ints
 
 EXACT_BELOW = 50_000
 """So many images are searched exactly: at that size buckets save nothing."""
@@ -82,8 +82,8 @@ class VectorIndex:
         exact = faiss.IndexIDMap(faiss.IndexFlatIP(self.vectors.shape[1]))
         exact.add_with_ids(self.vectors[ids], ids)
         queries = self.vectors[sample]
-        truth, found = exact.search(queries, 2)[1], self.index.search(queries, 2)[1]
-        return float(np.mean([t[1] in f for t, f in zip(truth, found, strict=True)]))
+        exact_items, index_items = exact.search(queries, 2)[1], self.index.search(queries, 2)[1]
+        return float(np.mean([true[1] in near for true, near in zip(exact_items, index_items, strict=True)]))
 
 
 def _best_of_each(scores: Floats, items: Ints, count: int) -> tuple[Floats, Ints]:

@@ -1,10 +1,10 @@
-"""Pairs of candidates, compared pixel by pixel: the only look at pixels between measuring and packing."""
+"""NeighbourPairs of candidates, compared pixel by pixel: the only look at pixels between measuring and packing."""
 
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from curation.dedup.geometry.compare import resemblance
-from curation.dedup.geometry.features import Features, describe
+from curation.dedup.geometry.compare import copy_score
+from curation.dedup.geometry.features import LocalFeatures, describe
 from curation.sources.reading import UnreadableError, read_bytes
 from shared.catalog import VERIFIED, WHERE
 from shared.images.decode import UndecodableError, decode
@@ -19,21 +19,21 @@ def verify_pairs(candidates: pa.Table) -> pa.Table:
     with threadpool_limits(1, user_api="blas"):  # parts are spread over cores: more threads would wait for each other
         features = _described(candidates)
         pairs = [(features[one], features[other]) for one, other in uris]
-        scores = [0.0 if one is None or other is None else resemblance(one, other) for one, other in pairs]
+        scores = [0.0 if one is None or other is None else copy_score(one, other) for one, other in pairs]
     named = candidates.select(["uri", "other_uri", "set"])
     return named.append_column("score", pa.array(scores, pa.float32())).cast(VERIFIED.schema)
 
 
-def _described(candidates: pa.Table) -> dict[str, Features | None]:
+def _described(candidates: pa.Table) -> dict[str, LocalFeatures | None]:
     sides = [candidates.select([f"{side}{name}" for name in WHERE]).rename_columns(WHERE) for side in ("", "other_")]
     images = pa.concat_tables(sides).unify_dictionaries().sort_by([("path", "ascending"), ("offset", "ascending")])
     first = {uri: row for row, uri in reversed(list(enumerate(images["uri"].to_pylist())))}
     images = images.take(pa.array(sorted(first.values()), pa.int64()))
-    told = zip(images["uri"].to_pylist(), images["rotation"].to_pylist(), read_bytes(images), strict=True)
-    return {uri: _features(data, rotation) for uri, rotation, data in told}
+    files = zip(images["uri"].to_pylist(), images["rotation"].to_pylist(), read_bytes(images), strict=True)
+    return {uri: _features(data, rotation) for uri, rotation, data in files}
 
 
-def _features(data: bytes | UnreadableError, rotation: int | None) -> Features | None:
+def _features(data: bytes | UnreadableError, rotation: int | None) -> LocalFeatures | None:
     if isinstance(data, UnreadableError):
         return None
     try:

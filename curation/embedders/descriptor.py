@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from curation.embedders.embedding import Embedding
 
 if TYPE_CHECKING:
-    from curation.embedders.embedding import Array, Floats, Ints
+    from curation.arrays import Array, Floats, Ints
     from shared.images.picture import Picture
 
 SIDE = 32
@@ -26,6 +26,7 @@ class DescriptorEmbedder(Embedding):
 
     copy_cosine = 0.985
     candidate_cosine = 0.6
+    sees_layout = True
 
     def prepared(self, picture: "Picture") -> "Array":
         """Return the unit vector [1024] of a picture; zeros for a flat one."""

@@ -19,7 +19,7 @@ from curation.models.files import needs
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from curation.embedders.embedding import Array, Floats
+    from curation.arrays import Array, Floats
     from curation.models.network import Network
     from shared.images.picture import Picture
 

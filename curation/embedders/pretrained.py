@@ -10,7 +10,7 @@ from curation.embedders.embedding import Embedding
 from curation.models.files import WeightsFile, content
 
 if TYPE_CHECKING:
-    from curation.embedders.embedding import Array, Floats
+    from curation.arrays import Array, Floats
     from curation.models.with_timm import Loaded
     from shared.images.picture import Picture
 
@@ -30,6 +30,7 @@ class TimmEmbedder(Embedding):
     copy_cosine = 0.9
     """A guess: general features differ. Look at the report's pairs and set dedup.near.threshold."""
     candidate_cosine = 0.7
+    shorthand = "model"
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:

@@ -15,7 +15,7 @@ from curation.embedders.embedding import Embedding
 from shared.errors import WorkspaceError
 
 if TYPE_CHECKING:
-    from curation.embedders.embedding import Array, Floats
+    from curation.arrays import Array, Floats
     from curation.models.network import Network
     from shared.images.picture import Picture
 
@@ -37,6 +37,7 @@ class RunEmbedder(Embedding):
     copy_cosine = 0.95
     """A guess: it depends on the run. Look at the report's pairs and set dedup.near.threshold."""
     candidate_cosine = 0.7
+    shorthand = "path"
 
     @model_validator(mode="after")
     def _settled(self) -> Self:

@@ -6,19 +6,18 @@ small image is rounded to whole gray levels before the transform.
 """
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 from PIL import Image
 from scipy.fftpack import dct
 
+from curation.arrays import Doubles
+
 SIDE, KEPT, BYTES = 32, 8, 8
 """The image is squashed to 32 × 32; the 8 × 8 lowest frequencies become 64 bits, 8 bytes."""
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-
-def oriented_hashes(image: Image.Image) -> bytes:
+def phashes(image: Image.Image) -> bytes:
     """Return eight hashes of 8 bytes of an RGB image, the first bit for bit the one that imagededup gives.
 
     Their order: as it is, mirrored left to right, upside down, both; then the same four of the transposed image.
@@ -32,7 +31,7 @@ def oriented_hashes(image: Image.Image) -> bytes:
 
 
 @cache
-def _signs() -> Floats:
+def _signs() -> Doubles:
     """Return what the four flips multiply the coefficients by: [4, 8, 8]."""
     odd = (-1.0) ** np.arange(KEPT)
     plain = np.ones(KEPT)

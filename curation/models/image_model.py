@@ -9,7 +9,7 @@ from curation.models.files import ModelFile, content, load_model
 from shared.params import Params
 
 if TYPE_CHECKING:
-    from curation.models.network import Array, Floats
+    from curation.arrays import Array, Floats
     from shared.images.picture import Picture
 
 Colour = tuple[float, float, float]

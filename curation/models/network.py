@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from curation.arrays import Array, Floats
 from shared.errors import RecipeError
-
-Array = np.ndarray[Any, Any]
-Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class RefusedError(Exception):

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.jit._fuser import optimized_execution
 
-from curation.models.network import Array, Network, RefusedError
+from curation.arrays import Array
+from curation.models.network import Network, RefusedError
 from shared.errors import RecipeError
 
 GPU_BATCH = 64
@@ -26,8 +27,8 @@ def torch_network(name: str, module: Callable[[Tensor], Tensor]) -> Network:
     def forward(batch: Array) -> Array:
         try:
             with _exactly():
-                told = module(torch.from_numpy(batch).to(place))
-                return told.float().cpu().numpy() if isinstance(told, Tensor) else told
+                output = module(torch.from_numpy(batch).to(place))
+                return output.float().cpu().numpy() if isinstance(output, Tensor) else output
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:

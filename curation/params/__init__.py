@@ -1,6 +1,6 @@
 """The parameters of every curation stage. The text under a field is its help in the command line and the form."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -12,6 +12,9 @@ from curation.quality import DEFAULT_RULES, Rule, scorers_of
 from curation.quality.scorer import Scorer
 from curation.sources import Source
 from shared.params import ExchangeParams, Params
+
+HashKind = Literal["phash", "dhash", "ahash", "whash"]
+"""A perceptual hash: of frequencies, of differences between neighbours, of levels, of wavelets."""
 
 
 class IndexParams(Params):
@@ -30,6 +33,10 @@ class MeasureParams(Params):
 
     model_config = ConfigDict(title="Measure")
 
+    hash: HashKind = "phash"
+    """Which of imagededup's hashes finds perceptual duplicates. Largest dedup.perceptual.distance without false copies
+    on 340 known pairs of 18 kinds, and their share that it finds: phash 10, .88; dhash 8, .92; ahash 0, .66; whash 0,
+    .69. At 6: .78 and .87 for phash and dhash; every second pair of ahash and whash is false (2: one in fifty)."""
     embedder: Embedder = DescriptorEmbedder()
     """Taken from curation.dedup.near.embedder: set it there."""
     scorers: tuple[Scorer, ...] = ()

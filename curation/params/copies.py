@@ -22,9 +22,9 @@ class PerceptualParams(Params):
     model_config = ConfigDict(title="Perceptual duplicates")
 
     enabled: bool = True
-    """Compare images by their 64-bit PHash."""
+    """Compare images by a hash of 64 bits; curation.measure.hash says which."""
     distance: int = Field(default=6, ge=0, le=32)
-    """Largest Hamming distance between two copies, in bits of 64."""
+    """Largest Hamming distance between two copies, in bits of 64. 6 suits phash and dhash; ahash and whash need 2."""
 
 
 class CandidateParams(Params):
@@ -85,7 +85,7 @@ class NearParams(Params):
     @property
     def layout(self) -> bool:
         """Whether images are described twice: by the embedder, and by the descriptor."""
-        twice = self.candidates.layout and self.embedder.kind != "descriptor"
+        twice = self.candidates.layout and not self.embedder.sees_layout
         return self.enabled and self.verify == "geometric" and twice
 
 

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.publish.shard_writer import TOLD, write_shard
+from curation.publish.shard_writer import SIDECAR_COLUMNS, write_shard
 from curation.sources.reading import UnreadableError, read_bytes
 from shared.catalog import DROPPED, MANIFEST
 from shared.errors import WorkFailedError
-from shared.stage_runner import Files
+from shared.stage_runner import SideFiles
 from shared.storage import sha256
 from shared.tables import with_facts
 
@@ -21,7 +21,7 @@ SHARD = "shard.tar"
 DROPPED_FILE = "dropped.parquet"
 
 
-def pack_bucket(rows: pa.Table, files: Files, number: int) -> pa.Table:
+def pack_bucket(rows: pa.Table, files: SideFiles, number: int) -> pa.Table:
     """Write one shard and its dropped rows as side files; return the manifest rows."""
     rows = rows.set_column(rows.schema.get_field_index("image_id"), "image_id", _hex(rows["image_id"]))
     rows = rows.set_column(rows.schema.get_field_index("phash"), "phash", _hex(rows["phash"]))
@@ -46,8 +46,9 @@ def pack_bucket(rows: pa.Table, files: Files, number: int) -> pa.Table:
 
 
 def _images(kept: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
-    told = kept.select([name for name in (*TOLD, *MANIFEST.optional) if name in kept.column_names]).to_pylist()
-    for facts, data, size in zip(told, _bytes(kept), kept["bytes"].to_pylist(), strict=True):
+    columns = [name for name in (*SIDECAR_COLUMNS, *MANIFEST.optional) if name in kept.column_names]
+    rows = kept.select(columns).to_pylist()
+    for facts, data, size in zip(rows, _bytes(kept), kept["bytes"].to_pylist(), strict=True):
         if isinstance(data, UnreadableError) or len(data) != size:
             raise WorkFailedError(
                 f"pack needs {facts['uri']} as it was measured ({size} bytes), but it "
@@ -63,15 +64,15 @@ def _bytes(kept: pa.Table) -> Iterator[bytes | UnreadableError]:
         yield from read_bytes(kept)
         return
     order = pc.sort_indices(kept, [("path", "ascending"), ("offset", "ascending")]).to_pylist()
-    found: dict[int, tuple[int, int] | UnreadableError] = {}
+    spooled: dict[int, tuple[int, int] | UnreadableError] = {}
     with tempfile.TemporaryFile() as spool:
         for row, data in zip(order, read_bytes(kept.take(order)), strict=True):
-            found[row] = data if isinstance(data, UnreadableError) else (spool.tell(), spool.write(data))
+            spooled[row] = data if isinstance(data, UnreadableError) else (spool.tell(), spool.write(data))
         for row in range(kept.num_rows):
-            place = found[row]
-            if not isinstance(place, UnreadableError):
-                spool.seek(place[0])
-            yield place if isinstance(place, UnreadableError) else spool.read(place[1])
+            span = spooled[row]
+            if not isinstance(span, UnreadableError):
+                spool.seek(span[0])
+            yield span if isinstance(span, UnreadableError) else spool.read(span[1])
 
 
 def _hex(column: pa.ChunkedArray) -> pa.Array:

@@ -29,11 +29,11 @@ def publish(
     tables do not add up: every indexed uri must be kept or dropped, once.
     """
     packed = outputs["pack"]
-    found = published_as(store, name, packed)
-    if found:
-        return found, False
-    there = versions(store, name)
-    version = f"v{int(there[-1][1:]) + 1 if there else 1:04d}"
+    published = published_as(store, name, packed)
+    if published:
+        return published, False
+    earlier = versions(store, name)
+    version = f"v{int(earlier[-1][1:]) + 1 if earlier else 1:04d}"
     dataset = Published(store.sub(FOLDER, name, version), name, version)
     checksums: dict[str, str] = {}
     for number, part in enumerate(packed.parts):
@@ -67,8 +67,8 @@ def published_as(store: Store, name: str, packed: Output) -> Published | None:
 
 def _facts(outputs: dict[str, Output], *stages: str) -> dict[str, Any]:
     """Return what the deciding stages say of themselves: how many were compared, which recall was measured."""
-    told = {stage: outputs[stage].parts[0].facts for stage in stages if outputs[stage].parts}
-    return {stage: facts for stage, facts in told.items() if facts}
+    facts = {stage: outputs[stage].parts[0].facts for stage in stages if outputs[stage].parts}
+    return {stage: own for stage, own in facts.items() if own}
 
 
 def _notes(index: Output, kind: str) -> dict[str, Any]:
@@ -130,10 +130,10 @@ def _tally(column: Any) -> Counter[str]:
 
 
 def _tools() -> dict[str, str]:
-    found = {}
+    installed = {}
     for tool in TOOLS:
         try:
-            found[tool] = importlib.metadata.version(tool)
+            installed[tool] = importlib.metadata.version(tool)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed

@@ -24,12 +24,12 @@ class Original(NamedTuple):
 def originals(dataset: Published, lineage: Lineage, uris: Iterable[str]) -> dict[str, Original]:
     """Return the originals of the uris that can be read; the others are missing from the result."""
     wanted = set(uris)
-    found = kept_originals(dataset, wanted)
+    readable = kept_originals(dataset, wanted)
     for stage in ("index", "references"):
-        rows = lineage.rows(stage) if wanted - set(found) else None
+        rows = lineage.rows(stage) if wanted - set(readable) else None
         if rows is not None:
-            found |= indexed_originals(rows, wanted - set(found))
-    return found
+            readable |= indexed_originals(rows, wanted - set(readable))
+    return readable
 
 
 def kept_originals(dataset: Published, uris: Iterable[str]) -> dict[str, Original]:
@@ -37,25 +37,25 @@ def kept_originals(dataset: Published, uris: Iterable[str]) -> dict[str, Origina
     if not dataset.store.names("manifest"):
         return {}
     kept = dataset.table("manifest", STORED)
-    found: dict[str, Original] = {}
+    readable: dict[str, Original] = {}
     for row in kept.filter(pc.is_in(kept["uri"], _array(uris))).to_pylist():
         try:
             data = dataset.read(row["shard"], row["offset"], row["length"])
         except FileNotFoundError:  # a lost shard costs a picture, not the page
             continue
-        found[row["uri"]] = Original(data, row["rotation"])
-    return found
+        readable[row["uri"]] = Original(data, row["rotation"])
+    return readable
 
 
 def indexed_originals(images: Rows, uris: Iterable[str]) -> dict[str, Original]:
     """Return the originals that lie where the index says."""
     wanted = _array(uris)
-    found: dict[str, Original] = {}
+    readable: dict[str, Original] = {}
     for part in images.tables():
         rows = part.filter(pc.is_in(part["uri"], wanted))
-        told = zip(rows["uri"].to_pylist(), rows["rotation"].to_pylist(), read_bytes(rows), strict=True)
-        found |= {uri: Original(data, rotation) for uri, rotation, data in told if isinstance(data, bytes)}
-    return found
+        files = zip(rows["uri"].to_pylist(), rows["rotation"].to_pylist(), read_bytes(rows), strict=True)
+        readable |= {uri: Original(data, rotation) for uri, rotation, data in files if isinstance(data, bytes)}
+    return readable
 
 
 def _array(uris: Iterable[str]) -> pa.Array:

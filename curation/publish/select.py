@@ -18,22 +18,22 @@ def decide(
 ) -> pa.Table:
     """Return DECISIONS for one part; the last three tables hold that part's rows only."""
     rows = measurements.num_rows
-    none = pa.nulls(rows, pa.float32())
+    none, no_uri = pa.nulls(rows, pa.float32()), pa.nulls(rows, pa.string())
     unreadable = pc.if_else(pc.is_valid(measurements["error"]), "unreadable", pa.scalar(None, pa.string()))
-    told = {"measure": Told(unreadable, none, none, pa.nulls(rows, pa.string()))}
-    told["quality"] = Told(verdicts["reason"], verdicts["value"], verdicts["threshold"], pa.nulls(rows, pa.string()))
+    verdict_of = {"measure": StageVerdict(unreadable, none, none, pa.nulls(rows, pa.string()))}
+    verdict_of["quality"] = StageVerdict(verdicts["reason"], verdicts["value"], verdicts["threshold"], no_uri)
     copied, touched, sampled = (_spread(table, rows) for table in (duplicates, contaminated, samples))
-    told["dedup"] = Told(*(copied[name] for name in ("reason", "value", "threshold", "kept_uri")))
+    verdict_of["dedup"] = StageVerdict(*(copied[name] for name in ("reason", "value", "threshold", "kept_uri")))
     reason = pc.if_else(pc.is_valid(touched["kept_uri"]), "contaminated", pa.scalar(None, pa.string()))
-    told["decontaminate"] = Told(reason, touched["value"], touched["threshold"], touched["kept_uri"])
+    verdict_of["decontaminate"] = StageVerdict(reason, touched["value"], touched["threshold"], touched["kept_uri"])
     left_out = pc.if_else(pc.equal(sampled["sampled"], False), "not_sampled", pa.scalar(None, pa.string()))
-    told["balance"] = Told(left_out, none, none, pa.nulls(rows, pa.string()))
-    return pa.table({**_first(told, rows), "cluster": sampled["cluster"], "weight": sampled["weight"]}).cast(
+    verdict_of["balance"] = StageVerdict(left_out, none, none, no_uri)
+    return pa.table({**_first(verdict_of, rows), "cluster": sampled["cluster"], "weight": sampled["weight"]}).cast(
         DECISIONS.schema
     )
 
 
-class Told(NamedTuple):
+class StageVerdict(NamedTuple):
     """What one stage says of every image of a part; a null reason says nothing."""
 
     reason: pa.ChunkedArray
@@ -42,17 +42,17 @@ class Told(NamedTuple):
     kept_uri: pa.ChunkedArray
 
 
-def _first(told: dict[str, Told], rows: int) -> dict[str, pa.ChunkedArray]:
+def _first(verdict_of: dict[str, StageVerdict], rows: int) -> dict[str, pa.ChunkedArray]:
     """Return, for each image, the stage that speaks first, and what it says."""
     stage, reason, kept_uri = (pa.nulls(rows, pa.string()) for _ in range(3))
     value, threshold = (pa.nulls(rows, pa.float32()) for _ in range(2))
-    for name, says in told.items():
-        speaks = pc.and_(pc.is_null(reason), pc.is_valid(says.reason))
+    for name, verdict in verdict_of.items():
+        speaks = pc.and_(pc.is_null(reason), pc.is_valid(verdict.reason))
         stage = pc.if_else(speaks, name, stage)
-        reason = pc.if_else(speaks, says.reason.cast(pa.string()), reason)
-        value = pc.if_else(speaks, says.value, value)
-        threshold = pc.if_else(speaks, says.threshold, threshold)
-        kept_uri = pc.if_else(speaks, says.kept_uri, kept_uri)
+        reason = pc.if_else(speaks, verdict.reason.cast(pa.string()), reason)
+        value = pc.if_else(speaks, verdict.value, value)
+        threshold = pc.if_else(speaks, verdict.threshold, threshold)
+        kept_uri = pc.if_else(speaks, verdict.kept_uri, kept_uri)
     return {"stage": stage, "reason": reason, "value": value, "threshold": threshold, "kept_uri": kept_uri}
 
 

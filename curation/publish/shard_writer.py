@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-TOLD = ("image_id", "uri", "source", "label", "width", "height", "format", "rotation")
+SIDECAR_COLUMNS = ("image_id", "uri", "source", "label", "width", "height", "format", "rotation")
 """Columns of the manifest that stand in the json beside each image."""
 
 
@@ -48,6 +48,6 @@ def write_shard(path: Path, images: Iterator[tuple[dict[str, Any], bytes]]) -> l
 
 def sidecar(row: dict[str, Any]) -> bytes:
     """Return the json beside an image: a function of its row in the manifest."""
-    facts = {name: row[name] for name in TOLD}
+    facts = {name: row[name] for name in SIDECAR_COLUMNS}
     kept = row.get("metadata")
     return json.dumps(facts | ({"metadata": json.loads(kept)} if kept else {}), sort_keys=True).encode()

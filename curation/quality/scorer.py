@@ -9,7 +9,7 @@ from curation.models.image_model import LookingModel
 from shared.errors import RecipeError
 
 if TYPE_CHECKING:
-    from curation.models.network import Array, Floats
+    from curation.arrays import Array, Floats
 
 
 class Scorer(LookingModel):

@@ -2,13 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from errno import EBUSY, EIO
 from typing import Any
 
 import pyarrow as pa
 
+from curation.sources.reaching import is_outage
 from shared.errors import UnreadableError, WorkFailedError
-from shared.file_names import is_remote
+from shared.images.file_names import is_remote
 
 ReadResult = bytes | UnreadableError
 """The bytes of an image, or why there are none."""
@@ -46,15 +46,9 @@ def tried(path: str, read: Callable[[], bytes]) -> ReadResult:
     except UnreadableError as error:
         return error
     except (OSError, pa.ArrowException, ValueError) as error:
-        if is_remote(path) and _is_outage(error):
+        if is_remote(path) and is_outage(error):
             raise outage(path, error) from error
         return UnreadableError(f"{type(error).__name__}: {error}"[:300])
-
-
-def _is_outage(error: Exception) -> bool:
-    """s3fs gives a store that is overloaded or failing as EBUSY or EIO, and an expired token as a permission."""
-    is_silence = isinstance(error, ConnectionError | TimeoutError) or getattr(error, "errno", None) in (EBUSY, EIO)
-    return is_silence or "expired" in str(error)
 
 
 def outage(path: str, error: Exception) -> WorkFailedError:

@@ -10,7 +10,7 @@ import fsspec
 
 from curation.sources.opened import Opened, ReadResult, outage, tried
 from shared.errors import UnreadableError
-from shared.file_names import as_path
+from shared.images.file_names import as_path
 
 MAX_BYTES = 1 << 30
 """No image has a gigabyte: a longer file is refused unread."""

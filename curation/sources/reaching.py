@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EBUSY, EIO
 from typing import Any
 
-from shared.errors import SourceError
+from shared.errors import SourceError, WorkFailedError
 
 CLIENTS = {
     "botocore.exceptions": ("BotoCoreError", "ClientError"),
@@ -16,22 +17,35 @@ CLIENTS = {
 """What the clients of object stores raise that is no OSError; each is asked for only where it is loaded already."""
 
 
-def client_errors() -> tuple[type[Exception], ...]:
-    """Return the errors of the clients that are loaded."""
+def failures() -> tuple[type[Exception], ...]:
+    """Return what a disk raises, and the clients that are loaded by now."""
     loaded = [(sys.modules[module], names) for module, names in CLIENTS.items() if module in sys.modules]
     kinds = (getattr(module, name, None) for module, names in loaded for name in names)
-    return tuple(kind for kind in kinds if isinstance(kind, type))
+    return (OSError, *(kind for kind in kinds if isinstance(kind, type)))
+
+
+def is_outage(error: Exception) -> bool:
+    """Tell a store that does not answer from a file that cannot be read.
+
+    s3fs gives a store that is overloaded or failing as EBUSY or EIO, and an expired token as a permission.
+    """
+    is_silence = isinstance(error, ConnectionError | TimeoutError) or getattr(error, "errno", None) in (EBUSY, EIO)
+    return is_silence or "expired" in str(error)
 
 
 @contextmanager
 def reaching(who: str) -> Iterator[None]:
-    """Raise SourceError for whatever a disk or a store says instead of a listing."""
+    """Raise SourceError where a place may not be listed, WorkFailedError where it does not answer."""
     try:
         yield
-    except (OSError, *client_errors()) as error:
-        raise SourceError(
-            f"{who} needs a place that can be listed, but: {error or type(error).__name__}. "
-            "Check the address, the credentials and the network, then run the same command again."
+    except failures() as error:
+        if isinstance(error, OSError) and not is_outage(error):
+            raise SourceError(
+                f"{who} needs a place that can be listed, but: {error}. Check its permissions."
+            ) from error
+        raise WorkFailedError(
+            f"{who} needs a place that answers, got {type(error).__name__}: {error}. "
+            "Check the URL, your credentials and the network, then run the same command again."
         ) from error
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from curation.sources.opened import Opened, ReadResult, tried
 from curation.sources.ranges import inflated, read_here, read_there
 from shared.errors import UnreadableError
-from shared.file_names import is_remote
+from shared.images.file_names import is_remote
 from shared.images.table_cells import TableColumn, image_in_cell, open_column
 
 __all__ = ["UnreadableError", "read_bytes"]

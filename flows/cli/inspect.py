@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from flows.cli.app import LOOKING, app, finish
-from flows.recipe.options import Json
+from flows.recipe.options import JsonOption
 
 
 @app.command(group=LOOKING)
@@ -15,7 +15,7 @@ def explain(
     /,
     *,
     name: Annotated[str | None, Parameter(help="Dataset; the only one when there is one.")] = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Tell everything known about one image: where it was seen, what it measures, why it was kept or dropped.
 
@@ -37,7 +37,7 @@ def datasets(
     other: Annotated[str | None, Parameter(help="diff: the later version.")] = None,
     /,
     *,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """List the published dataset versions, compare two, or check every file of one."""
     from flows.inspect.datasets import list_datasets

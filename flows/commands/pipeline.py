@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from curation.sources.notes import note_lines, source_notes
+from curation.sources.notes import note_lines, source_lines
 from flows.commands.console import Console
 from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 def run(recipe: str | None, options: "Options") -> dict[str, Any]:
     """Run the whole pipeline as a Prefect flow."""
-    from flows import pipeline
+    from flows.plan.status import status
 
-    loaded, store, console = _begin(recipe, options)
-    found = pipeline.finished(Session(loaded, store, Inline(), console))
-    if found:
+    loaded, store, console = begin(recipe, options)
+    # A workspace in an object store is not looked through: that may take longer than the answer is worth.
+    finished = status(Session(loaded, store, Inline(), console)).finished if store.local else None
+    if finished:
         console.say("Nothing is left to do: images, recipe and results are those of an earlier run.")
-        dataset, run_name = found
+        dataset, run_name = finished
     else:
         with _prefect(console):
             from flows.orchestration import flows
@@ -46,7 +47,7 @@ def run(recipe: str | None, options: "Options") -> dict[str, Any]:
 
 def curate(recipe: str | None, options: "Options") -> dict[str, Any]:
     """Run the curation as a Prefect flow."""
-    _, store, console = _begin(recipe, options)
+    _, store, console = begin(recipe, options)
     with _prefect(console):
         from flows.orchestration import flows
 
@@ -61,7 +62,7 @@ def one_stage(stage: Stage, recipe: str | None, options: "Options") -> dict[str,
     """Run one stage here, without Prefect, after those it reads that were not made yet."""
     from flows import pipeline
 
-    loaded, store, console = _begin(recipe, options, reads_sources=stage.shape != "gang")
+    loaded, store, console = begin(recipe, options, reads_sources=stage.shape != "gang")
     with local_session(loaded, store, console) as session:
         if stage.shape == "gang":
             return _gang_stage(session, stage, console)
@@ -72,7 +73,8 @@ def one_stage(stage: Stage, recipe: str | None, options: "Options") -> dict[str,
         output = session.make(stage)
     for reason, count in sorted(output.reasons.items(), key=lambda pair: -pair[1]):
         console.say(f"  {count:>9,} {reason}")
-    _tell_sources(console, output.facts.get("sources", {}))
+    for source, facts in output.facts.get("sources", {}).items():
+        console.say("\n".join(f"{source}: {line}" for line in note_lines(facts)))
     where = store.path("stages", stage.name, f"{output.key}.json")
     console.say(f"\nTable: {where}")
     return {"stage": stage.name, "rows": output.rows, "reasons": output.reasons, "table": where}
@@ -98,7 +100,7 @@ def follow(recipe: str | None, options: "Options", patience: float) -> dict[str,
     from flows import pipeline
     from flows.follow import follow as follow_run
 
-    loaded, store, console = _begin(recipe, options, reads_sources=False)
+    loaded, store, console = begin(recipe, options, reads_sources=False)
     with local_session(loaded, store, console) as session:
         dataset = open_version(store, loaded.name)
         run = pipeline.run_of(session, dataset)
@@ -143,7 +145,7 @@ def serve_forever(workspace: str, port: int, cron: str) -> None:
         serve_deployments(workspace, cron)
 
 
-def _begin(recipe: str | None, options: "Options", reads_sources: bool = True) -> tuple[Recipe, Store, Console]:
+def begin(recipe: str | None, options: "Options", reads_sources: bool = True) -> tuple[Recipe, Store, Console]:
     """Check the request before any work: the recipe, the sources, a workspace that can be written."""
     loaded = load_recipe(recipe, settings=options.settings, sources=options.source, name=options.name)
     if reads_sources and not loaded.sources:
@@ -155,8 +157,8 @@ def _begin(recipe: str | None, options: "Options", reads_sources: bool = True) -
 
 
 def console_for(options: "Options") -> Console:
-    """Return the console; with --json, standard output belongs to the one object."""
-    return Console(sys.stderr if options.json else None)
+    """Return the console; with --json, standard output belongs to the one object, and progress is not shown."""
+    return Console(sys.stderr if options.json else None, quiet=options.json)
 
 
 def open_workspace(url: str) -> Store:
@@ -205,16 +207,8 @@ def _tell_dataset(console: Console, dataset: Published) -> None:
     console.say(f"{dataset.name} {dataset.version}: {counts['indexed']:,} indexed, {counts['kept']:,} kept")
     for reason, count in counts["reasons"].items():
         console.say(f"  {count:>9,} dropped: {reason.replace('_', ' ')}")
-    _tell_sources(console, source_notes(dataset.info))
-    console.say(f"\ndataset      {dataset.store.path()}")
+    console.say("\n".join([*source_lines(dataset.info), "", f"dataset      {dataset.store.path()}"]))
     console.say(f"its report   {dataset.store.path('report.html')}")
-
-
-def _tell_sources(console: Console, notes: dict[str, dict[str, Any]]) -> None:
-    """Tell what each source holds that is no image, and what was guessed of its labels."""
-    for source, facts in notes.items():
-        for line in note_lines(facts):
-            console.say(f"{source}: {line}")
 
 
 def _tell_scores(console: Console, store: Store, run: str) -> dict[str, Any]:
@@ -225,8 +219,8 @@ def _tell_scores(console: Console, store: Store, run: str) -> dict[str, Any]:
         console.say()
         width = max(20, *map(len, scores))
         for title, values in scores.items():
-            told = " · ".join(f"{who.replace('_', ' ')} {value:.3f}" for who, value in values.items())
-            console.say(f"{title:<{width}} {told}")
+            row = " · ".join(f"{who.replace('_', ' ')} {value:.3f}" for who, value in values.items())
+            console.say(f"{title:<{width}} {row}")
     return scores
 
 

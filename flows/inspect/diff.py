@@ -12,18 +12,21 @@ import pyarrow.compute as pc
 from flows.commands.console import Console
 from flows.inspect.join_versions import ABSENT, KEPT, Joined, joined
 from flows.inspect.workspace import existing, version_of
+from flows.recipe.changes import recipe_changes
 from shared.dataset_version import Published
 from shared.errors import UserError
 
 EXAMPLES = 10
-MISSING = "(not there)"
 
 
 def diff(workspace: str, first: str | None, second: str | None, json: bool) -> dict[str, Any]:
     """Print, and return, what changed from one version to another. Raises UserError when two are not named."""
     store = existing(workspace)
     if not first or not second:
-        raise UserError("diff needs two versions, as v0001 v0002 or NAME/v0001 NAME/v0002. See `dinoflow datasets`.")
+        raise UserError(
+            f"diff needs two versions, got {first or 'none'}. Give v0001 v0002 or NAME/v0001 NAME/v0002: "
+            "`dinoflow datasets` lists them."
+        )
     old, new = version_of(store, first), version_of(store, second)
     facts = compared(old, new)
     if not json:
@@ -53,12 +56,14 @@ def _transitions(rows: Joined) -> Iterator[dict[str, Any]]:
     """Yield every change of state, most images first, with the first uris of each."""
     width = len(rows.states)
     codes = rows.before.astype(np.int64) * width + rows.after
-    found, counts = np.unique(codes[rows.before != rows.after], return_counts=True)
-    for code, count in sorted(zip(found.tolist(), counts.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0])):
-        mine = pa.table({"uri": rows.uri.filter(pa.array(codes == code))})
-        first = pc.select_k_unstable(mine, k=min(EXAMPLES, count), sort_keys=[("uri", "ascending")])
+    changed, counts = np.unique(codes[rows.before != rows.after], return_counts=True)
+    for code, count in sorted(
+        zip(changed.tolist(), counts.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0])
+    ):
+        uris = pa.table({"uri": rows.uri.filter(pa.array(codes == code))})
+        first = pc.select_k_unstable(uris, k=min(EXAMPLES, count), sort_keys=[("uri", "ascending")])
         before, after = (rows.states[part] for part in divmod(code, width))
-        examples = mine["uri"].take(first).to_pylist()
+        examples = uris["uri"].take(first).to_pylist()
         yield {"before": before, "after": after, "images": count, "examples": examples}
 
 
@@ -71,36 +76,11 @@ def _sources(rows: Joined) -> dict[str, dict[str, int]]:
         "entered": (after == 1) & (before != 1),
         "left": (before == 1) & (after != 1),
     }
-    told: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     for what, mask in masks.items():
         for entry in pc.value_counts(rows.source.filter(pa.array(mask))).to_pylist():
-            told.setdefault(entry["values"] or "(unnamed)", Counter())[what] = entry["counts"]
-    return {source: {what: told[source][what] for what in masks} for source in sorted(told)}
-
-
-def recipe_changes(old: Any, new: Any) -> dict[str, list[Any]]:
-    """Return the keys of a recipe whose values differ, each with both values."""
-    first, second = dict(_flat(old)), dict(_flat(new))
-    keys = dict.fromkeys([*first, *second])
-    pairs = {key: [first.get(key, MISSING), second.get(key, MISSING)] for key in keys}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted keys with their values; what stands in a list goes by its kind, name or url, else by its place."""
-    if isinstance(tree, dict) and tree:
-        for key, value in tree.items():
-            yield from _flat(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(tree, list) and tree and all(isinstance(one, dict) for one in tree):
-        names = [
-            next((str(one[key]) for key in ("name", "url", "kind") if one.get(key)), str(i))
-            for i, one in enumerate(tree)
-        ]
-        for place, (name, one) in enumerate(zip(names, tree, strict=True)):
-            told = {key: value for key, value in one.items() if value != name} or one
-            yield from _flat(told, f"{path}[{name if names.count(name) == 1 else place}]")
-    else:
-        yield path, tree
+            counts.setdefault(entry["values"] or "(unnamed)", Counter())[what] = entry["counts"]
+    return {source: {what: counts[source][what] for what in masks} for source in sorted(counts)}
 
 
 def _tell(console: Console, facts: dict[str, Any]) -> None:
@@ -113,8 +93,8 @@ def _tell(console: Console, facts: dict[str, Any]) -> None:
         console.say(f"{change['images']:>9,}  {_change(change)}")
     if facts["sources"]:
         console.say("\nsource                     new      gone   entered      left")
-    for source, told in facts["sources"].items():
-        console.say(f"{source:<20} " + " ".join(f"{told[what]:>9,}" for what in ("new", "gone", "entered", "left")))
+    for source, counts in facts["sources"].items():
+        console.say(f"{source:<20} " + " ".join(f"{counts[what]:>9,}" for what in ("new", "gone", "entered", "left")))
     if facts["recipe"]:
         console.say("\nrecipe")
     for key, (before, after) in facts["recipe"].items():

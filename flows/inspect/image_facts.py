@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.publish.lineage import Lineage
-from flows.inspect.find_image import Row, file_at, find, image_id, matching, rows_of
+from flows.inspect.find_image import ImageRow, file_at, find, image_id, matching, rows_of
 from flows.inspect.neighbours import measurement, neighbours, resemblances
-from flows.inspect.rules import judged, trial
+from flows.inspect.rules import dry_run, rule_results
 from flows.inspect.workspace import existing, only
 from shared.catalog import SIGNALS
 from shared.dataset_version import Published, open_version, versions
@@ -18,27 +18,32 @@ from shared.storage import Store
 SIZES = ("width", "height", "format", "bytes")
 
 
-def story(workspace: str, what: str, name: str | None) -> dict[str, Any]:
+def image_facts(workspace: str, what: str, name: str | None) -> dict[str, Any]:
     """Return the facts of one image. Raises UserError when nothing is known of it and it is no file."""
     store = existing(workspace)
     dataset = open_version(store, name or only(store))
     data = file_at(what)
-    told, rows = _newest_with(store, dataset, what, data)
-    lineage = Lineage.of(store, told)
-    facts: dict[str, Any] = {"dataset": told.name, "version": told.version, "newest": dataset.version, "asked": what}
-    facts["published"] = told.info["created"]
+    version, rows = _newest_with(store, dataset, what, data)
+    lineage = Lineage.of(store, version)
+    facts: dict[str, Any] = {
+        "dataset": version.name,
+        "version": version.version,
+        "newest": dataset.version,
+        "asked": what,
+    }
+    facts["published"] = version.info["created"]
     if rows:
         facts["file_changed"] = data is not None and _changed(rows, data)
-        return facts | _indexed(store, told, lineage, rows)
+        return facts | _indexed(store, version, lineage, rows)
     if data is None:
         raise UserError(
             f"No image {what!r} in {dataset.name} {dataset.version}. Give its path or URL as it was indexed, the end "
             "of it, the beginning of its id (6 letters or more), or a file that is here."
         )
-    return facts | _foreign(told, lineage, what, data)
+    return facts | _foreign(version, lineage, what, data)
 
 
-def _newest_with(store: Store, newest: Published, what: str, data: bytes | None) -> tuple[Published, list[Row]]:
+def _newest_with(store: Store, newest: Published, what: str, data: bytes | None) -> tuple[Published, list[ImageRow]]:
     """Return the newest version that knows the image, with its rows; the newest of all when none does."""
     for version in reversed(versions(store, newest.name)):
         dataset = newest if version == newest.version else open_version(store, newest.name, version)
@@ -48,24 +53,24 @@ def _newest_with(store: Store, newest: Published, what: str, data: bytes | None)
     return newest, []
 
 
-def _changed(rows: list[Row], data: bytes) -> bool:
+def _changed(rows: list[ImageRow], data: bytes) -> bool:
     ids = {row["image_id"] for row in rows} - {None}
     return bool(ids) and image_id(data) not in ids
 
 
-def _indexed(store: Store, dataset: Published, lineage: Lineage, rows: list[Row]) -> dict[str, Any]:
-    told = next((row["image_id"] for row in rows if row["image_id"]), None)
-    table = measurement(lineage, told) if told else None
-    measured: Row | None = table.to_pylist()[0] if table is not None else None
+def _indexed(store: Store, dataset: Published, lineage: Lineage, rows: list[ImageRow]) -> dict[str, Any]:
+    own_id = next((row["image_id"] for row in rows if row["image_id"]), None)
+    table = measurement(lineage, own_id) if own_id else None
+    measured: ImageRow | None = table.to_pylist()[0] if table is not None else None
     published = next((row for row in rows if row["state"] == "kept"), None)
-    known = measured or published
+    signals = measured or published
     facts: dict[str, Any] = {
-        "image_id": told,
+        "image_id": own_id,
         "indexed": True,
         "seen": [_seen(dataset, row) for row in rows],
         "like": _states(dataset, {row["kept_uri"] for row in rows if row.get("kept_uri")}),
-        "measured": _measured(known),
-        "rules": judged(dataset.info.get("recipe", {}), known, table),
+        "measured": _measured(signals),
+        "rules": rule_results(dataset.info.get("recipe", {}), signals, table),
         "cache": measured is not None,
         "replaces": _replaced(dataset, published["uri"]) if published else [],
         "versions": _versions(store, dataset.name, rows),
@@ -79,8 +84,8 @@ def _indexed(store: Store, dataset: Published, lineage: Lineage, rows: list[Row]
 def _foreign(dataset: Published, lineage: Lineage, path: str, data: bytes) -> dict[str, Any]:
     """Tell of a file that was never indexed: what it measures, what it resembles, what curation would say."""
     recipe = dataset.info.get("recipe", {})
-    table, verdict = trial(recipe, path)
-    measured: Row | None = table.to_pylist()[0] if table is not None else None
+    table, verdict = dry_run(recipe, path)
+    measured: ImageRow | None = table.to_pylist()[0] if table is not None else None
     near = _named(dataset, neighbours(lineage, measured) if measured and not measured["error"] else None)
     resemblances(dataset, lineage, path, near, data)
     return {
@@ -88,21 +93,21 @@ def _foreign(dataset: Published, lineage: Lineage, path: str, data: bytes) -> di
         "indexed": False,
         "measured": _measured(measured),
         "error": measured["error"] if measured else None,
-        "rules": judged(recipe, measured, table),
+        "rules": rule_results(recipe, measured, table),
         "cache": lineage.measured() is not None,
         "neighbours": near,
         "verdict": verdict(near) if verdict else None,
     }
 
 
-def _seen(dataset: Published, row: Row) -> Row:
+def _seen(dataset: Published, row: ImageRow) -> ImageRow:
     kept = row["state"] == "kept"
     columns = ("label", "shard", "offset", "length", "rotation", "cluster", "weight")
     evidence = ("stage", "reason", "value", "threshold", "kept_uri", "error")
     return {name: row.get(name) for name in ("uri", "source", "state", *(columns if kept else evidence))}
 
 
-def _measured(row: Row | None) -> Row | None:
+def _measured(row: ImageRow | None) -> ImageRow | None:
     if row is None or row.get("width") is None:
         return None
     phash = row["phash"].hex() if isinstance(row["phash"], bytes) else row["phash"]
@@ -111,16 +116,16 @@ def _measured(row: Row | None) -> Row | None:
 
 def _states(dataset: Published, uris: set[str]) -> dict[str, str]:
     """Return for each uri of this version whether it is kept, or why not: of copies, balance may leave out all."""
-    found = rows_of(dataset, lambda table: pc.is_in(table["uri"], pa.array(sorted(uris), pa.string()))) if uris else []
-    return {row["uri"]: row["reason"] if row["state"] == "dropped" else "kept" for row in found}
+    rows = rows_of(dataset, lambda table: pc.is_in(table["uri"], pa.array(sorted(uris), pa.string()))) if uris else []
+    return {row["uri"]: row["reason"] if row["state"] == "dropped" else "kept" for row in rows}
 
 
-def _replaced(dataset: Published, uri: str) -> list[Row]:
+def _replaced(dataset: Published, uri: str) -> list[ImageRow]:
     copies = matching(dataset, "dropped", ["kept_uri"], lambda table: pc.equal(table["kept_uri"], uri))
     return [{name: row[name] for name in ("uri", "reason", "value", "threshold")} for row in copies]
 
 
-def _named(dataset: Published, near: list[Row] | None) -> list[Row] | None:
+def _named(dataset: Published, near: list[ImageRow] | None) -> list[ImageRow] | None:
     """Put uris in place of ids."""
     if near is None:
         return None
@@ -134,16 +139,16 @@ def _named(dataset: Published, near: list[Row] | None) -> list[Row] | None:
     ]
 
 
-def _versions(store: Store, name: str, rows: list[Row]) -> dict[str, str]:
+def _versions(store: Store, name: str, rows: list[ImageRow]) -> dict[str, str]:
     """Return for every version whether the image is kept there, or the reason why not, or that it is absent."""
     ids = pa.array(sorted({row["image_id"] for row in rows} - {None}), pa.string())
     uris = pa.array(sorted({row["uri"] for row in rows}), pa.string())
-    told = {}
+    states = {}
     for version in versions(store, name):
         hits = rows_of(
             open_version(store, name, version),
             lambda table: pc.or_kleene(pc.is_in(table["image_id"], ids), pc.is_in(table["uri"], uris)),
         )
         kept = any(row["state"] == "kept" for row in hits)
-        told[version] = "kept" if kept else hits[0]["reason"] if hits else "absent"
-    return told
+        states[version] = "kept" if kept else hits[0]["reason"] if hits else "absent"
+    return states

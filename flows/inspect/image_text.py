@@ -4,48 +4,49 @@ from typing import Any
 
 from flows.commands.console import Console
 from flows.report.kit import reason_text
+from flows.report.kit.reason_text import Checks
 
 SHOWN = 20
 """Longer lists end with how many more there are; --json has them all."""
-Facts = dict[str, Any]
+ImageFacts = dict[str, Any]
 
 
-def tell(console: Console, facts: Facts, verify: str | None) -> None:
+def print_image(console: Console, facts: ImageFacts, checks: Checks) -> None:
     """Print what is known of one image."""
     console.say(f"in {facts['dataset']} {facts['version']}, published {facts['published']}")
     if facts["version"] != facts["newest"]:
         console.say(f"(the newest is {facts['newest']}: this image is not in it any more)")
     console.say()
     if facts["indexed"]:
-        _tell_indexed(console, facts, verify)
+        _tell_indexed(console, facts, checks)
     else:
         console.say(f"file      {facts['asked']}: it was never indexed")
         console.say(f"id        {facts['image_id']}")
     if facts.get("error"):
         console.say(f"error     {facts['error']}")
     _tell_measured(console, facts)
-    _tell_neighbours(console, facts)
+    _tell_neighbours(console, facts, checks)
     if "verdict" in facts:
-        console.say(f"\ncuration  {_verdict(facts['verdict'], verify)}")
+        console.say(f"\ncuration  {_verdict(facts['verdict'], checks)}")
     if facts.get("versions"):
-        told = ", ".join(f"{version} {_state(state)}" for version, state in facts["versions"].items())
-        console.say(f"\nversions  {told}")
+        states = ", ".join(f"{version} {_state(state)}" for version, state in facts["versions"].items())
+        console.say(f"\nversions  {states}")
 
 
-def _tell_indexed(console: Console, facts: Facts, verify: str | None) -> None:
+def _tell_indexed(console: Console, facts: ImageFacts, checks: Checks) -> None:
     for row in facts["seen"][:SHOWN]:
-        _tell_row(console, row, facts["like"], verify)
+        _tell_row(console, row, facts["like"], checks)
     _more(console, facts["seen"])
     console.say(f"id        {facts['image_id'] or '(unreadable)'}")
     if facts["file_changed"]:
         console.say("changed   the file on disk has other bytes than those that were indexed")
     for copy in facts["replaces"][:SHOWN]:
-        evidence = reason_text.evidence(copy["reason"], copy["value"], None, verify)
+        evidence = reason_text.evidence(copy["reason"], copy["value"], None, checks)
         console.say(f"replaces  {copy['uri']} ({reason_text.title(copy['reason']).lower()}: {evidence})")
     _more(console, facts["replaces"])
 
 
-def _tell_row(console: Console, row: Facts, like: dict[str, str], verify: str | None) -> None:
+def _tell_row(console: Console, row: ImageFacts, like: dict[str, str], checks: Checks) -> None:
     console.say(f"{row['state']:<9} {row['uri']} · source {row['source']}")
     if row["state"] == "kept":
         turned = f", turned by {row['rotation']}°" if row["rotation"] else ""
@@ -56,7 +57,7 @@ def _tell_row(console: Console, row: Facts, like: dict[str, str], verify: str | 
             weight = "" if row["weight"] is None else f", weight {row['weight']:.3g}"
             console.say(f"cluster   {row['cluster']}{weight}")
         return
-    evidence = reason_text.evidence(row["reason"], row["value"], row["threshold"], verify)
+    evidence = reason_text.evidence(row["reason"], row["value"], row["threshold"], checks)
     console.say(
         f"reason    {reason_text.title(row['reason']).lower()}, found by {row['stage']}: {row['error'] or evidence}"
     )
@@ -67,24 +68,24 @@ def _tell_row(console: Console, row: Facts, like: dict[str, str], verify: str | 
         console.say(f"{of}{row['kept_uri']} ({state})")
 
 
-def _tell_measured(console: Console, facts: Facts) -> None:
+def _tell_measured(console: Console, facts: ImageFacts) -> None:
     image = facts["measured"]
     if image is None:
         if facts.get("image_id") and not facts["cache"] and not facts.get("error"):
             console.say("measured  not known: the stage cache was deleted, and only kept images are published with it")
         return
     console.say(f"image     {image['width']} × {image['height']} {image['format']}, {image['bytes']:,} bytes")
-    console.say(f"hash      {image['phash']}, detail {image['detail']:.3g} gray levels")
+    console.say(f"phash     {image['phash']}, detail {image['detail']:.3g} gray levels")
     for place, rule in enumerate(facts["rules"]):
         value = reason_text.signal_value(rule["rule"], rule["value"], rule["limit"])
         side = "to spare" if rule["passes"] else "beyond"
         mark = "✓" if rule["passes"] else "✗"
         head = "rules" if place == 0 else ""
-        told = f"{reason_text.title(rule['rule']):<16} {value:<28} limit {rule['limit']:<6g}"
-        console.say(f"{head:<9} {mark} {told} {abs(rule['spare']):.3g} {side}")
+        row = f"{reason_text.title(rule['rule']):<16} {value:<28} limit {rule['limit']:<6g}"
+        console.say(f"{head:<9} {mark} {row} {abs(rule['spare']):.3g} {side}")
 
 
-def _tell_neighbours(console: Console, facts: Facts) -> None:
+def _tell_neighbours(console: Console, facts: ImageFacts, checks: Checks) -> None:
     near = facts["neighbours"]
     if near is None:
         if not facts["cache"] and facts["measured"]:
@@ -94,21 +95,23 @@ def _tell_neighbours(console: Console, facts: Facts) -> None:
         console.say("\nnearest kept images")
     for row in near:
         match = f"match {row['match']:.2f}   " if row.get("match") is not None else ""
-        console.say(f"          {match}cosine {row['cosine']:.3f}   hash {row['bits']:>2} of 64 bits   {row['uri']}")
+        console.say(
+            f"          {match}cosine {row['cosine']:.3f}   {checks.hash} {row['bits']:>2} of 64 bits   {row['uri']}"
+        )
 
 
-def _verdict(verdict: Facts | None, verify: str | None) -> str:
+def _verdict(verdict: ImageFacts | None, checks: Checks) -> str:
     if verdict is None:
         return "cannot say: the recipe of this version cannot be followed any more"
     if verdict["reason"] is None:
         return "would keep it" + (" unless it is a copy: that is not known any more" if verdict.get("unknown") else "")
     if verdict.get("kept_uri"):
-        evidence = reason_text.evidence(verdict["reason"], verdict["value"], verdict["threshold"], verify)
+        evidence = reason_text.evidence(verdict["reason"], verdict["value"], verdict["threshold"], checks)
         return f"would keep only one of it and {verdict['kept_uri']}, the one with more pixels: {evidence}"
-    told = verdict.get("error") or reason_text.evidence(
-        verdict["reason"], verdict["value"], verdict["threshold"], verify
+    why = verdict.get("error") or reason_text.evidence(
+        verdict["reason"], verdict["value"], verdict["threshold"], checks
     )
-    return f"would drop it, {reason_text.title(verdict['reason']).lower()}: {told}"
+    return f"would drop it, {reason_text.title(verdict['reason']).lower()}: {why}"
 
 
 def _state(state: str) -> str:

@@ -20,23 +20,23 @@ def damage_in_shard(dataset: Published, shard: str, rows: pa.Table | None, missi
         return [f"{name}: has other bytes than were published; which images they are is not known without the manifest"]
     if missing:
         return [f"{name}: is missing, with {rows.num_rows:,} images"]
-    found = [line for row in rows.sort_by("offset").to_pylist() for line in _damage(dataset, name, row)]
-    return found or [f"{name}: no image has changed, but the padding or the end of the tar has"]
+    lines = [line for row in rows.sort_by("offset").to_pylist() for line in _damage(dataset, name, row)]
+    return lines or [f"{name}: no image has changed, but the padding or the end of the tar has"]
 
 
 def _damage(dataset: Published, name: str, row: dict[str, Any]) -> Iterator[str]:
     """Read one image, its sidecar and both headers, and hold them against what the packer wrote."""
-    told = sidecar(row)
+    written = sidecar(row)
     start = row["offset"] - BLOCK
     second = row["offset"] + _padded(row["length"])
-    data = dataset.store.read_range(name, start, second + 2 * BLOCK + _padded(len(told)) - start)
+    data = dataset.store.read_range(name, start, second + 2 * BLOCK + _padded(len(written)) - start)
     image = data[BLOCK : BLOCK + row["length"]]
     if image_id(image) != row["image_id"]:
         yield f"{name}: the image {row['uri']} ({row['length']:,} bytes at {row['offset']:,})"
     if data[:BLOCK] != header(f"{row['image_id']}.jpg", row["length"]):
         yield f"{name}: the tar header of {row['uri']}"
     rest = data[second - start :]
-    if rest[:BLOCK] != header(f"{row['image_id']}.json", len(told)) or rest[BLOCK : BLOCK + len(told)] != told:
+    if rest[:BLOCK] != header(f"{row['image_id']}.json", len(written)) or rest[BLOCK : BLOCK + len(written)] != written:
         yield f"{name}: the sidecar {row['image_id']}.json of {row['uri']}"
 
 

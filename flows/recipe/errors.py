@@ -1,11 +1,11 @@
 """Turns a failed validation into sentences: which key, what was given, what is allowed."""
 
 import difflib
-import types
-import typing
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+
+from shared.params import models_in
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -18,13 +18,20 @@ def _sentence(mistake: Any, model: type[BaseModel]) -> str:
     key = ".".join(keys) or "recipe"
     given = mistake.get("input")
     if mistake["type"] == "extra_forbidden":
-        allowed = sorted(_model_at(model, mistake["loc"][:-1]).model_fields)
-        near = difflib.get_close_matches(keys[-1], allowed, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        group = _model_at(model, mistake["loc"][:-1])
+        allowed, present = sorted(group.model_fields), _by_any_name(group)
+        near = difflib.get_close_matches(keys[-1], present, 1)
+        hint = f" Did you mean {present[near[0]]!r}?" if near else ""
         return f"{key}: there is no such key.{hint} Allowed here: {', '.join(allowed)}."
     text = str(mistake["msg"]).removeprefix("Value error, ")
     shown = f" (given {given!r})" if isinstance(given, str | int | float | bool | None) else ""
     return f"{key}: {text}{shown}."
+
+
+def _by_any_name(model: type[BaseModel]) -> dict[str, str]:
+    """Return each name that a field has or had → the name that it has."""
+    former = getattr(model, "former_names", {})
+    return {name: name for name in model.model_fields} | {old: name for name, old in former.items()}
 
 
 def _tags(mistake: Any) -> set[str]:
@@ -34,26 +41,17 @@ def _tags(mistake: Any) -> set[str]:
 
 def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel]:
     """Follow a location into nested models, through lists and unions, as far as it goes."""
-    found = [model]
+    models = [model]
     for step in path:
         inner = (
-            [m for one in found for m in models_of(one.model_fields[step].annotation)]
-            if (isinstance(step, str) and any(step in one.model_fields for one in found))
-            else [m for m in found if _kind(m) == step] or found
+            [m for one in models for m in models_in(one.model_fields[step].annotation)]
+            if (isinstance(step, str) and any(step in one.model_fields for one in models))
+            else [m for m in models if _kind(m) == step] or models
         )
-        found = inner or found
-    return found[0]
+        models = inner or models
+    return models[0]
 
 
 def _kind(model: type[BaseModel]) -> Any:
     field = model.model_fields.get("kind")
     return field.default if field else None
-
-
-def models_of(annotation: Any) -> list[type[BaseModel]]:
-    """Return the models that a field may hold: itself, the members of a union, the items of a list."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if typing.get_origin(annotation) is not None or isinstance(annotation, types.UnionType):
-        return [m for argument in typing.get_args(annotation) for m in models_of(argument)]
-    return []

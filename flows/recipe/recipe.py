@@ -12,7 +12,7 @@ from curation.params import CurationParams
 from curation.sources import Source, source_at
 from flows.recipe.errors import explain
 from shared.errors import RecipeError
-from shared.params import Compute, Params, Settings
+from shared.params import Compute, Params, Settings, with_present_names
 from training.eval.params import EvaluateParams
 from training.params import PretrainParams
 
@@ -50,7 +50,8 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _sources_at_the_top(self) -> Self:
         if self.curation.index.sources:
-            raise ValueError("set the sources at the top of the recipe, not at curation.index.sources")
+            count = len(self.curation.index.sources)
+            raise ValueError(f"curation.index.sources must be empty, got {count}; set the sources at the top")
         return self
 
 
@@ -117,7 +118,7 @@ def _read(recipe: str) -> dict[str, Any]:
         raise RecipeError(f"The recipe {path} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise RecipeError(f"The recipe {path} must hold keys and values, got {type(values).__name__}.")
-    base = values.pop("extends", None)
+    base, values = values.pop("extends", None), with_present_names(values, Recipe)
     return _merge(_read(base), values) if base else values
 
 
@@ -136,12 +137,18 @@ def _set(values: dict[str, Any], setting: str) -> None:
         raise RecipeError(
             f"--set needs KEY=VALUE with a dotted key, got {setting!r}. Example: --set training.optim.steps=500"
         )
-    *groups, last = path.strip().split(".")
-    for group in groups:
+    keys = path.strip().split(".")
+    change: Any
+    try:
+        change = yaml.safe_load(text)
+    except yaml.YAMLError:
+        change = text
+    for key in reversed(keys):
+        change = {key: change}
+    change = with_present_names(change, Recipe)
+    for _ in keys[:-1]:
+        [(group, change)] = change.items()
         values = values.setdefault(group, {})
         if not isinstance(values, dict):
-            raise RecipeError(f"--set {path}: {group!r} is not a group of keys.")
-    try:
-        values[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        values[last] = text
+            raise RecipeError(f"--set {path}: {group!r} is not a group of keys, got {values!r}. Set it as a whole.")
+    values.update(change)

@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from copies.tools import DINOFLOW, OTHERS, Found, SkippedError, Tool, python_of, run
+from copies.tools import DINOFLOW, OTHERS, FoundPairs, SkippedError, Tool, python_of, run
 from copies.truth import Score, Truth, read_truth, score
 
 from shared.images.decode import UndecodableError, decode
@@ -34,7 +34,7 @@ class Row(NamedTuple):
     """A tool's line in the tables."""
 
     tool: Tool
-    found: Found
+    found: FoundPairs
     score: Score
     startless_cpu: float
     """CPU seconds an image, without what starting costs."""
@@ -48,16 +48,16 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--only", action="append", default=[], help="run the tools whose name contains this")
     parser.add_argument("--environments", type=Path, default=Path.home() / ".cache" / "dinoflow-benchmarks")
-    asked = parser.parse_args()
-    tools = [tool for tool in DINOFLOW + OTHERS if not asked.only or any(part in tool.name for part in asked.only)]
+    options = parser.parse_args()
+    tools = [tool for tool in DINOFLOW + OTHERS if not options.only or any(part in tool.name for part in options.only)]
     print(f"{hardware()}, Python {platform.python_version()}, {datetime.date.today()}")
-    for folder in asked.folders:
+    for folder in options.folders:
         truth = read_truth(folder)
         rows, skipped = [], []
         for tool in tools:
             print(f"{folder.name}: {tool.name}", file=sys.stderr)
             try:
-                rows.append(measure(tool, python_of(tool, asked.environments), folder / "images", truth))
+                rows.append(measure(tool, python_of(tool, options.environments), folder / "images", truth))
             except SkippedError as error:
                 skipped.append(f"- {tool.name}: skipped, {error}")
         print("\n".join(["", *report(folder.name, truth, rows), *skipped]), flush=True)
@@ -112,7 +112,7 @@ def report(name: str, truth: Truth, rows: list[Row]) -> list[str]:
         for row in rows
     ]
     heads = ["precision", "recall", "precision by group", "recall by group", "false pairs", "of them hard negatives"]
-    found = [
+    found_of_kinds = [
         [kind, str(len(pairs)), *(str(len(pairs & row.found.pairs)) for row in rows)]
         for kind, pairs in truth.kinds.items()
     ]
@@ -129,7 +129,7 @@ def report(name: str, truth: Truth, rows: list[Row]) -> list[str]:
         "",
         f"Pairs found of each kind, between {truth.kinds_are}:",
         "",
-        *table(["kind", "pairs", *(row.tool.name for row in rows)], found),
+        *table(["kind", "pairs", *(row.tool.name for row in rows)], found_of_kinds),
         "",
         *notes,
     ]
@@ -148,8 +148,8 @@ def share(value: float) -> str:
 
 def hardware() -> str:
     """Return the name and number of processors."""
-    told = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("model name")]
+    cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    names = [line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("model name")]
     return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 

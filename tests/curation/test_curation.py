@@ -17,10 +17,11 @@ from curation.stages import STAGES
 from flows import pipeline
 from flows.demo.corpus.scene import picture as scene
 from flows.recipe.recipe import Recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.catalog import DROPPED, MANIFEST
 from shared.errors import WorkFailedError
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 
 
@@ -182,7 +183,7 @@ def test_a_curation_killed_in_every_stage_completes_with_the_same_bytes(corpus, 
                     killed.append(label)
                     raise KeyboardInterrupt
 
-    while True:
+    for _ in range(2 * len(STAGES) + 2):
         before = len(killed)
         try:
             dataset, _ = curate(corpus, tmp_path / "w", executor=Killed(), **everything)

@@ -86,5 +86,5 @@ def vit(weights: Weights, device: torch.device) -> FeatureExtractor:
         depth=weights.model.depth,
         mean=weights.mean,
         std=weights.std,
-        forward=weights.backbone().to(device).layers,
+        forward=weights.backbone().to(device).intermediate_layers,
     )

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from shared.errors import UserError, WorkFailedError
-from training.data.multi_crop import random_box, stream
+from training.data.multi_crop import keyed_rng, random_box
 from training.eval.sets.labelled import IndexedImages, Masks
 
 AGAIN_SCALE = (0.32, 1.0)
-"""Share of the area that the second view covers, as the large crops of training do."""
+"""Share of the area that the second view covers, as the global crops of training do."""
 
 
 class CropSize(NamedTuple):
@@ -49,7 +49,7 @@ def centre_crop_mask(class_HW: np.ndarray, size: int, resize: float) -> np.ndarr
 
 def random_crop(image: Image.Image, size: int, *key: int) -> np.ndarray:
     """Return another view, uint8 pixels_CHW: a random crop that may be flipped; the key decides."""
-    rng = stream(*key)
+    rng = keyed_rng(*key)
     box = random_box(*image.size, AGAIN_SCALE, rng)
     pixels_HWC = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
     return (pixels_HWC[:, ::-1] if rng.random() < 0.5 else pixels_HWC).transpose(2, 0, 1).copy()
@@ -62,7 +62,7 @@ class WorkerError(NamedTuple):
 
 
 class CentreCrops(Dataset[dict[str, Tensor] | WorkerError]):
-    """Place in the list of rows → uint8 `pixels`, and where they are asked for `mask` and `again`."""
+    """DistributedContext in the list of rows → uint8 `pixels`, and where they are asked for `mask` and `again`."""
 
     def __init__(
         self, images: IndexedImages, rows: np.ndarray, cut: CropSize, masks: Masks | None, again: bool

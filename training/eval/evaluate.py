@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.dataset_version import Published
 from shared.errors import WorkspaceError
+from shared.launch.progress import OnProgress, emit, silent
 from shared.params import Compute
 from training.distributed import joined
 from training.eval.backbone import open_model, vit
@@ -21,7 +22,7 @@ from training.params import PretrainParams
 from training.runs.best import mark_best
 from training.runs.checkpoint import GoneError
 from training.runs.run_folder import RunFolder
-from training.runs.scores import PIXELS, UNTRAINED, ScoreFolder, told
+from training.runs.scores import PIXELS, UNTRAINED, ScoreFolder, score_label
 from training.weights import Weights
 from training.weights.run import from_run
 
@@ -47,7 +48,9 @@ def evaluate(
         models = {name: vit(one, place.device) for name, one in weights.items()}
         sets = [one.opened(dataset) for one in params.sets]
         readings = {name: read_by(params, model) for name, model in models.items()}
-        by_set = list(score_models(readings, sets, params, place, compute, trained.seed))
+        by_set = list(
+            score_models(readings, sets, params, place, compute, trained.seed, emit if place.leads else silent)
+        )
         own = [one.kind == DatasetSet().kind for one in params.sets]
         baselines = baselines or {name: _named(name, by_set, own) for name in (UNTRAINED, PIXELS) if params.baselines}
         note = " · ".join(dict.fromkeys(note for one in by_set for note in one.notes)) or None
@@ -58,7 +61,7 @@ def evaluate(
             step_scores = _named(str(step), by_set, own)
             title = f"{dataset.name} {dataset.version}"
             scores.write(step, {"dataset": title, "scores": step_scores, "baselines": baselines, "note": note})
-            line = " · ".join(f"{told(score)} {score['value']:.3f}" for score in step_scores)
+            line = " · ".join(f"{score_label(score)} {score['value']:.3f}" for score in step_scores)
             print(f"evaluated step {step} · {line}" + (f" · {note}" if note else ""), flush=True)
         if place.leads:
             mark_best(folder, scores)
@@ -67,7 +70,11 @@ def evaluate(
 
 
 def evaluate_models(
-    specs: Mapping[str, str], params: EvaluateParams, compute: Compute, dataset: Published | None
+    specs: Mapping[str, str],
+    params: EvaluateParams,
+    compute: Compute,
+    dataset: Published | None,
+    report: OnProgress = silent,
 ) -> dict[str, Any]:
     """Return what models (name in tables → what `open_model` takes) are, and their scores on the sets of the params.
 
@@ -79,7 +86,7 @@ def evaluate_models(
         rows: list[dict[str, Any]] = []
         left_out = []
         readings = {name: read_by(params, model) for name, model in models.items()}
-        for one in score_models(readings, sets, params, place, compute):
+        for one in score_models(readings, sets, params, place, compute, report=report):
             rows += [
                 {"model": name, "set": one.set, **score} for name, scores in one.scores.items() for score in scores
             ]
@@ -107,7 +114,7 @@ def _teacher(folder: RunFolder, step: int) -> Weights | None:
 
 
 def _untrained(trained: PretrainParams) -> Weights:
-    size = trained.crops.large_size
+    size = trained.crops.global_size
     return Weights(UNTRAINED, trained.model, size, initial_student(trained).backbone.vit.state_dict())
 
 

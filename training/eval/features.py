@@ -6,7 +6,7 @@ the same shape everywhere, and no image is read twice.
 Shapes: B images, C colours, H W pixels, N patches, D width of a feature.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from training.distributed import Place, gathered
+from training.distributed import DistributedContext, gathered
 from training.eval.backbone import FeatureExtractor
 from training.eval.crops import CentreCrops, CropSize, WorkerError, collated
 from training.eval.sets.labelled import IndexedImages, Masks
@@ -59,16 +59,18 @@ def extract(
     images: IndexedImages,
     rows: np.ndarray,
     readings: Mapping[str, Readout],
-    place: Place,
+    place: DistributedContext,
     cut: CropSize,
     *,
     workers: int,
     masks: Masks | None = None,
     again: bool = False,
+    report: Callable[[int], None] = lambda _: None,
 ) -> tuple[dict[str, ExtractedFeatures], Tensor | None]:
     """Return features of the rows for every model, in the order of rows, and with masks mask_BHW; on every rank.
 
-    Raises UserError or WorkFailedError naming the image that cannot be read.
+    `report` gets the number of images of each batch. Raises UserError or WorkFailedError naming the image
+    that cannot be read.
     """
     batches = np.array_split(np.arange(-(-len(rows) // cut.batch_size)), place.world)[place.rank]
     own = rows[batches[0] * cut.batch_size : (batches[-1] + 1) * cut.batch_size] if len(batches) else rows[:0]
@@ -86,6 +88,7 @@ def extract(
                     vectors["patches"] = tokens.patches
                 for what, tensor in vectors.items():
                     chunks.setdefault((name, what), []).append(tensor.float().cpu())
+        report(len(batch["pixels"]))
     parts = gathered({key: torch.cat(tensors) for key, tensors in chunks.items()}, place.world)
     whole = {key: torch.cat([part[key] for part in parts if key in part]) for key in parts[0]}
     features = {

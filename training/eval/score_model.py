@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from shared.errors import RecipeError
+from shared.launch.progress import Meter, OnProgress, silent
 from shared.params import Compute
-from training.data.shuffle import drawn
-from training.distributed import Place
+from training.data.shuffle import subsample
+from training.distributed import DistributedContext
 from training.eval.backbone import FeatureExtractor
 from training.eval.crops import CropSize
 from training.eval.features import ExtractedFeatures, Readout, extract
@@ -39,13 +40,15 @@ def score_models(
     given: Mapping[str, Readout],
     sets: Sequence[Labelled],
     params: EvaluateParams,
-    place: Place,
+    place: DistributedContext,
     compute: Compute,
     seed: int = 0,
+    report: OnProgress = silent,
 ) -> Iterator[SetScores]:
     """Yield the scores on each set of every model and, where the params ask for baselines, of raw pixels.
 
-    Models of one image size share a pass over the pixels. Raises RecipeError for a size that a model lacks.
+    Models of one image size share a pass over the pixels; `report` gets how many images have passed. Raises
+    RecipeError for a size that a model lacks.
     """
     by_size: dict[int, dict[str, Readout]] = defaultdict(dict)
     for name, reading in given.items():
@@ -54,9 +57,11 @@ def score_models(
     if params.baselines:
         patch = min(reading.model.patch_size for reading in by_size[first].values())
         by_size[first][PIXELS] = Readout(raw_pixels(first, patch), 1, "cls")
-    for labelled in sets:
+    chosen = [_chosen(labelled, params, seed) for labelled in sets]
+    images = len(by_size) * sum(len(bank) + len(queries) for bank, queries, _ in chosen)
+    meter = Meter("evaluate", images, report, every=1.0)
+    for labelled, (bank, queries, limits) in zip(sets, chosen, strict=True):
         one = SetScores(labelled.name)
-        bank, queries, limits = _chosen(labelled, params, seed)
         for size, readings in by_size.items():
             cut = CropSize(size, params.resize, params.batch_size)
             features, mask_BHW = extract(
@@ -68,6 +73,7 @@ def score_models(
                 workers=place.loader_workers(compute),
                 masks=labelled.masks,
                 again=params.needs_second_view,
+                report=lambda count: meter.add(count * place.world),
             )
             for name, extracted in features.items():
                 inputs = _inputs(labelled, bank, queries, extracted, mask_BHW)
@@ -77,6 +83,7 @@ def score_models(
                 one.notes += [note for note in lacking if note not in one.notes]
         one.scores = {name: one.scores[name] for name in (*given, PIXELS) if name in one.scores}
         yield one
+    meter.end()
 
 
 def _size(model: FeatureExtractor, params: EvaluateParams) -> int:
@@ -109,7 +116,7 @@ def _chosen(labelled: Labelled, params: EvaluateParams, seed: int) -> tuple[np.n
         limit = limits[name]
         if len(rows) > limit:
             drawn_of[f"{name}_drawn"] = f"{limit:,} of {len(rows):,} images, evenly"
-        chosen.append(drawn(rows, limit, seed))
+        chosen.append(subsample(rows, limit, seed))
     return chosen[0], chosen[1], drawn_of
 
 

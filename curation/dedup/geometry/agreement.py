@@ -6,15 +6,13 @@ What does is agreement of the detail, in most places of the overlap.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import cv2
 import numpy as np
 
+from curation.arrays import Bools, Floats
 from curation.dedup.geometry.alignments import Affine
-from curation.dedup.geometry.features import Features, Floats, blurred, high_pass
-
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
+from curation.dedup.geometry.features import LocalFeatures, blurred, high_pass
 
 MIN_OVERLAP = 0.5
 """Share of the smaller picture that the larger one must show."""
@@ -59,10 +57,10 @@ class Overlap:
 
     first: Floats
     second: Floats
-    both: Mask
+    both: Bools
 
 
-def agreement(a: Features, b: Features, affine: Affine) -> float:
+def agreement(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> float:
     """Return how alike a and b are where they overlap: a copy from 1.0 on, 0.0 where the overlap is too small.
 
     With r the correlation of gray levels, d that of detail, m the median of the latter over 4 × 4 tiles:
@@ -94,7 +92,7 @@ def agreement(a: Features, b: Features, affine: Affine) -> float:
     return max(0.0, score)
 
 
-def _same_tint(a: Features, b: Features, affine: Affine) -> float:
+def _same_tint(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> float:
     """Return the cosine of the colours where two pictures overlap; 1.0 where either has none."""
     planes = [laid_over(replace(a, gray=a.chroma[..., i]), replace(b, gray=b.chroma[..., i]), affine) for i in (0, 1)]
     x, y = (
@@ -113,7 +111,7 @@ def _dissent(fine: Overlap) -> float:
     return float(np.quantile(tiles, DISSENT)) / DISSENTING if len(tiles) >= FEW_TILES else float("inf")
 
 
-def laid_over(a: Features, b: Features, affine: Affine) -> Overlap | None:
+def laid_over(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> Overlap | None:
     """Lay the finer picture over the coarser one, where nothing is invented; None if they hardly meet."""
     if abs(np.linalg.det(affine[:, :2])) > 1:
         a, b, affine = b, a, np.asarray(cv2.invertAffineTransform(affine), np.float64)

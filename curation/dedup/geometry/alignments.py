@@ -5,17 +5,15 @@ Fischler & Bolles 1981). Full affine maps, because thumbnails are squashed to a 
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import cv2
 import numpy as np
 
-from curation.dedup.geometry.features import THUMBNAIL, Features, Floats
+from curation.arrays import Array, Doubles, Floats, Ints
+from curation.dedup.geometry.features import THUMBNAIL, LocalFeatures
 
-Affine = np.ndarray[Any, np.dtype[np.float64]]
+Affine = Doubles
 """[2, 3], from pixels of the first picture's frame to pixels of the second's."""
-
-Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 TURNS = 2
 """Orientations tried of the whole picture."""
@@ -35,7 +33,7 @@ MIRROR = np.arange(128).reshape(4, 4, 8)[::-1, :, -np.arange(8) % 8].ravel()
 """What mirroring a picture does to the entries of a SIFT descriptor: rows of cells swap, angles change sign."""
 
 
-def _turned(grid: np.ndarray[Any, Any], quarters: int, mirrored: bool) -> np.ndarray[Any, Any]:
+def _turned(grid: Array, quarters: int, mirrored: bool) -> Array:
     turned = np.rot90(grid, quarters)
     return np.fliplr(turned) if mirrored else turned
 
@@ -47,7 +45,7 @@ PLACES = np.stack(
 """For each orientation, where each pixel of a turned thumbnail comes from."""
 
 
-def whole(a: Features, b: Features) -> Iterator[Affine]:
+def whole(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
     """Return maps of all of a to all of b, for the orientations in which their thumbnails correlate."""
     scores = a.thumbnail.ravel()[PLACES] @ b.thumbnail.ravel()
     for i in np.argsort(-scores, kind="stable")[:TURNS]:
@@ -55,7 +53,7 @@ def whole(a: Features, b: Features) -> Iterator[Affine]:
             yield _map_of_turn(a, b, *ORIENTATIONS[i])
 
 
-def matched(a: Features, b: Features) -> Iterator[Affine]:
+def matched(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
     """Return maps that keypoints agree on, plain and mirrored."""
     if min(len(a.points), len(b.points)) < MIN_MATCHES:
         return
@@ -64,25 +62,25 @@ def matched(a: Features, b: Features) -> Iterator[Affine]:
         left = (a.descriptors[:, MIRROR] if mirrored else a.descriptors).astype(np.float32)
         rows, columns = _mutual(left @ right.T)
         if len(rows) >= MIN_MATCHES:
-            found, inliers = cv2.estimateAffine2D(  # draws from a seed of its own, the same in every call
+            estimated, inliers = cv2.estimateAffine2D(  # draws from a seed of its own, the same in every call
                 a.points[rows], b.points[columns], method=cv2.RANSAC, ransacReprojThreshold=REACH
             )
-            affine = None if found is None else np.asarray(found, np.float64)
+            affine = None if estimated is None else np.asarray(estimated, np.float64)
             if affine is not None and inliers.sum() >= MIN_MATCHES and _plausible(affine, mirrored):
                 yield affine
 
 
-def refined(a: Features, b: Features, affine: Affine) -> Affine | None:
+def refined(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> Affine | None:
     """Return a map improved on all pixels by ECC (Evangelidis & Psarakis 2008); None where that does not converge."""
     inward = abs(np.linalg.det(affine[:, :2])) > 1  # the finer picture is warped, as when they are compared
     coarse, fine = (a, b) if inward else (b, a)
     start = np.asarray(affine if inward else cv2.invertAffineTransform(affine), np.float32)
     stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, STEPS, ENOUGH)
     try:
-        _, found = cv2.findTransformECC(coarse.gray, fine.gray, start, cv2.MOTION_AFFINE, stop)
+        _, converged = cv2.findTransformECC(coarse.gray, fine.gray, start, cv2.MOTION_AFFINE, stop)
     except cv2.error:  # OpenCV's way to say that the pictures do not correlate under any map near the first
         return None
-    better = np.asarray(found, np.float64)
+    better = np.asarray(converged, np.float64)
     return better if inward else np.asarray(cv2.invertAffineTransform(better), np.float64)
 
 
@@ -103,7 +101,7 @@ def _plausible(affine: Affine, mirrored: bool) -> bool:
     return bool(large < MAX_STRETCH * small and (np.linalg.det(affine[:, :2]) < 0) == mirrored)
 
 
-def _map_of_turn(a: Features, b: Features, quarters: int, mirrored: bool) -> Affine:
+def _map_of_turn(a: LocalFeatures, b: LocalFeatures, quarters: int, mirrored: bool) -> Affine:
     """Turn coordinates instead of gray levels: that says where each place of b comes from in a."""
     corners = np.array([[[-1, -1], [1, -1]], [[-1, 1], [1, 1]]], np.float64)  # [y, x] → x, y of a
     came = np.stack([_turned(corners[..., axis], quarters, mirrored) for axis in (0, 1)], axis=-1)

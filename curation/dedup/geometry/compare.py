@@ -6,7 +6,7 @@ import cv2
 
 from curation.dedup.geometry.agreement import agreement
 from curation.dedup.geometry.alignments import matched, refined, whole
-from curation.dedup.geometry.features import Features
+from curation.dedup.geometry.features import LocalFeatures
 
 MIN_DETAIL = 3.0
 """Gray levels of detail below which a picture can only be an exact copy: blanks and gradients all agree."""
@@ -14,7 +14,7 @@ PROMISING = 0.5
 """From here on a map that is not accepted may be a copy's, a few pixels off."""
 
 
-def resemblance(a: Features, b: Features) -> float:
+def copy_score(a: LocalFeatures, b: LocalFeatures) -> float:
     """Return how alike two pictures are under the best map found between them: copies from 1.0 on.
 
     The number is that of `agreement`; 0.0 where either picture has too little detail or no map gives an overlap.
@@ -36,5 +36,5 @@ def resemblance(a: Features, b: Features) -> float:
     return best
 
 
-def _order(features: Features) -> tuple[tuple[int, int], bytes, bytes]:
+def _order(features: LocalFeatures) -> tuple[tuple[int, int], bytes, bytes]:
     return features.size, features.gray.tobytes(), features.descriptors.tobytes()

@@ -5,15 +5,13 @@ depends on the number of threads or on what was described before.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from curation.dedup.geometry.frame import Grays, gray_frame, trimmed
-
-Floats = np.ndarray[Any, np.dtype[np.float32]]
+from curation.arrays import Bytes, Floats
+from curation.dedup.geometry.frame import gray_frame, trimmed
 
 SIDE = 128
 """Longer side of the frame in which pictures are laid over each other."""
@@ -29,14 +27,14 @@ DETAIL_SIGMA = 6.0
 
 
 @dataclass(frozen=True)
-class Features:
+class LocalFeatures:
     """One picture without its borders; points and maps are in pixels of `gray`."""
 
     size: tuple[int, int]
     """Width and height that the picture has in its file, without borders."""
-    gray: Grays
+    gray: Bytes
     """Gray levels [h, w], the longer side 128."""
-    chroma: Grays
+    chroma: Bytes
     """Blue and red difference [h, w, 2] (JPEG's Cb and Cr): 128 is no colour."""
     detail: float
     """Standard deviation, in gray levels, of what a wide blur takes away."""
@@ -44,18 +42,18 @@ class Features:
     """Blurred gray [32, 32], centred and of unit norm: inner products are correlations."""
     points: Floats
     """Keypoints [n, 2] as x, y."""
-    descriptors: Grays
+    descriptors: Bytes
     """RootSIFT [n, 128] times 255, rounded: their inner products are whole numbers below 2²⁴, exact in float32."""
 
 
-def describe(image: Image.Image) -> Features:
+def describe(image: Image.Image) -> LocalFeatures:
     """Describe an upright RGB image of any size."""
     inner = trimmed(image)
     fine = gray_frame(inner, KEYPOINT_SIDE)
     gray = gray_frame(Image.fromarray(fine), SIDE)
     points, descriptors = _keypoints(fine)
     scale = np.array([gray.shape[1] / fine.shape[1], gray.shape[0] / fine.shape[0]], np.float32)
-    return Features(
+    return LocalFeatures(
         size=inner.size,
         gray=gray,
         chroma=_chroma(inner, gray.shape),
@@ -66,7 +64,7 @@ def describe(image: Image.Image) -> Features:
     )
 
 
-def _chroma(image: Image.Image, shape: tuple[int, ...]) -> Grays:
+def _chroma(image: Image.Image, shape: tuple[int, ...]) -> Bytes:
     small = image.resize((shape[1], shape[0]), Image.Resampling.BOX, reducing_gap=2.0)
     return np.asarray(small.convert("YCbCr"))[:, :, 1:]
 
@@ -87,12 +85,12 @@ def _thumbnail(gray: Floats) -> Floats:
     return np.asarray(small / max(1e-3, float(np.linalg.norm(small))))
 
 
-def _keypoints(gray: Grays) -> tuple[Floats, Grays]:
+def _keypoints(gray: Bytes) -> tuple[Floats, Bytes]:
     """SIFT (Lowe 2004), its descriptors as square roots of their shares (RootSIFT, Arandjelović & Zisserman 2012)."""
     cv2.setNumThreads(1)  # images are spread over cores, not one image; the result is the same for any number
     sift = cv2.SIFT.create(nfeatures=KEYPOINTS, contrastThreshold=CONTRAST)
-    found, descriptors = sift.detectAndCompute(gray, None)
-    if not found:
+    keypoints, descriptors = sift.detectAndCompute(gray, None)
+    if not keypoints:
         return np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8)
     shares = descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1)
-    return np.array([point.pt for point in found], np.float32), np.rint(255 * np.sqrt(shares)).astype(np.uint8)
+    return np.array([point.pt for point in keypoints], np.float32), np.rint(255 * np.sqrt(shares)).astype(np.uint8)

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from math import ceil
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-Grays = np.ndarray[Any, np.dtype[np.uint8]]
-Box = tuple[int, int, int, int]
+from curation.arrays import Bytes
+
+Bounds = tuple[int, int, int, int]
 """Left, top, right, bottom, as Pillow counts."""
 
 TOLERANCE = 12
@@ -24,7 +24,7 @@ ROUNDS = 3
 LEAST = 16
 """Shortest side of a frame, in pixels: strips are widened to it, since every map between frames is affine."""
 
-Lines = Callable[[int, int], Grays]
+Lines = Callable[[int, int], Bytes]
 """Pixels [lines, samples, 3] of the lines from one depth to another, counted from an edge."""
 
 
@@ -42,7 +42,7 @@ def trimmed(image: Image.Image) -> Image.Image:
     return image if box == whole else image.crop(box)
 
 
-def gray_frame(image: Image.Image, side: int) -> Grays:
+def gray_frame(image: Image.Image, side: int) -> Bytes:
     """Return gray pixels [height, width], the longer side `side`, the shorter in proportion but at least LEAST."""
     scale = side / max(image.size)
     width, height = (max(LEAST, round(length * scale)) for length in image.size)
@@ -50,23 +50,23 @@ def gray_frame(image: Image.Image, side: int) -> Grays:
     return np.asarray(gray.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0))
 
 
-def _inside(image: Image.Image, box: Box) -> Box:
+def _inside(image: Image.Image, box: Bounds) -> Bounds:
     """Cut each of the four edges once, each seen over the whole of the given box."""
     left, top, right, bottom = box
 
-    def rows(first: int, last: int) -> Grays:
+    def rows(first: int, last: int) -> Bytes:
         return _pixels(image, (min(SAMPLES, right - left), last - first), (left, first, right, last))
 
-    def columns(first: int, last: int) -> Grays:
-        found = _pixels(image, (last - first, min(SAMPLES, bottom - top)), (first, top, last, bottom))
-        return found.swapaxes(0, 1)
+    def columns(first: int, last: int) -> Bytes:
+        upright = _pixels(image, (last - first, min(SAMPLES, bottom - top)), (first, top, last, bottom))
+        return upright.swapaxes(0, 1)
 
     x0, x1 = _cut(columns, left, right, ceil(KEPT * image.width))
     y0, y1 = _cut(rows, top, bottom, ceil(KEPT * image.height))
     return x0, y0, x1, y1
 
 
-def _pixels(image: Image.Image, size: tuple[int, int], box: Box) -> Grays:
+def _pixels(image: Image.Image, size: tuple[int, int], box: Bounds) -> Bytes:
     """Copy out a few pixels only: an array of the whole image would cost more than all the rest."""
     return np.asarray(image.resize(size, Image.Resampling.NEAREST, box=box))
 

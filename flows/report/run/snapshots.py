@@ -20,13 +20,13 @@ COLUMNS = 5
 
 def seen(workspace: Store, run: str, dataset: str, best: int | None) -> dict[str, Any] | None:
     """Return everything that the page shows of a run's snapshots; None where there is none yet."""
-    found = read_snapshots(workspace.sub("runs", run))
-    steps = [int(name) for name in found if name.isdigit()]
+    by_model = read_snapshots(workspace.sub("runs", run))
+    steps = [int(name) for name in by_model if name.isdigit()]
     if not steps:
         return None
     shown = best if best in steps else steps[-1]
-    last = found[str(shown)]
-    kept = {name: snapshot for name, snapshot in found.items() if snapshot.same_subjects(last)}
+    last = by_model[str(shown)]
+    kept = {name: snapshot for name, snapshot in by_model.items() if snapshot.same_subjects(last)}
     beside = [name for name in kept if name == UNTRAINED or int(name) in _spread(steps, shown)]
     photos = _Photos(workspace, dataset)
     untrained = kept.get(UNTRAINED)
@@ -113,8 +113,8 @@ def _galleries(last: Snapshot, untrained: Snapshot | None, photos: _Photos) -> l
 
 
 def _near(snapshot: Snapshot, s: int, photos: _Photos) -> list[dict[str, Any]]:
-    mine = snapshot.label[s]
+    label = snapshot.label[s]
     return [
-        {**photos.of(snapshot, place), "cosine": float(cosine), "same": bool(mine and snapshot.label[place] == mine)}
+        {**photos.of(snapshot, place), "cosine": float(cosine), "same": bool(label and snapshot.label[place] == label)}
         for place, cosine in zip(snapshot.neighbours[s].tolist(), snapshot.cosine[s].tolist(), strict=True)
     ]

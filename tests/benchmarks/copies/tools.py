@@ -60,7 +60,7 @@ OTHERS = (
 )
 
 
-class Found(NamedTuple):
+class FoundPairs(NamedTuple):
     """What one run of a tool found, and the CPU seconds of its process and of those that it started and awaited."""
 
     pairs: Pairs
@@ -93,7 +93,7 @@ def _must_run(command: list[str], otherwise: str) -> None:
         raise SkippedError(f"{otherwise}: {_last_line(ended.stderr + ended.stdout)}")
 
 
-def run(tool: Tool, python: Path, images: Path) -> Found:
+def run(tool: Tool, python: Path, images: Path) -> FoundPairs:
     """Run a tool on a folder of images, in a home of its own, so that nothing is found ready from an earlier run."""
     with tempfile.TemporaryDirectory() as home:
         output, log = Path(home, "found.json"), Path(home, "log.txt")
@@ -106,10 +106,10 @@ def run(tool: Tool, python: Path, images: Path) -> Found:
             process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode or not output.exists():
             raise SkippedError(f"ended with {process.returncode}: {_last_line(log.read_text(errors='replace'))}")
-        told = json.loads(output.read_text())
-    groups: Iterable[list[str]] = told.get("pairs") or told.get("groups") or []
+        written = json.loads(output.read_text())
+    groups: Iterable[list[str]] = written.get("pairs") or written.get("groups") or []
     names = [[Path(file).name for file in group] for group in groups]
-    return Found(pairs_within(names), usage.ru_utime + usage.ru_stime)
+    return FoundPairs(pairs_within(names), usage.ru_utime + usage.ru_stime)
 
 
 def _last_line(text: str) -> str:

@@ -70,21 +70,21 @@ def read_truth(folder: Path) -> Truth:
 
 def _from_json(folder: Path, files: list[str]) -> Truth:
     """Read {"files": {name: {"group", "kind"}}}: the original of a group has the kind `base`."""
-    told = json.loads((folder / "truth.json").read_text())["files"]
+    file_of = json.loads((folder / "truth.json").read_text())["files"]
     members: dict[str, list[str]] = defaultdict(list)
-    for name, file in told.items():
+    for name, file in file_of.items():
         if file["group"] is not None:
             members[file["group"]].append(name)
     kinds: dict[str, Pairs] = defaultdict(set)
     for names in members.values():
-        originals = [name for name in names if told[name]["kind"] == "base"]
+        originals = [name for name in names if file_of[name]["kind"] == "base"]
         for name in set(names) - set(originals):
-            kinds[told[name]["kind"]] |= {frozenset((name, original)) for original in originals}
-    hard = [name for name, file in told.items() if file["kind"].startswith("neg_")]
+            kinds[file_of[name]["kind"]] |= {frozenset((name, original)) for original in originals}
+    hard = [name for name, file in file_of.items() if file["kind"].startswith("neg_")]
     return Truth(
         files,
         groups=[pairs_within([names]) for names in members.values()],
-        negatives={frozenset((name, other)) for name in hard for other in told if other != name},
+        negatives={frozenset((name, other)) for name in hard for other in file_of if other != name},
         kinds=dict(sorted(kinds.items())),
         kinds_are="a copy and its original",
     )

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from curation.dedup.geometry.alignments import MIRROR, matched
-from curation.dedup.geometry.compare import resemblance
-from curation.dedup.geometry.features import Features, describe
+from curation.dedup.geometry.compare import copy_score
+from curation.dedup.geometry.features import LocalFeatures, describe
 from curation.dedup.geometry.frame import KEPT, trimmed
 from flows.demo.corpus.scene import picture as scene
 
@@ -24,7 +24,7 @@ def drawn(number: int) -> Image.Image:
 
 
 @cache
-def described(number: int) -> Features:
+def described(number: int) -> LocalFeatures:
     return describe(drawn(number))
 
 
@@ -74,13 +74,13 @@ COPIES = {
 @pytest.mark.parametrize("kind", COPIES)
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
 def test_a_copy_resembles_its_original(kind, number):
-    assert resemblance(described(number), describe(COPIES[kind](drawn(number)))) >= 1
+    assert copy_score(described(number), describe(COPIES[kind](drawn(number)))) >= 1
 
 
 def test_other_pictures_do_not():
     for i in range(8):
         for j in range(i):
-            assert resemblance(described(i), described(j)) < 1
+            assert copy_score(described(i), described(j)) < 1
 
 
 def gradient(turn: int, size: tuple[int, int] = (200, 150)) -> Image.Image:
@@ -92,7 +92,7 @@ def test_blanks_and_gradients_resemble_nothing_by_geometry():
     plain = [Image.new("RGB", (90, 70), colour) for colour in ("white", "white", "teal")]
     features = [describe(image) for image in [*plain, *(gradient(turn) for turn in range(4))]]
     for a in features:
-        assert all(resemblance(a, b) == 0.0 for b in features)
+        assert all(copy_score(a, b) == 0.0 for b in features)
 
 
 def product_shot(number: int) -> Image.Image:
@@ -108,7 +108,7 @@ def product_shot(number: int) -> Image.Image:
 def test_a_shared_template_does_not_make_a_copy():
     shots = [describe(product_shot(number)) for number in range(5)]
     for i, a in enumerate(shots):
-        assert all(resemblance(a, b) < 1 for b in shots[:i])
+        assert all(copy_score(a, b) < 1 for b in shots[:i])
 
 
 def test_two_pictures_with_the_same_hole_are_no_copies():
@@ -119,20 +119,20 @@ def test_two_pictures_with_the_same_hole_are_no_copies():
 
     holes = [holed(number) for number in range(4)]
     for i, a in enumerate(holes):
-        assert all(resemblance(a, b) < 1 for b in holes[:i])
+        assert all(copy_score(a, b) < 1 for b in holes[:i])
 
 
 def test_resemblance_is_symmetric_and_does_not_depend_on_what_was_compared_before():
     everything = [described(number) for number in range(4)]
     everything += [describe(COPIES[kind](drawn(number))) for number, kind in enumerate(("crop", "flip", "thumbnail"))]
     pairs = [(a, b) for a in everything for b in everything]
-    forward = [resemblance(a, b) for a, b in pairs]
+    forward = [copy_score(a, b) for a, b in pairs]
     cv2.setRNGSeed(99)
-    assert [resemblance(b, a) for a, b in reversed(pairs)] == forward[::-1]
+    assert [copy_score(b, a) for a, b in reversed(pairs)] == forward[::-1]
 
 
-def same(a: Features, b: Features) -> bool:
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in Features.__dataclass_fields__)
+def same(a: LocalFeatures, b: LocalFeatures) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in LocalFeatures.__dataclass_fields__)
 
 
 def test_features_depend_neither_on_threads_nor_on_what_was_described_before(monkeypatch):
@@ -164,7 +164,7 @@ def test_any_size_works(width, height, number, stretch):
     assert features.descriptors.shape == (len(features.points), 128)
     assert max(features.gray.shape) == 128
     for other in (features, described(0), described(3)):
-        assert resemblance(features, other) == resemblance(other, features)
+        assert copy_score(features, other) == copy_score(other, features)
 
 
 @settings(max_examples=60, deadline=None)
@@ -222,8 +222,8 @@ def test_one_drawing_in_two_colours_is_no_copy_unless_its_gray_levels_say_so_cle
     gray = np.asarray(scene("letters", np.random.default_rng(3), (160, 120)).convert("L")).astype(float)
     warm, cold = (1.2, 0.9, 0.6), (0.5, 0.9, 1.4)
     first = describe(in_colours(gray, warm, 1))
-    assert 1 <= resemblance(first, describe(in_colours(gray, warm, 2))) < 1.1
-    assert resemblance(first, describe(in_colours(gray, cold, 2))) < 1
+    assert 1 <= copy_score(first, describe(in_colours(gray, warm, 2))) < 1.1
+    assert copy_score(first, describe(in_colours(gray, cold, 2))) < 1
     photo = drawn(1)
     recoloured = Image.merge("RGB", photo.split()[::-1])
-    assert resemblance(describe(photo), describe(recoloured)) >= 1
+    assert copy_score(describe(photo), describe(recoloured)) >= 1

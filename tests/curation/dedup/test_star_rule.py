@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.dedup.duplicates import Compared, find_duplicates, keep_order
+from curation.dedup.exact_classes import ComparableColumns, find_duplicates, keep_order
 from curation.dedup.resemblance import HashResemblance, PairResemblance, VectorResemblance
 from curation.dedup.star_rule import walk
 from curation.dedup.vector_index import VectorIndex
@@ -87,7 +87,7 @@ def test_pairs_that_were_judged_obey_the_same_rule(seed, count, block):
 
 def compared(pixels_ids, bytes_=None):
     count = len(pixels_ids)
-    return Compared(
+    return ComparableColumns(
         image_id=np.array([bytes([i]) * 16 for i in range(count)], dtype=object),
         pixels_id=np.array(pixels_ids, dtype=object),
         merits=(np.full(count, -100), -np.array(bytes_ or [10] * count)),

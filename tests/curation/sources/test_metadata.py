@@ -14,9 +14,10 @@ from curation.sources import FolderSource, ParquetSource
 from curation.sources.listing import Listed
 from flows import pipeline
 from flows.recipe.recipe import Recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.dataset_version import Published
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 from tests.curation.sources.trees import Tree, found, pack, photo, write
 

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 from looked_at import Looked, looked
 
-from flows.inspect.diff import compared, recipe_changes
+from flows.inspect.diff import compared
+from flows.recipe.changes import recipe_changes
 from shared.dataset_version import Published
 
 
@@ -57,7 +58,7 @@ def test_there_and_back_are_mirrored(there: Looked) -> None:
 
 def test_changed_keys_of_a_recipe_are_named_with_both_values(there: Looked) -> None:
     changes = compared(*there.versions)["recipe"]
-    assert changes["curation.quality.rules[too_small].threshold"] == [32.0, 48.0]
-    assert changes["curation.quality.rules[dark].threshold"] == [0.32, "(not there)"]
+    assert changes["curation.quality.rules.too_small.threshold"] == [32.0, 48.0]
+    assert changes["curation.quality.rules.dark.threshold"] == [0.32, "(absent)"]
     assert not any("blurry" in key or "dedup" in key for key in changes)
     assert recipe_changes({"a": {"b": [1, 2]}, "c": 1}, {"a": {"b": [1, 3]}, "c": 1}) == {"a.b": [[1, 2], [1, 3]]}

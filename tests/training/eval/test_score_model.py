@@ -15,7 +15,7 @@ from shared.errors import RecipeError
 from shared.params import Compute
 from tests.training.eval.sets.drawn import class_folders, draw
 from tests.training.vits import SIZE, in_dinov2_layout, invented_weights
-from training.distributed import Place
+from training.distributed import DistributedContext
 from training.eval.backbone import vit
 from training.eval.crops import CropSize, random_crop
 from training.eval.evaluate import evaluate_models
@@ -25,7 +25,7 @@ from training.eval.pixel_baseline import raw_pixels
 from training.eval.sets import FolderSet
 
 CPU = Compute(workers=1, device="cpu")
-ALONE = Place(torch.device("cpu"), 0, 1)
+ALONE = DistributedContext(torch.device("cpu"), 0, 1)
 ROOT = Path(__file__).parents[3]
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from shared.dataset_version import Published
 from shared.params import Compute
 from training.data.published_images import UNLABELLED, Images, all_images
-from training.data.shuffle import drawn
-from training.distributed import Place
+from training.data.shuffle import subsample
+from training.distributed import DistributedContext
 from training.eval.crops import CropSize, centre_crop
 from training.eval.features import Readout, extract
 from training.eval.math.nearest import nearest
@@ -38,7 +38,7 @@ def make_snapshots(
     weights: Mapping[str, Weights],
     readings: Mapping[str, Readout],
     params: EvaluateParams,
-    place: Place,
+    place: DistributedContext,
     compute: Compute,
     folder: RunFolder,
     seed: int,
@@ -71,7 +71,7 @@ class SnapshotImages:
         spread = np.linspace(0, len(by_class) - 1, min(count, len(by_class))).round().astype(int)
         subjects = by_class[np.unique(spread)]
         rest = np.setdiff1d(np.flatnonzero(~is_held_out), subjects)
-        return cls(images.take(np.concatenate([subjects, drawn(rest, BANK, seed)])), len(subjects))
+        return cls(images.take(np.concatenate([subjects, subsample(rest, BANK, seed)])), len(subjects))
 
     def snapshot(self, backbone: Backbone, features_ID: Tensor, resize: float) -> Snapshot:
         """Let a model look at the subjects; the features are those of all its images."""

@@ -71,7 +71,7 @@ def test_attention_is_written_in_even_shares() -> None:
 
 def snapshot_of(dataset: Published, params: PretrainParams) -> Snapshot:
     chosen = SnapshotImages.choose(dataset, 4, 0)
-    backbone = Backbone(params.model, params.crops.large_size).eval()
+    backbone = Backbone(params.model, params.crops.global_size).eval()
     return chosen.snapshot(backbone, torch.randn(len(chosen.images), 8), 1.143)
 
 

@@ -1,4 +1,6 @@
-"""How teacher scores become the targets of the cross-entropies: one rule for CLS, one instance for each loss.
+"""How teacher scores become the targets of the cross-entropies: Sinkhorn-Knopp, or a softmax after centring.
+
+One rule for CLS tokens and masked patches, one instance for each loss; both over the batch of all processes.
 
 Shapes: B rows of this process, E bottleneck, K prototypes, k of one chunk.
 """
@@ -9,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from training.distributed import all_sum
-from training.loss.chunked_logits import Chunks, Prototypes
-from training.loss.sinkhorn_knopp import sinkhorn
+from training.loss.cross_entropy import Chunks, Prototypes
 
 CENTRE_MOMENTUM = 0.9
+SINKHORN_ITERATIONS = 3
+TINY = 1e-30
 
 
-class Targets(nn.Module):
+class TeacherTargets(nn.Module):
     """Sinkhorn-Knopp, or softmax after subtracting a running centre (Caron et al. 2021)."""
 
     def __init__(self, rule: Literal["sinkhorn", "centre"], prototypes: int) -> None:
@@ -39,3 +42,30 @@ class Targets(nn.Module):
         mean_K = torch.cat([score_1k.squeeze(0) for _, score_1k in prototypes.scores(mean_E.unsqueeze(0))])
         self.centre_K = self.centre_K.lerp(mean_K, 1 - CENTRE_MOMENTUM)  # the mean score is the score of the mean
         return Chunks(rows, count, lambda columns, part: centred.make(columns, part).sub_(log_B[part, None]).exp_())
+
+
+@torch.no_grad()
+def sinkhorn(kernel: Chunks, prototypes: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return row_B and column_K; row · kernel · column are the targets (Caron et al. 2020).
+
+    Every row of them sums to 1, and every prototype gets about the same total. The slow form, for one process:
+
+        q = kernel = exp(scores / temperature)
+        for _ in range(3):
+            for k: q[:, k] /= q[:, k].sum() * K
+            for b: q[b, :] /= q[b, :].sum() * B
+        return q * B
+
+    That only ever scales rows and columns, so the two scales are all that need be remembered: q is never made.
+    Every process must call it, also one without rows.
+    """
+    rows = all_sum(torch.tensor(float(kernel.rows), device=device))
+    row_B = torch.ones(kernel.rows, device=device)
+    column_K = torch.empty(prototypes, device=device)
+    for _ in range(SINKHORN_ITERATIONS):
+        sum_B = torch.zeros_like(row_B)
+        for columns, q_Bk in kernel:
+            column_K[columns] = 1 / (all_sum(row_B @ q_Bk).clamp_min(TINY) * prototypes)
+            sum_B += q_Bk @ column_K[columns]
+        row_B = 1 / (sum_B.clamp_min(TINY) * rows)
+    return row_B * rows, column_K

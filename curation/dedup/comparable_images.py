@@ -6,9 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.dedup.duplicates import Compared
-from curation.dedup.hash_index import Hashes
-from curation.dedup.star_rule import Floats, Ints
+from curation.arrays import Bytes, Floats, Ints
+from curation.dedup.exact_classes import ComparableColumns
 from curation.params.copies import DedupParams
 from shared.catalog import IMAGES, MEASUREMENTS, VERDICTS
 from shared.tables import Rows
@@ -20,10 +19,10 @@ HASHES = 64
 
 
 @dataclass(frozen=True)
-class Corpus:
+class ComparableImages:
     """The images of a corpus, or of evaluation sets, that may be compared."""
 
-    compared: Compared
+    columns: ComparableColumns
     rows: Ints
     """Where each stands in the whole index."""
     images: Rows
@@ -42,7 +41,7 @@ class Corpus:
         return _vectors(self.measurements, self.rows if items is None else self.rows[items], column)
 
 
-def compared_images(images: Rows, measurements: Rows, verdicts: Rows | None, params: DedupParams) -> Corpus:
+def comparable_images(images: Rows, measurements: Rows, verdicts: Rows | None, params: DedupParams) -> ComparableImages:
     """Return the decodable images that pass the quality rules; without verdicts, all that are decodable."""
     wanted = [*COLUMNS, *(name for name in SIGNALS if {name, f"-{name}"} & set(params.keep))]
     measured = measurements.table(MEASUREMENTS, wanted)
@@ -52,7 +51,7 @@ def compared_images(images: Rows, measurements: Rows, verdicts: Rows | None, par
     rows = np.flatnonzero(passed.to_numpy(zero_copy_only=False)).astype(np.int64)
     measured = measured.take(rows)
     sources = images.table(IMAGES, ["source"])["source"].take(rows)
-    compared = Compared(
+    columns = ComparableColumns(
         image_id=_objects(measured["image_id"]),
         pixels_id=_objects(measured["pixels_id"]),
         merits=tuple(_merit(name, measured, sources) for name in params.keep),
@@ -60,7 +59,7 @@ def compared_images(images: Rows, measurements: Rows, verdicts: Rows | None, par
         hashes=_hashes(measured["hashes"]),
         trusted=np.asarray(measured["detail"].to_numpy() >= params.min_detail, dtype=bool),
     )
-    return Corpus(compared, rows, images, measurements)
+    return ComparableImages(columns, rows, images, measurements)
 
 
 def _merit(name: str, measured: pa.Table, sources: pa.ChunkedArray) -> np.ndarray:
@@ -79,17 +78,17 @@ def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:
     pieces: list[Floats] = []
     first = 0
     for part in measurements.tables([column]):
-        mine = rows[(rows >= first) & (rows < first + part.num_rows)] - first
+        inside = rows[(rows >= first) & (rows < first + part.num_rows)] - first
         first += part.num_rows
-        if len(mine):
-            taken = part[column].combine_chunks().take(pa.array(mine))
-            pieces.append(taken.values.to_numpy(zero_copy_only=False).reshape(len(mine), -1).astype(np.float32))
+        if len(inside):
+            taken = part[column].combine_chunks().take(pa.array(inside))
+            pieces.append(taken.values.to_numpy(zero_copy_only=False).reshape(len(inside), -1).astype(np.float32))
     vectors = np.concatenate(pieces) if pieces else np.zeros((0, 1), np.float32)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
 
 
-def _hashes(column: pa.ChunkedArray) -> Hashes:
+def _hashes(column: pa.ChunkedArray) -> Bytes:
     return np.frombuffer(b"".join(column.to_pylist()), dtype=np.uint8).reshape(-1, HASHES)
 
 

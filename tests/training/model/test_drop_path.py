@@ -7,13 +7,12 @@ import timm
 import torch
 from torch import Tensor
 
-from training.model.drop_path import Skips, draw_skips, skip_rates
-from training.model.packed_crops import Kept, Packing
+from training.model.drop_path import DropPathSubsets, KeptTokens, Packing, draw_drop_path, drop_path_rates
 from training.model.student_teacher import initial_student
 from training.model.vit import Backbone
 from training.params import ModelParams, PretrainParams
 
-LARGE, SMALL, DEPTH, PREFIX = 4, 6, 3, 3
+GLOBAL, LOCAL, DEPTH, PREFIX = 4, 6, 3, 3
 
 
 def backbone(**changes: Any) -> Backbone:
@@ -29,35 +28,35 @@ def backbone(**changes: Any) -> Backbone:
 
 def inputs() -> tuple[list[Tensor], Tensor, Tensor]:
     torch.manual_seed(1)
-    mask = torch.rand(LARGE, 16) < 0.4
-    crops = [torch.randn(LARGE, 3, 32, 32), torch.randn(SMALL, 3, 16, 16)]
+    mask = torch.rand(GLOBAL, 16) < 0.4
+    crops = [torch.randn(GLOBAL, 3, 32, 32), torch.randn(LOCAL, 3, 16, 16)]
     return crops, mask, mask.flatten().nonzero().squeeze(1)
 
 
-def plain(model: Backbone, skips: Skips | None) -> tuple[Tensor, Tensor]:
+def plain(model: Backbone, subsets: DropPathSubsets | None) -> tuple[Tensor, Tensor]:
     """One crop size after the other through timm's own modules, all images computed, skipped ones times 0."""
-    crops, mask, places = inputs()
-    seen = []
+    crops, mask, indices = inputs()
+    sizes = []
     for size, images in enumerate(crops):
         x = model.vit.patch_embed(images)
         if size == 0:
-            x = torch.where(mask.view(LARGE, 4, 4, 1), model.mask_token, x)
+            x = torch.where(mask.view(GLOBAL, 4, 4, 1), model.mask_token, x)
         x = model.vit._pos_embed(x)
         for number, block in enumerate(model.vit.blocks):
             for part in range(2):
                 factor = torch.ones(len(images), 1, 1)
-                if skips:
-                    kept = skips[2 * number + part][size]
+                if subsets:
+                    kept = subsets[2 * number + part][size]
                     factor = torch.zeros(len(images), 1, 1).index_fill(0, kept, len(images) / len(kept))
                 branch = [lambda x, b=block: b.ls1(b.attn(b.norm1(x))), lambda x, b=block: b.ls2(b.mlp(b.norm2(x)))]
                 x = x + factor * branch[part](x)
-        seen.append(model.vit.norm(x))
-    return torch.cat([x[:, 0] for x in seen]), seen[0][:, PREFIX:].flatten(0, 1)[places]
+        sizes.append(model.vit.norm(x))
+    return torch.cat([x[:, 0] for x in sizes]), sizes[0][:, PREFIX:].flatten(0, 1)[indices]
 
 
-def some_skips() -> Skips:
+def some_skips() -> DropPathSubsets:
     torch.manual_seed(2)
-    return [[torch.randperm(LARGE)[:3], torch.randperm(SMALL)[:4]] for _ in range(2 * DEPTH)]
+    return [[torch.randperm(GLOBAL)[:3], torch.randperm(LOCAL)[:4]] for _ in range(2 * DEPTH)]
 
 
 def outcome(model: Backbone, cls: Tensor, patches: Tensor) -> list[Tensor]:
@@ -75,16 +74,16 @@ def test_one_packed_pass_equals_timm_crop_by_crop_in_tokens_and_gradients(
     ffn: str, layer_scale: float, skipping: bool, recompute: bool
 ) -> None:
     model = backbone(ffn=ffn, layer_scale=layer_scale, activation_checkpointing=recompute).double()
-    skips = some_skips() if skipping else None
-    crops, mask, places = inputs()
-    one = outcome(model, *plain(model.float(), skips))
-    packed = outcome(model, *model.read(crops, mask, places, skips))
+    subsets = some_skips() if skipping else None
+    crops, mask, indices = inputs()
+    one = outcome(model, *plain(model.float(), subsets))
+    packed = outcome(model, *model.forward_crops(crops, mask, indices, subsets))
     for a, b in zip(packed, one, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5 * float(b.abs().max()))
 
 
 @pytest.mark.parametrize("registers", [0, 2])
-def test_looking_at_one_size_equals_timm(registers: int) -> None:
+def test_one_size_alone_equals_timm(registers: int) -> None:
     model = backbone(registers=registers).eval()
     images = torch.randn(3, 3, 32, 32)
     tokens = model(images)
@@ -119,13 +118,13 @@ def test_depth_40_and_11_heads_of_88_make_450_million_parameters(ffn: str) -> No
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(450e6, rel=0.01)
 
 
-def drawn(tiny: dict[str, Any], rate: float, rule: str, step: int, first: int, images: int) -> Skips:
+def drawn(tiny: dict[str, Any], rate: float, rule: str, step: int, first: int, images: int) -> DropPathSubsets:
     params = PretrainParams.model_validate(
         tiny | {"model": tiny["model"] | {"drop_path": rate, "drop_path_rule": rule}}
     )
-    skips = draw_skips(params, step, first, images, torch.device("cpu"))
-    assert skips is not None
-    return skips
+    subsets = draw_drop_path(params, step, first, images, torch.device("cpu"))
+    assert subsets is not None
+    return subsets
 
 
 def test_the_same_images_are_skipped_by_any_number_of_processes(tiny: dict[str, Any]) -> None:
@@ -143,11 +142,11 @@ def test_the_same_images_are_skipped_by_any_number_of_processes(tiny: dict[str, 
 def test_the_linear_rule_skips_nothing_in_the_first_block_and_the_full_share_in_the_last(tiny: dict[str, Any]) -> None:
     counts = [len(sizes[0]) for sizes in drawn(tiny, 0.5, "linear", 0, 0, 4)]
     assert counts == [8, 8, 4, 4]
-    assert skip_rates(ModelParams(depth=3, drop_path=0.2)) == pytest.approx([0, 0.1, 0.2])
-    assert Kept.of([torch.arange(8)], Packing((8,), (5,))) is None
+    assert drop_path_rates(ModelParams(depth=3, drop_path=0.2)) == pytest.approx([0, 0.1, 0.2])
+    assert KeptTokens.of([torch.arange(8)], Packing((8,), (5,))) is None
 
 
 def test_without_drop_path_nothing_is_drawn(params: PretrainParams) -> None:
     whole = params.model_copy(update={"model": params.model.model_copy(update={"drop_path": 0.0})})
-    assert draw_skips(whole, 0, 0, 8, torch.device("cpu")) is None
-    assert initial_student(whole).backbone.read(*inputs(), None)[0].shape == (LARGE + SMALL, 32)
+    assert draw_drop_path(whole, 0, 0, 8, torch.device("cpu")) is None
+    assert initial_student(whole).backbone.forward_crops(*inputs(), None)[0].shape == (GLOBAL + LOCAL, 32)

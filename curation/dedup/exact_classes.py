@@ -1,4 +1,4 @@
-"""Which images are copies: equal bytes, equal pixels, then alike; all by the star rule. Arrays in, matches out."""
+"""Images with equal pixels are one class, and its best one stands for it where the star rule is applied."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from curation.dedup.hash_index import Hashes
-from curation.dedup.star_rule import Ints, Mask, Match, Resemblance, walk
+from curation.arrays import Bools, Bytes, Ints
+from curation.dedup.star_rule import Match, Resemblance, walk
 
 EXACT = "exact_duplicate"
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparableColumns:
     """The images that may be compared, as columns."""
 
     image_id: np.ndarray[Any, np.dtype[np.bytes_]]
@@ -21,21 +21,21 @@ class Compared:
     merits: tuple[np.ndarray[Any, Any], ...]
     """What tells the better of two copies, the weightiest column first; the smaller value is better."""
     uri: np.ndarray[Any, np.dtype[np.str_]]
-    hashes: Hashes
+    hashes: Bytes
     """Eight hashes of 64 bits a row, [n, 64] bytes: the image upright, then turned."""
-    trusted: Mask
+    trusted: Bools
     """Whether there is enough in the image to compare more than its bytes."""
 
     def __len__(self) -> int:
         return len(self.uri)
 
 
-def keep_order(compared: Compared) -> Ints:
+def keep_order(compared: ComparableColumns) -> Ints:
     """Return the items, best first: by their merits, then the smaller id, then the smaller uri, to be total."""
     return np.lexsort((compared.uri, compared.image_id, *reversed(compared.merits))).astype(np.int64)
 
 
-def classes(compared: Compared, order: Ints) -> Ints:
+def exact_classes(compared: ComparableColumns, order: Ints) -> Ints:
     """Return, for each item, the first item in keep order with equal upright pixels; equal bytes imply them."""
     first: dict[bytes, int] = {}
     leader = np.empty(len(order), dtype=np.int64)
@@ -44,7 +44,9 @@ def classes(compared: Compared, order: Ints) -> Ints:
     return leader
 
 
-def find_duplicates(compared: Compared, resemblances: Sequence[Resemblance], barred: Mask) -> dict[int, Match]:
+def find_duplicates(
+    compared: ComparableColumns, resemblances: Sequence[Resemblance], barred: Bools
+) -> dict[int, Match]:
     """Return the items to drop and why; one that is barred is never the reason.
 
     Exact classes are collapsed first, so a picture that was uploaded 300,000 times costs one comparison. A
@@ -52,7 +54,7 @@ def find_duplicates(compared: Compared, resemblances: Sequence[Resemblance], bar
     of a class that is barred, nothing is kept.
     """
     order = keep_order(compared)
-    leader = classes(compared, order)
+    leader = exact_classes(compared, order)
     leads = leader[order] == order
     dropped = walk(order[leads], resemblances, barred)
     for item in order[~leads]:
