@@ -111,13 +111,15 @@ class Notes:
         """Return the notes as a person reads them, one a line."""
         return note_lines(self.facts())
 
-    def brief(self) -> str:
-        """Return what was passed over in some words: `3 × .txt, 1 × .zip`; empty for nothing."""
+    @property
+    def aside(self) -> str:
+        """What was passed over, as an error says it: ` (4 others were passed over: 3 × .txt, 1 × .zip)`, or nothing."""
         counts: dict[str, int] = {}
         for (_, kind), tally in self.passed.items():
             counts[kind] = counts.get(kind, 0) + tally.count
         ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:5]
-        return ", ".join(f"{count} × {kind or 'no ending'}" for kind, count in ordered)
+        brief = ", ".join(f"{count} × {kind or 'no ending'}" for kind, count in ordered)
+        return f" ({self.total} others were passed over: {brief})" if brief else ""
 
 
 def _merge(mine: dict[Any, Tally], theirs: dict[Any, Tally]) -> None:

@@ -76,7 +76,7 @@ class TarSource(Listed):
             if file.path.lower().endswith(COMPRESSED):
                 raise _compressed(self.title, file.path)
         if not files:
-            raise SourceError(f"Source {self.title!r} needs tars, but there are none at {self.url}.")
+            raise SourceError(f"Source {self.title!r} needs tars, but there are none at {self.url}{notes.aside}.")
         damage: list[str] = []
         images = 0
         spans = [Span(f, uri_of(fs, f.path), uri_of(fs, f.path), 0, f.size or 0, False) for f in files]
@@ -89,7 +89,7 @@ class TarSource(Listed):
             raise SourceError(
                 f"Source {self.title!r} needs images, but the {len(files)} tars at {self.url} hold none"
                 f"{f' that can be listed: {damage[0]}' if damage else ''}"
-                f"{f' ({notes.total} other files: {notes.brief()})' if notes.total else ''}."
+                f"{notes.aside}."
             )
 
     def _listings(self, fs: Any, spans: Iterable[Span]) -> Iterator[Listing]:
