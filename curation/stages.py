@@ -194,7 +194,7 @@ def pack(rows: "Table", *, params: PackParams, files: "SideFiles", number: int) 
     """Write the kept images into tar shards, original bytes, and list the dropped ones beside them."""
     from curation.publish.pack import pack_bucket
 
-    return pack_bucket(rows, files, number)
+    return pack_bucket(rows, files, number, params.exif)
 
 
 STAGES = (

@@ -75,6 +75,8 @@ class PackParams(ExchangeParams):
 
     shard_images: int = Field(default=8192, ge=16)
     """Images in a shard, at most on average; shards are filled by image id, so their order is already random."""
+    exif: bool = False
+    """Keep the EXIF of each image (camera, time, place, author) in the metadata of manifest and shards."""
 
     @property
     def bucket_rows(self) -> int:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from curation.publish.exif import with_exif
 from curation.publish.shard_writer import SIDECAR_COLUMNS, write_shard
 from curation.sources.outages import FilesChangedError
 from curation.sources.reading import UnreadableError, read_bytes
@@ -22,7 +23,7 @@ SHARD = "shard.tar"
 DROPPED_FILE = "dropped.parquet"
 
 
-def pack_bucket(rows: pa.Table, files: SideFiles, number: int) -> pa.Table:
+def pack_bucket(rows: pa.Table, files: SideFiles, number: int, exif: bool = False) -> pa.Table:
     """Write one shard and its dropped rows as side files; return the manifest rows."""
     rows = rows.set_column(rows.schema.get_field_index("image_id"), "image_id", _hex(rows["image_id"]))
     rows = rows.set_column(rows.schema.get_field_index("phash"), "phash", _hex(rows["phash"]))
@@ -32,10 +33,10 @@ def pack_bucket(rows: pa.Table, files: SideFiles, number: int) -> pa.Table:
     pq.write_table(dropped.sort_by("uri"), sink, compression="zstd")
     files.store.write(files.name(DROPPED_FILE), sink.getvalue())
     facts: dict[str, Any] = {"dropped": dropped.num_rows}
-    shard, offsets = f"shard-{number:06d}.tar", []
+    shard, offsets, texts = f"shard-{number:06d}.tar", [], list[str | None]()
     if kept.num_rows:
         with files.store.commit(files.name(SHARD)) as draft:
-            offsets = write_shard(draft, _images(kept))
+            offsets = write_shard(draft, with_exif(_images(kept), texts) if exif else _images(kept))
             facts |= {"sha256": sha256(draft), "bytes": draft.stat().st_size}
     columns = {name: kept[name] for name in MANIFEST.wide(kept.column_names).names if name in kept.column_names}
     columns |= {
@@ -43,6 +44,7 @@ def pack_bucket(rows: pa.Table, files: SideFiles, number: int) -> pa.Table:
         "offset": pa.array(offsets, pa.int64()),
         "length": kept["bytes"],
     }
+    columns |= {"metadata": pa.array(texts, pa.string())} if exif else {}
     return with_facts(pa.table(columns), facts)
 
 

@@ -18,7 +18,9 @@ def find_files(fs: Any, path: str, source: Listed, notes: Notes) -> list[SourceF
     files: dict[str, SourceFile] = {}
     for one in named_files(fs, path):
         if fs.isdir(one):
-            files |= {file.path: file for file in find(fs, one) if _is_wanted(file, one, source, notes)}
+            files |= {
+                file.path: file for file in find(fs, one, source.follow_links) if _is_wanted(file, one, source, notes)
+            }
         else:
             files[one] = stat_file(fs, one)
     missing = [file for file in files.values() if file.stamp == MISSING]

@@ -13,7 +13,7 @@ from curation.sources.label_rule import former_labels
 from curation.sources.listing import IndexRow, Listed
 from curation.sources.notes import Notes
 from shared.errors import SourceError
-from shared.file_names import URL, as_path, as_text, is_remote
+from shared.images.file_names import URL, as_path, as_text, is_remote
 
 log = logging.getLogger(__name__)
 

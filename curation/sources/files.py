@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from braceexpand import braceexpand
 
 from shared.errors import SourceError
-from shared.file_names import URL, as_path, as_text
+from shared.images.file_names import URL, as_path, as_text
 
 THREADS = 16
 """Requests to an object store at a time: they wait, they do not work."""

@@ -23,8 +23,6 @@ class FolderSource(Listed):
 
     kind: Literal["folder"] = "folder"
     """A folder tree with one file for each image; or some of its files, by a pattern."""
-    follow_links: bool = False
-    """Also follow links that lead out of the folder."""
 
     @model_validator(mode="before")
     @classmethod
@@ -79,16 +77,15 @@ class FolderSource(Listed):
         """Sidecars are read where they are asked for; the usual ones of a folder say nothing of classes."""
         rule = self.label_rule
         sidecars = Sidecars(rule if rule.how == "sidecar" else rule._replace(how="none"), self.metadata)
-        for entry in entries:
+        for entry in entries if rule.how == "sidecar" or self.metadata else ():
             if sidecars.wants(entry.name, entry.size) and entry.row.reader != "refused":
                 sidecars.take(entry.name, entry.read())
         return sidecars
 
     def _no_images(self, rows: list[IndexRow], notes: Notes) -> SourceError:
         why = f": {rows[0].uri}: {rows[0].member}" if rows else ""
-        passed = f" ({notes.total} others were passed over: {notes.brief()})" if notes.total else ""
         return SourceError(
-            f"Source {self.title!r} needs images, but {self.url} holds none{why}{passed}. "
+            f"Source {self.title!r} needs images, but {self.url} holds none{why}{notes.aside}. "
             "Give the folder that holds the pictures; subfolders are searched too."
         )
 

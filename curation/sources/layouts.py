@@ -6,6 +6,7 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from shared.images.image_files import IMAGES, MASK_WORDS, NO_IMAGES, RAW, ending
 
@@ -27,72 +28,82 @@ MASK_FOLDER = re.compile(
 LOSSLESS = (".png", ".gif", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
 PAIRED = 0.8
 """Of a folder of masks, so many have an image of their name elsewhere."""
-SAMPLE, COLOURS = 3, 64
-"""So many masks are looked at, and a mask has at most so many colours."""
+SAMPLE, COLOURS, LARGEST = 3, 64, 50_000_000
+"""So many masks are looked at, of at most so many colours and pixels each."""
 
 Read = Callable[[], bytes]
 
 
+class _Path(NamedTuple):
+    """A path and its parts, taken apart once."""
+
+    name: str
+    stem: str
+    """The path without its last ending."""
+    kind: str
+    """The ending."""
+
+
 def beside_images(read: Mapping[str, Read]) -> dict[str, str]:
     """Return why some paths are no images of their own, of paths that may all be, each with how to read it."""
-    names = list(read)
-    left_out = _sidecars(names)
-    images = [name for name in names if name not in left_out]
-    left_out |= _developed(images)
-    left_out |= _named_masks(images)
-    images = [name for name in images if name not in left_out]
-    return left_out | _mask_folders(images, read)
+    kinds = {name: ending(name) for name in read}
+    paths = [_Path(name, name[: len(name) - len(kind)], kind) for name, kind in kinds.items()]
+    left_out = _sidecars(paths, read)
+    paths = [path for path in paths if path.name not in left_out]
+    left_out |= _developed(paths)
+    left_out |= _named_masks(paths)
+    return left_out | _mask_folders([path for path in paths if path.name not in left_out], read)
 
 
-def _sidecars(names: Sequence[str]) -> dict[str, str]:
+def _sidecars(paths: Sequence[_Path], read: Mapping[str, Read]) -> dict[str, str]:
     """A file of an ending that nobody knows, beside an image of the same name, says something about it."""
-    stems = {_stem(name) for name in names if ending(name) in IMAGES}
-    whole = set(names)
-    unknown = (name for name in names if ENDING.fullmatch(ending(name)) and ending(name) not in KNOWN)
-    return {name: "sidecar" for name in unknown if _stem(name) in stems or _stem(name) in whole}
+    unknown = [path for path in paths if path.kind not in KNOWN and ENDING.fullmatch(path.kind)]
+    stems = {path.stem for path in paths if path.kind in IMAGES} if unknown else set[str]()
+    return {path.name: "sidecar" for path in unknown if path.stem in stems or path.stem in read}
 
 
-def _developed(names: Sequence[str]) -> dict[str, str]:
-    stems = {_stem(name).lower() for name in names if ending(name) in IMAGES}
-    return {name: "raw" for name in names if ending(name) in RAW and _stem(name).lower() in stems}
+def _developed(paths: Sequence[_Path]) -> dict[str, str]:
+    raws = [path for path in paths if path.kind in RAW]
+    stems = {path.stem.lower() for path in paths if path.kind in IMAGES} if raws else set[str]()
+    return {path.name: "raw" for path in raws if path.stem.lower() in stems}
 
 
-def _named_masks(names: Sequence[str]) -> dict[str, str]:
+def _named_masks(paths: Sequence[_Path]) -> dict[str, str]:
     """Masks in the folder of their image: `a.seg.png` and `a_mask.png` beside `a.jpg`."""
-    stems = {_stem(name) for name in names}
-    return {name: "mask" for name in names if _is_named_mask(name, stems)}
+    stems = {path.stem for path in paths}
+    return {path.name: "mask" for path in paths if _is_named_mask(path, stems)}
 
 
-def _is_named_mask(name: str, stems: set[str]) -> bool:
-    stem = _stem(name)
-    key, dot, word = stem.rpartition(".")
+def _is_named_mask(path: _Path, stems: set[str]) -> bool:
+    key, dot, word = path.stem.rpartition(".")
     if dot and word.lower() in MASK_WORDS and key in stems:
         return True
-    found = SUFFIX.fullmatch(stem)
-    return bool(found and found[1] in stems and ending(name) in LOSSLESS)
+    found = SUFFIX.fullmatch(path.stem) if path.kind in LOSSLESS else None
+    return bool(found and found[1] in stems)
 
 
-def _mask_folders(names: Sequence[str], read: Mapping[str, Read]) -> dict[str, str]:
+def _mask_folders(paths: Sequence[_Path], read: Mapping[str, Read]) -> dict[str, str]:
     """Folders like SegmentationClass whose files have the names of images elsewhere, and few colours."""
-    folders: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        at = _mask_folder(name)
-        if at and ending(name) in LOSSLESS:
-            folders[at].append(name)
-    if not folders:
-        return {}
-    inside = {name for held in folders.values() for name in held}
-    photos = {_bare(_base(name), PHOTO_SUFFIX) for name in names if name not in inside}
+    at = {folder: _mask_folder(folder) for folder in {path.name.rpartition("/")[0] for path in paths}}
+    folders: dict[str, list[_Path]] = defaultdict(list)
+    photos: set[str] = set()
+    if any(at.values()):
+        for path in paths:
+            folder = at[path.name.rpartition("/")[0]]
+            if folder and path.kind in LOSSLESS:
+                folders[folder].append(path)
+            else:
+                photos.add(_bare(_base(path), PHOTO_SUFFIX))
     masks: dict[str, str] = {}
     for held in folders.values():
-        paired = [name for name in held if {_base(name), _bare(_base(name), SUFFIX)} & photos]
+        paired = [path.name for path in held if {_base(path), _bare(_base(path), SUFFIX)} & photos]
         if len(paired) >= PAIRED * len(held) and _look_like_masks(paired, read):
-            masks |= dict.fromkeys(held, "mask")
+            masks |= dict.fromkeys((path.name for path in held), "mask")
     return masks
 
 
-def _mask_folder(name: str) -> str:
-    parts = name.split("/")[:-1]
+def _mask_folder(folder: str) -> str:
+    parts = folder.split("/")
     place = next((i for i, part in enumerate(parts) if MASK_FOLDER.fullmatch(part)), None)
     return "" if place is None else "/".join(parts[: place + 1])
 
@@ -109,22 +120,16 @@ def _has_few_colours(read: Read) -> bool:
 
     try:
         with Image.open(io.BytesIO(read())) as image:
-            if image.mode.startswith("I;16"):
-                return True
+            if image.width * image.height > LARGEST or image.mode.startswith("I;16"):
+                return image.mode.startswith("I;16")
             image.thumbnail((512, 512), Image.Resampling.NEAREST)
             return image.getcolors(COLOURS) is not None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
 
 
-def _stem(name: str) -> str:
-    """Return the path without its last ending."""
-    last = ending(name)
-    return name[: -len(last)] if last else name
-
-
-def _base(name: str) -> str:
-    return _stem(name).rpartition("/")[2]
+def _base(path: _Path) -> str:
+    return path.stem.rpartition("/")[2]
 
 
 def _bare(stem: str, suffix: re.Pattern[str]) -> str:

@@ -70,6 +70,8 @@ class Listed(Params):
     """Nothing that one of these patterns means."""
     label: str = "auto"
     """Where labels come from; auto = what the usual layouts say, and it is told what that is."""
+    follow_links: bool = False
+    """Also follow links that lead out of the source's folder; else they are counted as passed over."""
     metadata: tuple[str, ...] = ()
     """What to keep of each image beside its label, in the manifest and the shards: endings of sidecars (txt, json),
     columns of a table or of metadata.jsonl; ['*'] = all."""

@@ -4,10 +4,10 @@ from collections import Counter
 from typing import NamedTuple
 
 from curation.sources.tar_headers import Member
-from shared.file_names import printable
+from shared.images.file_names import printable
 
 
-class Named(NamedTuple):
+class UniqueMember(NamedTuple):
     """A member under a name that is its alone."""
 
     name: str
@@ -26,7 +26,7 @@ class MemberNames:
         self._given: set[str] = set()
         self._times: Counter[str] = Counter()
 
-    def add(self, member: Member) -> Named:
+    def add(self, member: Member) -> UniqueMember:
         """Name a member; a link is given the place of what it leads to."""
         text, time = printable(member.name), self._times[member.name]
         self._times[member.name] += 1
@@ -41,4 +41,4 @@ class MemberNames:
             target = target or member
             member = Member(member.name, target.offset, target.size, problem=why)
         self._places.setdefault(member.name, member)
-        return Named(name, member, time)
+        return UniqueMember(name, member, time)

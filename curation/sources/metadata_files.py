@@ -15,7 +15,7 @@ FILE_NAME = "file_name"
 LABELS = ("label", "labels", "class", "class_name", "category", "fine_label", "target")
 """Columns that are taken for labels, where nobody names one, in this order."""
 
-Rows = dict[str, dict[str, Any]]
+StatedRows = dict[str, dict[str, Any]]
 """What is said of each image, by its path below the source."""
 
 
@@ -24,7 +24,7 @@ def is_metadata(name: str) -> bool:
     return name.rpartition("/")[2].lower() in NAMES
 
 
-def read_metadata(name: str, data: bytes) -> Rows:
+def read_metadata(name: str, data: bytes) -> StatedRows:
     """Return the rows of one file; paths in it start from its folder. A line that is no row says nothing."""
     folder = name.rpartition("/")[0]
     prefix = f"{folder}/" if folder else ""

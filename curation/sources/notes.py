@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.file_names import printable
+from shared.images.file_names import printable
 from shared.images.image_files import ending
 
 EXAMPLES, SHOWN = 3, 5
@@ -111,13 +111,15 @@ class Notes:
         """Return the notes as a person reads them, one a line."""
         return note_lines(self.facts())
 
-    def brief(self) -> str:
-        """Return what was passed over in some words: `3 × .txt, 1 × .zip`; empty for nothing."""
+    @property
+    def aside(self) -> str:
+        """What was passed over, as an error says it: ` (4 others were passed over: 3 × .txt, 1 × .zip)`, or nothing."""
         counts: dict[str, int] = {}
         for (_, kind), tally in self.passed.items():
             counts[kind] = counts.get(kind, 0) + tally.count
         ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:5]
-        return ", ".join(f"{count} × {kind or 'no ending'}" for kind, count in ordered)
+        brief = ", ".join(f"{count} × {kind or 'no ending'}" for kind, count in ordered)
+        return f" ({self.total} others were passed over: {brief})" if brief else ""
 
 
 def _merge(mine: dict[Any, Tally], theirs: dict[Any, Tally]) -> None:
@@ -145,8 +147,9 @@ def note_lines(facts: dict[str, Any]) -> list[str]:
     return [*lines, "Set `label` of the source to change what its labels are."] if about_labels else lines
 
 
-def source_notes(info: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the notes of each source as dataset.json has them; of an older dataset none."""
+def source_lines(info: dict[str, Any]) -> list[str]:
+    """Return the notes of each source as dataset.json has them, one a line; of an older dataset none."""
     kinds = {kind: info.get(kind, {}) for kind in ("passed_over", "guessed")}
     names = dict.fromkeys(name for notes in kinds.values() for name in notes)
-    return {name: {kind: notes.get(name, []) for kind, notes in kinds.items()} for name in names}
+    facts = {name: {kind: notes.get(name, []) for kind, notes in kinds.items()} for name in names}
+    return [f"{name}: {line}" for name in names for line in note_lines(facts[name])]

@@ -40,6 +40,7 @@ class OpenImagesSource(Listed):
         fs, path = open_location(self.url, self.title)
         common: dict[str, Any] = {"url": self.url, "name": self.title, "include": self.include, "exclude": self.exclude}
         common |= {"label": "none" if self.label == "auto" else self.label, "metadata": self.metadata}
+        common |= {"follow_links": self.follow_links}
         tars = path.endswith((".tar", *COMPRESSED)) or (fs.isdir(path) and _holds_tars(fs, path))
         if tars or set(path) & set("*?{"):
             return TarSource(**common)

@@ -40,7 +40,9 @@ class ParquetSource(Listed):
         root = path if fs.isdir(path) else path.rpartition("/")[0]
         files = find_files(fs, path, self, notes)
         if not files:
-            raise SourceError(f"Source {self.title!r} needs Parquet files, but there are none at {self.url}.")
+            raise SourceError(
+                f"Source {self.title!r} needs Parquet files, but there are none at {self.url}{notes.aside}."
+            )
         reasons: list[NoImagesError] = []
         for file, listing in zip(files, mapped(fs, lambda file: self._table(fs, root, file), files), strict=True):
             if isinstance(listing, NoImagesError):

@@ -11,7 +11,7 @@ import fsspec
 from curation.sources.opened import Opened
 from curation.sources.outages import ChangedFileError, ReadResult, is_whole_file, tried
 from shared.errors import UnreadableError
-from shared.file_names import as_path
+from shared.images.file_names import as_path
 
 MAX_BYTES = 1 << 30
 """No image has a gigabyte: a longer file is refused unread."""

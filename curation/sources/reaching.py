@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from shared.errors import SourceError
+from curation.sources.outages import is_outage
+from shared.errors import SourceError, WorkFailedError
 
 CLIENTS = {
     "botocore.exceptions": ("BotoCoreError", "ClientError"),
@@ -25,13 +26,17 @@ def failures() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def reaching(who: str) -> Iterator[None]:
-    """Raise SourceError for whatever a disk or a store says instead of a listing."""
+    """Raise SourceError where a place may not be listed, WorkFailedError where it does not answer."""
     try:
         yield
     except failures() as error:
-        raise SourceError(
-            f"{who} needs a place that can be listed, but: {error or type(error).__name__}. "
-            "Check the address, the credentials and the network, then run the same command again."
+        if isinstance(error, OSError) and not is_outage(error, ""):
+            raise SourceError(
+                f"{who} needs a place that can be listed, but: {error or type(error).__name__}. Check its permissions."
+            ) from error
+        raise WorkFailedError(
+            f"{who} needs a place that answers, got {type(error).__name__}: {error}. "
+            "Check the URL, your credentials and the network, then run the same command again."
         ) from error
 
 

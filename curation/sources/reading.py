@@ -11,7 +11,7 @@ from curation.sources.opened import Opened
 from curation.sources.outages import ReadResult, tried
 from curation.sources.ranges import inflated, read_here, read_there
 from shared.errors import UnreadableError
-from shared.file_names import is_remote
+from shared.images.file_names import is_remote
 from shared.images.table_cells import TableColumn, image_in_cell, open_column
 
 __all__ = ["UnreadableError", "read_bytes"]

@@ -55,11 +55,13 @@ class Sidecars:
 
     def label(self, name: str, time: int = 0) -> str | None:
         """Return the label of an image that has come so often before."""
-        return next((self._labels[key] for key in self._places(name, time) if key in self._labels), None)
+        places = self._places(name, time) if self._labels else []
+        return next((self._labels[key] for key in places if key in self._labels), None)
 
     def kept(self, name: str, time: int = 0) -> dict[str, Any]:
         """Return what is to be kept of what lies beside an image."""
-        return next((self._kept[key] for key in self._places(name, time) if key in self._kept), {})
+        places = self._places(name, time) if self._kept else []
+        return next((self._kept[key] for key in places if key in self._kept), {})
 
     def _places(self, name: str, time: int) -> list[Key]:
         kind = ending(name)

@@ -13,7 +13,7 @@ from curation.sources.archives import find_files
 from curation.sources.files import SourceFile, is_local, mapped, open_location, read_file, uri_of
 from curation.sources.label_rule import former_labels
 from curation.sources.listing import IndexRow, Listed, refused
-from curation.sources.member_names import MemberNames, Named
+from curation.sources.member_names import MemberNames, UniqueMember
 from curation.sources.notes import Notes
 from curation.sources.sidecars import Sidecars
 from curation.sources.tar_headers import DamagedTarError, members
@@ -76,7 +76,7 @@ class TarSource(Listed):
             if file.path.lower().endswith(COMPRESSED):
                 raise _compressed(self.title, file.path)
         if not files:
-            raise SourceError(f"Source {self.title!r} needs tars, but there are none at {self.url}.")
+            raise SourceError(f"Source {self.title!r} needs tars, but there are none at {self.url}{notes.aside}.")
         damage: list[str] = []
         images = 0
         spans = [Span(f, uri_of(fs, f.path), uri_of(fs, f.path), 0, f.size or 0, False) for f in files]
@@ -89,7 +89,7 @@ class TarSource(Listed):
             raise SourceError(
                 f"Source {self.title!r} needs images, but the {len(files)} tars at {self.url} hold none"
                 f"{f' that can be listed: {damage[0]}' if damage else ''}"
-                f"{f' ({notes.total} other files: {notes.brief()})' if notes.total else ''}."
+                f"{notes.aside}."
             )
 
     def _listings(self, fs: Any, spans: Iterable[Span]) -> Iterator[Listing]:
@@ -125,7 +125,7 @@ class TarSource(Listed):
                 raise DamagedTarError("compressed: decompress it")
             raise _compressed(self.title, span.uri)
 
-    def _sort(self, fs: Any, named: Named, span: Span, entries: list[Entry], listing: Listing) -> None:
+    def _sort(self, fs: Any, named: UniqueMember, span: Span, entries: list[Entry], listing: Listing) -> None:
         """A member is a tar to look into, or an entry that may be an image."""
         name, member, uri = named.name, named.member, f"{span.uri}#{named.name}"
         written = member.name.lower()

@@ -10,7 +10,7 @@ from curation.sources.folder_labels import folder_labels
 from curation.sources.label_rule import LabelRule, label_of
 from curation.sources.layouts import beside_images
 from curation.sources.listing import IndexRow, Listed
-from curation.sources.metadata_files import Rows, as_json, is_metadata, label_column, read_metadata
+from curation.sources.metadata_files import StatedRows, as_json, is_metadata, label_column, read_metadata
 from curation.sources.notes import Notes
 from curation.sources.patterns import matches
 from curation.sources.sidecars import Sidecars
@@ -65,17 +65,17 @@ def pick(
     return [rows.get(entry.name, entry.row) for entry in images]
 
 
-def _metadata(entries: Sequence[Entry], source: Listed) -> Rows:
+def _metadata(entries: Sequence[Entry], source: Listed) -> StatedRows:
     if source.label_rule.how not in ("auto", "metadata") and not source.metadata:
         return {}
-    rows: Rows = {}
+    rows: StatedRows = {}
     for entry in entries:
         if is_metadata(entry.path) and (entry.size or 0) <= MAX_METADATA:
             rows |= read_metadata(entry.path, entry.read())
     return rows
 
 
-def _kept(entry: Entry, source: Listed, sidecars: Sidecars, metadata: Rows) -> str | None:
+def _kept(entry: Entry, source: Listed, sidecars: Sidecars, metadata: StatedRows) -> str | None:
     if not source.metadata:
         return None
     stated = metadata.get(entry.path, {})
@@ -84,7 +84,12 @@ def _kept(entry: Entry, source: Listed, sidecars: Sidecars, metadata: Rows) -> s
 
 
 def _labels(
-    images: Sequence[Entry], rule: LabelRule, sidecars: Sidecars, metadata: Rows, archive: str | None, notes: Notes
+    images: Sequence[Entry],
+    rule: LabelRule,
+    sidecars: Sidecars,
+    metadata: StatedRows,
+    archive: str | None,
+    notes: Notes,
 ) -> list[str | None]:
     if rule.how == "none":
         return [None] * len(images)
@@ -109,7 +114,7 @@ def _stated(row: dict[str, object] | None, rule: LabelRule) -> str | None:
     return label_of(row.get(column)) if row and column else None
 
 
-def _note_stated(images: Sequence[Entry], labels: Sequence[str | None], metadata: Rows, notes: Notes) -> None:
+def _note_stated(images: Sequence[Entry], labels: Sequence[str | None], metadata: StatedRows, notes: Notes) -> None:
     for entry, label in zip(images, labels, strict=True):
         if label is not None:
             notes.guess("metadata" if entry.path in metadata else "sidecar", label)

@@ -63,7 +63,7 @@ class ZipSource(Listed):
         fs, path = open_location(outside, self.title)
         files = find_files(fs, path, self, notes)
         if not files:
-            raise SourceError(f"Source {self.title!r} needs zips, but there are none at {outside}.")
+            raise SourceError(f"Source {self.title!r} needs zips, but there are none at {outside}{notes.aside}.")
         images = 0
         for rows, own in mapped(fs, lambda file: self._list(fs, file, inside), files):
             notes.merge(own)
@@ -71,8 +71,7 @@ class ZipSource(Listed):
             yield from rows
         if not images:
             raise SourceError(
-                f"Source {self.title!r} needs images, but the {len(files)} zips at {self.url} hold none"
-                f"{f' ({notes.total} other files: {notes.brief()})' if notes.total else ''}."
+                f"Source {self.title!r} needs images, but the {len(files)} zips at {self.url} hold none{notes.aside}."
             )
 
     def _list(self, fs: Any, file: SourceFile, inside: str) -> tuple[list[IndexRow], Notes]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from curation.sources.notes import note_lines, source_notes
+from curation.sources.notes import note_lines, source_lines
 from flows.commands.console import Console
 from flows.commands.warnings import dataset_warnings
 from shared.dataset_version import Published
@@ -18,7 +18,8 @@ def print_dataset(console: Console, dataset: Published) -> None:
         console.say(f"  {count:>9,} dropped: {reason.replace('_', ' ')}")
     for line in dataset_warnings(dataset.info):
         console.say(f"warning      {line}")
-    print_sources(console, source_notes(dataset.info))
+    for line in source_lines(dataset.info):
+        console.say(line)
     console.say(f"\ndataset      {dataset.store.path()}")
     console.say(f"its report   {dataset.store.path('report.html')}")
 

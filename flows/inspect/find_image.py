@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from flows.inspect.escape import shown
 from shared.dataset_version import Published
 from shared.errors import UserError
-from shared.file_names import as_path, as_text
+from shared.images.file_names import as_path, as_text
 from shared.images.ids import digest
 
 RowFilter = Callable[[pa.Table], pa.ChunkedArray]

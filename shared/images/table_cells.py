@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared.errors import UnreadableError
-from shared.file_names import as_path, is_remote
 from shared.images.column_path import inner, split, walk
+from shared.images.file_names import as_path, is_remote
 
 Format = Literal["parquet", "arrow"]
 

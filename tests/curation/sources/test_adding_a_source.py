@@ -49,9 +49,9 @@ from curation.params import CurationParams, IndexParams
 from flows import pipeline
 from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
-from shared.launch.progress import Silent
 from shared.errors import RecipeError
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 
 rolls, work = sys.argv[1:]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from curation.sources import FolderSource, ParquetSource
+from curation.sources import FolderSource, ParquetSource, TarSource
+from shared.errors import SourceError
 from tests.curation.sources.trees import Tree, found, mask, pack, photo, write
 
 VOC = {
@@ -173,3 +174,13 @@ def test_a_table_without_images_among_others_is_passed_over(tmp_path: Path) -> N
     listed = found(ParquetSource(url=str(tmp_path)), tmp_path)
     assert listed.labels == {"a.parquet#0": "a", "b.parquet#0": "b"}
     assert listed.passed == {"table": 1, "name": 1}
+
+
+def test_links_to_shards_elsewhere_are_counted_and_followed_where_a_recipe_says_so(tmp_path: Path) -> None:
+    pack({"1.jpg": photo(1)}, tmp_path / "store/1.tar")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/1.tar").symlink_to(tmp_path / "store/1.tar")
+    with pytest.raises(SourceError, match=r"needs tars, but there are none .* \(1 others were passed over: 1 × .tar\)"):
+        found(TarSource(url=f"{tmp_path}/set"), tmp_path)
+    followed = found(TarSource(url=f"{tmp_path}/set", follow_links=True), tmp_path)
+    assert list(followed.labels) == ["set/1.tar#1.jpg"]

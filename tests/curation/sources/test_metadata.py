@@ -8,15 +8,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
 
 from curation.params import CurationParams
+from curation.publish.exif import read_exif
 from curation.sources import FolderSource, ParquetSource
 from curation.sources.listing import Listed
 from flows import pipeline
 from flows.recipe.recipe import Recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.dataset_version import Published
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 from tests.curation.sources.trees import Tree, found, pack, photo, write
 
@@ -77,8 +81,9 @@ def test_columns_of_tables_are_kept_but_for_bytes(form: str, tmp_path: Path) -> 
     ]
 
 
-def publish(workspace: Path, *sources: Listed) -> Published:
-    params = CurationParams.model_validate({"quality": {"rules": []}, "dedup": {"perceptual": {"enabled": False}}})
+def publish(workspace: Path, *sources: Listed, **curation: Any) -> Published:
+    plain = {"quality": {"rules": []}, "dedup": {"perceptual": {"enabled": False}}}
+    params = CurationParams.model_validate(plain | curation)
     recipe = Recipe(name="kept", sources=sources, curation=params)  # type: ignore[arg-type]
     return pipeline.curate(Session(recipe, Store(str(workspace)), Inline(), Silent()))[0]
 
@@ -122,3 +127,26 @@ def test_what_is_passed_over_changes_no_part_and_no_version(tmp_path: Path) -> N
 def test_a_column_of_parquet_is_no_metadata_by_default(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": [photo(1)], "caption": ["a"]}), tmp_path / "a.parquet")
     assert "metadata" not in found(ParquetSource(url=str(tmp_path)), tmp_path).table.column_names
+
+
+def test_exif_is_kept_where_the_packer_is_asked_for_it(tmp_path: Path) -> None:
+    from conftest import picture
+
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Artist] = "Leica\0", "\0" * 20
+    exif[ExifTags.Base.ImageDescription] = "x" * 5000
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExposureTime] = IFDRational(1, 250)
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] = b"\x01\xff" * 50
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (48, 51, IFDRational(30, 1))
+    (tmp_path / "a").mkdir()
+    picture(1, (160, 120)).save(tmp_path / "a/1.jpg", exif=exif)
+    write({"2.jpg": photo(2), "2.txt": b"words"}, tmp_path / "a")
+    source = FolderSource(url=f"{tmp_path}/a", metadata=("txt",))
+    dataset = publish(tmp_path / "w", source, pack={"exif": True})
+    kept = {row["uri"].rpartition("/")[2]: json.loads(row["metadata"]) for row in dataset.table("manifest").to_pylist()}
+    assert kept == {
+        "1.jpg": {"exif": {"ExposureTime": 0.004, "GPSLatitude": [48.0, 51.0, 30.0], "Make": "Leica"}},
+        "2.jpg": {"txt": "words"},
+    }
+    assert {one["uri"].rpartition("/")[2]: one["metadata"] for one in sidecars(dataset)} == kept
+    assert read_exif(b"no image") == {}

@@ -168,9 +168,9 @@ def test_a_store_that_nobody_answers_for_is_a_mistake_whatever_its_client_raises
     monkeypatch.setattr(type(store), "exists", lambda *args, **how: False)  # what an outage is to some
     assert source_at("memory://silent").kind == "folder"
     monkeypatch.setattr(type(store), "info", fail)
-    with pytest.raises(SourceError, match="The source memory://silent needs a place that can be listed, but: nobody"):
+    with pytest.raises(WorkFailedError, match="The source memory://silent needs a place that answers, got Silence: no"):
         source_at("memory://silent")
-    with pytest.raises(SourceError, match="Source 'silent' needs a place that can be listed, but: nobody there"):
+    with pytest.raises(WorkFailedError, match="Source 'silent' needs a place that answers, got Silence: nobody there"):
         rows(FolderSource(url="memory://silent"))
 
 

@@ -336,7 +336,7 @@ def test_compressed_empty_and_broken_tars_are_refused_with_what_to_do(tmp_path):
     with pytest.raises(SourceError, match="needs tars, but there are none"):
         rows(TarSource(url=f"{tmp_path}/none"))
     packed(tmp_path / "texts.tar", [("a.txt", b"text")])
-    with pytest.raises(SourceError, match=r"the 1 tars at .* hold none \(1 other files: 1 × .txt\)\."):
+    with pytest.raises(SourceError, match=r"the 1 tars at .* hold none \(1 others were passed over: 1 × .txt\)\."):
         rows(TarSource(url=f"{tmp_path}/texts.tar"))
     (tmp_path / "page.tar").write_bytes(b"<html>" * 200)
     with pytest.raises(SourceError, match=r"hold none that can be listed: .*no header of a tar at byte 0"):

@@ -100,5 +100,5 @@ def test_zips_that_are_missing_or_hold_no_image_are_refused(tmp_path: Path) -> N
     with pytest.raises(SourceError, match="needs zips, but there are none at"):
         list(ZipSource(url=f"{tmp_path}/none").tables(10))
     path = pack({"a.txt": b"x"}, tmp_path / "texts.zip")
-    with pytest.raises(SourceError, match=r"the 1 zips at .* hold none \(1 other files: 1 × .txt\)"):
+    with pytest.raises(SourceError, match=r"the 1 zips at .* hold none \(1 others were passed over: 1 × .txt\)"):
         list(ZipSource(url=str(path)).tables(10))

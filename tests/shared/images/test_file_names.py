@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.file_names import as_path, as_text, is_remote, printable
+from shared.images.file_names import as_path, as_text, is_remote, printable
 
 paths = st.binary(min_size=1, max_size=12).map(lambda data: "/" + os.fsdecode(data.replace(b"\0", b"x")))
 
