@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from curation.sources.notes import note_lines, source_lines
 from flows.commands.console import Console
 from flows.commands.warnings import dataset_warnings
 from shared.dataset_version import Published
@@ -11,6 +10,8 @@ from shared.storage import Store
 
 def print_dataset(console: Console, dataset: Published) -> None:
     """Print the counts of a version, what to look at, and where it is."""
+    from curation.sources.notes import source_lines
+
     counts = dataset.info["counts"]
     console.say()
     console.say(f"{dataset.name} {dataset.version}: {counts['indexed']:,} indexed, {counts['kept']:,} kept")
@@ -26,6 +27,8 @@ def print_dataset(console: Console, dataset: Published) -> None:
 
 def print_sources(console: Console, notes: dict[str, dict[str, Any]]) -> None:
     """Print what each source holds that is no image, and what was guessed of its labels."""
+    from curation.sources.notes import note_lines
+
     for source, facts in notes.items():
         for line in note_lines(facts):
             console.say(f"{source}: {line}")

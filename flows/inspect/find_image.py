@@ -107,7 +107,6 @@ def _ends_with(uris: pa.ChunkedArray, what: str) -> pa.ChunkedArray:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """Yield a text as listings may have written it: bytes that are no UTF-8 escaped, letters composed or not."""
-    plain = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    yield from dict.fromkeys((as_text(text),))
-    yield from dict.fromkeys((plain, unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain)))
+    """Yield a text as listings may have written it: a URL where its bytes are no UTF-8, letters composed or not."""
+    stored = as_text(text)
+    yield from dict.fromkeys((stored, unicodedata.normalize("NFC", stored), unicodedata.normalize("NFD", stored)))
