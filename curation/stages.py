@@ -138,7 +138,7 @@ def dedup(
     return match_tables((images, measurements, verdicts), verified, contaminated, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce")
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce", version=2)
 def balance(
     images: "Rows",
     measurements: "Rows",

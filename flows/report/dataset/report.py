@@ -63,7 +63,7 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         edges=[one.facts(pictures) for one in pairs],
         sections=[gallery.section(reason, pictures) for reason in gallery.dropped],
         contamination=contamination(dropped, evidence, info),
-        clusters=clusters(kept, evidence),
+        clusters=clusters(kept, evidence, info),
         labels=_labels(kept),
         lineage=info.get("lineage", {}),
         tools=info.get("tools", {}),
