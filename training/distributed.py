@@ -48,7 +48,7 @@ def check_precision(device: torch.device, precision: str) -> None:
     """Raise RecipeError when the device cannot train in the precision."""
     if precision == "fp16" and device.type == "cpu":
         raise RecipeError(
-            "optim.precision fp16 needs a GPU, got the device cpu. Set training.optim.precision=bf16 or fp32."
+            f"optim.precision fp16 needs a GPU, got the device {device}. Set training.optim.precision=bf16 or fp32."
         )
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         name = torch.cuda.get_device_name(device)

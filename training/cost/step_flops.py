@@ -23,7 +23,7 @@ class Flops(NamedTuple):
     """FLOPs of one step of the global batch."""
 
     true: float
-    """What is computed: without the images that drop path subsets, and without last tokens that nobody reads."""
+    """What is computed: without the images that drop path skips, and without last tokens that nobody reads."""
     nominal: float
     """All of it: what published shares of a peak mostly mean."""
 
@@ -41,7 +41,7 @@ class SizedCrops(NamedTuple):
         return self.of_image * self.images
 
     def kept(self, rate: float, group: int) -> int:
-        """Return on how many of them a branch works that subsets some."""
+        """Return on how many of them a branch works that skips some."""
         return kept_of_group(self.of_image * group, rate) * (self.images // group) if rate else self.all
 
 

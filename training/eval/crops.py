@@ -17,7 +17,7 @@ from training.data.multi_crop import keyed_rng, random_box
 from training.eval.sets.labelled import IndexedImages, Masks
 
 AGAIN_SCALE = (0.32, 1.0)
-"""Share of the area that the second view covers, as the large crops of training do."""
+"""Share of the area that the second view covers, as the global crops of training do."""
 
 
 class CropSize(NamedTuple):

@@ -23,7 +23,7 @@ class Teacher(NamedTuple):
     path: str
     step: int
     size: int
-    """Side of the large crops that it was trained on."""
+    """Side of the global crops that it was trained on."""
     patch_size: int
     content: str
     """Changes when anything changes that its vectors depend on."""

@@ -57,16 +57,16 @@ def _model(weights: Weights) -> CardRows:
 def _training(past: History) -> CardRows:
     params, resolved = past.config["params"], past.config.get("resolved", {})
     optim = params["optim"]
-    whole, seen = resolved.get("steps", optim["steps"]), past.step * optim["batch_size"]
+    whole, images = resolved.get("steps", optim["steps"]), past.step * optim["batch_size"]
     rows: CardRows = [
         ("steps", f"{past.step:,} of {whole if isinstance(whole, str) else format(whole, ',')}"),
-        ("images seen", f"{seen:,}, {optim['batch_size']:,} a step"),
+        ("images seen", f"{images:,}, {optim['batch_size']:,} a step"),
         ("crops", _crops(CropParams.model_validate(params["crops"]))),
         ("precision", optim["precision"]),
         ("seed", str(params["seed"])),
     ]
     if "training_images" in resolved:
-        rows.append(("passes over the data", f"{seen / resolved['training_images']:.1f}"))
+        rows.append(("passes over the data", f"{images / resolved['training_images']:.1f}"))
     if "peak_lr" in resolved:
         rows.append(("peak learning rate", f"{resolved['peak_lr']:.3g}"))
     return [*rows, ("started from", params.get("start") or "chance")]

@@ -10,13 +10,13 @@ STOPPED = 143
 
 
 class StopRequest:
-    """While open, SIGTERM only sets `asked`; loader workers, started inside, keep working until the end."""
+    """While open, SIGTERM only sets `requested`; loader workers, started inside, keep working until the end."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.requested = True
 
     def __enter__(self) -> Self:
         self.in_main_thread = threading.current_thread() is threading.main_thread()  # others may not set handlers

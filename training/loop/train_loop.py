@@ -50,7 +50,7 @@ def train(
             begun = time.monotonic()
             batch = next(loader).to(context.device)
             waited = time.monotonic() - begun
-            report = take_step(state, wrapped, batch, params, context, stop.asked, accumulate)
+            report = take_step(state, wrapped, batch, params, context, stop.requested, accumulate)
             measured = {}
             if state.step % params.rank_every == 0:
                 measured["teacher_effective_rank"] = effective_rank(report.teacher_cls)

@@ -69,9 +69,9 @@ class Student(nn.Module):
     def forward(
         self, crops: list[Tensor], mask_RN: Tensor | None, indices_M: Tensor, subsets: DropPathSubsets | None = None
     ) -> Outputs:
-        """Look at normalised crops (large, then maybe small) and at the patches at `indices_M` of the large ones.
+        """Run on normalised crops (global, then maybe local), reading the patches at `indices_M` of the global ones.
 
-        Places count through the flattened (R, N); the teacher gets them without a mask, and subsets nothing.
+        Indices count through the flattened (R, N); the teacher gets them without a mask, and drops no path.
         """
         cls_QD, patches_MD = self.backbone.forward_crops(crops, mask_RN, indices_M, subsets)
         global_RD = cls_QD[: len(crops[0])]

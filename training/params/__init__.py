@@ -1,4 +1,7 @@
-"""What pre-training depends on, with DINOv2's short ViT-S recipe as defaults."""
+"""What pre-training depends on, with DINOv2's short ViT-S recipe as defaults.
+
+A length is in steps, samples or epochs (duration.py); resolved.py makes steps of all, once the dataset is known.
+"""
 
 from typing import Self
 

@@ -87,13 +87,13 @@ def _renamed(name: str) -> str:
 
 def _joined(tensors: Tensors) -> Tensors:
     """Return the tensors with queries, keys and values in one matrix, and gates with their values."""
-    found = dict(tensors)
+    joined = dict(tensors)
     for whole, parts in JOINED:
         for name in [name for name in tensors if f".{parts[0]}." in name]:
             names = [name.replace(parts[0], part) for part in parts]
-            if all(part in found for part in names):
-                found[name.replace(parts[0], whole)] = torch.cat([found.pop(part) for part in names])
-    return found
+            if all(part in joined for part in names):
+                joined[name.replace(parts[0], whole)] = torch.cat([joined.pop(part) for part in names])
+    return joined
 
 
 def _without_idle_scales(tensors: Tensors) -> Tensors:

@@ -11,7 +11,7 @@ from training.runs import checkpoint
 from training.runs.run_folder import RunFolder
 from training.weights.weights import Weights
 
-Network = Literal["teacher", "student"]
+WhichNetwork = Literal["teacher", "student"]
 TRAINING_ONLY = ("drop_path", "drop_path_rule", "activation_checkpointing")
 
 
@@ -25,7 +25,7 @@ def is_checkpoint(path: Path) -> bool:
     return (path / checkpoint.STATE).is_file() and path.parent.name == "checkpoints"
 
 
-def from_run(path: Path, step: int | None = None, network: Network = "teacher") -> Weights:
+def from_run(path: Path, step: int | None = None, network: WhichNetwork = "teacher") -> Weights:
     """Return the weights of a step's checkpoint, the newest by default. Raises WorkspaceError where it is not there."""
     if is_checkpoint(path):
         step, path = int(path.name.removeprefix("step-")), path.parent.parent

@@ -192,5 +192,5 @@ def test_signals_do_not_depend_on_how_the_table_is_cut():
 
 def test_imagededup_is_imported_only_where_its_own_hashes_are_asked_for():
     code = "import sys, curation.measure.measure as m, curation.params as p; print('imagededup' in sys.modules)"
-    quiet = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    quiet = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert quiet.stdout == "False\n"

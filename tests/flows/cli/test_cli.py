@@ -10,7 +10,7 @@ import psutil
 import pytest
 from conftest import encoded, picture
 
-from tests.waiting import ended, until
+from tests.waiting import ended, started, until
 
 ROOT = Path(__file__).parents[3]
 
@@ -183,15 +183,12 @@ def test_a_command_that_is_told_to_stop_leaves_no_server_behind(photos, tmp_path
     log = tmp_path / "log"  # a file, not a pipe: a server left behind would hold a pipe open
     with (
         log.open("w") as output,
-        subprocess.Popen([*command, str(tmp_path / "w")], cwd=ROOT, env=environment, stdout=output) as process,
+        started([*command, tmp_path / "w"], cwd=ROOT, env=environment, stdout=output) as process,
     ):
-        try:
-            until(lambda: process.poll() is not None or "index" in log.read_text(), "curation did not begin")
-            children = psutil.Process(process.pid).children()
-            servers = [child.pid for child in children if any("uvicorn" in word for word in child.cmdline())]
-            process.terminate()
-            assert process.wait(60) != 0
-        finally:
-            process.kill()
+        until(lambda: process.poll() is not None or "index" in log.read_text(), "curation did not begin")
+        children = psutil.Process(process.pid).children()
+        servers = [child.pid for child in children if any("uvicorn" in word for word in child.cmdline())]
+        process.terminate()
+        assert process.wait(60) != 0
     assert servers
     assert all(ended(server) for server in servers)

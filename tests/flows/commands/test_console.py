@@ -4,9 +4,9 @@ import io
 import os
 import pty
 import re
-import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from flows.commands import console as console_module
 from flows.commands.console import Console
 from shared.launch.progress import Meter, ProgressEvent
+from tests.waiting import started
 
 ROOT = Path(__file__).parents[3]
 
@@ -101,20 +102,18 @@ def on_a_terminal(last: str) -> str:
     received: list[bytes] = []
 
     def read() -> None:
+        deadline = time.monotonic() + 90
         try:
-            while data := os.read(leader, 4096):
+            while time.monotonic() < deadline and (data := os.read(leader, 4096)):
                 received.append(data)
         except OSError:  # the other end is closed
             return
 
-    process = subprocess.Popen(command, stdout=follower, stderr=follower, env=environment, cwd=ROOT)
-    os.close(follower)
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    try:
+    with started(command, stdout=follower, stderr=follower, env=environment, cwd=ROOT) as process:
+        os.close(follower)
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
         process.wait(60)
-    finally:
-        process.kill()
     reader.join(30)
     os.close(leader)
     return b"".join(received).decode()

@@ -22,7 +22,7 @@ def test_the_seed_recipe_cannot_be_done_in_its_thirty_days_and_the_plan_says_why
     assert found["peak_lr"] == pytest.approx(1e-4 * 32_768 / 256)
     assert found["mfu_needed"] > 1.5
     told = "\n".join(warnings(recipe.training, found))
-    for part in ("activation_checkpointing", "impossible", "10 large and 2 small", "learning rate", "24% of the run"):
+    for part in ("activation_checkpointing", "impossible", "10 global and 2 local", "learning rate", "24% of the run"):
         assert part in told
 
 

@@ -68,9 +68,9 @@ def test_events_and_lines_of_a_gang_arrive_in_order_and_none_is_taken_for_the_ot
     launch("eventful", processes)
     first = ProgressEvent("act", 1, 9, "steps", rate=2.0, fields={"loss": 0.5})
     kept = [one for one in seen.all[seen.all.index(first) :] if one != "eventful on pets"]
-    assert kept == [first, "step 40 is ended: training has dropped its checkpoint", "left open", replace(first, done=2)]
+    assert kept == [first, "step 40 is gone: training has dropped its checkpoint", "left open", replace(first, done=2)]
     log = (tmp_path / "runs/r/act.log").read_text()
-    assert "act               1 of 9 steps · 2 steps/s · loss 0.5 · 0:00:04 left\nstep 40 is ended" in log
+    assert "act               1 of 9 steps · 2 steps/s · loss 0.5 · 0:00:04 left\nstep 40 is gone" in log
     assert RECORD not in log
 
 

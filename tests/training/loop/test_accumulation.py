@@ -114,7 +114,7 @@ def test_two_processes_that_accumulate_train_as_one_that_does_not(
 
 def test_micro_batches_that_would_cut_a_group_are_refused_with_those_that_would_not(params: PretrainParams) -> None:
     check_batch(params, 100, 1, accumulate=2)
-    with pytest.raises(RecipeError, match=r"groups of 4 images.* accumulate = 4 of a process's 8 images.*1, 2"):
+    with pytest.raises(RecipeError, match=r"groups of 4 images.*accumulate = 4 of a process's 8 images.*1, 2"):
         check_batch(params, 100, 1, accumulate=4)
     with pytest.raises(RecipeError, match="to one of 1, or"):
         check_batch(params, 100, 2, accumulate=2)

@@ -3,6 +3,7 @@
 Shapes: T global crops and all C crops of B images, crop-major; M masked patches; K prototypes.
 """
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ def params_of(tiny: dict[str, Any], rule: str) -> PretrainParams:
 
 def on_one_of_two(rank: int, folder: Path, tiny: dict[str, Any]) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORLD)
+    meeting, limit = f"file://{folder}/meeting", timedelta(seconds=60)
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=WORLD, timeout=limit)
     found = {rule: losses_of(rank, params_of(tiny, rule)) for rule in RULES}
     torch.save(found | {"steps": [ddp_step(rank, tiny, compiles) for compiles in (False, True)]}, folder / f"{rank}.pt")
     dist.destroy_process_group()

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,8 @@ def test_a_reader_finds_a_checkpoint_whole_or_not_at_all_while_others_are_droppe
     ended, read, failures = threading.Event(), [], []
 
     def reader() -> None:
-        while not ended.is_set():
+        deadline = time.monotonic() + 60
+        while not ended.is_set() and time.monotonic() < deadline:
             for step in folder.steps():
                 try:
                     read.append(checkpoint.read(folder, step)["step"])

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from shared.launch.worker import Job
 from shared.params import Compute
 from tests.training.eval.sets.drawn import class_folders, draw
 from tests.training.publishing import invented, publish
+from tests.waiting import started, until
 from training.distributed import check_precision
 from training.eval.params import EvaluateParams
 from training.eval.protocols.effective_rank import EffectiveRank
@@ -164,6 +164,20 @@ def test_a_step_that_is_not_finite_changes_nothing_and_too_many_end_the_run(
     assert same_tensors(first["teacher"], last["teacher"])
 
 
+def test_a_run_whose_config_holds_former_keys_is_the_same_run(
+    tiny: dict[str, Any], params: PretrainParams, dataset: Published, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "runs" / "run")
+    former = {key.replace("global", "large").replace("local", "small"): value for key, value in tiny["crops"].items()}
+    assert former.keys() != tiny["crops"].keys()
+    config = {"params": tiny | {"crops": former}, "dataset": f"{dataset.name} {dataset.version}"}
+    folder.path.mkdir(parents=True)
+    (folder.path / "config.json").write_text(json.dumps(config))
+    folder.check_same(params, dataset, "")
+    folder.checkpoint(1).mkdir(parents=True)
+    assert folder.params() == params
+
+
 def test_a_run_under_an_old_name_with_new_params_is_refused(
     params: PretrainParams, dataset: Published, tmp_path: Path
 ) -> None:
@@ -297,13 +311,11 @@ def test_sigterm_saves_a_checkpoint_and_a_rerun_goes_on(
 ) -> None:
     long = tiny | {"optim": tiny["optim"] | {"steps": 2000}, "checkpoint_every": 5000}
     path = job(dataset, tmp_path, "long", "pretrain", long)
-    process = subprocess.Popen(gang(path), stdout=subprocess.PIPE, text=True, env=ONE_THREAD)
     metrics = path.parent / "metrics.jsonl"
-    deadline = time.monotonic() + 60
-    while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
+    with started(gang(path), stdout=subprocess.PIPE, text=True, env=ONE_THREAD) as process:
+        until(lambda: process.poll() is not None or (metrics.exists() and metrics.read_text()), "no step was taken")
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=60)
     folder = RunFolder(tmp_path / "runs" / "long")
     assert process.returncode == 143
     assert f"stopped at step {folder.steps()[0]}/2000 · saved · run it again to go on" in out

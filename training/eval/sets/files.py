@@ -78,7 +78,7 @@ def pixels_of(data: bytes, where: str) -> Image.Image:
         ) from error
 
 
-class Bytes(Protocol):
+class FileBytes(Protocol):
     """Images whose bytes can be had by row number."""
 
     def __len__(self) -> int: ...
@@ -88,7 +88,7 @@ class Bytes(Protocol):
         ...
 
 
-def tenth(files: Bytes) -> np.ndarray:
+def tenth(files: FileBytes) -> np.ndarray:
     """Return for each file whether its content puts it into the held-out tenth: equal files go the same way."""
     digests = (hashlib.blake2b(files.data(row), digest_size=16).hexdigest() for row in range(len(files)))
     return np.array([held_out(digest) for digest in digests])
