@@ -148,7 +148,7 @@ def balance(
     *,
     params: BalanceParams,
 ) -> "Table":
-    """Cluster the images that are left, and sample evenly over the clusters; off by default."""
+    """Thin out what is frequent among the images that are left, or weight it down; off by default."""
     from curation.balance.balance import sample_tables
 
     return sample_tables((images, measurements, verdicts), contaminated, duplicates, params)

@@ -18,7 +18,7 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "verify": (1, "1791e8bf588ac422805c"),
     "decontaminate": (1, "28efb7de35f3bca3a7c2"),
     "dedup": (2, "a93a0bc0852cc9b23d06"),
-    "balance": (2, "13e09df6900f3e5c47b0"),
+    "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (2, "1791e8bf588ac422805c"),
     "pack": (2, "1120575f73065e2d95af"),
     "pretrain": (3, "fa00ecb374df18bb516e"),

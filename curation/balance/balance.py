@@ -88,10 +88,13 @@ def shared_out(
     """Return how often each image [n] counts: 0 or 1 where images are sampled, its weight where they are weighted."""
     shares = np.zeros(len(ids))
     for stratum in strata_of(sources, names, params):
+        if not len(stratum.rows):
+            continue
         clusters = clustering.clusters[stratum.rows]
         sizes = np.bincount(clusters, minlength=clustering.levels[0])
         if params.how == "weight":
-            shares[stratum.rows] = clustering.allotment.weights(sizes, stratum.target, params.repeats)[clusters]
+            most = params.heaviest * stratum.target / len(clusters)
+            shares[stratum.rows] = clustering.allotment.weights(sizes, stratum.target, most)[clusters]
             continue
         quotas = clustering.allotment.quotas(sizes, stratum.target, params.seed)
         distances = clustering.distances[stratum.rows]

@@ -1,10 +1,11 @@
 """Density: how many images look like those of a cluster, as far as the collection itself says what alike is.
 
 Levels are numbers of kinds, which nobody knows of a new collection: too few clusters drown what is rare, too many
-split what is frequent, and both halve by chance. So where none are given, only the first level follows from the
-number of images, fine enough to part all kinds, and which of its clusters are of one kind is measured: the cosines
-around the mean of the collection are near 0 for two clusters by chance, and for neighbours as large as the embedder
-makes them; half of that is alike. Kinds overlap, so that no border has to be right.
+split what is frequent, and both halve about as chance does. So where none are given, only the first level follows
+from the number of images, fine enough to part all kinds, and which of its clusters are of one kind is measured: around
+the mean of the collection the cosine of two clusters is near 0 by chance, and of two neighbours as large as the
+embedder makes it there; what comes near that is alike. Kinds overlap, so that no border has to be right.
+The numbers below were chosen on 115 classes, and tried on others: tests/benchmarks/balance.md.
 """
 
 import math
@@ -17,11 +18,13 @@ from curation.arrays import Bools, Doubles, Floats, Ints, Words
 from curation.balance import draws, numbered
 from curation.balance.exact import EXACT_CELLS, unit
 
-CLUSTERS_PER_ROOT = 6
+CLUSTERS_PER_ROOT = 10
+FEWEST_IMAGES = 3
+"""Images of a cluster of the first level, on average at least."""
 MOST_CLUSTERS = 10_000
 """The cosines of all pairs of clusters are looked at, in a byte each: 100 MB."""
-ALIKE = 0.5
-"""Of the median cosine between a cluster and its nearest other."""
+ALIKE = 0.6
+"""Of the cosine between a cluster and its nearest other, on the mean of two clusters."""
 PASSES = 2
 """Times that density is measured: around the mean of all images, then around the mean of what is even by the first."""
 MASS = 2.0**28
@@ -30,8 +33,8 @@ ROUNDING = 1e-9
 
 
 def first_level(images: int) -> int:
-    """Return 6·√n clusters, at most half as many as images, and at most 10,000."""
-    return max(1, min(MOST_CLUSTERS, round(CLUSTERS_PER_ROOT * math.sqrt(images)), images // 2))
+    """Return 10·√n clusters, at most a third as many as images, and at most 10,000."""
+    return max(1, min(MOST_CLUSTERS, round(CLUSTERS_PER_ROOT * math.sqrt(images)), images // FEWEST_IMAGES))
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def _alike(around: Floats) -> Bools:
         nearest[rows] = cosines.max(axis=1)
     alike = np.eye(len(exact), dtype=bool)
     for rows, cosines in _blocks(exact):
-        alike[rows] |= cosines >= ALIKE * np.median(nearest)
+        alike[rows] |= cosines >= ALIKE * (nearest[rows, None] + nearest) / 2
     return alike
 
 

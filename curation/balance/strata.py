@@ -40,13 +40,14 @@ def strata_of(sources: pa.ChunkedArray, names: list[str], params: BalanceParams)
         shares.append(1 - sum(shares))
     strata = []
     for (name, members), target in zip(member_of.items(), whole_parts(total, shares), strict=True):
-        most = int(members.sum() * (params.repeats if params.how == "weight" else 1))
-        if target > most:
+        rows = np.flatnonzero(members)
+        enough = len(rows) >= target if params.how == "sample" else len(rows) > 0 or target == 0
+        if not enough:
             raise UserError(
                 f"curation.balance.shares needs {target:,} images of {name}, {target / total:.0%} of {total:,}, got "
-                f"{most:,}. Give it a smaller share, or lower curation.balance.target."
+                f"{len(rows):,}. Give it a smaller share, or lower curation.balance.target."
             )
-        strata.append(Stratum(np.flatnonzero(members), target))
+        strata.append(Stratum(rows, target))
     return strata
 
 

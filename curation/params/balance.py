@@ -26,14 +26,14 @@ class BalanceParams(Params):
     target: float = Field(default=0.5, gt=0)
     """Images to keep: up to 1 a share of those that are left, above 1 their number. With weights: images in an epoch
     of training, so many draws."""
-    repeats: float = Field(default=4.0, ge=1)
-    """With weights: how often an image may come in an epoch, at most."""
+    heaviest: float = Field(default=3.0, ge=1)
+    """With weights: an image counts at most so many times what the average one does."""
     shares: dict[str, float] = Field(default_factory=dict)
     """Source and its share of what is kept, as {web: 0.7, photos: 0.3}; other sources share the rest. Each is balanced
     by itself. {} = whatever balance makes of them."""
     levels: tuple[int, ...] = ()
-    """Clusters on each level of a hierarchy, the finest first, sampled as Vo et al. do; [] = one level of 6·√n
-    clusters, at most 10,000, of which those are one kind that are alike as measured."""
+    """Clusters on each level of a hierarchy, the finest first, sampled as Vo et al. do; [] = one level of 10·√n
+    clusters, at most n/3 and 10,000, and which of them are alike is measured."""
     iterations: int = Field(default=20, ge=1)
     """Iterations of k-means in every fit, at most."""
     rounds: int = Field(default=3, ge=0)
@@ -59,8 +59,8 @@ class BalanceParams(Params):
 
     def images(self, left: int) -> int:
         """Return how many of the images that are left are kept, or drawn in an epoch."""
-        most = left * (self.repeats if self.how == "weight" else 1)
-        return min(int(most), round(self.target * left if self.target <= 1 else self.target))
+        wanted = round(self.target * left if self.target <= 1 else self.target)
+        return wanted if self.how == "weight" else min(left, wanted)
 
     @property
     def idle(self) -> bool:

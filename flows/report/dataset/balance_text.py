@@ -35,7 +35,11 @@ def stage_lines(facts: dict[str, Any]) -> Iterator[str]:
         f"KL of {even['classes']:,} {even['over']} to uniform (0 is even): {even['before']:.3f} before, "
         f"{even['after']:.3f} after, {even['chance']:.3f} ± {even['chance_sd']:.3f} by chance"
     )
-    yield f"of the rarer half of them {even['kept']:.0%} are left, {even['kept_by_chance']:.0%} by chance"
+    if facts["how"] == "weight":
+        times = f"{even['kept']:.2f} times in an epoch, {even['kept_by_chance']:.2f} by chance"
+        yield f"an image of the rarer half of them comes {times}"
+    else:
+        yield f"of the rarer half of them {even['kept']:.0%} are left, {even['kept_by_chance']:.0%} by chance"
     if even["after"] >= even["chance"] - AS_CHANCE * even["chance_sd"]:
         yield (
             f"warning: the {even['over']} got no more even than by chance: the embedder may not see what tells them "
