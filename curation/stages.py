@@ -40,7 +40,7 @@ def index(*, params: IndexParams) -> "Iterator[Table]":
     return list_sources(params)
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=2)
+@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=3)
 def measure(images: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measure.measure import measure_images
@@ -56,7 +56,7 @@ def references(*, params: DecontaminateParams) -> "Iterator[Table]":
     return list_sets(params)
 
 
-@stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=2, key="curation.measure")
+@stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=3, key="curation.measure")
 def measure_references(references: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every evaluation image once, just as the images of the corpus."""
     from curation.measure.measure import measure_images
@@ -93,7 +93,7 @@ def candidates(
     return pair_tables((images, measurements, verdicts), (references, reference_measurements), params)
 
 
-@stage(reads=(CANDIDATES,), writes=VERIFIED)
+@stage(reads=(CANDIDATES,), writes=VERIFIED, version=2, unit="pairs")
 def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
     from curation.dedup.verify import verify_pairs
@@ -105,6 +105,7 @@ def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS, VERIFIED),
     writes=CONTAMINATED,
     shape="reduce",
+    version=2,
 )
 def decontaminate(
     images: "Rows",
@@ -178,7 +179,7 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
     return keyed_rows(images, measurements, decisions)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=2, scatter=rows_to_pack)
+@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=3, scatter=rows_to_pack)
 def pack(rows: "Table", *, params: PackParams, files: "SideFiles", number: int) -> "Table":
     """Write the kept images into tar shards, original bytes, and list the dropped ones beside them."""
     from curation.publish.pack import pack_bucket

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import TypeVar
 
+from curation.sources.changed import changed_files, remember_changed
+from curation.sources.outages import FilesChangedError
 from curation.stages import STAGES
 from flows.recipe.recipe import Recipe
 from shared.launch.executors import Executor, Inline
@@ -20,6 +22,8 @@ WRITERS = {stage.writes.name: stage for stage in STAGES if stage.writes is not N
 Around = Callable[[Stage, Callable[[], Output]], Output]
 """Wraps the making of a stage's output: Prefect makes a subflow of it."""
 Visited = TypeVar("Visited")
+SHOWN = 5
+"""Files that are named where some changed under way."""
 
 
 def walk(stage: Stage, visited: dict[str, Visited], visit: Callable[[Stage, list[Visited]], Visited]) -> Visited:
@@ -43,18 +47,38 @@ class Session:
         self.around: Around = around or (lambda _, make: make())
         self.outputs: dict[str, Output] = {}
         self.seconds: dict[str, float] = {}
+        self.changed: set[str] = set()
+        """Files that changed while this request was at work."""
 
     def params(self, stage: Stage) -> Params:
         """Return the recipe's parameters for a stage."""
         if stage.name == "index":
-            return self.recipe.curation.index.model_copy(update={"sources": self.recipe.sources})
+            from_elsewhere = {"sources": self.recipe.sources, "changed": changed_files(self.store)}
+            return self.recipe.curation.index.model_copy(update=from_elsewhere)
         params = attrgetter(stage.key)(self.recipe)
         assert isinstance(params, Params)
         return params
 
     def make(self, stage: Stage) -> Output:
-        """Return a curation stage's output, after those that it reads."""
-        return walk(stage, self.outputs, self._make)
+        """Return a curation stage's output, after those that it reads.
+
+        Files that changed under way are listed and measured again. Raises FilesChangedError for one that goes on so.
+        """
+        while True:
+            try:
+                return walk(stage, self.outputs, self._make)
+            except FilesChangedError as error:
+                self._start_over(error)
+
+    def _start_over(self, error: FilesChangedError) -> None:
+        """Remember which files changed under way, and forget what was made of them."""
+        if self.changed & error.files.keys():
+            raise error
+        self.changed |= error.files.keys()
+        remember_changed(self.store, error.files)
+        self.outputs.clear()
+        names = ", ".join(sorted(error.files)[:SHOWN]) + (" …" if len(error.files) > SHOWN else "")
+        self.reporter.line(f"{len(error.files):,} files changed under way, and are measured again: {names}")
 
     def _make(self, stage: Stage, inputs: list[Output]) -> Output:
         params = self.params(stage)

@@ -30,7 +30,7 @@ MEASUREMENTS = Contract(
     "measurements",
     {
         "image_id": ID,  # of the file's bytes; null when they cannot be read
-        "pixels_id": ID,  # of size and decoded upright pixels; null when undecodable
+        "pixels_id": ID,  # of size, upright pixels and what they hide (alpha, depth, frames); null when undecodable
         "width": INT,  # upright
         "height": INT,
         "format": WORD,
@@ -169,6 +169,7 @@ DROPPED = Contract(
         "uri": TEXT,
         "image_id": TEXT,  # hex; null when unreadable
         "source": WORD,
+        "label": TEXT,
         "stage": WORD,
         "reason": WORD,
         "value": FLOAT,
@@ -179,6 +180,22 @@ DROPPED = Contract(
     aligned=None,
 )
 """The published dropped images, each with its reason and the evidence."""
+
+CONFLICTS = Contract(
+    "conflicts",
+    {
+        "uri": TEXT,  # the dropped copy
+        "source": WORD,
+        "label": TEXT,
+        "kept_uri": TEXT,  # the image that stands for it
+        "kept_source": WORD,
+        "kept_label": TEXT,
+        "reason": WORD,
+        "value": FLOAT,
+    },
+    aligned=None,
+)
+"""Copies of one picture under different labels; published beside a version that has any."""
 
 SIGNALS = ("luma_p5", "luma_p99", "aspect", "entropy", "sharpness", "detail")
 """The measured quality signals, in absolute units."""

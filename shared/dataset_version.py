@@ -42,7 +42,7 @@ class Published:
         for name in names:
             if rows is not None and sum(table.num_rows for table in tables) >= rows:
                 break
-            with self.store.open(name) as file:
+            with self.store.open_arrow(name) as file:
                 tables.append(pq.read_table(file, columns=wanted))
         if not tables:
             raise WorkspaceError(f"{self.store.url} lacks its {kind} tables: it was damaged. Publish a new version.")

@@ -82,6 +82,15 @@ class Store:
         """Open a file for seekable reading."""
         return cast(BinaryIO, self.fs.open(self.path(name), "rb"))
 
+    def open_arrow(self, name: str) -> Any:
+        """Open a file for Arrow's readers, as a file of Arrow's own where the store is a folder of this machine.
+
+        A thread of Arrow that lets go of a Python file while the interpreter ends aborts the process.
+        """
+        import pyarrow as pa
+
+        return pa.OSFile(self.path(name)) if self.local else self.open(name)
+
     @contextmanager
     def commit(self, name: str) -> Iterator[Path]:
         """Give a local path to write to; when the block ends well, the file appears whole under its name.

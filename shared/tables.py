@@ -102,7 +102,7 @@ def commit_part(store: Store, stage: str, table: pa.Table, name: str | None = No
 
 def describe_part(store: Store, stage: str, name: str) -> Part:
     """Return the facts of a part that is on storage, from its footer."""
-    with store.open(part_name(stage, name)) as file:
+    with store.open_arrow(part_name(stage, name)) as file:
         footer = pq.ParquetFile(file)
         metadata = footer.schema_arrow.metadata or {}
         return Part(name, footer.metadata.num_rows, **json.loads(metadata[b"dinoflow"]))
@@ -110,7 +110,7 @@ def describe_part(store: Store, stage: str, name: str) -> Part:
 
 def read_part(store: Store, stage: str, name: str, **options: Any) -> pa.Table:
     """Read a part; options are those of pyarrow.parquet.read_table."""
-    with store.open(part_name(stage, name)) as file:
+    with store.open_arrow(part_name(stage, name)) as file:
         return pq.read_table(file, **options).replace_schema_metadata(None)
 
 

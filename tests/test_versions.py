@@ -9,18 +9,18 @@ from shared.params import Params, fingerprint
 from training.stages import evaluate, pretrain
 
 GOLDEN: dict[str, tuple[int, str]] = {
-    "index": (1, "e477f86af3449b238762"),
+    "index": (1, "c0eb1d43b3f69545bac7"),
     "references": (1, "28efb7de35f3bca3a7c2"),
-    "measure": (2, "a2107da60d863e1a94ec"),
-    "measure_references": (2, "a2107da60d863e1a94ec"),
+    "measure": (3, "a2107da60d863e1a94ec"),
+    "measure_references": (3, "a2107da60d863e1a94ec"),
     "quality": (2, "cefa6571f1e94daaf32d"),
     "candidates": (1, "a93a0bc0852cc9b23d06"),
-    "verify": (1, "1791e8bf588ac422805c"),
-    "decontaminate": (1, "28efb7de35f3bca3a7c2"),
+    "verify": (2, "1791e8bf588ac422805c"),
+    "decontaminate": (2, "28efb7de35f3bca3a7c2"),
     "dedup": (2, "a93a0bc0852cc9b23d06"),
     "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (2, "1791e8bf588ac422805c"),
-    "pack": (2, "1120575f73065e2d95af"),
+    "pack": (3, "1120575f73065e2d95af"),
     "pretrain": (3, "fa00ecb374df18bb516e"),
     "evaluate": (2, "3577a2e2ef929fcee183"),
 }

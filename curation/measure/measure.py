@@ -1,6 +1,5 @@
 """Everything that one decode of an image tells, as one row of measurements."""
 
-import hashlib
 from itertools import islice
 from typing import Any
 
@@ -14,10 +13,12 @@ from curation.measure.hashes import oriented_hashes
 from curation.measure.phash import BYTES, phashes
 from curation.measure.quality_signals import signals
 from curation.params import MeasureParams
+from curation.sources.outages import unchanged
 from curation.sources.reading import read_bytes
 from shared.catalog import MEASUREMENTS
 from shared.errors import UnreadableError
 from shared.images.decode import UndecodableError, decode
+from shared.images.ids import digest
 from shared.images.picture import Picture
 
 CHUNK = 64
@@ -34,8 +35,11 @@ NOTHING: Array = np.zeros(0, np.float32)
 
 
 def measure_images(images: pa.Table, params: MeasureParams) -> pa.Table:
-    """Return MEASUREMENTS of the images, one decode each, in their order."""
-    files = zip(read_bytes(images), images["rotation"].to_pylist(), strict=True)
+    """Return MEASUREMENTS of the images, one decode each, in their order.
+
+    Raises FilesChangedError for files that are not as they were listed: nothing is measured of them.
+    """
+    files = zip(unchanged(images, read_bytes(images)), images["rotation"].to_pylist(), strict=True)
     rows: list[Measurement] = []
     vectors, layouts, scores = [], [], []
     while chunk := [measure_image(data, rotation, params) for data, rotation in islice(files, CHUNK)]:
@@ -70,7 +74,7 @@ def measure_image(
     hashes = oriented_hashes(inner.image, params.hash)
     width, height = whole.image.size
     row = file | {
-        "pixels_id": digest(f"{width}x{height}:".encode(), whole.pixels),
+        "pixels_id": digest(f"{width}x{height}:".encode(), whole.pixels, decoded.hidden.digest()),
         "width": width,
         "height": height,
         "format": decoded.format,
@@ -80,14 +84,6 @@ def measure_image(
     }
     layout = DescriptorEmbedder().prepared(inner) if params.layout else NOTHING
     return row, [params.embedder.prepared(inner), layout, *(scorer.prepared(whole) for scorer in params.scorers)]
-
-
-def digest(*pieces: Any) -> bytes:
-    """Return the 128-bit BLAKE2b digest of the pieces' bytes, one after the other."""
-    state = hashlib.blake2b(digest_size=16)
-    for piece in pieces:
-        state.update(piece)
-    return state.digest()
 
 
 def _scores(prepared: list[Prepared], params: MeasureParams) -> Array:

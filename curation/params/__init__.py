@@ -33,6 +33,8 @@ class IndexParams(Params):
     """The collections of images; each uri is indexed once."""
     part_images: int = Field(default=10_000, ge=16)
     """Images in a part, on average: the unit of work, of retry and of resume."""
+    changed: dict[str, str] = Field(default_factory=dict)
+    """Taken from the workspace: what files hold that changed under the same size and time, by uri."""
 
 
 class MeasureParams(Params):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.sources.opened import Opened, ReadResult, tried
+from curation.sources.opened import Opened
+from curation.sources.outages import ReadResult, tried
 from curation.sources.ranges import read_here, read_there
 from shared.errors import UnreadableError
 from shared.images.table_cells import TableColumn, image_in_cell, open_column
@@ -18,12 +19,13 @@ WINDOW = 256
 """So many rows of tables are read in the order of the file and given in the order of the index."""
 
 
-def read_bytes(images: pa.Table) -> Iterator[ReadResult]:
+def read_bytes(images: pa.Table, *, to_show: bool = False) -> Iterator[ReadResult]:
     """Yield the bytes of each row of IMAGES, or the reason why there are none.
 
-    Raises WorkFailedError when an object store does not answer: an outage must not be taken for bad images.
+    Raises WorkFailedError when a disk or store does not answer: an outage must not be taken for bad images. What is
+    only to be shown is not waited for. A file that is not as it was listed comes as a ChangedFileError.
     """
-    opened = Opened()
+    opened = Opened(()) if to_show else Opened()
     try:
         rows = images.select(["reader", "path", "member", "offset", "length"]).to_pylist()
         for (reader, remote), group in groupby(rows, key=lambda row: (row["reader"], "://" in row["path"])):
@@ -44,18 +46,22 @@ def _read_cells(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[Read
         window = remaining[start : start + WINDOW]
         order = sorted(range(len(window)), key=lambda i: (window[i]["path"], window[i]["offset"]))
         if order == list(range(len(window))):
-            yield from (tried(row["path"], partial(_cell, row, opened)) for row in window)
+            yield from (tried(row, partial(_cell, row, opened), opened, _key(row)) for row in window)
         else:
-            data = {i: tried(window[i]["path"], partial(_cell, window[i], opened)) for i in order}
+            data = {i: tried(window[i], partial(_cell, window[i], opened), opened, _key(window[i])) for i in order}
             yield from (data[i] for i in range(len(window)))
 
 
+def _key(row: dict[str, Any]) -> tuple[str, str]:
+    return row["path"], row["member"]
+
+
 def _cell(row: dict[str, Any], opened: Opened) -> bytes:
-    path, member = row["path"], row["member"]
+    path, member = _key(row)
     column: TableColumn = opened.get((path, member), lambda: open_column(path, row["reader"], member))
 
     def read(file: str) -> bytes:
-        whole = {"path": file, "offset": 0, "length": None}
+        whole = {"reader": "range", "path": file, "offset": 0, "length": None}
         data = next((read_there if "://" in file else read_here)([whole], opened))
         if isinstance(data, UnreadableError):
             raise data

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flows.commands.console import Console
+from flows.commands.warnings import dataset_warnings
 from shared.dataset_version import Published
 from shared.storage import Store
 from shared.tables import Output
@@ -32,6 +33,8 @@ def tell_dataset(console: Console, dataset: Published) -> None:
         console.say(f"  {count:>9,} dropped: {reason.replace('_', ' ')}")
     for line in balance_lines(dataset.info):
         console.say(f"  {line}")
+    for line in dataset_warnings(dataset.info):
+        console.say(f"warning      {line}")
     console.say(f"\ndataset      {dataset.store.path()}")
     console.say(f"its report   {dataset.store.path('report.html')}")
 

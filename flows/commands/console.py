@@ -62,6 +62,8 @@ class Console:
         return self._rows
 
     def _print(self, text: str) -> None:
+        encoding = self.stream.encoding or "utf-8"  # what a terminal cannot show is escaped, not an error
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
         if self._rows is None or not self._rows.open:
             self.stream.write(f"{text}\n")
             self.stream.flush()

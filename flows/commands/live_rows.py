@@ -6,7 +6,7 @@ from typing import TextIO
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from shared.launch.progress import ProgressEvent, clock, rate_text
+from shared.launch.progress import ProgressEvent, clock, field_texts, rate_text
 
 ROWS_A_SECOND = 10
 
@@ -68,6 +68,6 @@ class LiveRows:
 def about(event: ProgressEvent) -> str:
     """Return what stands behind the bar: unit or rate, what the work tells of itself, and the time left."""
     rate = rate_text(event.rate, event.unit) if event.rate else event.unit
-    values = [f"{name} {value:.4g}" for name, value in event.fields.items()]
+    values = field_texts(event.fields)
     left = [] if event.eta_seconds is None else [f"{clock(event.eta_seconds)} left"]
     return " · ".join([rate, *values, *left])

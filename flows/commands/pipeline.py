@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 def run(recipe: str | None, options: "Options") -> dict[str, Any]:
     """Run the whole pipeline as a Prefect flow."""
-    from flows.plan.status import status
+    from flows.plan.status import finished
 
     loaded, store, console = begin(recipe, options)
     # A workspace in an object store is not looked through: that may take longer than the answer is worth.
-    finished = status(Session(loaded, store, Inline(), console)).finished if store.local else None
-    if finished:
+    earlier = finished(Session(loaded, store, Inline(), console)) if store.local else None
+    if earlier:
         console.say("Nothing is left to do: images, recipe and results are those of an earlier run.")
-        dataset, run_name = finished
+        dataset, run_name = earlier
     else:
         with _prefect(console):
             from flows.orchestration import flows

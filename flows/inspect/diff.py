@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.commands.console import Console
-from flows.inspect.join_versions import ABSENT, KEPT, Joined, joined
+from flows.inspect.diff_text import lines, table
+from flows.inspect.join_versions import KEPT, Joined, joined
 from flows.inspect.workspace import existing, version_of
 from flows.recipe.changes import recipe_changes
 from shared.dataset_version import Published
@@ -19,8 +20,11 @@ from shared.errors import UserError
 EXAMPLES = 10
 
 
-def diff(workspace: str, first: str | None, second: str | None, json: bool) -> dict[str, Any]:
-    """Print, and return, what changed from one version to another. Raises UserError when two are not named."""
+def diff(workspace: str, first: str | None, second: str | None, json: bool, every: bool = False) -> dict[str, Any]:
+    """Print, and return, what changed from one version to another; with `every`, each row of it, as a table.
+
+    Raises UserError when two versions are not named.
+    """
     store = existing(workspace)
     if not first or not second:
         raise UserError(
@@ -28,14 +32,16 @@ def diff(workspace: str, first: str | None, second: str | None, json: bool) -> d
             "`dinoflow datasets` lists them."
         )
     old, new = version_of(store, first), version_of(store, second)
-    facts = compared(old, new)
+    facts = compared(old, new, every)
     if not json:
-        _tell(Console(sys.stdout), facts)
+        console = Console(sys.stdout)
+        for line in table(facts["rows"]) if every else lines(facts):
+            console.say(line)
     return facts
 
 
-def compared(old: Published, new: Published) -> dict[str, Any]:
-    """Return the facts of what changed from one version to another."""
+def compared(old: Published, new: Published, every: bool = False) -> dict[str, Any]:
+    """Return the facts of what changed from one version to another; with `every`, all rows that did."""
     rows = joined(old, new)
     transitions = list(_transitions(rows))
     entered = sum(t["images"] for t in transitions if t["after"] == KEPT)
@@ -45,11 +51,12 @@ def compared(old: Published, new: Published) -> dict[str, Any]:
         "before": f"{old.name}/{old.version}",
         "after": f"{new.name}/{new.version}",
         "kept": {"before": both + left, "after": both + entered, "entered": entered, "left": left, "both": both},
-        "rewritten": rows.rewritten,
+        "rewritten": int(rows.rewritten.sum()),
+        "labels": _labels(rows),
         "transitions": transitions,
         "sources": _sources(rows),
         "recipe": recipe_changes(old.info.get("recipe", {}), new.info.get("recipe", {})),
-    }
+    } | ({"rows": _changed_rows(rows)} if every else {})
 
 
 def _transitions(rows: Joined) -> Iterator[dict[str, Any]]:
@@ -60,11 +67,51 @@ def _transitions(rows: Joined) -> Iterator[dict[str, Any]]:
     for code, count in sorted(
         zip(changed.tolist(), counts.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0])
     ):
-        uris = pa.table({"uri": rows.uri.filter(pa.array(codes == code))})
-        first = pc.select_k_unstable(uris, k=min(EXAMPLES, count), sort_keys=[("uri", "ascending")])
+        examples = _first({"uri": rows.uri, "kept": rows.kept_uri}, codes == code)
         before, after = (rows.states[part] for part in divmod(code, width))
-        examples = uris["uri"].take(first).to_pylist()
-        yield {"before": before, "after": after, "images": count, "examples": examples}
+        yield {
+            "before": before,
+            "after": after,
+            "images": count,
+            "examples": [row["uri"] for row in examples],
+            "kept_instead": [row["kept"] for row in examples],
+        }
+
+
+def _labels(rows: Joined) -> dict[str, Any]:
+    """Return how many images that both versions keep have another label, with the first of them."""
+    mask = rows.relabelled
+    examples = _first({"uri": rows.uri, "before": rows.labels[0], "after": rows.labels[1]}, mask)
+    return {"changed": int(mask.sum()), "examples": examples}
+
+
+def _first(columns: dict[str, Any], mask: np.ndarray) -> list[dict[str, Any]]:
+    """Return the first rows by uri where the mask holds."""
+    table = pa.table(columns).filter(pa.array(mask))
+    first = pc.select_k_unstable(table, k=min(EXAMPLES, table.num_rows), sort_keys=[("uri", "ascending")])
+    examples: list[dict[str, Any]] = table.take(first).to_pylist()
+    return examples
+
+
+def _changed_rows(rows: Joined) -> list[dict[str, Any]]:
+    """Return every uri whose state, bytes or label changed, sorted."""
+    changes = {"state": rows.before != rows.after, "bytes": rows.rewritten, "label": rows.relabelled}
+    states = np.asarray(rows.states)
+    table = pa.table(
+        {
+            "uri": rows.uri,
+            "source": rows.source,
+            "before": states[rows.before],
+            "after": states[rows.after],
+            "kept_instead": rows.kept_uri,
+            "label_before": rows.labels[0],
+            "label_after": rows.labels[1],
+            **{f"{name}_changed": mask for name, mask in changes.items()},
+        }
+    )
+    chosen = table.filter(pa.array(np.logical_or.reduce(list(changes.values()))))
+    listed: list[dict[str, Any]] = chosen.sort_by("uri").to_pylist()
+    return listed
 
 
 def _sources(rows: Joined) -> dict[str, dict[str, int]]:
@@ -81,36 +128,3 @@ def _sources(rows: Joined) -> dict[str, dict[str, int]]:
         for entry in pc.value_counts(rows.source.filter(pa.array(mask))).to_pylist():
             counts.setdefault(entry["values"] or "(unnamed)", Counter())[what] = entry["counts"]
     return {source: {what: counts[source][what] for what in masks} for source in sorted(counts)}
-
-
-def _tell(console: Console, facts: dict[str, Any]) -> None:
-    kept = facts["kept"]
-    console.say(f"{facts['before']} → {facts['after']}")
-    console.say(f"kept      {kept['before']:,} → {kept['after']:,}: {kept['entered']:,} entered, {kept['left']:,} left")
-    if facts["rewritten"]:
-        console.say(f"changed   {facts['rewritten']:,} files have other bytes under the same name")
-    for change in facts["transitions"]:
-        console.say(f"{change['images']:>9,}  {_change(change)}")
-    if facts["sources"]:
-        console.say("\nsource                     new      gone   entered      left")
-    for source, counts in facts["sources"].items():
-        console.say(f"{source:<20} " + " ".join(f"{counts[what]:>9,}" for what in ("new", "gone", "entered", "left")))
-    if facts["recipe"]:
-        console.say("\nrecipe")
-    for key, (before, after) in facts["recipe"].items():
-        console.say(f"  {key}: {before} → {after}")
-    if not (facts["transitions"] or facts["recipe"] or facts["rewritten"]):
-        console.say("nothing changed")
-    for change in facts["transitions"]:
-        more = change["images"] - len(change["examples"])
-        console.say(f"\n{_change(change)}" + (f", the first of {change['images']:,}" if more else ""))
-        for uri in change["examples"]:
-            console.say(f"  {uri}")
-
-
-def _change(change: dict[str, Any]) -> str:
-    return f"{_state(change['before'], 'new')} → {_state(change['after'], 'gone')}"
-
-
-def _state(state: str, absent: str) -> str:
-    return absent if state == ABSENT else state if state == KEPT else f"dropped ({state.replace('_', ' ')})"

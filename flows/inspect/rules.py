@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -57,7 +58,7 @@ def _model_value(recipe: dict[str, Any], kind: str, measured: pa.Table | None) -
     return value
 
 
-def dry_run(recipe: dict[str, Any], path: str) -> tuple[pa.Table | None, Decide | None]:
+def dry_run(recipe: dict[str, Any], path: Path) -> tuple[pa.Table | None, Decide | None]:
     """Measure a file as the recipe does, and return what curation would say of it once its neighbours are known.
 
     Both are None when the recipe cannot be followed any more: it is of another version of dinoflow, or lost a model.
@@ -68,7 +69,7 @@ def dry_run(recipe: dict[str, Any], path: str) -> tuple[pa.Table | None, Decide 
         params = CurationParams.model_validate(recipe["curation"])
     except (KeyError, ValidationError):
         return None, None
-    where = os.path.abspath(path.removeprefix("file://"))
+    where = os.path.abspath(path)
     row = {"uri": where, "source": "", "reader": "range", "path": where, "offset": 0, "length": os.path.getsize(where)}
     try:
         measured = measure(pa.Table.from_pylist([row], IMAGES.schema), params=params.measure)

@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 
 from curation.publish.shard_writer import SIDECAR_COLUMNS
 from flows.commands.console import Console
-from flows.inspect.verify_shard import damage_in_shard
+from flows.inspect.verify_shard import damage_in_shard, read_shard
 from flows.inspect.workspace import existing, version_of
 from shared.dataset_version import Published
 from shared.launch.progress import Meter
 
 CHUNK = 1 << 24
-FOLDERS = ("manifest", "dropped", "shards")
+FOLDERS = ("manifest", "dropped", "conflicts", "shards")
 COLUMNS = {"manifest": [*SIDECAR_COLUMNS, "shard", "offset", "length"]}
 
 
@@ -39,7 +39,7 @@ def _unexpected(dataset: Published) -> list[str]:
 
 
 def _files(dataset: Published, console: Console) -> list[str]:
-    """Read every file whole; look closer where its checksum differs."""
+    """Read every file whole and hold each image against its id; look closer where a checksum differs."""
     checksums: dict[str, str] = dataset.info["checksums"]
     tables = [name for name in checksums if not name.startswith("shards/")]
     damaged = [line for name in tables if (line := _damage_in_table(dataset, name, checksums[name]))]
@@ -48,10 +48,14 @@ def _files(dataset: Published, console: Console) -> list[str]:
     meter = Meter("verify", images.total(), console.progress)
     for name in sorted(checksums.keys() - set(tables)):
         shard = name.removeprefix("shards/")
-        digest = sha256(dataset, name)
+        rows = kept.filter(pc.equal(kept["shard"], shard)) if kept is not None else None
+        digest, strangers = read_shard(dataset, name, rows)
         if digest != checksums[name]:
-            rows = kept.filter(pc.equal(kept["shard"], shard)) if kept is not None else None
             damaged += damage_in_shard(dataset, shard, rows, missing=digest is None)
+        else:
+            damaged += [
+                f"{name}: holds other bytes of {uri} than its id names, and was published so" for uri in strangers
+            ]
         meter.add(images[shard])
     meter.end()
     return damaged
@@ -81,7 +85,7 @@ def _readable(dataset: Published, kind: str) -> pa.Table | None:
     tables = []
     for name in dataset.store.names(kind):
         try:
-            with dataset.store.open(f"{kind}/{name}") as file:
+            with dataset.store.open_arrow(f"{kind}/{name}") as file:
                 tables.append(pq.read_table(file, columns=COLUMNS.get(kind, ["uri", "reason"])))
         except (pa.ArrowException, OSError):
             continue

@@ -1,8 +1,9 @@
-"""Where a shard was damaged: in which image, its sidecar, or the frame of the tar."""
+"""What a shard holds: the images that their ids name, or damage in an image, its sidecar, or the frame of the tar."""
 
+import hashlib
 import tarfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -11,6 +12,35 @@ from flows.inspect.find_image import image_id
 from shared.dataset_version import Published
 
 BLOCK = tarfile.BLOCKSIZE
+CHUNK = 1 << 24
+
+
+def read_shard(dataset: Published, name: str, rows: pa.Table | None) -> tuple[str | None, list[str]]:
+    """Read a shard once. Return its SHA-256, and the uris of images whose bytes are not those that their ids name.
+
+    The checksum is None where the file is missing.
+    """
+    spans = rows.select(["offset", "length", "image_id", "uri"]).sort_by("offset").to_pylist() if rows else []
+    state, strangers = hashlib.sha256(), list[str]()
+    try:
+        with dataset.store.open(name) as file:
+            for row in spans:
+                for piece in _until(file, row["offset"]):
+                    state.update(piece)
+                data = file.read(row["length"])
+                state.update(data)
+                strangers += [row["uri"]] if image_id(data) != row["image_id"] else []
+            while piece := file.read(CHUNK):
+                state.update(piece)
+    except FileNotFoundError:
+        return None, []
+    return state.hexdigest(), strangers
+
+
+def _until(file: BinaryIO, offset: int) -> Iterator[bytes]:
+    """Read on to an offset, unless the file ends before."""
+    while (left := offset - file.tell()) > 0 and (piece := file.read(min(left, CHUNK))):
+        yield piece
 
 
 def damage_in_shard(dataset: Published, shard: str, rows: pa.Table | None, missing: bool) -> list[str]:

@@ -1,5 +1,6 @@
 """What of a recipe is done in a workspace, what a run would make, and why. Nothing runs but the listing of sources."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,20 @@ def status(session: Session) -> Status:
         StageStatus(one, [] if one.done else causes(one, newest[name], forecasts, session.store))
         for name, one in forecasts.items()
     ]
+    return Status(stages, *_published(session, forecasts))
+
+
+def finished(session: Session) -> tuple[Published, str] | None:
+    """Return the dataset version and the run where nothing is left to do, else None, without asking why."""
+    return Status([], *_published(session, session.forecast())).finished
+
+
+def _published(session: Session, forecasts: Mapping[str, Forecast]) -> tuple[Published | None, TrainingStatus | None]:
     packed = forecasts["pack"]
     dataset = published_as(session.store, session.recipe.name, packed.output) if packed.done and packed.output else None
     if dataset is not None and not dataset.store.exists("report.html"):
         dataset = None
-    training = _training(session, dataset) if dataset and session.store.local else None
-    return Status(stages, dataset, training)
+    return dataset, _training(session, dataset) if dataset and session.store.local else None
 
 
 def _training(session: Session, dataset: Published) -> TrainingStatus:

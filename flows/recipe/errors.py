@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from shared.params import models_in
+from flows.recipe.key_types import Models, kind_of, models_at, models_of_kind
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -14,7 +14,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _sentence(mistake: Any, model: type[BaseModel]) -> str:
-    keys = [str(part) for part in mistake["loc"] if part not in _tags(mistake)]
+    keys = _keys(mistake, model)
     key = ".".join(keys) or "recipe"
     given = mistake.get("input")
     if mistake["type"] == "extra_forbidden":
@@ -34,24 +34,22 @@ def _by_any_name(model: type[BaseModel]) -> dict[str, str]:
     return {name: name for name in model.model_fields} | {old: name for name, old in former.items()}
 
 
-def _tags(mistake: Any) -> set[str]:
-    """The tag of a chosen union member stands in the location, but is no key that a person wrote."""
-    return {part for part in mistake["loc"][1:] if isinstance(part, str) and part == mistake.get("ctx", {}).get("tag")}
+def _keys(mistake: Any, model: type[BaseModel]) -> list[str]:
+    """Return a location as the key that --set takes: a member of a list goes by its kind, not its number."""
+    location, keys = mistake["loc"], list[str]()
+    for place, part in enumerate(location):
+        if part == mistake.get("ctx", {}).get("tag") and place:
+            continue  # the tag of a chosen union member stands in the location, but is no key that a person wrote
+        if keys and isinstance(location[place - 1], int) and kind_of(_model_at(model, location[: place + 1])) == part:
+            keys.pop()
+        keys.append(str(part))
+    return keys
 
 
 def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel]:
     """Follow a location into nested models, through lists and unions, as far as it goes."""
-    models = [model]
+    models: Models = [model]
     for step in path:
-        inner = (
-            [m for one in models for m in models_in(one.model_fields[step].annotation)]
-            if (isinstance(step, str) and any(step in one.model_fields for one in models))
-            else [m for m in models if _kind(m) == step] or models
-        )
-        models = inner or models
+        is_key = isinstance(step, str) and any(step in one.model_fields for one in models)
+        models = (models_at(models, step) if is_key else models_of_kind(models, step)) or models
     return models[0]
-
-
-def _kind(model: type[BaseModel]) -> Any:
-    field = model.model_fields.get("kind")
-    return field.default if field else None

@@ -13,7 +13,13 @@ SourceOption = Annotated[
 
 SetOption = Annotated[
     tuple[str, ...],
-    Parameter(name="--set", help="Change the recipe: a.b.c=value; repeatable.", negative=(), show_default=False),
+    Parameter(
+        name="--set",
+        help="Change the recipe: a.b.c=value; repeatable. One rule goes by its name: "
+        "curation.quality.rules.blurry.threshold=0.2.",
+        negative=(),
+        show_default=False,
+    ),
 ]
 
 

@@ -11,6 +11,8 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from curation.params import CurationParams
 from curation.sources import Source, source_at
 from flows.recipe.errors import explain
+from flows.recipe.settings import apply_setting
+from flows.recipe.source_names import named_apart
 from shared.errors import RecipeError
 from shared.params import Compute, Params, Settings, with_present_names
 from training.eval.params import EvaluateParams
@@ -73,15 +75,15 @@ def load_recipe(
     """
     values = _read(recipe or default_recipe())
     for setting in settings:
-        _set(values, setting)
+        apply_setting(values, setting, Recipe)
     if sources:
-        values["sources"] = [source_at(url).model_dump() for url in sources]
+        values["sources"] = named_apart([source_at(url) for url in dict.fromkeys(sources)])
     if name:
         values["name"] = name
     return _checked(values)
 
 
-TAKEN = {"index": {"sources"}, "measure": {"embedder", "scorers"}, "decontaminate": {"dedup"}}
+TAKEN = {"index": {"sources", "changed"}, "measure": {"embedder", "scorers"}, "decontaminate": {"dedup"}}
 """Fields of the curation that are filled from other places of the recipe."""
 
 
@@ -129,26 +131,3 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
-
-
-def _set(values: dict[str, Any], setting: str) -> None:
-    path, equals, text = setting.partition("=")
-    if not equals or not path:
-        raise RecipeError(
-            f"--set needs KEY=VALUE with a dotted key, got {setting!r}. Example: --set training.optim.steps=500"
-        )
-    keys = path.strip().split(".")
-    change: Any
-    try:
-        change = yaml.safe_load(text)
-    except yaml.YAMLError:
-        change = text
-    for key in reversed(keys):
-        change = {key: change}
-    change = with_present_names(change, Recipe)
-    for _ in keys[:-1]:
-        [(group, change)] = change.items()
-        values = values.setdefault(group, {})
-        if not isinstance(values, dict):
-            raise RecipeError(f"--set {path}: {group!r} is not a group of keys, got {values!r}. Set it as a whole.")
-    values.update(change)

@@ -17,6 +17,15 @@ READER = "DINOFLOW_PROGRESS"
 RECORD = "\x1e"
 
 
+SHARES = frozenset({"k-NN", "mfu", "data wait"})
+"""Fields that are parts of a whole: people read them in per cent."""
+
+
+def field_texts(fields: Mapping[str, float]) -> list[str]:
+    """Return each field as a person reads it, with its name."""
+    return [f"{name} {value:.1%}" if name in SHARES else f"{name} {value:.4g}" for name, value in fields.items()]
+
+
 @dataclass(frozen=True)
 class ProgressEvent:
     """How far one piece of work is."""
@@ -45,7 +54,7 @@ class ProgressEvent:
     def text(self) -> str:
         """The event as one plain line."""
         rate = [rate_text(self.rate, self.unit)] if self.rate else []
-        values = [f"{name} {value:.4g}" for name, value in self.fields.items()]
+        values = field_texts(self.fields)
         of = f" of {self.total:,}" if self.total > self.done else ""
         if self.ended:
             last = f"{self.seconds:.1f} s" if self.seconds else "made before"
@@ -58,7 +67,7 @@ OnProgress = Callable[[ProgressEvent], None]
 
 
 def silent(_: ProgressEvent) -> None:
-    """OnProgress to nobody."""
+    """Report to nobody."""
 
 
 class Reporter(Protocol):
@@ -101,14 +110,14 @@ class Meter:
         self.report(ProgressEvent(kind, done, total, unit))
 
     def add(self, count: int) -> None:
-        """OnProgress that so many more units are done."""
+        """Report that so many more units are done."""
         self.done += count
         if (now := time.monotonic()) - self.told >= self.every:
             self.told = now
             self.report(self._event(self.total))
 
     def end(self, total: int | None = None) -> None:
-        """OnProgress that all is done; `total` says how many units it came to where that was not known."""
+        """Report that all is done; `total` says how many units it came to where that was not known."""
         self.done = self.total if total is None else total
         self.report(replace(self._event(self.done), ended=True))
 

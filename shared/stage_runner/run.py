@@ -36,7 +36,7 @@ def run(
     existing = None if stage.looks_outside else sealed(store, stage.name, work.key)
     if existing:
         rows = inputs[0].rows if inputs else existing.rows
-        report(ProgressEvent(stage.name, rows, rows, ended=True))
+        report(ProgressEvent(stage.name, rows, rows, stage.unit, ended=True))
         return existing
     started = time.monotonic()
     parts = MAKERS[stage.shape](work, executor, report)
@@ -90,7 +90,7 @@ def _make_exchange(work: StageRun, executor: Executor, report: OnProgress) -> li
 
 def _make_reduce(work: StageRun, executor: Executor, report: OnProgress) -> list[Part]:
     rows = work.inputs[0].rows if work.inputs else 0
-    meter = Meter(work.stage.name, rows, report)
+    meter = Meter(work.stage.name, rows, report, unit=work.stage.unit)
     (parts,) = executor.map(reduce_parts, [work], work.stage.name)
     meter.end(rows or sum(part.rows for part in parts))
     return parts
@@ -105,7 +105,8 @@ def _make_missing(pieces: list[Piece], executor: Executor, report: OnProgress) -
     work, rows = pieces[0].run, {piece.name: piece.rows for piece in pieces}
     existing = set(work.store.names(f"{FOLDER}/{work.stage.name}"))
     made = {n: describe_part(work.store, work.stage.name, n) for n in rows if f"{n}.parquet" in existing}
-    meter = Meter(work.stage.name, sum(rows.values()), report, done=sum(rows[name] for name in made))
+    done, total = sum(rows[name] for name in made), sum(rows.values())
+    meter = Meter(work.stage.name, total, report, done=done, unit=work.stage.unit)
     for part in executor.map(make_part, [p for p in pieces if p.name not in made], work.stage.name):
         made[part.name] = part
         meter.add(rows[part.name])

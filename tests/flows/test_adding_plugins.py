@@ -1,16 +1,11 @@
 """Adding a rule or an embedder is one file and one line in its union: everything that people look at knows it."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("flows", "curation", "training", "shared")
+from tests.house import House
 
 RULE = '''
 """A rule against squares."""
@@ -76,8 +71,8 @@ from conftest import encoded, picture
 from looked_at import publish
 from curation.params import MeasureParams, QualityParams
 from flows.commands.console import Console
-from flows.inspect.image_facts import story
-from flows.inspect.image_text import tell
+from flows.inspect.image_facts import image_facts
+from flows.inspect.image_text import print_image
 from flows.report.kit.reason_text import Checks
 from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError
@@ -89,7 +84,7 @@ for i in range(6):
 
 def explained(name, checks):
     sink = io.StringIO()
-    tell(Console(sink), story(str(root / "w"), str(root / "photos" / name), None), checks)
+    print_image(Console(sink), image_facts(str(root / "w"), str(root / "photos" / name), None), checks)
     return sink.getvalue()
 
 def refusal(setting):
@@ -123,46 +118,16 @@ print(json.dumps({
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    """A copy of the code, to build in."""
-    for package in PACKAGES:
-        shutil.copytree(ROOT / package, tmp_path / "house" / package, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path / "house"
+def house(tmp_path: Path) -> House:
+    return House(tmp_path / "house")
 
 
-def add(house: Path, room: str, file: str, text: str, union: str, name: str) -> None:
-    """Write the plug-in's file, and its name behind a member of the union."""
-    (house / room / file).write_text(text.lstrip())
-    init = house / room / "__init__.py"
-    module = f"{room}.{file.removesuffix('.py')}".replace("/", ".")
-    before = init.read_text()
-    assert before.count(f"| {union}") == 1
-    after = before.replace(f"| {union}", f"| {union} | {name}")
-    first = after.index("from pydantic import")
-    init.write_text(f"{after[:first]}from {module} import {name}\n{after[first:]}")
-
-
-def ask(house: Path, *arguments: str) -> str:
-    paths = os.pathsep.join([str(house), str(ROOT / "tests")])
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env=os.environ | {"PYTHONPATH": paths, "COLUMNS": "200"},
-        cwd=house,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_a_rule_that_is_added_is_known_to_help_form_report_explain_and_colours(house: Path, tmp_path: Path) -> None:
-    add(house, "curation/quality", "square.py", RULE, "Blurry", "Square")
-    shown = ask(house, "-m", "flows.cli", "quality", "--help")
+def test_a_rule_that_is_added_is_known_to_help_form_report_explain_and_colours(house: House, tmp_path: Path) -> None:
+    house.add("curation/quality", "Square", RULE, "Blurry")
+    shown = house.ask("-m", "flows.cli", "quality", "--help")
     assert "kind: square" in shown
     assert "All four sides are of one length." in shown
-    seen = json.loads(ask(house, "-c", PRELUDE + LOOK_AT_RULE, str(tmp_path)))
+    seen = json.loads(house.ask("-c", PRELUDE + LOOK_AT_RULE, str(tmp_path)))
     assert "'square'" in seen["set"]
     assert seen["form"]["description"] == "All four sides are of one length."
     assert "fewer pixels" in seen["form"]["properties"]["threshold"]["description"]
@@ -176,12 +141,12 @@ def test_a_rule_that_is_added_is_known_to_help_form_report_explain_and_colours(h
     assert "✓ Square           40 px between its sides" in seen["kept"]
 
 
-def test_an_embedder_that_is_added_is_known_to_help_form_recipe_and_explain(house: Path, tmp_path: Path) -> None:
-    add(house, "curation/embedders", "colour.py", EMBEDDER, "RunEmbedder", "ColourEmbedder")
-    shown = ask(house, "-m", "flows.cli", "dedup", "--help")
+def test_an_embedder_that_is_added_is_known_to_help_form_recipe_and_explain(house: House, tmp_path: Path) -> None:
+    house.add("curation/embedders", "ColourEmbedder", EMBEDDER, "RunEmbedder")
+    shown = house.ask("-m", "flows.cli", "dedup", "--help")
     assert "kind: colour" in shown
     assert "The mean colour, as seen through a filter." in shown
-    seen = json.loads(ask(house, "-c", PRELUDE + LOOK_AT_EMBEDDER, str(tmp_path)))
+    seen = json.loads(house.ask("-c", PRELUDE + LOOK_AT_EMBEDDER, str(tmp_path)))
     assert "'colour'" in seen["set"]
     assert seen["form"]["properties"]["kind"]["description"] == "Sees nothing but colour."
     assert "&#34;glass&#34;: &#34;amber&#34;" in seen["report"]

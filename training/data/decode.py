@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from shared.images.decode import TURNS, decode
+from shared.images.decode import decode
+from shared.images.turns import TURNS
 from training.data.multi_crop import SLIMMEST, SPARE
 from training.params import CropParams
 

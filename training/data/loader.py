@@ -34,6 +34,8 @@ def batches(
 
     Colours are changed in the workers, or, `on_device`, here and where the batch goes.
     """
+    if workers:
+        cv2.setNumThreads(1)  # before the fork: a child that finds a pool waits for ever for threads that it lacks
     gather: Callable[[list[Sample]], UnaugmentedBatch | Batch] = collate if on_device else collate_augmented
     loader: DataLoader[Any] = DataLoader(
         Samples(index.dataset, params),

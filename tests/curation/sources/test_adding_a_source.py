@@ -47,7 +47,8 @@ import json, sys
 from curation.params import CurationParams, IndexParams
 from flows import pipeline
 from flows.recipe.recipe import Recipe, load_recipe
-from flows.session import Session, Silent
+from flows.session import Session
+from shared.launch.progress import Silent
 from shared.errors import RecipeError
 from shared.launch.executors import Inline
 from shared.storage import Store

@@ -37,6 +37,8 @@ def test_help_teaches_every_command_without_importing_what_works():
         "pack",
         "pretrain",
         "export",
+        "status",
+        "calibrate",
         "serve",
     ):
         assert f" {command} " in told.stdout

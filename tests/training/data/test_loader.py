@@ -1,5 +1,6 @@
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -127,3 +128,14 @@ def test_mask_ratios_are_spread_evenly_over_half_of_the_crops() -> None:
     assert ratios[:10] == [0.0] * 10
     assert ratios[10:] == pytest.approx([0.12 + 0.04 * i for i in range(10)])
     assert mask_ratio(0, 20, (0, 3), ObjectiveParams(mask_share=0)) == 0
+
+
+def test_workers_are_forked_without_a_pool_of_threads_that_they_would_wait_for(
+    params: PretrainParams, dataset: Published
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (2000, 2000, 3), dtype=np.uint8)
+    for _ in range(3):
+        cv2.setNumThreads(4)
+        cv2.GaussianBlur(picture, (9, 9), 3)
+        assert len(shares(params, dataset, world=1, workers=1)) > 0
+        assert cv2.getNumThreads() == 1

@@ -1,6 +1,5 @@
 """Files of images under a folder or URL: their listing, their bytes, their pixels."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +9,7 @@ from PIL import Image
 from shared.dataset_version import held_out
 from shared.errors import RecipeError
 from shared.images.decode import UndecodableError, decode
+from shared.images.ids import digest
 from shared.images.image_files import may_be_image
 from shared.params import fingerprint
 from shared.storage import Store
@@ -90,5 +90,4 @@ class FileBytes(Protocol):
 
 def tenth(files: FileBytes) -> np.ndarray:
     """Return for each file whether its content puts it into the held-out tenth: equal files go the same way."""
-    digests = (hashlib.blake2b(files.data(row), digest_size=16).hexdigest() for row in range(len(files)))
-    return np.array([held_out(digest) for digest in digests])
+    return np.array([held_out(digest(files.data(row)).hex()) for row in range(len(files))])
