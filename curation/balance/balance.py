@@ -9,9 +9,10 @@ import pyarrow.compute as pc
 
 from curation.arrays import Doubles, Floats, Ints, Words
 from curation.balance import Vectors
-from curation.balance.density import ByDensity, first_level
+from curation.balance.density import ByDensity
 from curation.balance.evenness import evenness
-from curation.balance.hierarchy import build, locate
+from curation.balance.first_clusters import first_clusters
+from curation.balance.hierarchy import Hierarchy, build, locate
 from curation.balance.remaining import Remaining
 from curation.balance.sampling import Allotment, ByLevels, sample
 from curation.balance.strata import strata_of
@@ -71,15 +72,23 @@ def sample_tables(
 
 def clustered(vectors: Vectors, ids: Words, params: BalanceParams) -> Clustering:
     """Cluster the images on the given levels, or on one, of which it is measured what is of one kind."""
-    levels = params.levels or (first_level(len(vectors)),)
-    rounds = params.rounds if params.levels else 0
-    hierarchy = build(
-        vectors, ids, levels, seed=params.seed, iterations=params.iterations, rounds=rounds, points=params.points
-    )
+    hierarchy = _by_params(vectors, ids, params) if params.levels else first_clusters(vectors, ids, params.seed)
     clusters, distances = locate(vectors, hierarchy)
     sizes = np.bincount(clusters, minlength=len(hierarchy.centroids[0]))
     allotment = ByLevels(hierarchy.parents) if params.levels else ByDensity.measured(hierarchy.centroids[0], sizes)
     return Clustering(clusters, distances, allotment, tuple(len(level) for level in hierarchy.centroids))
+
+
+def _by_params(vectors: Vectors, ids: Words, params: BalanceParams) -> Hierarchy:
+    return build(
+        vectors,
+        ids,
+        params.levels,
+        seed=params.seed,
+        iterations=params.iterations,
+        rounds=params.rounds,
+        points=params.points,
+    )
 
 
 def shared_out(

@@ -8,7 +8,6 @@ embedder makes it there; what comes near that is alike. Kinds overlap, so that n
 The numbers below were chosen on 115 classes, and tried on others: tests/benchmarks/balance.md.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,11 +17,6 @@ from curation.arrays import Bools, Doubles, Floats, Ints, Words
 from curation.balance import draws, numbered
 from curation.balance.exact import EXACT_CELLS, unit
 
-CLUSTERS_PER_ROOT = 10
-FEWEST_IMAGES = 3
-"""Images of a cluster of the first level, on average at least."""
-MOST_CLUSTERS = 10_000
-"""The cosines of all pairs of clusters are looked at, in a byte each: 100 MB."""
 ALIKE = 0.6
 """Of the cosine between a cluster and its nearest other, on the mean of two clusters."""
 PASSES = 2
@@ -30,11 +24,6 @@ PASSES = 2
 MASS = 2.0**28
 """Of all images, in whole numbers: so sums of centroids on the grid are exact, and their mean the same everywhere."""
 ROUNDING = 1e-9
-
-
-def first_level(images: int) -> int:
-    """Return 10·√n clusters, at most a third as many as images, and at most 10,000."""
-    return max(1, min(MOST_CLUSTERS, round(CLUSTERS_PER_ROOT * math.sqrt(images)), images // FEWEST_IMAGES))
 
 
 @dataclass(frozen=True)

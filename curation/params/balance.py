@@ -35,7 +35,7 @@ class BalanceParams(Params):
     """Clusters on each level of a hierarchy, the finest first, sampled as Vo et al. do; [] = one level of 10·√n
     clusters, at most n/3 and 10,000, and which of them are alike is measured."""
     iterations: int = Field(default=20, ge=1)
-    """Iterations of k-means in every fit, at most."""
+    """Iterations of k-means in every fit of the given levels, at most."""
     rounds: int = Field(default=3, ge=0)
     """Times that each of the given levels is fitted again on the images closest to its centroids."""
     points: int = Field(default=0, ge=0)

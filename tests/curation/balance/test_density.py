@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from curation.balance import Arrays
 from curation.balance.balance import clustered
-from curation.balance.density import ByDensity, first_level, whole
+from curation.balance.density import ByDensity, whole
 from curation.balance.evenness import kl_to_uniform
 from curation.balance.exact import unit
 from curation.balance.sampling import allocate, sample
@@ -142,7 +142,3 @@ def test_copies_and_blanks_are_alike_only_among_themselves():
     vectors = unit(np.concatenate([blank, same, np.eye(8, dtype=np.float32)]))
     taken, _ = balanced(vectors, digests(16), 8)
     assert taken.sum() == 8
-
-
-def test_the_first_level_grows_with_the_root_and_stays_in_bounds():
-    assert [first_level(n) for n in (0, 1, 3, 300, 10_000, 10**6, 10**10)] == [1, 1, 1, 100, 1000, 10_000, 10_000]
