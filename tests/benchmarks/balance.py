@@ -1,12 +1,12 @@
 """Does balance make a long tail even? Draws of labelled folders, beside chance and other levels, as Markdown.
 
     python tests/benchmarks/balance.py FOLDER [FOLDER…] [--images 300 1200 5000] [--seeds 3] [--vectors DIR]
+        [--embedder efficientnet-lite0 | descriptor]
 
 A FOLDER holds a folder for each class, with images below it. Of each, sets with long tails are drawn: which class is
 how frequent is chance, sizes fall by Zipf's law, geometrically (30 to 1), or a fifth of the classes has 15 times the
 images of the others; a class that has too few gives all. Half of each set is kept. A set whose classes are equally
-frequent shows what balance costs where there is nothing to do. Vectors are those of efficientnet-lite0, computed once
-where DIR is given.
+frequent shows what balance costs where there is nothing to do. Vectors are computed once where DIR is given.
 
 KL is the divergence of the classes' frequencies from uniform, in nats; `/ chance` its share of what halving by chance
 leaves; `rarer` how much of the rarer half of the classes is kept (with weights: how often it comes in an epoch);
@@ -29,12 +29,14 @@ from curation.balance.balance import clustered
 from curation.balance.evenness import evenness
 from curation.balance.sampling import allocate, sample
 from curation.dedup.geometry.frame import trimmed
+from curation.embedders.descriptor import DescriptorEmbedder
 from curation.embedders.efficientnet import EfficientNetLite0Embedder
 from curation.params.balance import BalanceParams
 from shared.images.decode import UndecodableError, decode
 from shared.images.picture import Picture
 
 BATCH = 64
+EMBEDDERS = {"efficientnet-lite0": EfficientNetLite0Embedder, "descriptor": DescriptorEmbedder}
 SHAPES: dict[str, Callable[[int], np.ndarray]] = {
     "Zipf": lambda classes: 1 / np.arange(1, classes + 1),
     "geometric": lambda classes: 30.0 ** -np.linspace(0, 1, classes),
@@ -67,10 +69,11 @@ def main() -> None:
     parser.add_argument("--images", nargs="+", type=int, default=[300, 1200, 5000])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--vectors", type=Path, help="a folder that keeps vectors for the next time")
+    parser.add_argument("--embedder", choices=EMBEDDERS, default="efficientnet-lite0")
     arguments = parser.parse_args()
     print(f"{hardware()}, Python {platform.python_version()}, {datetime.date.today()}, {arguments.seeds} seeds")
     for path in arguments.folders:
-        folder = read(path, arguments.vectors)
+        folder = read(path, arguments.vectors, arguments.embedder)
         print(f"\n## {folder.name}: {len(folder.classes):,} images of {len(set(folder.classes))} classes", flush=True)
         for images in arguments.images:
             if images <= len(folder.classes):
@@ -159,11 +162,11 @@ def draw(classes: np.ndarray, images: int, shape: str, seed: int) -> np.ndarray:
     return rng.permutation(np.concatenate(rows))
 
 
-def read(path: Path, cache: Path | None) -> Folder:
+def read(path: Path, cache: Path | None, embedder: str) -> Folder:
     """Return a folder's vectors and classes, from the cache where it has them."""
-    stored = cache / f"{path.name}.npz" if cache else None
+    stored = cache / embedder / f"{path.name}.npz" if cache else None
     if stored is None or not stored.exists():
-        vectors, classes = embedded(path)
+        vectors, classes = embedded(path, embedder)
         if stored is None:
             return Folder(path.name, vectors, classes)
         stored.parent.mkdir(parents=True, exist_ok=True)
@@ -172,9 +175,9 @@ def read(path: Path, cache: Path | None) -> Folder:
     return Folder(path.name, held["vectors"].astype(np.float32), held["classes"])
 
 
-def embedded(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def embedded(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the vectors and classes of every image that decodes, as measuring makes them."""
-    embedder, classes, vectors = EfficientNetLite0Embedder(), [], []
+    embedder, classes, vectors = EMBEDDERS[kind](), [], []
     files = [file for file in sorted(path.rglob("*")) if file.is_file()]
     for start in range(0, len(files), BATCH):
         prepared = []
