@@ -1,7 +1,7 @@
 """Does balance make a long tail even? Draws of labelled folders, beside chance and other levels, as Markdown.
 
     python tests/benchmarks/balance.py FOLDER [FOLDER…] [--images 300 1200 5000] [--seeds 3] [--vectors DIR]
-        [--embedder efficientnet-lite0 | descriptor]
+        [--embedder efficientnet-lite0 | descriptor] [--no-levels]
 
 A FOLDER holds a folder for each class, with images below it. Of each, sets with long tails are drawn: which class is
 how frequent is chance, sizes fall by Zipf's law, geometrically (30 to 1), or a fifth of the classes has 15 times the
@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--images", nargs="+", type=int, default=[300, 1200, 5000])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--vectors", type=Path, help="a folder that keeps vectors for the next time")
+    parser.add_argument("--no-levels", action="store_true", help="leave out what levels make of it, which takes long")
     parser.add_argument("--embedder", choices=EMBEDDERS, default="efficientnet-lite0")
     arguments = parser.parse_args()
     print(f"{hardware()}, Python {platform.python_version()}, {datetime.date.today()}, {arguments.seeds} seeds")
@@ -77,10 +78,10 @@ def main() -> None:
         print(f"\n## {folder.name}: {len(folder.classes):,} images of {len(set(folder.classes))} classes", flush=True)
         for images in arguments.images:
             if images <= len(folder.classes):
-                print("\n".join(["", *table(folder, images, arguments.seeds)]), flush=True)
+                print("\n".join(["", *table(folder, images, arguments.seeds, not arguments.no_levels)]), flush=True)
 
 
-def table(folder: Folder, images: int, seeds: int) -> Iterator[str]:
+def table(folder: Folder, images: int, seeds: int, levels: bool) -> Iterator[str]:
     """Yield the lines of one table: a row for each way, a column for each shape."""
     rows: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     sizes = []
@@ -89,7 +90,7 @@ def table(folder: Folder, images: int, seeds: int) -> Iterator[str]:
             chosen = draw(folder.classes, images, shape, seed)
             classes = np.unique(folder.classes[chosen], return_inverse=True)[1].astype(np.int64)
             sizes.append(len(chosen))
-            for way, row in compared(folder.vectors[chosen], classes, seed):
+            for way, row in compared(folder.vectors[chosen], classes, seed, levels):
                 rows[way][shape].append(row)
     yield f"about {np.mean(sizes):,.0f} images"
     yield ""
@@ -103,7 +104,7 @@ def table(folder: Folder, images: int, seeds: int) -> Iterator[str]:
         yield f"| {way} | {' | '.join(cells)} |"
 
 
-def compared(vectors: np.ndarray, classes: np.ndarray, seed: int) -> Iterator[tuple[str, Row]]:
+def compared(vectors: np.ndarray, classes: np.ndarray, seed: int, levels: bool) -> Iterator[tuple[str, Row]]:
     """Yield what each way leaves of a set: half of it, or an epoch of half its length."""
     images, half = len(classes), len(classes) // 2
     ids = np.random.default_rng([seed, 1]).integers(0, 2**64, (images, 2), dtype=np.uint64)
@@ -113,8 +114,9 @@ def compared(vectors: np.ndarray, classes: np.ndarray, seed: int) -> Iterator[tu
     facts = evenness(classes, np.ones(images), half, seed)
     assert facts is not None
     yield "chance", Row(facts["chance"], 1.0, facts["kept_by_chance"])
-    yield "levels 1/50, 1/500, …", judged(classes, kept(vectors, ids, half, seed, levels=tenths(images)), half, seed)
-    yield "one level of n/8", judged(classes, kept(vectors, ids, half, seed, levels=(images // 8,)), half, seed)
+    for name, given in (("levels 1/50, 1/500, …", tenths(images)), ("one level of n/8", (images // 8,))):
+        if levels:
+            yield name, judged(classes, kept(vectors, ids, half, seed, levels=given), half, seed)
     yield "default", judged(classes, kept(vectors, ids, half, seed), half, seed)
     yield "default, weights", judged(classes, kept(vectors, ids, half, seed, how="weight"), half, seed)
     yield "limit", judged(classes, most.astype(float), half, seed)
