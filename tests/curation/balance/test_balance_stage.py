@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from curation.balance.strata import whole_parts
 from curation.params import BalanceParams, CurationParams
 from flows import pipeline
+from flows.commands.closing_lines import tell_dataset
+from flows.commands.console import Console
 from flows.recipe.recipe import Recipe
 from flows.report.dataset.balance_text import balance_lines
 from flows.session import Session
@@ -105,7 +107,7 @@ def test_off_by_default_and_then_no_image_has_a_cluster(skewed, tmp_path):
     assert dataset.table("manifest")["cluster"].null_count == 72
 
 
-def test_how_even_labels_got_stands_in_the_dataset_in_its_report_and_on_the_terminal(labelled, tmp_path):
+def test_how_even_labels_got_stands_in_the_dataset_in_its_report_and_on_the_terminal(labelled, tmp_path, capsys):
     dataset = curate(labelled, tmp_path / "w", enabled=True, target=18)
     even = dataset.info["search"]["balance"]["evenness"]
     assert (even["over"], even["classes"]) == ("labels", 3)
@@ -115,6 +117,9 @@ def test_how_even_labels_got_stands_in_the_dataset_in_its_report_and_on_the_term
     assert f"KL of 3 labels to uniform (0 is even): {even['before']:.3f} before" in lines[1]
     assert "100% are left" in lines[2]
     assert "descriptor, which sees its layout" in lines[-1]
+    tell_dataset(Console(), dataset)
+    terminal = capsys.readouterr().out
+    assert all(line in terminal for line in lines)
     report = dataset.store.read("report.html").decode()
     assert "by chance" in report
     assert "sees its layout" in report
