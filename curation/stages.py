@@ -149,7 +149,7 @@ def dedup(
     return match_tables((images, measurements, verdicts), verified, contaminated, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce")
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce", version=2)
 def balance(
     images: "Rows",
     measurements: "Rows",
@@ -159,7 +159,7 @@ def balance(
     *,
     params: BalanceParams,
 ) -> "Table":
-    """Cluster the images that are left, and sample evenly over the clusters; off by default."""
+    """Thin out what is frequent among the images that are left, or weight it down; off by default."""
     from curation.balance.balance import sample_tables
 
     return sample_tables((images, measurements, verdicts), contaminated, duplicates, params)

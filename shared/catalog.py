@@ -120,7 +120,7 @@ SAMPLES = Contract(
     {"part": INT, "row": INT, "cluster": INT, "weight": FLOAT, "sampled": "bool"},
     aligned=None,
 )
-"""The cluster of every image that is left after deduplication, and whether balancing takes it."""
+"""The kind of every image that is left after deduplication, whether balancing takes it, and how often it counts."""
 
 DECISIONS = Contract(
     "decisions",

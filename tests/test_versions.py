@@ -18,7 +18,7 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "verify": (2, "1791e8bf588ac422805c"),
     "decontaminate": (2, "28efb7de35f3bca3a7c2"),
     "dedup": (2, "a93a0bc0852cc9b23d06"),
-    "balance": (1, "a382d8079284060d3f32"),
+    "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (2, "1791e8bf588ac422805c"),
     "pack": (3, "f87ffbc01fea174b1841"),
     "pretrain": (3, "fa00ecb374df18bb516e"),

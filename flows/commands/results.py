@@ -6,17 +6,21 @@ from flows.commands.console import Console
 from flows.commands.warnings import dataset_warnings
 from shared.dataset_version import Published
 from shared.storage import Store
+from shared.tables import Output
 
 
 def print_dataset(console: Console, dataset: Published) -> None:
     """Print the counts of a version, what to look at, and where it is."""
     from curation.sources.notes import source_lines
+    from flows.report.dataset.balance_text import balance_lines
 
     counts = dataset.info["counts"]
     console.say()
     console.say(f"{dataset.name} {dataset.version}: {counts['indexed']:,} indexed, {counts['kept']:,} kept")
     for reason, count in counts["reasons"].items():
         console.say(f"  {count:>9,} dropped: {reason.replace('_', ' ')}")
+    for line in balance_lines(dataset.info):
+        console.say(f"  {line}")
     for line in dataset_warnings(dataset.info):
         console.say(f"warning      {line}")
     for line in source_lines(dataset.info):
@@ -25,13 +29,21 @@ def print_dataset(console: Console, dataset: Published) -> None:
     console.say(f"its report   {dataset.store.path('report.html')}")
 
 
-def print_sources(console: Console, notes: dict[str, dict[str, Any]]) -> None:
-    """Print what each source holds that is no image, and what was guessed of its labels."""
+def print_table(console: Console, store: Store, output: Output) -> str:
+    """Print what a stage dropped, what it says of sources and of evenness, and where its table is; return that."""
     from curation.sources.notes import note_lines
+    from flows.report.dataset.balance_text import stage_lines
 
-    for source, facts in notes.items():
+    for reason, count in sorted(output.reasons.items(), key=lambda pair: -pair[1]):
+        console.say(f"  {count:>9,} {reason}")
+    for line in stage_lines(output.parts[0].facts) if output.stage == "balance" and output.parts else ():
+        console.say(f"  {line}")
+    for source, facts in output.facts.get("sources", {}).items():
         for line in note_lines(facts):
             console.say(f"{source}: {line}")
+    where = store.path("stages", output.stage, f"{output.key}.json")
+    console.say(f"\nTable: {where}")
+    return where
 
 
 def print_scores(console: Console, store: Store, run: str) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         look_alikes=look_alikes.facts(pictures),
         sections=[gallery.section(reason, pictures) for reason in gallery.dropped],
         contamination=contamination(dropped, evidence, info),
-        clusters=clusters(kept, evidence),
+        clusters=clusters(kept, evidence, info),
         labels=_labels(kept),
         **of_sources(info),
         **{key: info.get(key, {}) for key in ("lineage", "tools", "seconds")},
