@@ -45,7 +45,7 @@ def evaluate(
         params = params.model_copy(update={"baselines": params.baselines and not baselines})
         if params.baselines:
             weights[UNTRAINED] = _untrained(trained)
-        models = {name: vit(one, place.device) for name, one in weights.items()}
+        models = {name: vit(one, place.device, params.positions) for name, one in weights.items()}
         sets = [one.opened(dataset) for one in params.sets]
         readings = {name: read_by(params, model) for name, model in models.items()}
         by_set = list(
@@ -82,7 +82,7 @@ def evaluate_models(
     """
     with joined(compute) as place:
         sets = [one.opened(dataset) for one in params.sets]
-        models = {name: open_model(spec, place.device) for name, spec in specs.items()}
+        models = {name: open_model(spec, place.device, params.positions) for name, spec in specs.items()}
         rows: list[dict[str, Any]] = []
         left_out = []
         readings = {name: read_by(params, model) for name, model in models.items()}

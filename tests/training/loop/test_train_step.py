@@ -34,7 +34,9 @@ def weights(state: State) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in state.student.state_dict().items()}
 
 
-def test_each_block_has_two_groups_with_all_its_weights_and_tokens_decay_as_matrices_do_in_dinov2(tiny: dict[str, Any]) -> None:
+def test_each_block_has_two_groups_with_all_its_weights_and_all_else_has_five(
+    tiny: dict[str, Any],
+) -> None:
     params = PretrainParams.model_validate(tiny | {"model": tiny["model"] | {"depth": 5, "registers": 2}})
     student = initial_student(params)
     names = {id(p): name for name, p in student.named_parameters()}
