@@ -17,6 +17,7 @@ from shared.errors import RecipeError
 from shared.params import Compute, Params, Settings, with_present_names
 from training.eval.params import EvaluateParams
 from training.params import PretrainParams
+from training.params.published import PublishedName
 
 SHIPPED = Path(__file__).with_name("recipes")
 STEP_AND_PART = re.compile(r"(@\d+)?(:(teacher|student))?$")
@@ -40,6 +41,10 @@ class Recipe(Settings):
     """How checkpoints are scored."""
     compute: Compute = Compute()
     """Where the work runs and how wide; never changes a result."""
+    compared_with: PublishedName = "ViT-L/14"
+    """DINOv2's model whose training `plan` lays this recipe beside."""
+    deviations: dict[str, str] = Field(default_factory=dict)
+    """Why training differs from it: a setting, or the beginning of several, such as optim, and the reason."""
 
     @model_validator(mode="after")
     def _start_is_there(self) -> Self:

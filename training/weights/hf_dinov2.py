@@ -58,7 +58,8 @@ def from_transformers_folder(folder: Path) -> Weights:
     named = {_renamed(name): tensor for name, tensor in given.items()}
     tensors = _without_idle_scales(_joined(named))
     weights = replace(from_dinov2(str(folder), tensors, config["num_attention_heads"]), **_colours(folder))
-    return weights.resampled_by(config.get(POSITIONS, "auto"))
+    antialiases = config["model_type"] != "dinov2"  # as that library does it, be there registers or not
+    return weights.resampled_by(config.get(POSITIONS, "antialiased" if antialiases else "auto"))
 
 
 def _check(title: str, config: dict[str, Any]) -> None:
