@@ -35,10 +35,13 @@ WIDEST = 28
 def evaluate_models(
     recipe: str | None, models: Sequence[str], data: Sequence[str], options: "Options"
 ) -> dict[str, Any]:
-    """Score the models on the sets, print one table, write one file. The recipe says how, by its `evaluation`."""
+    """Score the models on the sets, print one table, write one file.
+
+    The recipe says how, by its `evaluation`; without one each model is judged at its own size.
+    """
     if not models:
         raise RecipeError("`dinoflow evaluate --data` needs a model to score, got none. Name one with --model.")
-    loaded = load_recipe(recipe, settings=options.settings, name=options.name)
+    loaded = load_recipe(recipe or "", settings=options.settings, name=options.name)
     params = loaded.evaluation
     if data:
         params = params.model_copy(update={"sets": tuple(_set(text) for text in data)})

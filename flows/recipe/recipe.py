@@ -76,9 +76,10 @@ def load_recipe(
 ) -> Recipe:
     """Read a recipe by path or shipped name and change it by `a.b.c=value` settings, sources and name.
 
-    Raises RecipeError naming the key, what was given and what is allowed; SourceError for a missing source.
+    An empty name is a recipe of defaults. Raises RecipeError naming the key, what was given and what is allowed;
+    SourceError for a missing source.
     """
-    values = _read(recipe or default_recipe())
+    values: dict[str, Any] = {} if recipe == "" else _read(recipe or default_recipe())
     for setting in settings:
         apply_setting(values, setting, Recipe)
     if sources:

@@ -49,6 +49,7 @@ def test_models_and_sets_stand_in_one_table_and_in_a_file(files, capsys):
     facts = json.loads(path.read_text())
     assert {row["set"] for row in facts["results"]} == {"pets", "twins"}
     assert facts["models"][0]["opened"] == given[0]
+    assert {row["protocol"]["image_size"] for row in facts["results"]} == {32}  # the model's own: no recipe was named
     assert told["results"] == facts["results"]
 
 
