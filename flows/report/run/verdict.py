@@ -34,8 +34,8 @@ def learned(scored: list[Evaluated], best: dict[str, Any] | None) -> Verdict:
         return Verdict(
             "", "no labels", f"Without labels only the effective rank can be told: {_rank(checkpoint)} {where}."
         )
-    value, queries = checkpoint.scores[knn], checkpoint.protocols.get(knn, {}).get("queries")
-    queries = int(queries) if is_number(queries) else 0
+    value, given = checkpoint.scores[knn], checkpoint.protocols.get(knn, {}).get("queries")
+    queries = int(given) if given and is_number(given) else 0
     measured_knn = f"k-NN {value:.3f}{_between(share_interval(value, queries)) if queries else ''} {where}"
     bars = {name: scores[knn] for name, scores in checkpoint.baselines.items() if knn in scores}
     if not bars:
