@@ -98,6 +98,9 @@ def _tell(console: Console, facts: dict[str, Any]) -> None:
             aligned = (f"{cell:>{len(head)}}" for cell, head in zip(cells, heads, strict=True))
             console.say(f"  {name:<24}{''.join(aligned)}")
     console.say()
+    for name, protocol in {row["model"]: row["protocol"] for row in rows}.items():
+        positions = f", positions {protocol['positions']}" if "positions" in protocol else ""
+        console.say(f"{name}: images of {protocol['image_size']} pixels{positions}")
     for one in dict.fromkeys(lack["set"] for lack in facts["left_out"]):
         notes = [lack["note"] for lack in facts["left_out"] if lack["set"] == one]
         console.say(f"{one}: {' · '.join(notes)}")

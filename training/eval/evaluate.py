@@ -45,7 +45,8 @@ def evaluate(
         params = params.model_copy(update={"baselines": params.baselines and not baselines})
         if params.baselines:
             weights[UNTRAINED] = _untrained(trained)
-        models = {name: vit(one, place.device, params.positions) for name, one in weights.items()}
+        weights = {name: one.resampled_by(params.positions) for name, one in weights.items()}
+        models = {name: vit(one, place.device) for name, one in weights.items()}
         sets = [one.opened(dataset) for one in params.sets]
         readings = {name: read_by(params, model) for name, model in models.items()}
         by_set = list(

@@ -43,6 +43,7 @@ def test_models_and_sets_stand_in_one_table_and_in_a_file(files, capsys):
         ["twins", "dino", "pixels"],
     ]
     assert any(line.split()[:2] == ["effective_rank", "rank"] and len(line.split()) == 4 for line in lines)
+    assert "dino: images of 32 pixels, positions as trained" in lines
     assert "pets: copy_detection was left out: it needs copies" in printed
     (path,) = (files / "work" / "evaluations" / "models").glob("*.json")
     assert printed.strip().endswith(str(path))
