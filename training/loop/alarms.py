@@ -119,14 +119,8 @@ class Alarms:
         looks = params.optim.steps // params.knn_every + 2 if params.knn_every else 2
         self.knn_errors = NormalDist().inv_cdf(1 - FALSE_ALARMS / looks)  # Bonferroni, over the looks of a run
         self.left_out = Recent("left_out", 2 * WINDOW)
-        self.checks: dict[str, Check] = {
-            "rank": self._rank,
-            "prototypes": self._prototypes,
-            "uniform": self._uniform,
-            "loss": self._loss,
-            "gradient": self._gradient,
-            "knn": self._knn,
-        }
+        self.checks: dict[str, Check] = {"rank": self._rank, "prototypes": self._prototypes, "uniform": self._uniform}
+        self.checks |= {"loss": self._loss, "gradient": self._gradient, "knn": self._knn}
 
     def add(self, row: MetricsRow) -> dict[str, str]:
         """Take in a line of metrics.jsonl; return the alarms it sets off: kind → all there is to say."""
@@ -142,8 +136,7 @@ class Alarms:
         return new
 
     def _line(self, kind: str, sentence: str) -> str:
-        means, attempt = ADVICE[kind]
-        return f"{sentence} · usually {means} · try {attempt}"
+        return f"{sentence} · usually {ADVICE[kind][0]} · try {ADVICE[kind][1]}"
 
     def _rank(self, row: MetricsRow) -> str | None:
         if not self.rank.add(row):
