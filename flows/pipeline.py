@@ -5,7 +5,7 @@ from threading import Event
 from typing import Any
 
 from curation.publish.lineage import Lineage
-from curation.publish.publish import publish
+from curation.publish.publish import PublishRequest, publish
 from curation.publish.read_back import originals
 from curation.stages import STAGES
 from flows.report import render_run, render_workspace
@@ -29,14 +29,20 @@ class Trained:
 
 def curate(session: Session) -> tuple[Published, bool]:
     """Make every table, publish the dataset version, draw its report. Return it, and whether it is new."""
-    for stage in STAGES:
-        session.make(stage)
-    recipe = session.recipe.model_dump(mode="json", include={"sources", "curation"})
-    dataset, new = publish(session.store, session.recipe.name, session.outputs, recipe, session.seconds)
+    dataset, new = session.made_again(lambda: _publish(session))
     if not dataset.store.exists("report.html"):
         work = ReportRequest(session.store.url, dataset.name, dataset.version)
         list(session.executor.map(draw_report, [work], "report"))
     return dataset, new
+
+
+def _publish(session: Session) -> tuple[Published, bool]:
+    for stage in STAGES:
+        session.make(stage)
+    recipe = session.recipe.model_dump(mode="json", include={"sources", "curation"})
+    params = session.recipe.curation.pack
+    request = PublishRequest(session.recipe.name, session.outputs, recipe, params, session.seconds)
+    return publish(session.store, request, session.executor, session.reporter)
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,30 @@ MANIFEST = Contract(
 )
 """The published kept images."""
 
+PACKED = Contract(
+    "packed",
+    {
+        **{name: kind for name, kind in MANIFEST.columns.items() if name != "shard"},
+        **{name: IMAGES.columns[name] for name in ("reader", "path", "member", "offset", "length")},
+    },
+    aligned=None,
+    optional=MANIFEST.optional,
+)
+"""The images to publish, in the order of their ids, and where their sources hold them: where shards do is added."""
+
+HIDDEN = Contract(
+    "hidden",
+    {
+        name: MANIFEST.columns[name]
+        for name in (
+            "image_id", "uri", "source", "label", "width", "height", "format", "rotation", "shard", "offset", "length"
+        )
+    },
+    aligned=None,
+    optional=MANIFEST.optional,
+)
+"""Members of a version's shards that it does not keep: tombstones, for whoever reads a tar as a whole."""
+
 DROPPED = Contract(
     "dropped",
     {
