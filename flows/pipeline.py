@@ -14,7 +14,7 @@ from flows.session import Session
 from shared.dataset_version import Published, open_version
 from shared.launch.launch import gang, run_name
 from shared.stage import Stage
-from shared.storage import Store
+from shared.storage import Store, locked
 from training.stages import evaluate as evaluate_stage
 from training.stages import pretrain as pretrain_stage
 
@@ -29,14 +29,15 @@ class Trained:
 
 def curate(session: Session) -> tuple[Published, bool]:
     """Make every table, publish the dataset version, draw its report. Return it, and whether it is new."""
-    dataset, new = session.made_again(lambda: _publish(session))
+    dataset, new = session.made_again(lambda: made_version(session))
     if not dataset.store.exists("report.html"):
         work = ReportRequest(session.store.url, dataset.name, dataset.version)
         list(session.executor.map(draw_report, [work], "report"))
     return dataset, new
 
 
-def _publish(session: Session) -> tuple[Published, bool]:
+def made_version(session: Session) -> tuple[Published, bool]:
+    """Make every table and publish the dataset version; return it, and whether it is new."""
     for stage in STAGES:
         session.make(stage)
     recipe = session.recipe.model_dump(mode="json", include={"sources", "curation"})
@@ -96,14 +97,15 @@ def _gang(
     compute = session.recipe.compute
     if stage is evaluate_stage:
         compute = compute.model_copy(update={"processes": 1})
-    return gang(
-        stage,
-        session.params(stage),
-        dataset,
-        run=run,
-        workspace=session.store,
-        compute=compute,
-        reporter=session.reporter,
-        niceness=niceness,
-        stop=stop,
-    )
+    with locked(session.store, f"run-{run}-{stage.name}", f"{stage.name} of {run}", session.reporter.line):
+        return gang(
+            stage,
+            session.params(stage),
+            dataset,
+            run=run,
+            workspace=session.store,
+            compute=compute,
+            reporter=session.reporter,
+            niceness=niceness,
+            stop=stop,
+        )

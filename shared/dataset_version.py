@@ -54,6 +54,14 @@ class Published:
         names = self.store.names(kind) if listed is None else (n.removeprefix(f"{kind}/") for n in listed)
         return sorted(f"{kind}/{name}" for name in names if "/" not in name)
 
+    def columns(self, kind: str, wanted: Iterable[str]) -> list[str]:
+        """Return those of the wanted columns that a table has: some are there only where a recipe asks for them."""
+        import pyarrow.parquet as pq
+
+        with self.store.open_arrow(self.files(kind)[0]) as file:
+            existing = set(pq.read_schema(file).names)
+        return [name for name in wanted if name in existing]
+
     def table(self, kind: str, columns: Iterable[str] | None = None, rows: int | None = None) -> "pa.Table":
         """Read `manifest` or `dropped`, parts in order until they have `rows`, with only the columns named."""
         files = self.files(kind)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from curation.params import PackParams
 from curation.publish.alarms import alarms
 from curation.publish.append.append_version import Work, append, lost, usable, with_earlier
-from curation.publish.append.draft import Draft
+from curation.publish.append.draft import Draft, lock_name
 from curation.publish.append.section import Section
 from curation.publish.conflicts import LABELLED, conflicting_labels, write_conflicts
 from curation.publish.counts import counted, tools
@@ -57,11 +57,6 @@ def publish(store: Store, request: PublishRequest, executor: Executor, reporter:
         except BaseException:  # of a kill with a warning too: without one, the next publisher cleans up
             draft.discard()
             raise
-
-
-def lock_name(name: str) -> str:
-    """Name the lock that whoever adds a version to a dataset holds."""
-    return f"dataset-{name}"
 
 
 def published_as(store: Store, name: str, packed: Output) -> Published | None:

@@ -78,7 +78,7 @@ def append(sections: Sequence[Section], earlier: Published | None, work: Work) -
     folder = f"{FOLDER}/{work.draft.name}/{SHARDS}"
     planned = batches(surveys, filled, folder, work.shard_images, work.read_exif)
     made = _written(planned, sum(one.new for one in surveys), work)
-    before = earlier.info["shards"] if earlier and any(one.live for one in surveys) else {}
+    before = earlier.info["shards"] if earlier else {}
     shards = _shards(surveys, made, before)
     requests = _requests(sections, planned, made, folder, work.draft.folder, frozenset(before.keys() - shards.keys()))
     written = sorted(work.executor.map(write_tables, requests, "publish: tables"), key=lambda one: one.number)

@@ -78,6 +78,11 @@ class Draft:
         return version
 
 
+def lock_name(name: str) -> str:
+    """Name the lock that whoever adds a version to a dataset holds."""
+    return f"dataset-{name}"
+
+
 def _text(facts: dict[str, Any], version: str) -> str:
     return json.dumps({"name": facts["name"], "version": version, **facts}, indent=1)
 
