@@ -182,7 +182,17 @@ HIDDEN = Contract(
     {
         name: MANIFEST.columns[name]
         for name in (
-            "image_id", "uri", "source", "label", "width", "height", "format", "rotation", "shard", "offset", "length"
+            "image_id",
+            "uri",
+            "source",
+            "label",
+            "width",
+            "height",
+            "format",
+            "rotation",
+            "shard",
+            "offset",
+            "length",
         )
     },
     aligned=None,

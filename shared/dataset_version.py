@@ -49,7 +49,7 @@ class Published:
         return Store(f"{self.store.url.rstrip('/').rpartition('/')[0]}/{SHARDS}") if beside else self.store.sub(SHARDS)
 
     def files(self, kind: str) -> list[str]:
-        """Return the files of `manifest`, `dropped`, `hidden` or `conflicts`, in order: those that dataset.json lists."""
+        """Return the files of `manifest`, `dropped`, `hidden` or `conflicts` that dataset.json lists, in order."""
         listed = self.info.get("checksums")
         names = self.store.names(kind) if listed is None else (n.removeprefix(f"{kind}/") for n in listed)
         return sorted(f"{kind}/{name}" for name in names if "/" not in name)
@@ -66,9 +66,7 @@ class Published:
         """Read `manifest` or `dropped`, parts in order until they have `rows`, with only the columns named."""
         files = self.files(kind)
         if not files:
-            raise WorkspaceError(
-                f"{self.store.url} lacks its {kind} tables: it was damaged. Publish a new version."
-            )
+            raise WorkspaceError(f"{self.store.url} lacks its {kind} tables: it was damaged. Publish a new version.")
         return read_tables(self.store, files, columns, rows)
 
     def read(self, shard: str, offset: int, length: int) -> bytes:

@@ -17,14 +17,14 @@ from flows.session import Session
 from shared.dataset_version import Published
 from shared.launch.executors import Inline
 from shared.launch.progress import Silent
-from shared.storage import Store
+from shared.storage import Store, locked
 from tests.waiting import LIMIT_SECONDS
 
 PLACES = ("publish: look up", "publish: shards", "publish: tables", "renamed", "published")
 """Where a publisher may be killed: in each kind of work, just before its version appears, and just after."""
 
 
-def session(photos: Path, workspace: str, executor: Inline | None = None, **curation: Any) -> Session:
+def session(photos: Path | str, workspace: str, executor: Inline | None = None, **curation: Any) -> Session:
     """A request on small parts and shards that decides by exact copies and hashes alone."""
     small = {"index": {"part_images": 16}, "pack": {"shard_images": 16}, "dedup": {"near": {"enabled": False}}}
     sources = [{"kind": "folder", "url": str(photos)}]
@@ -65,12 +65,18 @@ def _killed(photos: Path, workspace: Path, place: str) -> None:
     pipeline.made_version(work)
 
 
-def _meeting(photos: Path, workspace: str, blur: float, barrier: Barrier) -> None:
-    work = session(photos, workspace, quality={"rules": [{"kind": "too_small", "threshold": blur}]})
+def _meeting(photos: Path | str, workspace: str, smallest: int, barrier: Barrier) -> None:
+    work = session(photos, workspace, quality={"rules": [{"kind": "too_small", "threshold": smallest}]})
     for stage in pipeline.STAGES:
         work.make(stage)
     barrier.wait(LIMIT_SECONDS)
     pipeline.made_version(work)
+
+
+def die_inside_of_a_lock(workspace: str) -> None:
+    """Take the lock `pets`, and be killed."""
+    with locked(Store(workspace), "pets", "publishing pets", print):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 CONTEXT = get_context("forkserver")
@@ -85,7 +91,7 @@ def killed(photos: Path, workspace: Path, place: str) -> None:
     assert process.exitcode == -signal.SIGKILL, place
 
 
-def at_once(photos: Path, workspace: str, smallest: tuple[int, ...]) -> None:
+def at_once(photos: Path | str, workspace: str, smallest: tuple[int, ...]) -> None:
     """Publish in several processes that begin to publish together, each with its own limit of size."""
     barrier = CONTEXT.Barrier(len(smallest))
     several = [CONTEXT.Process(target=_meeting, args=(photos, workspace, limit, barrier)) for limit in smallest]

@@ -1,6 +1,5 @@
 """From packed parts to an immutable dataset version, one publisher at a time. All or nothing: see append/draft.py."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -80,7 +79,8 @@ def _made(draft: Draft, request: PublishRequest, executor: Executor, reporter: R
     made = append(sections, earlier, work)
     names = {kind: [n for n in made["checksums"] if n.startswith(f"{kind}/")] for kind in ("manifest", "dropped")}
     kept, dropped = (
-        read_tables(draft.store, names[kind], [*LABELLED, *more]) for kind, more in (("manifest", ()), ("dropped", EVIDENCE))
+        read_tables(draft.store, names[kind], [*LABELLED, *more])
+        for kind, more in (("manifest", ()), ("dropped", EVIDENCE))
     )
     conflicts = conflicting_labels(kept, dropped)
     made["checksums"] |= write_conflicts(draft.store, conflicts) if len(conflicts) else {}

@@ -58,11 +58,13 @@ def datasets(
     action: Annotated[
         Literal["list", "diff", "verify", "shards", "compact"],
         Parameter(
-            help="diff = what changed from one version to another. verify = read every file again. shards = the tars of "
-            "a version. compact = pack anew what is mostly of images that the newest version does not keep."
+            help="diff = what changed from one version to another. verify = read every file again. shards = the tars "
+            "of a version. compact = pack anew what is mostly of images that the newest version does not keep."
         ),
     ] = "list",
-    version: Annotated[str | None, Parameter(help="NAME/VERSION, or a VERSION of the only dataset; compact: NAME.")] = None,
+    version: Annotated[
+        str | None, Parameter(help="NAME/VERSION, or a VERSION of the only dataset; compact: NAME.")
+    ] = None,
     other: Annotated[str | None, Parameter(help="diff: the later version.")] = None,
     /,
     *,

@@ -17,6 +17,7 @@ from shared.errors import UserError
 
 SIDECAR = [*SIDECAR_COLUMNS, "metadata", "shard", "offset", "length"]
 
+
 def list_shards(workspace: str, which: str | None, to: str | None, json: bool) -> dict[str, Any]:
     """Print, and return, every shard of a version with the images in it, and how many members it hides.
 

@@ -48,6 +48,11 @@ class Holder:
         return f"{self.work}, process {self.pid} on {self.host}, for {max(0, time.time() - self.since):,.0f} s"
 
 
+Silence = dict[str, tuple[bytes, float]]
+"""What each file of a lock held when it was seen to change last, and when that was."""
+UNKNOWN = Holder("an unknown command", "an unknown machine", "", 0, 0.0, 0.0)
+
+
 @contextmanager
 def locked(store: Store, name: str, work: str, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock of this name through the block; wait while another holds it, and say once who does."""
@@ -65,7 +70,7 @@ def locked(store: Store, name: str, work: str, say: Callable[[str], None]) -> It
 
 
 def _acquired(store: Store, folder: str, work: str, say: Callable[[str], None]) -> tuple[str, Holder]:
-    silent: dict[str, tuple[Holder, float]] = {}
+    silent: Silence = {}
     said = False
     while True:
         numbers = _numbers(store, folder)
@@ -83,7 +88,7 @@ def _acquired(store: Store, folder: str, work: str, say: Callable[[str], None]) 
         time.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
 
 
-def _alone(store: Store, folder: str, file: str, silent: dict[str, tuple[Holder, float]]) -> bool:
+def _alone(store: Store, folder: str, file: str, silent: Silence) -> bool:
     """Tell whether no other living holder came at the same time; where one did, withdraw: it is tried again."""
     others = [other for number in _numbers(store, folder) if (other := _file(folder, number)) != file]
     if any(_living(store, other, silent) for other in others):
@@ -92,17 +97,21 @@ def _alone(store: Store, folder: str, file: str, silent: dict[str, tuple[Holder,
     return True
 
 
-def _living(store: Store, file: str, silent: dict[str, tuple[Holder, float]]) -> Holder | None:
+def _living(store: Store, file: str, silent: Silence) -> Holder | None:
     """Return who made a file of a lock, or None where that one is dead or gone."""
     try:
-        holder = Holder(**json.loads(store.read(file)))
+        text = store.read(file)
     except FileNotFoundError:
         return None
+    try:
+        holder = Holder(**json.loads(text))
+    except (ValueError, TypeError):  # damaged, or read while it was written
+        holder = UNKNOWN
     if holder.machine == _machine():
         return holder if _runs(holder) else None
-    seen, when = silent.get(file, (None, 0.0))
-    if seen != holder:
-        silent[file] = holder, time.monotonic()
+    seen, when = silent.get(file, (b"", 0.0))
+    if seen != text:
+        silent[file] = text, time.monotonic()
         return holder
     return holder if time.monotonic() - when < SILENT_SECONDS else None
 

@@ -66,7 +66,7 @@ class Store:
         return sorted(name for name in names if not name.startswith(UNFINISHED))
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Return the size in bytes of every file that lies directly in a folder, by name; none where there is no folder."""
+        """Return the size in bytes of every file directly in a folder, by name; none where there is no folder."""
         self.fs.invalidate_cache()
         try:
             entries = self.fs.ls(self.path(folder), detail=True)

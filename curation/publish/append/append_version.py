@@ -8,13 +8,13 @@ from typing import Any
 from curation.publish.append.draft import Draft
 from curation.publish.append.new_shards import Batch, Shard, batches, write_batch
 from curation.publish.append.section import Section, Survey, survey
-from curation.publish.append.section_tables import SectionTables, TableRequest, write_tables
+from curation.publish.append.section_tables import TableRequest, write_tables
 from shared.dataset_version import FOLDER, SHARDS, Published
 from shared.launch.executors import Executor
 from shared.launch.progress import Meter, OnProgress
 
 ShardFacts = dict[str, Any]
-"""Of one shard of a version: `images` and `bytes` that it keeps, `members` and `member_bytes` that there are, `size`."""
+"""Of a shard of a version: `images` and `bytes` that it keeps, `members` and `member_bytes` that it has, its `size`."""
 
 
 @dataclass(frozen=True)

@@ -75,9 +75,7 @@ def _compacted(store: Store, name: str, dead: float, executor: Executor, reporte
         raise
 
 
-def _repacked(
-    draft: Draft, dataset: Published, chosen: list[str], executor: Executor, reporter: Reporter
-) -> Published:
+def _repacked(draft: Draft, dataset: Published, chosen: list[str], executor: Executor, reporter: Reporter) -> Published:
     home, info = f"{FOLDER}/{dataset.name}/{dataset.version}", dataset.info
     tables = [part["tables"] for part in info["parts"]]
     sections = [

@@ -126,7 +126,9 @@ def _found(store: Store, batch: Batch, name: str) -> Shard | None:
             whole = path.stat().st_size == described["size"] and sha256(path) == described["sha256"]
     except (FileNotFoundError, KeyError, pa.ArrowInvalid):
         return None
-    return Shard(batch.number, name, images, described["bytes"], described["size"], described["sha256"]) if whole else None
+    return (
+        Shard(batch.number, name, images, described["bytes"], described["size"], described["sha256"]) if whole else None
+    )
 
 
 def _images(facts: list[dict[str, Any]], rows: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
