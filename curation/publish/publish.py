@@ -120,7 +120,7 @@ def _sections(draft: Draft, request: PublishRequest) -> tuple[list[Section], Pub
     earlier = open_version(store, request.name) if versions(store, request.name) else None
     if earlier is None or not usable(earlier, exif):
         return sections, None
-    return with_earlier(sections, [part.facts["first"] for part in parts], earlier, lost(earlier)), earlier
+    return with_earlier(sections, [part.facts["first"] for part in parts], earlier, lost(store, earlier)), earlier
 
 
 def _facts(outputs: dict[str, Output], *stages: str) -> dict[str, Any]:

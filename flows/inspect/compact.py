@@ -32,7 +32,10 @@ def compact_dataset(workspace: str, name: str | None, dead: float, json: bool) -
     if done.repacked:
         draw_report(ReportRequest(store.url, dataset.name, dataset.version))
         console.say(f"{len(done.repacked):,} shards repacked: {dataset.name}/{dataset.version} holds the same images")
-        console.say("Runs and scores of the version before are its own. Delete that version when nothing reads it.")
+        console.say("Its runs are those of the version before. Delete that one, and compact again, to free the bytes.")
     else:
         console.say(f"{dataset.name}/{dataset.version}: no shard has more than {dead:.0%} dead bytes")
-    return {"dataset": dataset.name, "version": dataset.version, "repacked": done.repacked}
+    if done.removed:
+        console.say(f"{done.removed:,} bytes of shards that no version lists are deleted")
+    facts = {"dataset": dataset.name, "version": dataset.version}
+    return facts | {"repacked": done.repacked, "removed_bytes": done.removed}

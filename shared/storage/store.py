@@ -162,7 +162,7 @@ class Store:
                 with self._draft(name) as draft:
                     draft.write_bytes(raw)
                     _settle(draft)
-                    os.link(draft, self.path(name))
+                    _named(draft, self.path(name))
             else:
                 self.fs.pipe_file(self.path(name), raw, mode="create")
         except FileExistsError:
@@ -183,7 +183,9 @@ class Store:
             os.link(self.path(source), self.path(target))
         except FileExistsError:
             return True
-        except OSError:
+        except FileNotFoundError:
+            raise
+        except OSError:  # a filesystem without hard links
             return False
         return True
 
@@ -200,6 +202,17 @@ class Store:
         except OSError:  # a filesystem without hard links
             with self.commit(target) as draft:
                 shutil.copyfile(self.path(source), draft)
+
+
+def _named(draft: Path, target: str) -> None:
+    """Give a draft a name that nothing has. Raises FileExistsError where something has it."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a filesystem without hard links
+        with open(target, "xb") as file:
+            file.write(draft.read_bytes())
 
 
 def _settle(draft: Path) -> None:

@@ -17,7 +17,7 @@ from training.params import PretrainParams
 from training.stages import pretrain
 
 PARAMS = PretrainParams.model_validate(
-    {"crops": {"global_size": 28, "local_size": 14, "local_count": 2}, "optim": {"batch_size": 8}}
+    {"crops": {"global_size": 28, "local_size": 14, "local_count": 2}, "optim": {"batch_size": 64}}
 )
 
 

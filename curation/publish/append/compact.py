@@ -1,17 +1,20 @@
 """Repacks shards that mostly hold what the newest version does not keep, into a version of the same content."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from curation.publish.append.append_version import ShardFacts, Work, append, lost, with_earlier
 from curation.publish.append.draft import Draft, lock_name
 from curation.publish.append.section import Section
-from shared.dataset_version import FOLDER, Published, open_version
+from shared.dataset_version import FOLDER, SHARDS, Published, open_version, versions
 from shared.errors import WorkFailedError, WorkspaceError
 from shared.launch.executors import Executor
 from shared.launch.progress import Reporter
 from shared.storage import Store, locked
 
+COMPACT_ABOVE = 0.3
+"""Share of dead bytes above which a shard is packed anew, where nobody says otherwise."""
 SMALL = 0.5
 """A shard with fewer than this share of the images that one is to hold is joined with others like it."""
 TOLD = ("parts", "shards", "shard_folder", "checksums")
@@ -25,11 +28,21 @@ class Compaction:
     dataset: Published
     repacked: list[str]
     """Shards of the version before that this one does without."""
+    removed: int
+    """Bytes of shards that no version lists."""
 
 
 def dead_share(facts: ShardFacts) -> float:
     """Return the share of a shard's bytes that belongs to images which its version does not keep."""
     return 1 - facts["bytes"] / facts["member_bytes"] if facts["member_bytes"] else 0.0
+
+
+def dead_share_of_all(shards: Iterable[ShardFacts]) -> float:
+    """Return the share of dead bytes in all shards of a version together."""
+    sums = dict.fromkeys(("bytes", "member_bytes"), 0)
+    for facts in shards:
+        sums = {key: total + facts[key] for key, total in sums.items()}
+    return dead_share(sums)
 
 
 def to_repack(dataset: Published, dead: float) -> list[str]:
@@ -44,14 +57,19 @@ def to_repack(dataset: Published, dead: float) -> list[str]:
 def compact(store: Store, name: str, dead: float, executor: Executor, reporter: Reporter) -> Compaction:
     """Publish the newest version again without shards that are mostly dead; where there are none, return it.
 
+    Shards that no version lists any more are deleted.
+
     Raises WorkspaceError for a version of an older dinoflow, WorkFailedError for
     one whose shards are damaged.
     """
     with locked(store, lock_name(name), f"compacting {name}", reporter.line):
-        return _compacted(store, name, dead, executor, reporter)
+        dataset, repacked = _compacted(store, name, dead, executor, reporter)
+        return Compaction(dataset, repacked, _sweep(store, name))
 
 
-def _compacted(store: Store, name: str, dead: float, executor: Executor, reporter: Reporter) -> Compaction:
+def _compacted(
+    store: Store, name: str, dead: float, executor: Executor, reporter: Reporter
+) -> tuple[Published, list[str]]:
     dataset = open_version(store, name)
     if "shards" not in dataset.info:
         raise WorkspaceError(
@@ -60,8 +78,8 @@ def _compacted(store: Store, name: str, dead: float, executor: Executor, reporte
         )
     chosen = to_repack(dataset, dead)
     if not chosen:
-        return Compaction(dataset, [])
-    missing = lost(dataset)
+        return dataset, []
+    missing = lost(store, dataset)
     if missing:
         raise WorkFailedError(
             f"Compaction needs every shard of {name}/{dataset.version}, got {len(missing):,} missing or cut short, "
@@ -69,10 +87,23 @@ def _compacted(store: Store, name: str, dead: float, executor: Executor, reporte
         )
     draft = Draft.begin(store, name)
     try:
-        return Compaction(_repacked(draft, dataset, chosen, executor, reporter), chosen)
+        return _repacked(draft, dataset, chosen, executor, reporter), chosen
     except BaseException:
         draft.discard()
         raise
+
+
+def _sweep(store: Store, name: str) -> int:
+    """Delete the shards that no version lists, left by deleted versions and killed publishers; return their bytes."""
+    listed = {
+        shard for version in versions(store, name) for shard in open_version(store, name, version).info["checksums"]
+    }
+    folder, removed = f"{FOLDER}/{name}/{SHARDS}", 0
+    for file, size in store.sizes(folder).items():
+        if f"{SHARDS}/{file.rpartition('.')[0]}.tar" not in listed:
+            store.delete(f"{folder}/{file}")
+            removed += size
+    return removed
 
 
 def _repacked(draft: Draft, dataset: Published, chosen: list[str], executor: Executor, reporter: Reporter) -> Published:

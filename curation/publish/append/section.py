@@ -84,6 +84,8 @@ def place(section: Section) -> Placement:
     """Look up every image of a section among the members that the earlier version's shards hold."""
     store = Store(section.workspace)
     rows, members = _images(store, section), list(_members(store, section))
+    if not members:
+        return Placement(rows, [None] * rows.num_rows, [])
     by_content = {_content(member, section.exif): member for member in members}
     asked = rows.select([name for name in SIDECAR if name in rows.column_names]).to_pylist()
     places = [by_content.get(_content(row, section.exif)) for row in asked]

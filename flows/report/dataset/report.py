@@ -83,6 +83,7 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         labels=_labels(kept),
         passed_over=passed_over(info),
         **{key: info.get(key, {}) for key in ("lineage", "tools", "seconds")},
+        hides=bool(dataset.files("hidden")),
         recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),
     )
 

@@ -186,3 +186,28 @@ def test_a_series_of_changes_ends_where_a_fresh_run_does(tmp_path_factory, seed:
         dataset = publish(root, tmp_path / "w")
     holds(dataset)
     assert logical(dataset) == logical(publish(root, tmp_path / "fresh"))
+
+
+def test_compaction_deletes_shards_that_no_version_lists_and_no_others(photos: Path, tmp_path: Path) -> None:
+    publish(photos, tmp_path / "w")
+    for path in sorted(photos.rglob("*.jpg"))[:30]:
+        path.unlink()
+    second = publish(photos, tmp_path / "w")
+    store, pool = Store(str(tmp_path / "w")), tmp_path / "w/datasets/pets/shards"
+    done = compact(store, "pets", 0.3, Inline(), Silent())
+    assert done.removed == 0
+    holds(second)
+    for version in ("v0001", "v0002"):
+        shutil.rmtree(tmp_path / "w/datasets/pets" / version)
+    assert compact(store, "pets", 0.3, Inline(), Silent()).removed > 0
+    assert {path.name for path in pool.glob("*.tar")} == done.dataset.info["shards"].keys()
+    holds(done.dataset)
+
+
+def test_a_lost_folder_of_shards_is_put_together_again_from_the_version(photos: Path, tmp_path: Path) -> None:
+    publish(photos, tmp_path / "w")
+    shutil.rmtree(tmp_path / "w/datasets/pets/shards")
+    put(photos, "a/900.jpg", 900)
+    second = publish(photos, tmp_path / "w")
+    assert len(second.info["shards"]) == 4
+    holds(second)
