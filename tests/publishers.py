@@ -65,7 +65,8 @@ def _killed(photos: Path, workspace: Path, place: str) -> None:
     pipeline.made_version(work)
 
 
-def _meeting(photos: Path | str, workspace: str, smallest: int, barrier: Barrier) -> None:
+def _meeting(photos: Path | str, workspace: str, smallest: int, barrier: Barrier, settings: dict[str, str]) -> None:
+    os.environ.update(settings)  # of an object store, which the server of forks does not know
     work = session(photos, workspace, quality={"rules": [{"kind": "too_small", "threshold": smallest}]})
     for stage in pipeline.STAGES:
         work.make(stage)
@@ -94,7 +95,10 @@ def killed(photos: Path, workspace: Path, place: str) -> None:
 def at_once(photos: Path | str, workspace: str, smallest: tuple[int, ...]) -> None:
     """Publish in several processes that begin to publish together, each with its own limit of size."""
     barrier = CONTEXT.Barrier(len(smallest))
-    several = [CONTEXT.Process(target=_meeting, args=(photos, workspace, limit, barrier)) for limit in smallest]
+    several = [
+        CONTEXT.Process(target=_meeting, args=(photos, workspace, limit, barrier, dict(os.environ)))
+        for limit in smallest
+    ]
     for process in several:
         process.start()
     for process in several:

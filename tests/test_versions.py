@@ -20,7 +20,7 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "dedup": (2, "a93a0bc0852cc9b23d06"),
     "balance": (1, "a382d8079284060d3f32"),
     "select": (2, "1791e8bf588ac422805c"),
-    "pack": (3, "f87ffbc01fea174b1841"),
+    "pack": (4, "f87ffbc01fea174b1841"),
     "pretrain": (3, "fa00ecb374df18bb516e"),
     "evaluate": (2, "3577a2e2ef929fcee183"),
 }

@@ -69,9 +69,11 @@ def with_earlier(
         names = [part["tables"] for part in parts[first:last]]
         return tuple(f"{folder}/{one[kind]}" for kind in ("hidden", "manifest") for one in names if kind in one)
 
-    own = {"unusable": frozenset(unusable), "shards": earlier.shards.url}
+    without, shards = frozenset(unusable), earlier.shards.url
     return [
-        replace(section, span=spans[i], earlier=tables(spans[i]), **own) if i in spans else section
+        replace(section, span=spans[i], earlier=tables(spans[i]), unusable=without, shards=shards)
+        if i in spans
+        else section
         for i, section in enumerate(sections)
     ]
 
@@ -105,6 +107,8 @@ def append(sections: Sequence[Section], earlier: Published | None, work: Work) -
 
 
 def _written(planned: Sequence[Batch], images: int, work: Work) -> list[Shard]:
+    if not planned:
+        return []
     meter, made = Meter("publish", images, work.report), list[Shard]()
     for shard in work.executor.map(write_batch, planned, "publish: shards"):
         made.append(shard)

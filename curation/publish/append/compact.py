@@ -57,10 +57,8 @@ def to_repack(dataset: Published, dead: float) -> list[str]:
 def compact(store: Store, name: str, dead: float, executor: Executor, reporter: Reporter) -> Compaction:
     """Publish the newest version again without shards that are mostly dead; where there are none, return it.
 
-    Shards that no version lists any more are deleted.
-
-    Raises WorkspaceError for a version of an older dinoflow, WorkFailedError for
-    one whose shards are damaged.
+    Shards that no version lists any more are deleted. Raises WorkspaceError for a version of an older dinoflow,
+    WorkFailedError for one whose shards are damaged.
     """
     with locked(store, lock_name(name), f"compacting {name}", reporter.line):
         dataset, repacked = _compacted(store, name, dead, executor, reporter)
