@@ -12,7 +12,7 @@ from curation.publish.append.section_tables import TableRequest, write_tables
 from shared.dataset_version import FOLDER, SHARDS, Published
 from shared.launch.executors import Executor
 from shared.launch.progress import Meter, OnProgress
-from shared.storage import Store
+from shared.storage import Store, sha256
 
 ShardFacts = dict[str, Any]
 """Of a shard of a version: `images` and `bytes` that it keeps, `members` and `member_bytes` that it has, its `size`."""
@@ -38,15 +38,20 @@ def usable(earlier: Published | None, exif: bool) -> bool:
 def lost(workspace: Store, earlier: Published) -> set[str]:
     """Return the shards of a version that are not there any more, or have another size: what they held is new again.
 
-    One that only the version still has is put back beside the others.
+    One that only the version still has, whole, is put back beside the others.
     """
     folder = f"{FOLDER}/{earlier.name}/{SHARDS}"
     common, own = workspace.sizes(folder), earlier.shards.sizes("")
     missing = {name for name, facts in earlier.info["shards"].items() if common.get(name) != facts["size"]}
-    kept = {name for name in missing - common.keys() if own.get(name) == earlier.info["shards"][name]["size"]}
-    for name in kept:
+    found = {name for name in (missing - common.keys()) & own.keys() if _whole(earlier, name)}
+    for name in found:
         workspace.link(f"{FOLDER}/{earlier.name}/{earlier.version}/{SHARDS}/{name}", f"{folder}/{name}")
-    return missing - kept
+    return missing - found
+
+
+def _whole(version: Published, shard: str) -> bool:
+    with version.shards.fetched(shard) as path:
+        return sha256(path) == version.info["checksums"][f"{SHARDS}/{shard}"]
 
 
 def with_earlier(

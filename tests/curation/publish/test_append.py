@@ -211,3 +211,18 @@ def test_a_lost_folder_of_shards_is_put_together_again_from_the_version(photos: 
     second = publish(photos, tmp_path / "w")
     assert len(second.info["shards"]) == 4
     holds(second)
+
+
+def test_a_damaged_shard_that_was_deleted_is_packed_anew_though_older_versions_have_it(
+    photos: Path, tmp_path: Path
+) -> None:
+    first = publish(photos, tmp_path / "w")
+    put(photos, "a/900.jpg", 900)
+    publish(photos, tmp_path / "w")
+    home, name = tmp_path / "w/datasets/pets", min(first.info["shards"])
+    data = bytearray((home / "shards" / name).read_bytes())
+    data[3000] ^= 1
+    (home / "shards" / name).write_bytes(data)  # of all versions: they share it
+    (home / "shards" / name).unlink()
+    shutil.rmtree(home / "v0002")
+    holds(publish(photos, tmp_path / "w"))
