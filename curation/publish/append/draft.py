@@ -44,7 +44,19 @@ class Draft:
         return self.workspace.sub(*self.folder.split("/"))
 
     def publish(self, facts: dict[str, Any]) -> Published:
-        """Make the version appear, whole, under the next number, with these facts as its dataset.json."""
+        """Make the version appear, whole, under the next number, with these facts as its dataset.json.
+
+        Raises WorkFailedError where a table that they list is not there: another publisher took this one for dead.
+        """
+        tables = [name for name in facts.get("checksums", ()) if not name.startswith(f"{SHARDS}/")]
+        there = {
+            f"{kind}/{name}" for kind in {name.split("/")[0] for name in tables} for name in self.store.names(kind)
+        }
+        gone = [name for name in tables if name not in there]
+        if gone:
+            raise WorkFailedError(
+                f"Publishing needs every table it wrote, got no {gone[0]}. Run the same command again."
+            )
         version = self._renamed(facts) if self.workspace.local else self._claimed(facts)
         return Published(self.workspace.sub(FOLDER, self.name, version), self.name, version)
 
@@ -95,4 +107,6 @@ def _sweep(workspace: Store, home: str) -> None:
     for folder in (workspace.path(home), workspace.path(home, SHARDS)):
         for entry in os.scandir(folder) if os.path.isdir(folder) else ():
             if entry.name.startswith(UNFINISHED):
-                shutil.rmtree(entry) if entry.is_dir() else os.unlink(entry)
+                away = f"{folder}/{UNFINISHED}{uuid.uuid4().hex}"
+                os.rename(entry, away)  # at once: nothing half deleted can be published
+                shutil.rmtree(away) if os.path.isdir(away) else os.unlink(away)

@@ -72,3 +72,22 @@ def test_publishers_that_meet_get_a_version_each_and_mix_nothing(folder: Path, t
     ]
     assert made == ["v0001", "v0002", "v0003"]
     assert all(one in content for one in fresh)
+
+
+def test_a_publisher_that_was_taken_for_dead_publishes_nothing_without_its_tables(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from curation.publish import publish as publishing
+    from shared.errors import WorkFailedError
+
+    made = publishing._made
+
+    def interrupted(draft, *more):
+        facts = made(draft, *more)
+        publishing.Draft.begin(draft.workspace, draft.name)  # as whoever takes the lock over does
+        return facts
+
+    monkeypatch.setattr(publishing, "_made", interrupted)
+    with pytest.raises(WorkFailedError, match=r"needs every table it wrote, got no manifest/part-000000.parquet"):
+        publish(folder, tmp_path / "w")
+    assert versions(Store(str(tmp_path / "w")), "pets") == []
