@@ -127,15 +127,15 @@ def _rows(dataset: Published, file: str) -> list[dict[str, Any]]:
 
 def members(dataset: Published) -> dict[tuple[str, str], tuple[bytes, dict[str, Any]]]:
     """What someone finds who reads the shards of a version as whole tars: (shard, id) → bytes and sidecar."""
-    found: dict[tuple[str, str], tuple[bytes, dict[str, Any]]] = {}
+    contents: dict[tuple[str, str], tuple[bytes, dict[str, Any]]] = {}
     for name in dataset.info["shards"]:
         with tarfile.open(fileobj=io.BytesIO(dataset.shards.read(name))) as tar:
             files = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
         for file in files:
             key, ending = file.split(".")
             if ending == "jpg":
-                found[name, key] = files[file], json.loads(files[f"{key}.json"])
-    return found
+                contents[name, key] = files[file], json.loads(files[f"{key}.json"])
+    return contents
 
 
 def hidden(dataset: Published) -> set[tuple[str, str]]:

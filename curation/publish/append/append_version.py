@@ -43,10 +43,10 @@ def lost(workspace: Store, earlier: Published) -> set[str]:
     folder = f"{FOLDER}/{earlier.name}/{SHARDS}"
     common, own = workspace.sizes(folder), earlier.shards.sizes("")
     missing = {name for name, facts in earlier.info["shards"].items() if common.get(name) != facts["size"]}
-    found = {name for name in (missing - common.keys()) & own.keys() if _whole(earlier, name)}
-    for name in found:
+    restored = {name for name in (missing - common.keys()) & own.keys() if _whole(earlier, name)}
+    for name in restored:
         workspace.link(f"{FOLDER}/{earlier.name}/{earlier.version}/{SHARDS}/{name}", f"{folder}/{name}")
-    return missing - found
+    return missing - restored
 
 
 def _whole(version: Published, shard: str) -> bool:

@@ -49,13 +49,12 @@ class Draft:
         Raises WorkFailedError where a table that they list is not there: another publisher took this one for dead.
         """
         tables = [name for name in facts.get("checksums", ()) if not name.startswith(f"{SHARDS}/")]
-        there = {
-            f"{kind}/{name}" for kind in {name.split("/")[0] for name in tables} for name in self.store.names(kind)
-        }
-        gone = [name for name in tables if name not in there]
+        kinds = {name.partition("/")[0] for name in tables}
+        existing = {f"{kind}/{name}" for kind in kinds for name in self.store.names(kind)}
+        gone = [name for name in tables if name not in existing]
         if gone:
             raise WorkFailedError(
-                f"Publishing needs every table it wrote, got no {gone[0]}. Run the same command again."
+                f"Publishing needs every table that it wrote, got no {gone[0]}. Run the same command again."
             )
         version = self._renamed(facts) if self.workspace.local else self._claimed(facts)
         return Published(self.workspace.sub(FOLDER, self.name, version), self.name, version)

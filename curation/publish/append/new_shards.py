@@ -87,8 +87,7 @@ def write_batch(batch: Batch) -> Shard:
     facts = rows.select([name for name in SIDECAR if name in rows.column_names]).to_pylist()
     members = [sidecar(row).decode() for row in facts]
     name = f"shard-{fingerprint('shard', members, batch.read_exif)[:DIGITS]}.tar"
-    found = _found(store, batch, name)
-    return found or _written(store, batch, name, rows, facts)
+    return _existing(store, batch, name) or _written(store, batch, name, rows, facts)
 
 
 def members_name(folder: str, shard: str) -> str:
@@ -115,7 +114,7 @@ def _written(store: Store, batch: Batch, name: str, rows: pa.Table, facts: list[
     return shard
 
 
-def _found(store: Store, batch: Batch, name: str) -> Shard | None:
+def _existing(store: Store, batch: Batch, name: str) -> Shard | None:
     """Return a shard that is there with its table, and whole: both are read."""
     try:
         with store.open_arrow(members_name(batch.folder, name)) as file:

@@ -87,8 +87,8 @@ def place(section: Section) -> Placement:
     if not members:
         return Placement(rows, [None] * rows.num_rows, [])
     by_content = {_content(member, section.exif): member for member in members}
-    asked = rows.select([name for name in SIDECAR if name in rows.column_names]).to_pylist()
-    places = [by_content.get(_content(row, section.exif)) for row in asked]
+    requested = rows.select([name for name in SIDECAR if name in rows.column_names]).to_pylist()
+    places = [by_content.get(_content(row, section.exif)) for row in requested]
     used = {(member["shard"], member["offset"]) for member in places if member}
     return Placement(rows, places, [one for one in members if (one["shard"], one["offset"]) not in used])
 

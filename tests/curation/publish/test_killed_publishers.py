@@ -88,6 +88,6 @@ def test_a_publisher_that_was_taken_for_dead_publishes_nothing_without_its_table
         return facts
 
     monkeypatch.setattr(publishing, "_made", interrupted)
-    with pytest.raises(WorkFailedError, match=r"needs every table it wrote, got no manifest/part-000000.parquet"):
+    with pytest.raises(WorkFailedError, match=r"needs every table that it wrote, got no manifest/part-000000.parquet"):
         publish(folder, tmp_path / "w")
     assert versions(Store(str(tmp_path / "w")), "pets") == []
