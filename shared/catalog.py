@@ -175,7 +175,7 @@ PACKED = Contract(
     aligned=None,
     optional=MANIFEST.optional,
 )
-"""The images to publish, in the order of their ids, and where their sources hold them: where shards do is added."""
+"""The images to publish, in the order of their ids, and where their sources hold them, a null path being the uri."""
 
 HIDDEN = Contract(
     "hidden",

@@ -22,7 +22,7 @@ def pack_bucket(rows: pa.Table, files: SideFiles, exif: bool = False) -> pa.Tabl
     The name is of the content alone, as it stands in the manifest but for shard and offset: however a dataset grew,
     equal content has equal names.
     """
-    rows = rows.set_column(rows.schema.get_field_index("image_id"), "image_id", _hex(rows["image_id"]))
+    rows = rows.append_column("image_id", _hex(pc.if_else(rows["has_id"], rows["key"], None)))
     rows = rows.set_column(rows.schema.get_field_index("phash"), "phash", _hex(rows["phash"]))
     kept = rows.filter(pc.is_null(rows["reason"]))
     kept = kept.select([name for name in PACKED.wide(rows.column_names).names if name in rows.column_names])

@@ -64,7 +64,7 @@ def files(workspace: Path) -> dict[int, tuple[str, int]]:
 
 def publish(code: Path, root: Path, workspace: Path) -> None:
     """Publish what is there, with the code of a checkout."""
-    small = ["curation.index.part_images=250", "curation.pack.shard_images=128", "curation.dedup.near=off"]
+    small = ["curation.index.part_images=500", "curation.pack.shard_images=500", "curation.dedup.near=off"]
     command = [
         sys.executable,
         "-m",

@@ -145,6 +145,8 @@ def _images(facts: list[dict[str, Any]], rows: pa.Table) -> Iterator[tuple[dict[
 
 def _bytes(rows: pa.Table) -> Iterator[bytes | UnreadableError]:
     """Yield the bytes of each row. A row group of a Parquet file is decoded once for the shard, not for every image."""
+    path = pc.coalesce(rows["path"], rows["uri"])  # a null path is the uri
+    rows = rows.set_column(rows.schema.get_field_index("path"), "path", path)
     if "parquet" not in pc.unique(rows["reader"].cast(pa.string())).to_pylist():
         yield from read_bytes(rows)
         return
