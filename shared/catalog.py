@@ -9,6 +9,9 @@ from typing import Literal
 
 from shared.schema import FLOAT, HASH, HASHES, ID, INT, LONG, SCORES, TEXT, VECTOR, WORD, Contract
 
+SIGNALS = ("luma_p5", "luma_p99", "aspect", "entropy", "sharpness", "detail")
+"""The measured quality signals, in absolute units."""
+
 IMAGES = Contract(
     "images",
     {
@@ -179,22 +182,7 @@ PACKED = Contract(
 
 HIDDEN = Contract(
     "hidden",
-    {
-        name: MANIFEST.columns[name]
-        for name in (
-            "image_id",
-            "uri",
-            "source",
-            "label",
-            "width",
-            "height",
-            "format",
-            "rotation",
-            "shard",
-            "offset",
-            "length",
-        )
-    },
+    {n: kind for n, kind in MANIFEST.columns.items() if n not in ("bytes", "phash", *SIGNALS, "cluster", "weight")},
     aligned=None,
     optional=MANIFEST.optional,
 )
@@ -233,9 +221,6 @@ CONFLICTS = Contract(
     aligned=None,
 )
 """Copies of one picture under different labels; published beside a version that has any."""
-
-SIGNALS = ("luma_p5", "luma_p99", "aspect", "entropy", "sharpness", "detail")
-"""The measured quality signals, in absolute units."""
 
 Group = Literal["broken", "quality", "duplicate", "contaminated", "sampled"]
 """Kinds of reasons to drop an image, each a colour on a page; the reasons stand in `curation.publish.reasons`."""

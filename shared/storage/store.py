@@ -3,7 +3,6 @@
 A file appears under its name only when it is whole: locally by rename, on an object store by a single put.
 """
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from shared.errors import WorkspaceError
+from shared.storage.files import named, settle
 
 UNFINISHED = ".tmp-"
 """How the names of drafts begin: no listing shows them."""
@@ -122,7 +122,7 @@ class Store:
         with self._draft(name) as draft:
             yield draft
             if self.local:
-                _settle(draft)
+                settle(draft)
                 os.replace(draft, self.path(name))
             else:
                 self.fs.put_file(str(draft), self.path(name))
@@ -161,8 +161,8 @@ class Store:
             if self.local:
                 with self._draft(name) as draft:
                     draft.write_bytes(raw)
-                    _settle(draft)
-                    _named(draft, self.path(name))
+                    settle(draft)
+                    named(draft, self.path(name))
             else:
                 self.fs.pipe_file(self.path(name), raw, mode="create")
         except FileExistsError:
@@ -202,27 +202,3 @@ class Store:
         except OSError:  # a filesystem without hard links
             with self.commit(target) as draft:
                 shutil.copyfile(self.path(source), draft)
-
-
-def _named(draft: Path, target: str) -> None:
-    """Give a draft a name that nothing has. Raises FileExistsError where something has it."""
-    try:
-        os.link(draft, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a filesystem without hard links
-        with open(target, "xb") as file:
-            file.write(draft.read_bytes())
-
-
-def _settle(draft: Path) -> None:
-    """Bring a draft to the disk, readable for others, before it gets its name."""
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
-    draft.chmod(0o644)
-
-
-def sha256(path: Path | str) -> str:
-    """Return the SHA-256 of a local file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from curation.publish.append.draft import Draft
-from curation.publish.append.new_shards import Batch, Shard, batches, write_batch
+from curation.publish.append.new_shards import Shard, ShardPlan, plan_shards, write_planned
 from curation.publish.append.section import Section, Survey, survey
 from curation.publish.append.section_tables import TableRequest, write_tables
 from shared.dataset_version import FOLDER, SHARDS, Published
@@ -92,7 +92,7 @@ def append(sections: Sequence[Section], earlier: Published | None, work: Work) -
     filled = [section for section in sections if section.source]
     surveys = sorted(work.executor.map(survey, filled, "publish: look up"), key=lambda one: one.number)
     folder = f"{FOLDER}/{work.draft.name}/{SHARDS}"
-    planned = batches(surveys, filled, folder, work.shard_images, work.read_exif)
+    planned = plan_shards(surveys, filled, folder, work.shard_images, work.read_exif)
     made = _written(planned, sum(one.new for one in surveys), work)
     before = earlier.info["shards"] if earlier else {}
     shards = _shards(surveys, made, before)
@@ -111,11 +111,11 @@ def append(sections: Sequence[Section], earlier: Published | None, work: Work) -
     }
 
 
-def _written(planned: Sequence[Batch], images: int, work: Work) -> list[Shard]:
+def _written(planned: Sequence[ShardPlan], images: int, work: Work) -> list[Shard]:
     if not planned:
         return []
     meter, made = Meter("publish", images, work.report), list[Shard]()
-    for shard in work.executor.map(write_batch, planned, "publish: shards"):
+    for shard in work.executor.map(write_planned, planned, "publish: shards"):
         made.append(shard)
         meter.add(shard.images)
     meter.end()
@@ -144,16 +144,16 @@ def _shards(surveys: Sequence[Survey], made: Sequence[Shard], before: dict[str, 
 
 def _requests(
     sections: Sequence[Section],
-    planned: Sequence[Batch],
+    planned: Sequence[ShardPlan],
     made: Sequence[Shard],
     shards: str,
     folder: str,
     dead: frozenset[str],
 ) -> list[TableRequest]:
     fills: dict[int, list[tuple[str, int, int]]] = {}
-    for batch, shard in zip(planned, made, strict=True):
+    for plan, shard in zip(planned, made, strict=True):
         first = 0
-        for one in batch.slices:
+        for one in plan.slices:
             last = first + one.stop - one.start
             fills.setdefault(one.section.number, []).append((shard.name, first, last))
             first = last

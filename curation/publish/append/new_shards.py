@@ -35,7 +35,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Batch:
+class ShardPlan:
     """The images of one new shard."""
 
     number: int
@@ -50,7 +50,7 @@ class Shard:
     """A shard of a dataset."""
 
     number: int
-    """Of its batch."""
+    """Of its plan."""
     name: str
     images: int
     bytes: int
@@ -59,9 +59,9 @@ class Shard:
     sha256: str
 
 
-def batches(
+def plan_shards(
     surveys: Sequence[Survey], sections: Sequence[Section], folder: str, shard_images: int, read_exif: bool
-) -> list[Batch]:
+) -> list[ShardPlan]:
     """Cut the new images of all sections, in the order of their ids, into shards of equal size."""
     total = sum(one.new for one in surveys)
     count = -(-total // shard_images)
@@ -76,18 +76,18 @@ def batches(
             start = stop
             number += first + stop == edges[number + 1]
         first += one.new
-    return [Batch(i, folder, tuple(slices), read_exif) for i, slices in enumerate(cut)]
+    return [ShardPlan(i, folder, tuple(slices), read_exif) for i, slices in enumerate(cut)]
 
 
-def write_batch(batch: Batch) -> Shard:
+def write_planned(plan: ShardPlan) -> Shard:
     """Write a shard, and beside it the table of its members. What an earlier try left whole is not written again."""
-    store = Store(batch.slices[0].section.workspace)
-    pieces = [place(one.section).new.slice(one.start, one.stop - one.start) for one in batch.slices]
+    store = Store(plan.slices[0].section.workspace)
+    pieces = [place(one.section).new.slice(one.start, one.stop - one.start) for one in plan.slices]
     rows = pa.concat_tables(pieces, promote_options="permissive").unify_dictionaries().combine_chunks()
     facts = rows.select([name for name in SIDECAR if name in rows.column_names]).to_pylist()
     members = [sidecar(row).decode() for row in facts]
-    name = f"shard-{fingerprint('shard', members, batch.read_exif)[:DIGITS]}.tar"
-    return _existing(store, batch, name) or _written(store, batch, name, rows, facts)
+    name = f"shard-{fingerprint('shard', members, plan.read_exif)[:DIGITS]}.tar"
+    return _existing(store, plan, name) or _written(store, plan, name, rows, facts)
 
 
 def members_name(folder: str, shard: str) -> str:
@@ -95,38 +95,38 @@ def members_name(folder: str, shard: str) -> str:
     return f"{folder}/{shard.removesuffix('.tar')}.parquet"
 
 
-def _written(store: Store, batch: Batch, name: str, rows: pa.Table, facts: list[dict[str, Any]]) -> Shard:
+def _written(store: Store, plan: ShardPlan, name: str, rows: pa.Table, facts: list[dict[str, Any]]) -> Shard:
     texts = list[str | None]()
-    with store.commit(f"{batch.folder}/{name}") as draft:
+    with store.commit(f"{plan.folder}/{name}") as draft:
         images = _images(facts, rows)
-        offsets = write_shard(draft, with_exif(images, texts) if batch.read_exif else images)
+        offsets = write_shard(draft, with_exif(images, texts) if plan.read_exif else images)
         shard = Shard(
-            batch.number, name, len(offsets), sum(rows["bytes"].to_pylist()), draft.stat().st_size, sha256(draft)
+            plan.number, name, len(offsets), sum(rows["bytes"].to_pylist()), draft.stat().st_size, sha256(draft)
         )
     columns = {column: rows[column] for column in rows.column_names if column in SIDECAR}
-    columns |= {"metadata": pa.array(texts, pa.string())} if batch.read_exif else {}
+    columns |= {"metadata": pa.array(texts, pa.string())} if plan.read_exif else {}
     columns |= {"shard": pa.repeat(name, len(rows)), "offset": pa.array(offsets), "length": rows["bytes"]}
     table = pa.table(columns).select(HIDDEN.wide(columns).names).cast(HIDDEN.wide(columns))
     described = {"size": shard.size, "sha256": shard.sha256, "bytes": shard.bytes}
     sink = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({"shard": json.dumps(described)}), sink, compression="zstd")
-    store.write(members_name(batch.folder, name), sink.getvalue())
+    store.write(members_name(plan.folder, name), sink.getvalue())
     return shard
 
 
-def _existing(store: Store, batch: Batch, name: str) -> Shard | None:
+def _existing(store: Store, plan: ShardPlan, name: str) -> Shard | None:
     """Return a shard that is there with its table, and whole: both are read."""
     try:
-        with store.open_arrow(members_name(batch.folder, name)) as file:
+        with store.open_arrow(members_name(plan.folder, name)) as file:
             footer = pq.ParquetFile(file)
             described = json.loads((footer.schema_arrow.metadata or {})[b"shard"])
             images = footer.metadata.num_rows
-        with store.fetched(f"{batch.folder}/{name}") as path:
+        with store.fetched(f"{plan.folder}/{name}") as path:
             whole = path.stat().st_size == described["size"] and sha256(path) == described["sha256"]
     except (FileNotFoundError, KeyError, pa.ArrowInvalid):
         return None
     return (
-        Shard(batch.number, name, images, described["bytes"], described["size"], described["sha256"]) if whole else None
+        Shard(plan.number, name, images, described["bytes"], described["size"], described["sha256"]) if whole else None
     )
 
 

@@ -64,7 +64,7 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         name=dataset.name,
         version=dataset.version,
         created=str(info.get("created", "")),
-        headline=_headline(kept, dropped),
+        headline=_headline(kept, dropped) | {"hides": bool(dataset.files("hidden"))},
         warnings=look_first(info),
         steps=funnel(kept.num_rows, counts, evidence.sizes),
         matrix=matrix(kept, dropped, reasons, checks),
@@ -83,7 +83,6 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         labels=_labels(kept),
         passed_over=passed_over(info),
         **{key: info.get(key, {}) for key in ("lineage", "tools", "seconds")},
-        hides=bool(dataset.files("hidden")),
         recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),
     )
 
