@@ -51,7 +51,7 @@ def lost(workspace: Store, earlier: Published) -> set[str]:
 
 def _whole(version: Published, shard: str) -> bool:
     with version.shards.fetched(shard) as path:
-        return sha256(path) == version.info["checksums"][f"{SHARDS}/{shard}"]
+        return bool(sha256(path) == version.info["checksums"][f"{SHARDS}/{shard}"])
 
 
 def with_earlier(
