@@ -7,6 +7,7 @@ from curation.publish.append.compact import compact
 from flows.commands.console import Console
 from flows.inspect.workspace import existing, only
 from flows.pipeline import ReportRequest, draw_report
+from flows.report.kit.pages import counted
 from shared.dataset_version import dataset_names
 from shared.errors import UserError
 from shared.launch.executors import Processes, Workers
@@ -31,7 +32,9 @@ def compact_dataset(workspace: str, name: str | None, dead: float, json: bool) -
     dataset = done.dataset
     if done.repacked:
         draw_report(ReportRequest(store.url, dataset.name, dataset.version))
-        console.say(f"{len(done.repacked):,} shards repacked: {dataset.name}/{dataset.version} holds the same images")
+        console.say(
+            f"{counted(len(done.repacked), 'shard')} repacked: {dataset.name}/{dataset.version} holds the same images"
+        )
         console.say("Its runs are those of the version before. Delete that one, and compact again, to free the bytes.")
     else:
         console.say(f"{dataset.name}/{dataset.version}: no shard has more than {dead:.0%} dead bytes")
