@@ -52,4 +52,4 @@ class EvaluateParams(Params):
 def score_fingerprint(stage_version: int, params: EvaluateParams, dataset: Published) -> str:
     """Name what scores depend on, beside the checkpoint: also what other sets than the dataset hold now."""
     contents = [content for content in (one.content() for one in params.sets) if content]
-    return fingerprint("evaluate", stage_version, params.identity(), dataset.name, dataset.version, *contents)
+    return fingerprint("evaluate", stage_version, params.identity(), dataset.name, dataset.content_version, *contents)
