@@ -13,28 +13,31 @@ from training.runs.run_folder import RunFolder
 from training.runs.scores import ScoreFolder
 
 
-def start_content(params: PretrainParams) -> dict[str, str]:
-    """Return the content of the weights that a run starts from: it names the run, wherever the weights lie."""
-    if not params.start:
+def content_of_weights(params: PretrainParams) -> dict[str, str]:
+    """Return the content of the weights that a run takes from elsewhere: it names the run, wherever they lie."""
+    if not params.weights_named:
         return {}
-    from training.weights.content import content
+    from training.weights.content import contents
 
-    return {"start": content(params.start)}
+    return contents(params)
 
 
-@stage(shape="gang", key="training", version=3, content=start_content)
+@stage(shape="gang", key="training", version=3, content=content_of_weights)
 def pretrain(
     dataset: Published, *, params: PretrainParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
     """Pre-train a vision transformer on a published dataset, without labels (DINOv2)."""
     folder = RunFolder(workspace / "runs" / run)
-    folder.check_same(params, dataset, start_content(params).get("start", ""))
+    contents = folder.contents(params)
+    if contents is None:
+        contents = content_of_weights(params)
+    folder.check_same(params, dataset, contents)
     done = folder.summary()
     if done is not None:
         return {**done, "checkpoints": folder.steps()}
     from training.loop.pretrain import pretrain as work
 
-    return work(dataset, params, compute, folder)
+    return work(dataset, params, compute, folder, contents)
 
 
 @stage(shape="gang", key="evaluation", version=2)

@@ -26,11 +26,12 @@ def batches(
     params: ResolvedParams,
     *,
     start: int,
+    end: int | None = None,
     context: DistributedContext,
     workers: int,
     on_device: bool = False,
 ) -> Iterator[Batch]:
-    """Yield this rank's share of every step from `start` to the end of the run; 0 workers = in this process.
+    """Yield this rank's share of every step from `start` to `end`, or to that of the run; 0 workers = in this process.
 
     Colours are changed in the workers, or, `on_device`, here and where the batch goes.
     """
@@ -40,7 +41,7 @@ def batches(
     loader: DataLoader[Any] = DataLoader(
         Samples(index.dataset, params),
         batch_sampler=RankBatchSampler(
-            index, params.optim.batch_size, start, params.optim.steps, context.rank, context.world
+            index, params.optim.batch_size, start, end or params.optim.steps, context.rank, context.world
         ),
         collate_fn=gather,
         num_workers=workers,

@@ -1,6 +1,7 @@
 """What a run logs: metrics.jsonl, TensorBoard, and one event a second. Rank 0 only."""
 
 import json
+import math
 import time
 from typing import Any, Self
 
@@ -61,6 +62,7 @@ class MetricsLogger:
             "taken": report.taken,
             **measured,
         }
+        row = {name: value for name, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
         alarms = self.alarms.add(row)
         self.file.write(json.dumps(row | ({"alarm": alarms} if alarms else {})) + "\n")
         for name, value in row.items() if self.board else ():

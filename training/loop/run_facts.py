@@ -44,7 +44,7 @@ def parameter_counts(student: Student) -> dict[str, int]:
     """Return how many parameters there are."""
     return {
         "backbone_parameters": sum(p.numel() for p in student.backbone.parameters()),
-        "head_parameters": sum(p.numel() for head in student.heads() for p in head.parameters()),
+        "head_parameters": sum(p.numel() for name, p in student.named_parameters() if not name.startswith("backbone.")),
     }
 
 

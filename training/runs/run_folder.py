@@ -1,6 +1,7 @@
 """The files of a run and of its scores, read without torch: what is there, what is done, what it was made with."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,24 +62,45 @@ class RunFolder:
             )
         return PretrainParams.model_validate(config["params"])
 
-    def check_same(self, params: PretrainParams, dataset: Published, start: str) -> None:
+    def contents(self, params: PretrainParams) -> dict[str, str] | None:
+        """Return the content of the weights that the run took from elsewhere, which may be gone since.
+
+        None before its first checkpoint, and where they are there: what they are now is looked at then.
+        """
+        config, named = self.config(), params.weights_named
+        there = all(Path(spec).expanduser().exists() for spec in named.values())
+        if config is None or there or not self.steps():
+            return None
+        return {name: config.get(name, "") for name in named}
+
+    def check_same(self, params: PretrainParams, dataset: Published, contents: Mapping[str, str]) -> None:
         """Raise RecipeError when the run was started with other params, another dataset or other weights.
 
-        `start` is the content of the weights that the run starts from, empty where it starts from chance.
+        `contents` are those of the weights that the run takes from elsewhere.
         """
         config = self.config()
         if config is None:
             return
-        beside = {"dataset": f"{dataset.name} {dataset.version}", "start": start}
-        given = {**params.model_dump(mode="json"), **beside}
+        beside = {"dataset": f"{dataset.name} {dataset.version}", **contents}
+        given = {**_placeless(params), **beside}
         old = PretrainParams.model_validate(config["params"])  # settings that are newer than the run have defaults
-        recorded = {**old.model_dump(mode="json"), "dataset": config["dataset"], "start": config.get("start", "")}
+        was = {name: config.get(name, "") for name in beside}
+        recorded = {**_placeless(old), **was}
         changed = _differences(recorded, given)
         if changed:
             raise RecipeError(
                 f"Run {self.path.name} needs what it was started with, got other values: {'; '.join(changed)}. "
                 "Give the new run another name, or go back to the old values."
             )
+
+
+def _placeless(params: PretrainParams) -> dict[str, Any]:
+    """Return the params without the places of weights: their content is compared."""
+    dump = params.model_dump(mode="json")
+    for guide in ("distil", "gram"):
+        if dump["objective"][guide]:
+            del dump["objective"][guide]["teacher"]
+    return dump | {"start": ""}
 
 
 def _differences(recorded: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:

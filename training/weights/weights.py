@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from torch import Tensor
+from torch import Tensor, tensor
 
 from shared.errors import RecipeError
 from shared.params import fingerprint
@@ -29,6 +29,8 @@ class Weights:
     """mask_D, where the origin has one."""
     heads: dict[str, Tensor] = field(default_factory=dict)
     """`head.…` and `patch_head.…` of a Student, where the origin has them."""
+    peak_lr: float | None = None
+    """The peak learning rate of the run that made them, where it is known."""
     mean: tuple[float, ...] = COLOUR_MEAN
     std: tuple[float, ...] = COLOUR_STD
 
@@ -36,6 +38,17 @@ class Weights:
     def content(self) -> str:
         """Changes when anything changes that its features depend on; the same wherever the same weights come from."""
         return fingerprint(content_of(self.vit), self.model.heads, self.mean, self.std)
+
+    def in_our_colours(self) -> "Weights":
+        """Return the weights for pixels normalised as ours: the difference goes into the patch embedding, exactly."""
+        mean_C, std_C, their_mean_C, their_std_C = map(tensor, (COLOUR_MEAN, COLOUR_STD, self.mean, self.std))
+        scale_C, shift_C = std_C / their_std_C, (mean_C - their_mean_C) / their_std_C
+        kernel_DCPP = self.vit["patch_embed.proj.weight"]
+        changed = {
+            "patch_embed.proj.weight": kernel_DCPP * scale_C.view(1, -1, 1, 1),
+            "patch_embed.proj.bias": self.vit["patch_embed.proj.bias"] + kernel_DCPP.sum(dim=(2, 3)) @ shift_C,
+        }
+        return replace(self, vit=self.vit | changed, mean=COLOUR_MEAN, std=COLOUR_STD)
 
     def backbone(self) -> Backbone:
         """Return the model with these weights, in eval mode."""
