@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 from torch.utils.data import DataLoader
 
+from shared.params import Compute
 from training.data.batch import Batch, UnaugmentedBatch, collate, collate_augmented
 from training.data.dataset import Sample, Samples
 from training.data.index import SampleIndex
@@ -51,6 +52,17 @@ def batches(
     )
     for batch in loader:
         yield batch.augmented(context.device) if isinstance(batch, UnaugmentedBatch) else batch
+
+
+def steps_of(
+    index: SampleIndex, params: ResolvedParams, start: int, context: DistributedContext, compute: Compute
+) -> Iterator[Batch]:
+    """Yield this rank's share of every step from `start` to the end of the run, each with the crops of its phase."""
+    workers, on_device = context.loader_workers(compute), context.augments(compute)
+    for first, end in params.spans(start):
+        yield from batches(
+            index, params.at(first), start=first, end=end, context=context, workers=workers, on_device=on_device
+        )
 
 
 def _use_one_thread(_: int) -> None:

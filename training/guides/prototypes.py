@@ -7,14 +7,16 @@ Shapes: R global crops, N patches of each, F width of the teacher, K prototypes.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from shared.errors import RecipeError
 from training.data.batch import Batch
 from training.distributed import DistributedContext, gathered
-from training.model.frozen import CentredHead, FrozenTeacher
+from training.model.frozen import FrozenTeacher
 from training.model.vit import normalised
 from training.params.resolved import ResolvedParams
 
@@ -22,24 +24,33 @@ PATCHES = 4
 """Patches of a crop that may become prototypes: neighbours are alike, so not all of them."""
 
 
-def needed_steps(teacher: FrozenTeacher, params: ResolvedParams) -> int:
-    """Return how many batches have crops enough for the prototypes to be drawn; 0 where the teacher needs none."""
-    counts = [len(head.prototypes.weight) for head in teacher.heads() if isinstance(head, CentredHead)]
+def _needed_steps(teacher: FrozenTeacher, params: ResolvedParams) -> int:
+    """Return how many batches have crops enough for the prototypes to be drawn; 0 where the teacher needs none.
+
+    Raises RecipeError where the run is shorter.
+    """
+    counts = [len(head.prototypes.weight) for head in teacher.drawn()]
     if not counts:
         return 0
     crops = params.optim.batch_size * params.crops.global_count
-    return max(-(-counts[0] // crops), -(-counts[-1] // (PATCHES * crops)))
+    steps = max(-(-counts[0] // crops), -(-counts[-1] // (PATCHES * crops)))
+    if steps > params.optim.steps:
+        raise RecipeError(
+            f"Distillation draws its {counts[0]:,} prototypes among features of {steps:,} batches, got a run of "
+            f"{params.optim.steps:,} steps. Set training.objective.prototypes to {params.optim.steps * crops:,} or less."
+        )
+    return steps
 
 
 @torch.no_grad()
 def draw_prototypes(
-    teacher: FrozenTeacher, loader: Iterator[Batch], steps: int, params: ResolvedParams, context: DistributedContext
+    teacher: FrozenTeacher, loader: Iterator[Batch], params: ResolvedParams, context: DistributedContext
 ) -> None:
-    """Set the means and prototypes of the teacher's heads from so many batches, the same on every rank."""
+    """Set means and prototypes of a teacher without heads from the first batches, the same on every rank."""
     generator = torch.Generator().manual_seed(params.seed)
     kinds: tuple[list[Tensor], list[Tensor]] = [], []
-    for _ in range(steps):
-        batch = next(loader).to(context.device)
+    for batch in islice(loader, _needed_steps(teacher, params)):
+        batch = batch.to(context.device)
         count, patches = batch.mask.shape
         places = torch.rand(count, patches, generator=generator).argsort(dim=1)[:, :PATCHES]
         indices_M = (torch.arange(count).unsqueeze(1) * patches + places).flatten().to(context.device)
@@ -47,7 +58,7 @@ def draw_prototypes(
             cls_RF, patches_MF = teacher.tokens(normalised(batch.global_crops), indices_M)
         kinds[0].append(cls_RF.float())
         kinds[1].append(patches_MF.float())
-    for head, tokens in zip(teacher.heads(), kinds, strict=True):
+    for head, tokens in zip(teacher.drawn(), kinds, strict=False):
         rows_RF = torch.cat(gathered(torch.cat(tokens).cpu(), context.world)).to(context.device)
         head.mean_F.copy_(rows_RF.mean(dim=0))
         wanted = len(head.prototypes.weight)

@@ -1,4 +1,4 @@
-"""A run that starts from weights instead of chance: what must fit, what is brought along, what that makes of the run."""
+"""A run that starts from weights instead of chance: what must fit, and what is brought along."""
 
 from torch import Tensor
 
@@ -10,7 +10,8 @@ from training.params import ModelParams, OptimParams, PretrainParams
 from training.weights import Weights
 from training.weights.positions import as_ours
 
-ROUNDING = 1e-6
+ROUNDED = 0.01
+"""A rate that is this share above a limit was rounded."""
 SHAPE = ("patch_size", "width", "depth", "heads", "ffn")
 
 
@@ -40,7 +41,7 @@ def start_from(weights: Weights, student: Student, params: PretrainParams) -> li
 
 def _check_rate(weights: Weights, params: OptimParams) -> None:
     limit, peak = max(params.start_lr_limit, weights.peak_lr or 0.0), peak_lr(params)
-    if not params.start_lr_limit or peak <= limit * (1 + ROUNDING):
+    if not params.start_lr_limit or peak <= limit * (1 + ROUNDED):
         return
     known = f"they were trained with {weights.peak_lr:.3g}" if weights.peak_lr else "that published weights stand"
     raise RecipeError(

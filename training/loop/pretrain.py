@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from functools import partial
-from itertools import chain
 from typing import Any
 
 import torch
@@ -13,11 +11,11 @@ from shared.errors import RecipeError
 from shared.params import Compute
 from training.cost.peak_flops import peak_of
 from training.data.index import SampleIndex
-from training.data.loader import batches
+from training.data.loader import steps_of
 from training.data.preview import draw_views
 from training.distributed import DistributedContext, check_precision, from_leader, joined
 from training.guides import frozen_models
-from training.guides.prototypes import draw_prototypes, needed_steps
+from training.guides.prototypes import draw_prototypes
 from training.loop.init_weights import start_from
 from training.loop.online_knn import online_knn
 from training.loop.optimizer import adamw
@@ -52,13 +50,10 @@ def pretrain(
         last_good = from_leader(checkpoint.last_good(folder) if context.leads else None)
         weights = read_weights(params.start) if params.start and last_good is None else None
         state = initial_state(params, context, weights, frozen_models(params, context, folder))
-        workers = context.loader_workers(compute)
-        on_device = context.augments(compute)
-        loaded = partial(batches, index, context=context, workers=workers, on_device=on_device)
         if last_good is not None:
             checkpoint.resume(folder, last_good, state)
-        elif (teacher := state.frozen.teacher) and (count := needed_steps(teacher, params)):
-            draw_prototypes(teacher, loaded(params.at(0), start=0, end=count), count, params, context)
+        elif state.frozen.teacher:
+            draw_prototypes(state.frozen.teacher, steps_of(index, params, 0, context, compute), params, context)
         peak = peak_of(context, params.optim.precision)
         facts = run_facts(params, len(index), context.world, compute.accumulate, peak) | parameter_counts(state.student)
         facts |= {"device": str(context.device), "torch": torch.__version__}
@@ -69,8 +64,7 @@ def pretrain(
             draw_views(index, params, folder.path / "views.png")
         for model in (state.student, state.teacher) if compute.compile else ():
             model.backbone.branches = compiled(params.model.depth)
-        spans = params.spans(state.step)
-        loader = chain.from_iterable(loaded(params.at(first), start=first, end=end) for first, end in spans)
+        loader = steps_of(index, params, state.step, context, compute)
         online = online_knn(dataset, params, context, compute)
         ceiling = facts["peak_images_per_second"]
         return train(state, loader, params, folder, context, stop, compute.accumulate, online, ceiling)

@@ -136,9 +136,7 @@ class Objective(nn.Module):
         return Losses(total, dino.detach(), ibot.detach(), koleo.detach(), gram.detach())
 
     @torch.no_grad()
-    def targets(
-        self, outputs: Outputs, teacher: Student | FrozenTeacher, temperature: float
-    ) -> tuple[Chunks, Chunks]:
+    def targets(self, outputs: Outputs, teacher: Student | FrozenTeacher, temperature: float) -> tuple[Chunks, Chunks]:
         """Return the targets of CLS tokens and of masked patches, over the whole batch of all processes."""
         if self.params.by_features:
             return fixed(outputs.crops), fixed(outputs.patches)

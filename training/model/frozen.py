@@ -64,9 +64,9 @@ class FrozenTeacher(nn.Module):
         """Return the heads that have prototypes: one, two, or none where features are the targets."""
         return [head for head in self.own_heads if isinstance(head, DinoHead | CentredHead)]
 
-    def drawn(self) -> nn.ModuleList:
-        """Return the heads whose prototypes were drawn among features: what a checkpoint must remember."""
-        return nn.ModuleList(head for head in self.own_heads if isinstance(head, CentredHead))
+    def drawn(self) -> list[CentredHead]:
+        """Return the heads whose prototypes are drawn among features: what a checkpoint must remember."""
+        return [head for head in self.own_heads if isinstance(head, CentredHead)]
 
 
 @dataclass(frozen=True)

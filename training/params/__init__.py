@@ -64,7 +64,10 @@ class PretrainParams(Params):
         if self.crops.local_count:
             sizes["crops.local_size"] = self.crops.local_size
         for number, phase in enumerate(self.phases):
-            sizes |= {f"phases.{number}.global_size": phase.global_size, f"phases.{number}.local_size": phase.local_size}
+            sizes |= {
+                f"phases.{number}.global_size": phase.global_size,
+                f"phases.{number}.local_size": phase.local_size,
+            }
         for name, size in sizes.items():
             if size % patch:
                 raise ValueError(

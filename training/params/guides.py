@@ -1,4 +1,4 @@
-"""Frozen models that guide a student: one to distil from, and one whose patches keep their likeness (Gram anchoring)."""
+"""Frozen models that guide a student: a teacher to distil from, and an anchor for the patches (Gram)."""
 
 from typing import Any, Literal
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from shared.errors import WorkFailedError
 from shared.storage import sha256
@@ -47,8 +48,8 @@ class State:
         """Return the parts that know how to save themselves."""
         names = ("student", "teacher", "objective", "optimizer", "scaler")
         parts = {name: getattr(self, name) for name in names}
-        drawn = self.frozen.teacher.drawn() if self.frozen.teacher else ()
-        return parts | ({"drawn": drawn} if len(drawn) else {})
+        drawn = self.frozen.teacher.drawn() if self.frozen.teacher else []
+        return parts | ({"drawn": nn.ModuleList(drawn)} if drawn else {})
 
 
 def save(folder: RunFolder, state: State, keep: int, summary: dict[str, Any] | None) -> Path:

@@ -86,7 +86,7 @@ class RunFolder:
         old = PretrainParams.model_validate(config["params"])  # settings that are newer than the run have defaults
         was = {name: config.get(name, "") for name in beside}
         recorded = {**_placeless(old), **was}
-        changed = _differences(recorded, given)
+        changed = differences(recorded, given)
         if changed:
             raise RecipeError(
                 f"Run {self.path.name} needs what it was started with, got other values: {'; '.join(changed)}. "
@@ -103,12 +103,13 @@ def _placeless(params: PretrainParams) -> dict[str, Any]:
     return dump | {"start": ""}
 
 
-def _differences(recorded: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:
+def differences(recorded: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return "key was …, now …" for every setting that is not the same in two dumps of params."""
     changed = []
     for key in sorted(recorded.keys() | given.keys()):
         old, new = recorded.get(key), given.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            changed += _differences(old, new, f"{prefix}{key}.")
+            changed += differences(old, new, f"{prefix}{key}.")
         elif old != new:
             changed.append(f"{prefix}{key} was {old}, now {new}")
     return changed

@@ -6,10 +6,8 @@ Its heads are left out: the gain of their prototypes trains, and ours is 1.
 import re
 
 from training.weights.architecture import assembled
-from training.weights.files import Tensors, within
+from training.weights.files import Tensors, unwrapped
 from training.weights.weights import Weights
-
-PREFIXES = ("teacher.backbone.", "backbone.", "module.")
 
 
 def is_dinov2(tensors: Tensors) -> bool:
@@ -19,7 +17,7 @@ def is_dinov2(tensors: Tensors) -> bool:
 
 def from_dinov2(title: str, tensors: Tensors, heads: int | None = None) -> Weights:
     """Return the weights under our names; blocks in chunks (blocks.CHUNK.NUMBER) come out of them."""
-    tensors = dict(within(tensors, PREFIXES))
+    tensors = dict(unwrapped(tensors))
     mask_token = tensors.pop("mask_token", None)
     vit = {_renamed(name): tensor for name, tensor in tensors.items()}
     return assembled(title, vit, heads, mask_token)
