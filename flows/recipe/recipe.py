@@ -1,6 +1,5 @@
 """A recipe: everything that one run depends on, in one YAML file or one shipped name."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -19,8 +18,6 @@ from training.eval.params import EvaluateParams
 from training.params import PretrainParams
 
 SHIPPED = Path(__file__).with_name("recipes")
-STEP_AND_PART = re.compile(r"(@\d+)?(:(teacher|student))?$")
-"""What may follow a run: the checkpoint, and which model of it."""
 
 
 class Recipe(Settings):
@@ -40,14 +37,6 @@ class Recipe(Settings):
     """How checkpoints are scored."""
     compute: Compute = Compute()
     """Where the work runs and how wide; never changes a result."""
-
-    @model_validator(mode="after")
-    def _start_is_there(self) -> Self:
-        """Weights that are missing are noticed before any image is curated; a name without / may be timm's."""
-        path = STEP_AND_PART.sub("", self.training.start)
-        if "/" in path and not Path(path).expanduser().exists():
-            raise ValueError(f"training.start needs weights that are there, got {path}; give a run, a folder or a file")
-        return self
 
     @model_validator(mode="after")
     def _sources_at_the_top(self) -> Self:

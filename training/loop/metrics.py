@@ -1,7 +1,6 @@
 """What a run logs: metrics.jsonl, TensorBoard, and one event a second. Rank 0 only."""
 
 import json
-import math
 import time
 from typing import Any, Self
 
@@ -53,8 +52,7 @@ class MetricsLogger:
             **{f"loss_{name}" if name != "total" else "loss": v for name, v in report.losses.items()},
             **report.values._asdict(),
             "grad_norm": report.grad_norm,
-            "prototype_entropy": report.prototype_entropy,
-            "target_entropy": report.target_entropy,
+            **_entropies(report),
             "images_per_second": speed,
             "mfu": speed / self.ceiling,
             "data_wait": sum(w for _, w in self.recent) / spent,
@@ -62,7 +60,6 @@ class MetricsLogger:
             "taken": report.taken,
             **measured,
         }
-        row = {name: value for name, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
         alarms = self.alarms.add(row)
         self.file.write(json.dumps(row | ({"alarm": alarms} if alarms else {})) + "\n")
         for name, value in row.items() if self.board else ():
@@ -96,6 +93,12 @@ class MetricsLogger:
                 | {"images/s": row["images_per_second"], "mfu": row["mfu"], "data wait": row["data_wait"]},
             )
         )
+
+
+def _entropies(report: StepReport) -> dict[str, float]:
+    """Return the entropies of the targets; nothing where these are features."""
+    entropies = {"prototype_entropy": report.prototype_entropy, "target_entropy": report.target_entropy}
+    return entropies if report.targets_have_entropy else {}
 
 
 def _board(folder: RunFolder, start: int) -> Any:

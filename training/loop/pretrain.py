@@ -14,8 +14,6 @@ from training.data.index import SampleIndex
 from training.data.loader import steps_of
 from training.data.preview import draw_views
 from training.distributed import DistributedContext, check_precision, from_leader, joined
-from training.guides import frozen_models
-from training.guides.prototypes import draw_prototypes
 from training.loop.init_weights import start_from
 from training.loop.online_knn import online_knn
 from training.loop.optimizer import adamw
@@ -32,6 +30,8 @@ from training.runs import checkpoint
 from training.runs.checkpoint import State
 from training.runs.run_folder import RunFolder
 from training.weights import Weights, read_weights
+from training.weights.guides.prototypes import draw_prototypes
+from training.weights.guides.read import frozen_models
 
 
 def pretrain(

@@ -39,6 +39,8 @@ class StepReport:
     """Entropy of the mean target, in nats; log(prototypes) when all are used alike."""
     target_entropy: float
     """Mean entropy of single targets; log(prototypes) where they ask for nothing."""
+    targets_have_entropy: bool
+    """False where targets are features."""
     values: Values
     taken: bool
     """False when something was not finite and the update was left out."""
@@ -100,6 +102,7 @@ def take_step(
         grad_norm=norm,
         prototype_entropy=entropy,
         target_entropy=target_entropy,
+        targets_have_entropy=not params.objective.by_features,
         values=now,
         taken=taken,
         stop=stopping > 0,
@@ -144,10 +147,10 @@ def _backward(
 def _target_statistics(targets: Chunks, params: ResolvedParams) -> tuple[Tensor, Tensor]:
     """Return the mean target_K, and the mean entropy of single ones: of a few, because logarithms are slow.
 
-    Not a number where targets are features, which have none.
+    Nothing where targets are features.
     """
     if params.objective.by_features:
-        nothing = targets.at(0).new_full((2,), torch.nan, dtype=torch.float32)
+        nothing = targets.at(0).new_zeros(2, dtype=torch.float32)
         return nothing[:1], nothing[1:]
     by_chunk = [(target_Rk.mean(dim=0), torch.special.entr(target_Rk[:FEW]).sum()) for _, target_Rk in targets]
     mean_Ks, sums = zip(*by_chunk, strict=True)

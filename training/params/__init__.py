@@ -3,6 +3,8 @@
 A length is in steps, samples or epochs (duration.py); resolved.py makes steps of all, once the dataset is known.
 """
 
+import re
+from pathlib import Path
 from typing import Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -25,6 +27,10 @@ __all__ = [
     "PretrainParams",
     "Share",
 ]
+
+
+STEP_AND_PART = re.compile(r"(@\d+)?(:(teacher|student))?$")
+"""What may follow a run: the checkpoint, and which model of it."""
 
 
 class PretrainParams(Params):
@@ -84,6 +90,12 @@ class PretrainParams(Params):
         if not 0 <= objective.mask_ratio[0] <= objective.mask_ratio[1] < 1:
             raise ValueError(f"objective.mask_ratio must ascend within [0, 1), got {objective.mask_ratio}")
         return self
+
+    @property
+    def weights_missing(self) -> dict[str, str]:
+        """Those of them that are not where they were; a name without / may be timm's."""
+        places = {name: STEP_AND_PART.sub("", spec) for name, spec in self.weights_named.items()}
+        return {name: path for name, path in places.items() if "/" in path and not Path(path).expanduser().exists()}
 
     @property
     def weights_named(self) -> dict[str, str]:

@@ -26,16 +26,16 @@ class EarlierRun(NamedTuple):
         return differences(self.params.model_dump(mode="json"), params.model_dump(mode="json"))
 
 
-def earlier_runs(store: Store, dataset: Published) -> list[EarlierRun]:
-    """Return the runs on this dataset version that have a checkpoint."""
-    found, wanted = [], f"{dataset.name} {dataset.version}"
+def earlier_runs(store: Store, dataset: Published | None = None) -> list[EarlierRun]:
+    """Return the runs that have a checkpoint, on this dataset version or on any."""
+    found, wanted = [], f"{dataset.name} {dataset.version}" if dataset else None
     for name in store.names("runs"):
         if not store.exists(f"runs/{name}/config.json"):
             continue
         config: dict[str, Any] = json.loads(store.read(f"runs/{name}/config.json"))
         folders = store.names(f"runs/{name}/checkpoints")
         taken = [int(folder.removeprefix("step-")) for folder in folders if folder.startswith("step-")]
-        if taken and config.get("dataset") == wanted:
+        if taken and wanted in (None, config.get("dataset")):
             steps = config.get("resolved", {}).get("steps", max(taken))
             found.append(EarlierRun(name, PretrainParams.model_validate(config["params"]), max(taken), steps))
     return found

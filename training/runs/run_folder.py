@@ -67,11 +67,10 @@ class RunFolder:
 
         None before its first checkpoint, and where they are there: what they are now is looked at then.
         """
-        config, named = self.config(), params.weights_named
-        there = all(Path(spec).expanduser().exists() for spec in named.values())
-        if config is None or there or not self.steps():
+        config = self.config()
+        if config is None or not params.weights_missing or not self.steps():
             return None
-        return {name: config.get(name, "") for name in named}
+        return {name: config.get(name, "") for name in params.weights_named}
 
     def check_same(self, params: PretrainParams, dataset: Published, contents: Mapping[str, str]) -> None:
         """Raise RecipeError when the run was started with other params, another dataset or other weights.

@@ -35,9 +35,10 @@ def _needed_steps(teacher: FrozenTeacher, params: ResolvedParams) -> int:
     crops = params.optim.batch_size * params.crops.global_count
     steps = max(-(-counts[0] // crops), -(-counts[-1] // (PATCHES * crops)))
     if steps > params.optim.steps:
+        most = params.optim.steps * crops
         raise RecipeError(
             f"Distillation draws its {counts[0]:,} prototypes among features of {steps:,} batches, got a run of "
-            f"{params.optim.steps:,} steps. Set training.objective.prototypes to {params.optim.steps * crops:,} or less."
+            f"{params.optim.steps:,} steps. Set training.objective.prototypes to {most:,} or less."
         )
     return steps
 
