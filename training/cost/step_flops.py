@@ -7,7 +7,8 @@ A product of (a × b) and (b × c) is 2abc FLOPs. For an image of n tokens of wi
 with F₁ outputs of the first and F₂ inputs of the second feed-forward layer; n² is for queries times keys and for
 weights times values. Norms, softmax and activations are left out (Kaplan et al. 2020; Chowdhery et al. 2022, app. B).
 A backward pass is two forward passes, one for the inputs and one for the weights; pixels need none, the teacher
-neither. Work that is done twice to save memory does not count: this is for MFU, not HFU.
+neither. Work that is done twice to save memory does not count: this is for MFU, not HFU. A frozen teacher counts as one
+of the student's own size, because params alone do not tell its own.
 """
 
 from itertools import pairwise
@@ -49,7 +50,7 @@ def step_flops(params: PretrainParams) -> Flops:
     """Return the FLOPs of one step, over all processes."""
     student, model = student_crops(params, params.optim.batch_size), params.model
     global_crops = student[0]
-    hidden = hidden_patches(global_crops.all, global_crops.patches, params.objective)
+    hidden = read_patches(global_crops, params)
 
     def of_step(true: bool) -> float:
         blocks = 3 * _blocks(student, params, hidden, drop_path=true, prunes=true)
@@ -58,6 +59,13 @@ def step_flops(params: PretrainParams) -> Flops:
         return blocks + pixels + 3 * _heads(student, params, hidden) + _heads([global_crops], params, hidden)
 
     return Flops(of_step(True), of_step(False))
+
+
+def read_patches(global_crops: SizedCrops, params: PretrainParams) -> int:
+    """Return how many patches the losses read: the hidden ones, or all."""
+    if params.objective.reads_all_patches or params.objective.gram:
+        return global_crops.all * global_crops.patches
+    return hidden_patches(global_crops.all, global_crops.patches, params.objective)
 
 
 def _blocks(sizes: list[SizedCrops], params: PretrainParams, hidden: int, *, drop_path: bool, prunes: bool) -> float:
@@ -94,6 +102,8 @@ def _embedding(sizes: list[SizedCrops], model: ModelParams) -> float:
 def _heads(sizes: list[SizedCrops], params: PretrainParams, hidden: int) -> float:
     """Return the FLOPs of heads and prototypes for the CLS tokens and the masked patches."""
     crops, objective = sum(size.all for size in sizes), params.objective
+    if objective.by_features:
+        return 2.0 * (crops + hidden) * params.model.width**2
     shapes = objective.head_shapes
     total = 0.0
     for rows, (bottleneck, prototypes) in zip((crops, hidden), (shapes[0], shapes[-1]), strict=True):

@@ -5,6 +5,7 @@ import time
 from typing import Any, Self
 
 from shared.launch.progress import ProgressEvent, emit
+from training.cost.step_flops import step_flops
 from training.loop.alarms import Alarms
 from training.loop.train_step import StepReport
 from training.params.resolved import ResolvedParams
@@ -20,6 +21,7 @@ class MetricsLogger:
 
     def __init__(self, folder: RunFolder, params: ResolvedParams, *, start: int, ceiling: float) -> None:
         self.steps, self.batch_size, self.ceiling = params.optim.steps, params.optim.batch_size, ceiling
+        self.work = {begins: step_flops(params.at(begins)).true for begins in (0, *(p.begins for p in params.phases))}
         path, self.alarms = folder.path / "metrics.jsonl", Alarms(params)
         kept = []
         for line in _lines(path):
@@ -54,7 +56,7 @@ class MetricsLogger:
             "grad_norm": report.grad_norm,
             **_entropies(report),
             "images_per_second": speed,
-            "mfu": speed / self.ceiling,
+            "mfu": speed / self.ceiling * self._work_of(step - 1),
             "data_wait": sum(w for _, w in self.recent) / spent,
             "eta_seconds": (self.steps - step) * spent / len(self.recent),
             "taken": report.taken,
@@ -69,6 +71,10 @@ class MetricsLogger:
         self._print_line(row)
         for line in alarms.values():
             print(f"alarm: {line}", flush=True)
+
+    def _work_of(self, step: int) -> float:
+        """Return the work of a step (counted from 0), in those of the first phase, for which the ceiling is."""
+        return self.work[max(begins for begins in self.work if begins <= step)] / self.work[0]
 
     def summary(self) -> dict[str, Any]:
         """Return what a run's summary says of alarms and k-NN."""
