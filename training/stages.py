@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.dataset_version import Published
+from shared.errors import RecipeError, WorkspaceError
 from shared.params import Compute
 from shared.stage import stage
 from training.eval.params import EvaluateParams, score_fingerprint
@@ -22,15 +23,24 @@ def content_of_weights(params: PretrainParams) -> dict[str, str]:
     return contents(params)
 
 
+def _contents(params: PretrainParams, folder: RunFolder) -> dict[str, str]:
+    """Return the content of the weights; where they cannot be read, what the run remembers of them."""
+    try:
+        return content_of_weights(params)
+    except (WorkspaceError, RecipeError):
+        recorded = folder.contents(params)
+        if recorded is None:
+            raise
+        return recorded
+
+
 @stage(shape="gang", key="training", version=3, content=content_of_weights)
 def pretrain(
     dataset: Published, *, params: PretrainParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
     """Pre-train a vision transformer on a published dataset, without labels (DINOv2)."""
     folder = RunFolder(workspace / "runs" / run)
-    contents = folder.contents(params)
-    if contents is None:
-        contents = content_of_weights(params)
+    contents = _contents(params, folder)
     folder.check_same(params, dataset, contents)
     done = folder.summary()
     if done is not None:

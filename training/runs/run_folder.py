@@ -12,6 +12,8 @@ from shared.storage import Store
 from training.params import PretrainParams
 
 STEP_DIGITS = 8
+TAKEN = ("start", "teacher", "gram")
+"""What a run may take weights for from elsewhere; config.json has the content of each."""
 ABOUT = "checkpoint.json"
 """Inside a checkpoint's folder: checksum, step, and, for the last one, the summary of the run."""
 
@@ -63,12 +65,9 @@ class RunFolder:
         return PretrainParams.model_validate(config["params"])
 
     def contents(self, params: PretrainParams) -> dict[str, str] | None:
-        """Return the content of the weights that the run took from elsewhere, which may be gone since.
-
-        None before its first checkpoint, and where they are there: what they are now is looked at then.
-        """
+        """Return the content of the weights that the run took from elsewhere; None before its first checkpoint."""
         config = self.config()
-        if config is None or not params.weights_missing or not self.steps():
+        if config is None or not self.steps():
             return None
         return {name: config.get(name, "") for name in params.weights_named}
 
@@ -80,7 +79,7 @@ class RunFolder:
         config = self.config()
         if config is None:
             return
-        beside = {"dataset": f"{dataset.name} {dataset.version}", **contents}
+        beside = {"dataset": f"{dataset.name} {dataset.version}", **dict.fromkeys(TAKEN, ""), **contents}
         given = {**_placeless(params), **beside}
         old = PretrainParams.model_validate(config["params"])  # settings that are newer than the run have defaults
         was = {name: config.get(name, "") for name in beside}
