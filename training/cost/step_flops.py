@@ -50,10 +50,11 @@ def step_flops(params: PretrainParams) -> Flops:
     """Return the FLOPs of one step, over all processes."""
     student, model = student_crops(params, params.optim.batch_size), params.model
     global_crops = student[0]
-    hidden = read_patches(global_crops, params)
+    hidden = headed_patches(global_crops, params)
+    read = global_crops.all * global_crops.patches if params.objective.gram else hidden
 
     def of_step(true: bool) -> float:
-        blocks = 3 * _blocks(student, params, hidden, drop_path=true, prunes=true)
+        blocks = 3 * _blocks(student, params, read, drop_path=true, prunes=true)
         blocks += _blocks([global_crops], params, hidden, drop_path=False, prunes=true)
         pixels = 2 * _embedding(student, model) + _embedding([global_crops], model)
         return blocks + pixels + 3 * _heads(student, params, hidden) + _heads([global_crops], params, hidden)
@@ -61,9 +62,9 @@ def step_flops(params: PretrainParams) -> Flops:
     return Flops(of_step(True), of_step(False))
 
 
-def read_patches(global_crops: SizedCrops, params: PretrainParams) -> int:
-    """Return how many patches the losses read: the hidden ones, or all."""
-    if params.objective.reads_all_patches or params.objective.gram:
+def headed_patches(global_crops: SizedCrops, params: PretrainParams) -> int:
+    """Return how many patches go through a head: the hidden ones, or all."""
+    if params.objective.reads_all_patches:
         return global_crops.all * global_crops.patches
     return hidden_patches(global_crops.all, global_crops.patches, params.objective)
 

@@ -170,3 +170,14 @@ def test_the_backbone_waits_until_the_heads_have_learned_and_then_warms_up(tiny:
     params = resolved(PretrainParams.model_validate(tiny | {"optim": optim}), 60)
     assert [values(step, params).backbone_lr for step in range(9)] == [0, 0, 0, 0, 0.25, 0.5, 0.75, 1, 1]
     assert values(0, resolved(PretrainParams.model_validate(tiny), 60)).backbone_lr == 1
+
+
+def test_while_the_backbone_is_frozen_only_heads_move(tiny: dict[str, Any], dataset: Published, tmp_path: Path) -> None:
+    optim = gently(tiny) | {"freeze_backbone": 2, "freeze_prototypes": 0}
+    params = PretrainParams.model_validate(tiny | {"optim": optim})
+    pretrain(dataset, params=params, compute=ON_CPU, workspace=tmp_path, run="run")
+    untrained = initial_state(params, ALONE).student.state_dict()
+    frozen, thawed = (checkpoint.read(RunFolder(tmp_path / "runs" / "run"), step)["student"] for step in (2, 4))
+    same = {name for name in untrained if torch.equal(frozen[name], untrained[name])}
+    assert same == {name for name in untrained if name.startswith("backbone.")}
+    assert not torch.equal(thawed["backbone.vit.norm.weight"], untrained["backbone.vit.norm.weight"])
