@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from shared.errors import RecipeError
 from shared.params import Compute
 from training.cost.peak_flops import peak_of
 from training.data.index import SampleIndex
-from training.data.loader import steps_of
+from training.data.loader import batches, steps_of
 from training.data.preview import draw_views
 from training.distributed import DistributedContext, check_precision, from_leader, joined
 from training.loop.init_weights import start_from
@@ -53,7 +54,10 @@ def pretrain(
         if last_good is not None:
             checkpoint.resume(folder, last_good, state)
         elif state.frozen.teacher:
-            draw_prototypes(state.frozen.teacher, steps_of(index, params, 0, context, compute), params, context)
+            whole = replace(context, rank=0, world=1)  # each rank sees all, so that their number changes nothing
+            workers = context.loader_workers(compute)
+            first = batches(index, params.at(0), start=0, context=whole, workers=workers)
+            draw_prototypes(state.frozen.teacher, first, params, context)
         peak = peak_of(context, params.optim.precision)
         facts = run_facts(params, len(index), context.world, compute.accumulate, peak) | parameter_counts(state.student)
         facts |= {"device": str(context.device), "torch": torch.__version__}

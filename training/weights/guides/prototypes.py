@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from shared.errors import RecipeError
 from training.data.batch import Batch
-from training.distributed import DistributedContext, gathered
+from training.distributed import DistributedContext
 from training.model.frozen import FrozenTeacher
 from training.model.vit import normalised
 from training.params.resolved import ResolvedParams
@@ -47,7 +47,7 @@ def _needed_steps(teacher: FrozenTeacher, params: ResolvedParams) -> int:
 def draw_prototypes(
     teacher: FrozenTeacher, loader: Iterator[Batch], params: ResolvedParams, context: DistributedContext
 ) -> None:
-    """Set means and prototypes of a teacher without heads from the first batches, the same on every rank."""
+    """Set means and prototypes of a teacher without heads from the first batches: whole ones, on every rank."""
     generator = torch.Generator().manual_seed(params.seed)
     kinds: tuple[list[Tensor], list[Tensor]] = [], []
     for batch in islice(loader, _needed_steps(teacher, params)):
@@ -60,7 +60,7 @@ def draw_prototypes(
         kinds[0].append(cls_RF.float())
         kinds[1].append(patches_MF.float())
     for head, tokens in zip(teacher.drawn(), kinds, strict=False):
-        rows_RF = torch.cat(gathered(torch.cat(tokens).cpu(), context.world)).to(context.device)
+        rows_RF = torch.cat(tokens)
         head.mean_F.copy_(rows_RF.mean(dim=0))
         wanted = len(head.prototypes.weight)
         chosen = torch.randperm(len(rows_RF), generator=generator)[:wanted]
