@@ -46,5 +46,6 @@ def adamw(model: nn.Module, params: OptimParams, depth: int) -> torch.optim.Adam
 def apply(values: Values, optimizer: torch.optim.Optimizer) -> None:
     """Set the learning rate and weight decay of every group for the coming step."""
     for group in optimizer.param_groups:
-        group["lr"] = values.lr * group["lr_factor"] * (values.backbone_lr if group["of_backbone"] else 1.0)
+        share = values.backbone_lr if group.get("of_backbone") else 1.0  # older checkpoints' groups do not say
+        group["lr"] = values.lr * group["lr_factor"] * share
         group["weight_decay"] = values.weight_decay * group["decay_factor"]

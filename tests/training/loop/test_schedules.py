@@ -16,8 +16,8 @@ def made(tiny: dict[str, Any]) -> PretrainParams:
 def test_schedules_begin_and_end_where_the_recipe_says(tiny: dict[str, Any]) -> None:
     params = made(tiny)
     first, last = values(0, params), values(99, params)
-    assert first == (pytest.approx(1 / 11), pytest.approx(0.04), pytest.approx(0.9), pytest.approx(0.04))
-    assert last == (pytest.approx(0.1), pytest.approx(0.4), pytest.approx(1.0), pytest.approx(0.07))
+    assert first == (pytest.approx(1 / 11), pytest.approx(0.04), pytest.approx(0.9), pytest.approx(0.04), 1.0)
+    assert last == (pytest.approx(0.1), pytest.approx(0.4), pytest.approx(1.0), pytest.approx(0.07), 1.0)
 
 
 def test_the_learning_rate_peaks_after_the_warm_up_and_only_falls_from_there(tiny: dict[str, Any]) -> None:
