@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.dataset_version import Published
-from shared.errors import RecipeError, WorkspaceError
+from shared.errors import RecipeError, WorkFailedError, WorkspaceError
 from shared.params import Compute
 from shared.stage import stage
 from training.eval.params import EvaluateParams, score_fingerprint
@@ -34,7 +34,7 @@ def _contents(params: PretrainParams, folder: RunFolder) -> dict[str, str]:
         return recorded
 
 
-@stage(shape="gang", key="training", version=3, content=content_of_weights)
+@stage(shape="gang", key="training", version=4, content=content_of_weights)
 def pretrain(
     dataset: Published, *, params: PretrainParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def pretrain(
     return work(dataset, params, compute, folder, contents)
 
 
-@stage(shape="gang", key="evaluation", version=2)
+@stage(shape="gang", key="evaluation", version=3)
 def evaluate(
     dataset: Published, *, params: EvaluateParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
@@ -64,4 +64,10 @@ def evaluate(
 
         work(dataset, params, compute, folder, scores, trained, missing)
     scored = [step for step in missing if scores.has(step)]
+    unread = [folder.checkpoint(step) for step in missing if folder.checkpoint(step).exists()]
+    if unread and not scores.all():
+        raise WorkFailedError(
+            f"Evaluation needs an undamaged checkpoint, got {unread[-1]} and no other that could be read. "
+            "Delete it and run `dinoflow pretrain` again: it goes on from the last good one."
+        )
     return {"run": run, "scored": scored, "scores": scores.all(), "best": best(folder)}

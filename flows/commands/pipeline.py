@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.console import Console
-from flows.commands.results import dataset_facts, print_dataset, print_scores, print_sources
+from flows.commands.results import dataset_facts, print_dataset, print_scores, print_table, print_training
 from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
 from shared.dataset_version import open_version
@@ -71,11 +71,7 @@ def one_stage(stage: Stage, recipe: str | None, options: "Options") -> dict[str,
             print_dataset(console, dataset)
             return dataset_facts(dataset) | {"new": new}
         output = session.make(stage)
-    for reason, count in sorted(output.reasons.items(), key=lambda pair: -pair[1]):
-        console.say(f"  {count:>9,} {reason}")
-    print_sources(console, output.facts.get("sources", {}))
-    where = store.path("stages", stage.name, f"{output.key}.json")
-    console.say(f"\nTable: {where}")
+    where = print_table(console, store, output)
     return {"stage": stage.name, "rows": output.rows, "reasons": output.reasons, "table": where}
 
 
@@ -85,6 +81,7 @@ def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, A
     dataset = open_version(session.store, session.recipe.name)
     if stage.name == "pretrain":
         trained = pipeline.pretrain(session, dataset)
+        print_training(console, session.store, trained.run, trained.facts)
         console.say(f"\ncheckpoints  {session.store.path('runs', trained.run, 'checkpoints')}")
         console.say("Next: dinoflow evaluate, with the same recipe and workspace")
         return {"run": trained.run, **trained.facts}
@@ -133,8 +130,10 @@ def begin(recipe: str | None, options: "Options", reads_sources: bool = True) ->
         raise SourceError(
             "Curation needs images to start from. Name a folder or URL with --source, as often as needed."
         )
-    store = open_workspace(options.workspace)
-    return loaded, store, console_for(options)
+    store, console = open_workspace(options.workspace), console_for(options)
+    for line in loaded.curation.warnings() if reads_sources else ():
+        console.say(line)
+    return loaded, store, console
 
 
 def console_for(options: "Options") -> Console:

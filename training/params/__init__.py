@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from shared.params import Params
 from training.params.duration import Length, LengthOrNone
-from training.params.model import ModelParams
+from training.params.model import ModelParams, Positions
 from training.params.objective import ObjectiveParams
 from training.params.optim import OptimParams
 from training.params.phases import PhaseParams
@@ -24,6 +24,7 @@ __all__ = [
     "ObjectiveParams",
     "OptimParams",
     "PhaseParams",
+    "Positions",
     "PretrainParams",
     "Share",
 ]

@@ -1,10 +1,10 @@
 """Params whose lengths are all in steps: what a request comes to on a dataset, and what a run works with."""
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 from shared.errors import RecipeError
-from training.params import ObjectiveParams, OptimParams, PhaseParams, PretrainParams
+from training.params import ObjectiveParams, OptimParams, PhaseParams, Positions, PretrainParams
 from training.params.duration import WrittenLength, in_steps
 
 
@@ -37,6 +37,12 @@ class ResolvedParams(PretrainParams):
     phases: tuple[ResolvedPhaseParams, ...] = ()
     checkpoint_every: int
     knn_every: int
+
+    def placed(self, rule: Positions) -> Self:
+        """Return the params with this rule for positions where the request leaves it open."""
+        if self.model.positions != "auto":
+            return self
+        return self.model_copy(update={"model": self.model.model_copy(update={"positions": rule})})
 
     def identity(self) -> dict[str, Any]:
         """Return the identity of a request for these very numbers."""

@@ -9,7 +9,7 @@ from typing import Any
 from shared.dataset_version import Published
 from shared.errors import RecipeError, WorkspaceError
 from shared.storage import Store
-from training.params import PretrainParams
+from training.params import Positions, PretrainParams
 
 STEP_DIGITS = 8
 TAKEN = ("start", "teacher", "gram")
@@ -70,6 +70,12 @@ class RunFolder:
         if config is None or not self.steps():
             return None
         return {name: config.get(name, "") for name in params.weights_named}
+
+    def positions(self) -> Positions:
+        """Return how the run resamples positions: what it was told, or what its first weights brought along."""
+        config = self.config() or {}
+        rule: Positions = config.get("resolved", {}).get("positions", "antialiased")
+        return rule
 
     def check_same(self, params: PretrainParams, dataset: Published, contents: Mapping[str, str]) -> None:
         """Raise RecipeError when the run was started with other params, another dataset or other weights.
