@@ -114,6 +114,12 @@ class Compute(Settings):
 
     model_config = ConfigDict(title="Compute")
 
+    runner: Literal["threads", "dask", "ray"] = "threads"
+    """What runs the parts of curation: threads = processes of this machine; dask and ray = workers of a cluster, which
+    need `pip install 'dinoflow[dask]'` or `dinoflow[ray]`. The result is the same to the byte."""
+    address: str = ""
+    """Where a Dask scheduler (tcp://host:8786) or a Ray cluster (host:6379) is, whose workers reach the workspace and
+    the sources; "" = a cluster on this machine, started and ended with the command."""
     workers: int = Field(default=0, ge=0)
     """Processes for curation and data loading; 0 = one for each core."""
     parts_per_task: int = Field(default=0, ge=0)
@@ -132,6 +138,12 @@ class Compute(Settings):
     follow: bool = False
     """Also score checkpoints while training goes on, in a task beside it: at low priority, and on the CPU unless
     device is cuda."""
+
+    @model_validator(mode="after")
+    def _an_address_needs_a_runner_that_has_one(self) -> Self:
+        if self.address and self.runner == "threads":
+            raise ValueError(f"address needs runner to be dask or ray, got {self.runner} with {self.address!r}")
+        return self
 
     @model_validator(mode="after")
     def _several_processes_need_gloo_or_gpus(self) -> Self:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from flows.commands.console import Console
 from flows.commands.results import dataset_facts, print_dataset, print_scores, print_sources
+from flows.orchestration.clusters.machines import machines_for
 from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
 from shared.dataset_version import open_version
 from shared.errors import SourceError, WorkspaceError
-from shared.launch.executors import Inline, Processes, Workers
+from shared.launch.executors import Inline
 from shared.stage import Stage
 from shared.storage import Store
 
@@ -118,12 +119,12 @@ def _evaluated(session: Session, console: Console, run: str, facts: dict[str, An
 
 @contextmanager
 def local_session(recipe: Recipe, store: Store, console: Console) -> Iterator[Session]:
-    """Give a session whose parts are made by child processes of this one."""
-    workers = Workers(recipe.compute.width, preload=["curation.measure.measure"])
+    """Give a session without Prefect, whose parts are made where the recipe says."""
+    machines = machines_for(recipe.compute)
     try:
-        yield Session(recipe, store, Processes(workers), console)
+        yield Session(recipe, store, machines, console)
     finally:
-        workers.close()
+        machines.close()
 
 
 def begin(recipe: str | None, options: "Options", reads_sources: bool = True) -> tuple[Recipe, Store, Console]:
