@@ -89,12 +89,9 @@ def reachable_server(compute: Compute) -> Iterator[None]:
             "Set it to your server's, or run `dinoflow pack`, which does the same without Prefect."
         )
     server = SubprocessASGIServer()
-    server.start()
-    try:
-        with temporary_settings({PREFECT_API_URL: server.api_url}):
-            yield
-    finally:
-        server.stop()
+    server.start()  # it stops with this process, after the last events have gone out
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        yield
 
 
 def make_stage() -> Output:

@@ -28,6 +28,10 @@ GPU, MEMORY = "GPU", "MEMORY"
 """The resources that workers declare: GPUs, and GiB."""
 
 
+QUIET = {"silence_logs": logging.CRITICAL}
+"""A worker that ends is no news: the work's own errors come back as they were raised."""
+
+
 class DaskCluster:
     """Workers of a Dask scheduler."""
 
@@ -51,7 +55,7 @@ class DaskCluster:
             self._own = SpecCluster(
                 workers=worker_specs(self.compute.width, gpus, psutil.virtual_memory().total / 2**30),
                 scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}},
-                silence_logs=logging.CRITICAL,
+                **QUIET,
             )
         return Client(self._own, set_as_default=False)
 
@@ -62,7 +66,7 @@ class DaskCluster:
         with deaths(fn):
             futures = self.client.map(fn, items, pure=False, resources=self._resources(needs))
             try:
-                for future in as_completed(futures):
+                for future in as_completed(futures, loop=self.client.loop):
                     yield future.result()
                     future.release()
             finally:
@@ -103,7 +107,7 @@ def worker_specs(width: int, gpus: Sequence[str], memory: float) -> dict[str, An
         (f"GPU {i}", environment, {GPU: 1, **share}) for i, environment in enumerate(gpu_environments(gpus, width))
     ]
     return {
-        name: {"cls": Nanny, "options": {"nthreads": 1, "memory_limit": 0, "env": env, "resources": offer}}
+        name: {"cls": Nanny, "options": {"nthreads": 1, "memory_limit": 0, "env": env, "resources": offer, **QUIET}}
         for name, env, offer in seats
     }
 

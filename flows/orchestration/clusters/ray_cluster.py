@@ -3,6 +3,7 @@
 What a killed worker held is done again by another. Ray gives each piece of work its GPU by itself, and hides the rest.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ class RayCluster:
     @cached_property
     def nodes(self) -> list[dict[str, float]]:
         """What each machine offers; starts Ray where no address is given."""
-        quiet: dict[str, Any] = {"namespace": "dinoflow", "log_to_driver": False}
+        quiet: dict[str, Any] = {"namespace": "dinoflow", "log_to_driver": False, "logging_level": logging.ERROR}
         if self.compute.address:
             try:
                 ray.init(self.compute.address, **quiet)
@@ -50,7 +51,11 @@ class RayCluster:
         else:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             gpus = len(visible_gpus(self.compute.device))
-            here = {"num_cpus": self.compute.width, "num_gpus": gpus, "object_store_memory": STORE_BYTES}
+            here: dict[str, Any] = {
+                "num_cpus": self.compute.width,
+                "num_gpus": gpus,
+                "object_store_memory": STORE_BYTES,
+            }
             ray.init("local", include_dashboard=False, **here, **quiet)
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
@@ -58,13 +63,13 @@ class RayCluster:
         self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Needs = NOTHING
     ) -> Iterator[Result]:
         """Yield the results as they come. Raises WorkerDiedError for work that kills every worker it is given to."""
-        remote = ray.remote(fn).options(name=label, max_retries=RETRIES, **options_of(needs, self.nodes))
+        remote = ray.remote(call).options(name=label, max_retries=RETRIES, **options_of(needs, self.nodes))
         waiting = iter(items)
-        pending = [remote.remote(item) for item in islice(waiting, WINDOW)]
+        pending = [remote.remote(fn, item) for item in islice(waiting, WINDOW)]
         try:
             while pending:
                 (done,), pending = ray.wait(pending)
-                pending += [remote.remote(item) for item in islice(waiting, 1)]
+                pending += [remote.remote(fn, item) for item in islice(waiting, 1)]
                 with deaths(fn):
                     yield ray.get(done)
         finally:
@@ -86,6 +91,11 @@ class RayCluster:
         """Leave Ray; end it if it was started here."""
         if vars(self).pop("nodes", None):
             ray.shutdown()
+
+
+def call(fn: Callable[[Item], Result], item: Item) -> Result:
+    """Do one piece of work, in a worker."""
+    return fn(item)
 
 
 def options_of(needs: Needs, nodes: Sequence[Mapping[str, float]]) -> dict[str, Any]:
