@@ -2,13 +2,13 @@
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.console import Console
+from flows.commands.in_prefect import flow_arguments, prefect
 from flows.commands.results import dataset_facts, print_dataset, print_scores, print_sources
 from flows.orchestration.clusters.machines import machines_for
 from flows.recipe.recipe import Recipe, load_recipe
@@ -16,7 +16,6 @@ from flows.session import Session
 from shared.dataset_version import Published, open_version
 from shared.errors import SourceError, WorkspaceError
 from shared.launch.executors import Inline
-from shared.params import Compute
 from shared.stage import Stage
 from shared.storage import Store
 
@@ -38,10 +37,10 @@ def run(recipe: str | None, options: "Options") -> dict[str, Any]:
         console.say(NOTHING_LEFT)
         dataset, run_name = earlier
     else:
-        with _prefect(loaded.compute, console):
+        with prefect(loaded.compute, console):
             from flows.orchestration import flows
 
-            facts = flows.run(**_arguments(recipe, options))
+            facts = flows.run(**flow_arguments(recipe, options))
         dataset, run_name = open_version(store, facts["dataset"], facts["version"]), facts["run"]
     print_dataset(console, dataset)
     scores = print_scores(console, store, run_name)
@@ -60,10 +59,10 @@ def curate(recipe: str | None, options: "Options") -> dict[str, Any]:
     if dataset:
         console.say(NOTHING_LEFT)
     else:
-        with _prefect(loaded.compute, console):
+        with prefect(loaded.compute, console):
             from flows.orchestration import flows
 
-            facts = flows.curate(**_arguments(recipe, options))
+            facts = flows.curate(**flow_arguments(recipe, options))
         dataset = open_version(store, facts["dataset"], facts["version"])
     print_dataset(console, dataset)
     console.say(f"\nNext: dinoflow pretrain {recipe or ''} --workspace {options.workspace} --name {dataset.name}")
@@ -126,7 +125,7 @@ def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, A
 
 
 def _nothing_left(session: Session, stage: Stage, dataset: Published, run: str) -> dict[str, Any] | None:
-    """Return what a finished training or evaluation gives, without starting a process; None where it is not finished."""
+    """Return what a finished training or evaluation gives, without a process of its own; None for an unfinished one."""
     from flows.plan.status import training_status
 
     status = training_status(session, dataset)
@@ -190,38 +189,3 @@ def open_workspace(url: str) -> Store:
     store = Store(url if "://" in url else os.path.abspath(url))
     store.write("dinoflow.json", '{"format": 1}\n')
     return store
-
-
-def _arguments(recipe: str | None, options: "Options") -> dict[str, Any]:
-    from flows.recipe.recipe import default_recipe
-
-    return {
-        "recipe": recipe or default_recipe(),
-        "workspace": options.workspace if "://" in options.workspace else os.path.abspath(options.workspace),
-        "sources": [url if "://" in url else os.path.abspath(url) for url in options.source],
-        "name": options.name or "",
-        "settings": list(options.settings),
-    }
-
-
-@contextmanager
-def _prefect(compute: Compute, console: Console) -> Iterator[None]:
-    """Import Prefect quietly, with our console in place of its log on the terminal."""
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    # On a busy machine the temporary server may need more than Prefect's 20 seconds.
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
-    if not os.environ.get("PREFECT_API_URL"):
-        console.say("Starting a temporary Prefect server; `dinoflow serve` starts one that stays, with a UI …")
-    started = time.monotonic()
-    from flows.orchestration import flows
-    from flows.orchestration.engine import reachable_server
-
-    flows.CONSOLE[:] = [console]
-    try:
-        with reachable_server(compute):
-            yield
-    finally:
-        flows.CONSOLE.clear()
-        console.say(f"\nDone in {time.monotonic() - started:,.0f} s.")
