@@ -67,11 +67,6 @@ def test_a_table_measured_by_decoders_beside_a_network_is_the_same_to_the_bit(mo
 
 
 def test_bf16_gives_other_vectors_that_point_the_same_way_whatever_the_company(tmp_path):
-    torch.manual_seed(0)
-    network = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 32, 7, stride=4), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
-    )
-    torch.jit.script(network.eval()).save(str(tmp_path / "tiny.pt"))
     path = network(tmp_path)
     exact, short = (
         MeasureParams.model_validate(
