@@ -23,7 +23,7 @@ from shared.catalog import (
     VERDICTS,
     VERIFIED,
 )
-from shared.launch.needs import Needs
+from shared.params import Resources
 from shared.stage import stage
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ def installed_decoders(_: MeasureParams) -> dict[str, list[str]]:
     return {"decoders": found} if found else {}
 
 
-def measuring(params: MeasureParams) -> Needs:
+def measuring(params: MeasureParams) -> Resources:
     """Networks go to GPUs, where there are some: one process for each."""
-    return Needs(gpu=params.on_gpu, memory=1)
+    return Resources(gpu=params.on_gpu, memory=1)
 
 
 @stage(reads=(IMAGES,), writes=MEASUREMENTS, version=3, content=installed_decoders, needs=measuring)

@@ -1,4 +1,7 @@
-"""Params say what a result depends on; Compute says where and how wide. Only Params enter a fingerprint."""
+"""Params say what a result depends on; Compute says where and how wide, Resources what work needs there.
+
+Only Params enter a fingerprint.
+"""
 
 import hashlib
 import json
@@ -6,7 +9,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -159,3 +162,15 @@ class Compute(Settings):
     def width(self) -> int:
         """The number of worker processes, resolved on this machine."""
         return self.workers or os.cpu_count() or 1
+
+
+class Resources(NamedTuple):
+    """What one piece of work needs of the process that does it: declared by a stage, met by whatever runs it."""
+
+    gpu: bool = False
+    """A GPU to itself, wherever there is one."""
+    memory: float = 0
+    """GiB; a worker that has less does such work one piece at a time."""
+
+
+NOTHING = Resources()

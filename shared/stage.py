@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.launch.needs import NOTHING, Needs
-from shared.params import Params
+from shared.params import NOTHING, Params, Resources
 from shared.schema import Contract
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ Shape = Literal["map", "exchange", "reduce", "gang"]
 gang: processes that start and stop together (torchrun), from a dataset to a folder."""
 
 
-ALL_ROWS = Needs(memory=4)
+ALL_ROWS = Resources(memory=4)
 """What a reduce needs that does not say otherwise: it looks at all rows at once."""
 
 
@@ -42,7 +41,7 @@ class Stage:
     """What a row of its first input is, for whoever follows the work."""
     content: Callable[[Any], Mapping[str, Any]]
     """Parameters to what they point to outside the workspace, such as the content of a file of weights."""
-    needs: Callable[[Any], Needs]
+    needs: Callable[[Any], Resources]
     """Parameters to what a piece of this work needs of the process that does it."""
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
@@ -77,7 +76,7 @@ def stage(
     key: str = "",
     unit: str = "images",
     content: Callable[[Any], Mapping[str, Any]] = lambda params: {},
-    needs: Callable[[Any], Needs] | None = None,
+    needs: Callable[[Any], Resources] | None = None,
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Declare a stage.
 

@@ -9,7 +9,7 @@ from multiprocessing import current_process
 from typing import Any, TypeVar
 
 from shared.launch.child_processes import Workers
-from shared.launch.needs import CORES, VISIBLE, cores_of_this_process
+from shared.launch.gpus import CORES, VISIBLE, cores_of_this_process
 
 File = TypeVar("File")
 Measured = TypeVar("Measured")

@@ -1,6 +1,6 @@
 """Models that torch runs, in 32-bit floats unless bf16 is asked for: fewer bits move cosines across a threshold.
 
-A process sees one GPU at most (shared/launch/needs.py says which), so a GPU holds one copy of a network.
+A process sees one GPU at most (shared/launch/gpus.py says which), so a GPU holds one copy of a network.
 """
 
 from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ from shared.launch.child_processes import WorkerDiedError
 from shared.launch.executors import RETRIES
 
 
-class Batch:
+class PartsBatch:
     """Some items and what is done to each. Prefect does not look inside: it is no collection."""
 
     def __init__(self, fn: Callable[[Any], Any], items: Sequence[Any]) -> None:
@@ -21,7 +21,7 @@ class Batch:
         return [self.fn(item) for item in self.items]
 
 
-def work_through(batch: Batch) -> list[Any]:
+def work_through(batch: PartsBatch) -> list[Any]:
     """Do a batch: by its own name, so that a worker of a cluster finds it."""
     return batch.work()
 
@@ -32,7 +32,7 @@ def worth_another_try(_task: Any, _run: Any, state: Any) -> bool:
     return isinstance(error, WorkerDiedError | OSError)
 
 
-def batch_task(name: str, run_name: str) -> Task[[Batch], list[Any]]:
+def batch_task(name: str, run_name: str) -> Task[[PartsBatch], list[Any]]:
     """Return the task that does one batch."""
     return Task(
         fn=work_through,

@@ -20,14 +20,13 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.orchestration.artifacts import stage_artifact
-from flows.orchestration.batches import Batch, batch_task
+from flows.orchestration.batches import PartsBatch, batch_task
 from flows.orchestration.clusters.machines import Cluster, machines_for
 from flows.session import Around
 from shared.errors import UserError
 from shared.launch.executors import Item, Processes, Result
-from shared.launch.needs import NOTHING, Needs
 from shared.launch.progress import ProgressEvent, Reporter
-from shared.params import Compute
+from shared.params import NOTHING, Compute, Resources
 from shared.stage import Stage
 from shared.tables import Output
 
@@ -47,7 +46,7 @@ class PrefectExecutor:
         self.parts_per_task = parts_per_task
 
     def map(
-        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Needs = NOTHING
+        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Resources = NOTHING
     ) -> Iterator[Result]:
         """Yield the results as the task runs finish."""
         if isinstance(self.machines, Processes):
@@ -64,7 +63,7 @@ class PrefectExecutor:
         for first in range(0, len(items), size):
             end = min(first + size, len(items))
             task = batch_task(label, f"{label} {first + 1}–{end} of {len(items)}")
-            futures.append(task.submit(Batch(fn, items[first:end])))
+            futures.append(task.submit(PartsBatch(fn, items[first:end])))
         return (result for future in as_completed(futures) for result in future.result())
 
 

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Protocol, TypeVar
 
 from shared.launch.child_processes import WorkerDiedError, Workers
-from shared.launch.needs import NOTHING, VISIBLE, Needs, gpu_environments, visible_gpus
-from shared.params import Compute
+from shared.launch.gpus import VISIBLE, gpu_environments, visible_gpus
+from shared.params import NOTHING, Compute, Resources
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,7 +19,7 @@ class Executor(Protocol):
     """Runs a function over items; the order of the results does not matter."""
 
     def map(
-        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Needs = NOTHING
+        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Resources = NOTHING
     ) -> Iterator[Result]:
         """Yield the results as they come; each call has what it needs of the machine that it runs on."""
 
@@ -28,7 +28,7 @@ class Inline:
     """One after the other, in this process: for tests and debuggers."""
 
     def map(
-        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Needs = NOTHING
+        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Resources = NOTHING
     ) -> Iterator[Result]:
         """Yield the results in order."""
         return map(fn, items)
@@ -42,7 +42,7 @@ class Processes:
         self.workers = workers
         self.on_gpus = on_gpus
 
-    def workers_for(self, needs: Needs) -> Workers:
+    def workers_for(self, needs: Resources) -> Workers:
         """Return the processes that have what the work needs."""
         return self.on_gpus if self.on_gpus and needs.gpu else self.workers
 
@@ -53,7 +53,7 @@ class Processes:
                 workers.close()
 
     def map(
-        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Needs = NOTHING
+        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Resources = NOTHING
     ) -> Iterator[Result]:
         """Yield the results as they come."""
         workers = self.workers_for(needs)

@@ -22,7 +22,17 @@ from pathlib import Path
 from conftest import encoded, picture
 
 ROOT = Path(__file__).parents[2]
-SHORT = ("training.optim.steps=2", "training.checkpoint_every=2", "training.optim.batch_size=8", "compute.workers=2")
+SHORT = (
+    "training.optim={steps: 2, warmup_steps: 1, batch_size: 8}",
+    "training.checkpoint_every=2",
+    "compute.workers=2",
+)
+    "training.optim.steps=2",
+    "training.optim.warmup_steps=1",
+    "training.checkpoint_every=2",
+    "training.optim.batch_size=8",
+    "compute.workers=2",
+)
 NOTHING_NEW = ["run", "curate", "index", "measure", "quality", "dedup", "select", "pack", "pretrain", "evaluate"]
 MS_AN_IMAGE, IMAGES_A_PART = 2.0, 10_000
 """A low guess of what measuring costs, and the default part."""

@@ -16,12 +16,12 @@ from distributed import Client, Nanny, Scheduler, SpecCluster, as_completed
 from distributed.scheduler import KilledWorker
 from prefect_dask import DaskTaskRunner
 
-from flows.orchestration.clusters.machines import within
+from flows.orchestration.clusters.offers import within
 from shared.errors import UserError
 from shared.launch.child_processes import died
 from shared.launch.executors import Item, Result
-from shared.launch.needs import NOTHING, VISIBLE, Needs, gpu_environments, visible_gpus
-from shared.params import Compute
+from shared.launch.gpus import VISIBLE, gpu_environments, visible_gpus
+from shared.params import NOTHING, Compute, Resources
 
 CONNECT_SECONDS = 30
 GPU, MEMORY = "GPU", "MEMORY"
@@ -60,7 +60,7 @@ class DaskCluster:
         return Client(self._own, set_as_default=False)
 
     def map(
-        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Needs = NOTHING
+        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Resources = NOTHING
     ) -> Iterator[Result]:
         """Yield the results as they come. Raises WorkerDiedError for work that kills every worker it is given to."""
         with deaths(fn):
@@ -77,7 +77,7 @@ class DaskCluster:
         return DaskTaskRunner(address=self.client.scheduler.address)
 
     @contextmanager
-    def holding(self, needs: Needs) -> Iterator[None]:
+    def holding(self, needs: Resources) -> Iterator[None]:
         """Give the context in which what is submitted holds these resources of its worker."""
         with dask.annotate(resources=self._resources(needs)):
             yield
@@ -89,7 +89,7 @@ class DaskCluster:
         if self._own:
             self._own.close()
 
-    def _resources(self, needs: Needs) -> dict[str, float]:
+    def _resources(self, needs: Resources) -> dict[str, float]:
         workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
         offers = [worker.get("resources", {}) for worker in workers]
         return resources_of(needs, offers)
@@ -112,7 +112,7 @@ def worker_specs(width: int, gpus: Sequence[str], memory: float) -> dict[str, An
     }
 
 
-def resources_of(needs: Needs, offers: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def resources_of(needs: Resources, offers: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return what a task must hold of a worker; nothing of a kind that no worker declares."""
     gpus = max((offer.get(GPU, 0) for offer in offers), default=0)
     memory = max((offer.get(MEMORY, 0) for offer in offers), default=0)

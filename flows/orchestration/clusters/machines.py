@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.errors import UserError
 from shared.launch.executors import Item, Processes, Result, processes_for
-from shared.launch.needs import NOTHING, Needs
-from shared.params import Compute
+from shared.params import NOTHING, Compute, Resources
 
 if TYPE_CHECKING:
     from prefect.task_runners import TaskRunner
@@ -21,14 +20,14 @@ class Cluster(Protocol):
     """Workers on one machine or many. An executor: nothing is started or joined before there is work."""
 
     def map(
-        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Needs = NOTHING
+        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Resources = NOTHING
     ) -> Iterator[Result]:
         """Yield the results as they come; what a killed worker held is done again by another."""
 
     def task_runner(self) -> "TaskRunner[Any]":
         """Return what runs Prefect's task runs on these workers."""
 
-    def holding(self, needs: Needs) -> AbstractContextManager[None]:
+    def holding(self, needs: Resources) -> AbstractContextManager[None]:
         """Give the context in which Prefect's tasks are submitted, so that the engine meets the needs."""
 
     def close(self) -> None:
@@ -52,11 +51,3 @@ def machines_for(compute: Compute) -> "Processes | Cluster":
     from flows.orchestration.clusters.ray_cluster import RayCluster
 
     return RayCluster(compute)
-
-
-def within(needs: Needs, gpus: float, memory: float) -> Needs:
-    """Return the needs as the best-equipped worker can meet them: else work would wait for ever.
-
-    `gpus` and `memory` (GiB) are what one worker offers at most.
-    """
-    return Needs(needs.gpu and gpus >= 1, min(needs.memory, memory))

@@ -16,12 +16,12 @@ from prefect_ray import RayTaskRunner
 from prefect_ray.context import remote_options
 from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
-from flows.orchestration.clusters.machines import within
+from flows.orchestration.clusters.offers import within
 from shared.errors import UserError
 from shared.launch.child_processes import died
 from shared.launch.executors import RETRIES, Item, Result
-from shared.launch.needs import CORES, NOTHING, Needs, visible_gpus
-from shared.params import Compute
+from shared.launch.gpus import CORES, visible_gpus
+from shared.params import NOTHING, Compute, Resources
 
 WINDOW = 1000
 """So many pieces are with Ray at a time: it looks through all of them for every one that is done."""
@@ -60,7 +60,7 @@ class RayCluster:
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
     def map(
-        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Needs = NOTHING
+        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Resources = NOTHING
     ) -> Iterator[Result]:
         """Yield the results as they come. Raises WorkerDiedError for work that kills every worker it is given to."""
         remote = ray.remote(call).options(name=label, max_retries=RETRIES, **options_of(needs, self.nodes))
@@ -82,7 +82,7 @@ class RayCluster:
         return RayTaskRunner(address=self.compute.address or None)
 
     @contextmanager
-    def holding(self, needs: Needs) -> Iterator[None]:
+    def holding(self, needs: Resources) -> Iterator[None]:
         """Give the context in which what is submitted holds these resources."""
         with remote_options(max_retries=RETRIES, **options_of(needs, self.nodes)):
             yield
@@ -98,7 +98,7 @@ def call(fn: Callable[[Item], Result], item: Item) -> Result:
     return fn(item)
 
 
-def options_of(needs: Needs, nodes: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+def options_of(needs: Resources, nodes: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     """Return what Ray must set aside for a piece of work, as its machines can give it.
 
     Work on a GPU gets a share of its machine's cores, to decode images for it.

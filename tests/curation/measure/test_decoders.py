@@ -12,7 +12,7 @@ from curation.measure.measure import measure_images
 from curation.params import MeasureParams
 from shared.catalog import IMAGES
 from shared.errors import UserError
-from shared.launch.needs import CORES, VISIBLE
+from shared.launch.gpus import CORES, VISIBLE
 
 
 def process_and_gpus(number: int) -> tuple[int, int, str | None]:

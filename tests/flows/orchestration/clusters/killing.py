@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from shared.launch.executors import Executor
-from shared.launch.needs import NOTHING, Needs
+from shared.params import NOTHING, Resources
 
 SETTINGS = ("curation.index.part_images=16", "curation.pack.shard_images=16", "curation.dedup.near.enabled=false")
 """Of a curation in several parts."""
@@ -34,6 +34,8 @@ class Deadly:
     def __init__(self, executor: Executor, stage: str, marker: str) -> None:
         self.executor, self.stage, self.marker = executor, stage, marker
 
-    def map(self, fn: Callable[[Any], Any], items: Sequence[Any], label: str, needs: Needs = NOTHING) -> Iterator[Any]:
+    def map(
+        self, fn: Callable[[Any], Any], items: Sequence[Any], label: str, needs: Resources = NOTHING
+    ) -> Iterator[Any]:
         work = partial(killed_once, self.marker, fn) if label == self.stage else fn
         return self.executor.map(work, items, label, needs)

@@ -16,9 +16,8 @@ from flows.session import Session
 from shared.errors import UserError
 from shared.launch.child_processes import WorkerDiedError
 from shared.launch.executors import Inline
-from shared.launch.needs import Needs
 from shared.launch.progress import Silent
-from shared.params import Compute
+from shared.params import Compute, Resources
 from shared.storage import Store
 from tests.flows.orchestration.clusters.killing import SETTINGS, Deadly, killed_always
 
@@ -67,7 +66,7 @@ def test_a_curation_whose_worker_is_killed_gives_the_bytes_of_one_machine(cluste
 
 
 def test_all_items_come_back_from_other_processes_whatever_they_need(cluster):
-    results = dict(cluster.map(number_and_worker, range(40), "number", Needs(gpu=True, memory=10_000)))
+    results = dict(cluster.map(number_and_worker, range(40), "number", Resources(gpu=True, memory=10_000)))
     assert sorted(results) == list(range(40))
     assert os.getpid() not in set(results.values())
 

@@ -4,16 +4,17 @@ from importlib.util import find_spec
 
 import pytest
 
-from flows.orchestration.clusters.machines import within
-from shared.launch.needs import CORES, VISIBLE, Needs
+from flows.orchestration.clusters.offers import within
+from shared.launch.gpus import CORES, VISIBLE
+from shared.params import Resources
 
 on_dask = pytest.mark.skipif(not find_spec("prefect_dask"), reason="needs dinoflow[dask]")
 on_ray = pytest.mark.skipif(not find_spec("prefect_ray"), reason="needs dinoflow[ray]")
 
 
 def test_needs_that_no_worker_can_meet_are_met_as_far_as_one_can():
-    assert within(Needs(gpu=True, memory=64), gpus=0, memory=8) == Needs(gpu=False, memory=8)
-    assert within(Needs(gpu=True, memory=4), gpus=2, memory=8) == Needs(gpu=True, memory=4)
+    assert within(Resources(gpu=True, memory=64), gpus=0, memory=8) == Resources(gpu=False, memory=8)
+    assert within(Resources(gpu=True, memory=4), gpus=2, memory=8) == Resources(gpu=True, memory=4)
 
 
 @on_dask
@@ -35,11 +36,11 @@ def test_dask_has_a_worker_for_each_core_and_one_for_each_gpu_which_sees_it_alon
 def test_dask_holds_what_workers_declare_and_nothing_that_none_does():
     from flows.orchestration.clusters.dask_cluster import resources_of
 
-    needs = Needs(gpu=True, memory=4)
+    needs = Resources(gpu=True, memory=4)
     assert resources_of(needs, [{"MEMORY": 3}, {"GPU": 1, "MEMORY": 30}]) == {"GPU": 1, "MEMORY": 4}
     assert resources_of(needs, [{"MEMORY": 3}, {"MEMORY": 2}]) == {"MEMORY": 3}
     assert resources_of(needs, [{}, {}]) == {}
-    assert resources_of(Needs(), [{"GPU": 1, "MEMORY": 30}]) == {}
+    assert resources_of(Resources(), [{"GPU": 1, "MEMORY": 30}]) == {}
 
 
 @on_ray
@@ -47,8 +48,8 @@ def test_ray_sets_aside_a_gpu_with_its_share_of_cores_and_memory_in_bytes():
     from flows.orchestration.clusters.ray_cluster import options_of
 
     nodes = [{"CPU": 16.0, "GPU": 4.0, "memory": 64.0 * 2**30}, {"CPU": 8.0, "memory": 2.0 * 2**30}]
-    held = options_of(Needs(gpu=True, memory=4), nodes)
+    held = options_of(Resources(gpu=True, memory=4), nodes)
     assert (held["num_cpus"], held["num_gpus"], held["memory"]) == (4, 1, 4 * 2**30)
     assert held["runtime_env"]["env_vars"] == {CORES: "4"}
-    assert options_of(Needs(), nodes) == {"num_cpus": 1, "num_gpus": 0, "memory": 0}
-    assert options_of(Needs(gpu=True, memory=4), nodes[1:]) == {"num_cpus": 1, "num_gpus": 0, "memory": 2 * 2**30}
+    assert options_of(Resources(), nodes) == {"num_cpus": 1, "num_gpus": 0, "memory": 0}
+    assert options_of(Resources(gpu=True, memory=4), nodes[1:]) == {"num_cpus": 1, "num_gpus": 0, "memory": 2 * 2**30}

@@ -1,28 +1,15 @@
-"""What work needs of the process that does it: declared by a stage, met by whatever runs it."""
+"""Which GPUs there are, and which process sees which: one for each, so that a GPU holds one copy of a network."""
 
 import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """The environment's word for which GPUs a process sees; CUDA reads it once, at its first use."""
 CORES = "DINOFLOW_CORES"
 """The environment's word for how many cores a process may keep busy; 1 where it is not set."""
-
-
-class Needs(NamedTuple):
-    """What one piece of work asks for."""
-
-    gpu: bool = False
-    """A GPU to itself, wherever there is one."""
-    memory: float = 0
-    """GiB; a worker that has less does such work one piece at a time."""
-
-
-NOTHING = Needs()
 
 
 def visible_gpus(device: str, environment: Mapping[str, str] = os.environ, devices: str = "/dev") -> tuple[str, ...]:

@@ -3,15 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from shared.launch import executors, needs
+from shared.launch import executors
+from shared.launch import gpus as gpus_module
 from shared.launch.executors import processes_for
-from shared.launch.needs import CORES, VISIBLE, Needs, cores_of_this_process, gpu_environments, visible_gpus
-from shared.params import Compute
+from shared.launch.gpus import CORES, VISIBLE, cores_of_this_process, gpu_environments, visible_gpus
+from shared.params import Compute, Resources
 
 
 @pytest.fixture
 def torch_for_gpus(monkeypatch):
-    monkeypatch.setattr(needs, "version", lambda _: "2.13.0")
+    monkeypatch.setattr(gpus_module, "version", lambda _: "2.13.0")
 
 
 def machine(folder: Path, gpus: int) -> str:
@@ -41,7 +42,7 @@ def test_the_gpus_to_use_are_those_that_cuda_would_see(torch_for_gpus, tmp_path,
 
 
 def test_a_torch_without_cuda_has_no_gpu_to_use(monkeypatch, tmp_path):
-    monkeypatch.setattr(needs, "version", lambda _: "2.13.0+cpu")
+    monkeypatch.setattr(gpus_module, "version", lambda _: "2.13.0+cpu")
     assert visible_gpus("auto", {}, machine(tmp_path, 1)) == ()
 
 
@@ -56,7 +57,7 @@ def test_work_for_gpus_goes_to_one_process_for_each_and_other_work_sees_none(mon
     """Four pieces a GPU, two GPUs that are not there: which process a piece lands in needs none."""
     monkeypatch.setattr(executors, "visible_gpus", lambda _: ("1", "4"))
     processes = processes_for(Compute(workers=2))
-    on_gpus = set(processes.map(sight, range(8), "sight", Needs(gpu=True)))
+    on_gpus = set(processes.map(sight, range(8), "sight", Resources(gpu=True)))
     assert len(on_gpus) <= 2
     assert {where[1:] for where in on_gpus} <= {("1", "1"), ("4", "1")}
     assert {where[1:] for where in processes.map(sight, range(8), "sight")} == {("", "")}
@@ -66,9 +67,9 @@ def test_work_for_gpus_goes_to_one_process_for_each_and_other_work_sees_none(mon
 def test_who_follows_a_dead_process_has_its_gpu(monkeypatch):
     monkeypatch.setattr(executors, "visible_gpus", lambda _: ("4",))
     processes = processes_for(Compute(workers=1))
-    ((first, gpu, _),) = processes.map(sight, [0], "sight", Needs(gpu=True))
+    ((first, gpu, _),) = processes.map(sight, [0], "sight", Resources(gpu=True))
     os.kill(first, 9)
-    ((second, same, _),) = processes.map(sight, [0], "sight", Needs(gpu=True))
+    ((second, same, _),) = processes.map(sight, [0], "sight", Resources(gpu=True))
     assert (first != second, gpu, same) == (True, "4", "4")
     processes.close()
 
@@ -77,4 +78,4 @@ def test_without_gpus_work_for_them_goes_to_the_cores(monkeypatch):
     monkeypatch.setattr(executors, "visible_gpus", lambda _: ())
     monkeypatch.setenv(VISIBLE, "")
     processes = processes_for(Compute(workers=1))
-    assert processes.workers_for(Needs(gpu=True)) is processes.workers
+    assert processes.workers_for(Resources(gpu=True)) is processes.workers
