@@ -27,12 +27,6 @@ SHORT = (
     "training.checkpoint_every=2",
     "compute.workers=2",
 )
-    "training.optim.steps=2",
-    "training.optim.warmup_steps=1",
-    "training.checkpoint_every=2",
-    "training.optim.batch_size=8",
-    "compute.workers=2",
-)
 NOTHING_NEW = ["run", "curate", "index", "measure", "quality", "dedup", "select", "pack", "pretrain", "evaluate"]
 MS_AN_IMAGE, IMAGES_A_PART = 2.0, 10_000
 """A low guess of what measuring costs, and the default part."""
