@@ -18,6 +18,7 @@ from shared.errors import SourceError, WorkspaceError
 from shared.launch.executors import Inline
 from shared.stage import Stage
 from shared.storage import Store
+from shared.tables import Output
 
 if TYPE_CHECKING:
     from flows.recipe.options import Options
@@ -77,18 +78,26 @@ def one_stage(stage: Stage, recipe: str | None, options: "Options") -> dict[str,
             return _gang_stage(session, stage, console)
     if stage.name == "pack":
         return _packed(loaded, store, console)
-    output = Session(loaded, store, Inline(), console).made_before(stage)
-    if output:
-        console.say(NOTHING_LEFT)
-    else:
-        with local_session(loaded, store, console) as session:
-            output = session.make(stage)
+    output = _stage_output(stage, loaded, store, console)
     for reason, count in sorted(output.reasons.items(), key=lambda pair: -pair[1]):
         console.say(f"  {count:>9,} {reason}")
     print_sources(console, output.facts.get("sources", {}))
     where = store.path("stages", stage.name, f"{output.key}.json")
     console.say(f"\nTable: {where}")
     return {"stage": stage.name, "rows": output.rows, "reasons": output.reasons, "table": where}
+
+
+def _stage_output(stage: Stage, recipe: Recipe, store: Store, console: Console) -> Output:
+    """Return the output of a stage; processes are started only where a part is to be made."""
+    here = Session(recipe, store, Inline(), console)
+    if stage.looks_outside:
+        return here.make(stage)
+    earlier = here.made_before(stage)
+    if earlier:
+        console.say(NOTHING_LEFT)
+        return earlier
+    with local_session(recipe, store, console) as session:
+        return session.make(stage)
 
 
 def _packed(recipe: Recipe, store: Store, console: Console) -> dict[str, Any]:

@@ -54,7 +54,8 @@ class PrefectExecutor:
         else:
             with self.machines.holding(needs):
                 results = self._submitted(fn, items, label)
-            yield from results
+            with self.machines.deaths(fn):
+                yield from results
 
     def _submitted(self, fn: Callable[[Item], Result], items: Sequence[Item], label: str) -> Iterator[Result]:
         """Submit a task run for each batch; return their results as they finish."""

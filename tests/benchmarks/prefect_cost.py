@@ -23,7 +23,7 @@ from conftest import encoded, picture
 
 ROOT = Path(__file__).parents[2]
 SHORT = (
-    "training.optim={steps: 2, warmup_steps: 1, batch_size: 8}",
+    "training.optim={steps: 2, warmup_steps: 1}",
     "training.checkpoint_every=2",
     "compute.workers=2",
 )

@@ -63,7 +63,7 @@ class DaskCluster:
         self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Resources = NOTHING
     ) -> Iterator[Result]:
         """Yield the results as they come. Raises WorkerDiedError for work that kills every worker it is given to."""
-        with deaths(fn):
+        with self.deaths(fn):
             futures = self.client.map(fn, items, pure=False, resources=self._resources(needs))
             try:
                 for future in as_completed(futures, loop=self.client.loop):
@@ -81,6 +81,14 @@ class DaskCluster:
         """Give the context in which what is submitted holds these resources of its worker."""
         with dask.annotate(resources=self._resources(needs)):
             yield
+
+    @contextmanager
+    def deaths(self, fn: Callable[..., object]) -> Iterator[None]:
+        """Raise WorkerDiedError in place of Dask's own word for it."""
+        try:
+            yield
+        except KilledWorker as error:
+            raise died(fn) from error
 
     def close(self) -> None:
         """Leave the scheduler; end it if it was started here."""
@@ -118,12 +126,3 @@ def resources_of(needs: Resources, offers: Sequence[Mapping[str, float]]) -> dic
     memory = max((offer.get(MEMORY, 0) for offer in offers), default=0)
     held = within(needs, gpus, memory)
     return {name: amount for name, amount in ((GPU, float(held.gpu)), (MEMORY, held.memory)) if amount}
-
-
-@contextmanager
-def deaths(fn: Callable[..., object]) -> Iterator[None]:
-    """Raise WorkerDiedError in place of Dask's own word for it."""
-    try:
-        yield
-    except KilledWorker as error:
-        raise died(fn) from error

@@ -30,6 +30,9 @@ class Cluster(Protocol):
     def holding(self, needs: Resources) -> AbstractContextManager[None]:
         """Give the context in which Prefect's tasks are submitted, so that the engine meets the needs."""
 
+    def deaths(self, fn: Callable[..., object]) -> AbstractContextManager[None]:
+        """Raise WorkerDiedError in place of the engine's own word for it."""
+
     def close(self) -> None:
         """Leave the cluster; end it if it was started here."""
 

@@ -70,8 +70,9 @@ class RayCluster:
             while pending:
                 (done,), pending = ray.wait(pending)
                 pending += [remote.remote(fn, item) for item in islice(waiting, 1)]
-                with deaths(fn):
-                    yield ray.get(done)
+                with self.deaths(fn):
+                    result = ray.get(done)
+                yield result
         finally:
             for reference in pending:
                 ray.cancel(reference, force=True)
@@ -86,6 +87,16 @@ class RayCluster:
         """Give the context in which what is submitted holds these resources."""
         with remote_options(max_retries=RETRIES, **options_of(needs, self.nodes)):
             yield
+
+    @contextmanager
+    def deaths(self, fn: Callable[..., object]) -> Iterator[None]:
+        """Raise WorkerDiedError in place of Ray's words for it, and what the work itself raised as it raised it."""
+        try:
+            yield
+        except (WorkerCrashedError, OutOfMemoryError) as error:
+            raise died(fn) from error
+        except RayTaskError as error:
+            raise error.cause from error
 
     def close(self) -> None:
         """Leave Ray; end it if it was started here."""
@@ -105,17 +116,7 @@ def options_of(needs: Resources, nodes: Sequence[Mapping[str, float]]) -> dict[s
     """
     gpus = max((node.get("GPU", 0) for node in nodes), default=0)
     held = within(needs, gpus, max((node.get("memory", 0) for node in nodes), default=0) / GIB)
-    cores = min((int(node["CPU"] // node["GPU"]) for node in nodes if node.get("GPU")), default=1) if held.gpu else 1
+    shares = [int(node.get("CPU", 1) // node["GPU"]) for node in nodes if node.get("GPU")]
+    cores = max(1, min(shares)) if held.gpu else 1
     environment = {"runtime_env": {"env_vars": {CORES: str(cores)}}} if cores > 1 else {}
     return {"num_cpus": cores, "num_gpus": int(held.gpu), "memory": int(held.memory * GIB), **environment}
-
-
-@contextmanager
-def deaths(fn: Callable[..., object]) -> Iterator[None]:
-    """Raise WorkerDiedError in place of Ray's words for it, and what the work itself raised as it raised it."""
-    try:
-        yield
-    except (WorkerCrashedError, OutOfMemoryError) as error:
-        raise died(fn) from error
-    except RayTaskError as error:
-        raise error.cause from error
