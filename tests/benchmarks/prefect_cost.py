@@ -23,7 +23,7 @@ from conftest import encoded, picture
 
 ROOT = Path(__file__).parents[2]
 SHORT = (
-    "training.optim={steps: 2, warmup_steps: 1}",
+    "training.optim={steps: 2, warmup_steps: 1, batch_size: 64}",
     "training.checkpoint_every=2",
     "compute.workers=2",
 )
