@@ -1,6 +1,6 @@
 """What Prefect costs: CPU seconds of whole commands, every process they start counted, as Markdown.
 
-    python tests/benchmarks/prefect_cost.py [--images 400] [--parts 500] [--seconds 0.2]
+    python tests/benchmarks/prefect_cost.py [--images 400] [--parts 500] [--seconds 0.05]
 
 Nothing new: each command is run on a workspace where all is done. Overhead: a stage of so many parts, each of which
 keeps a core busy for so long, through Prefect's task runs and without; the difference, and what share it would be of
@@ -87,7 +87,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--parts", type=int, default=500)
-    parser.add_argument("--seconds", type=float, default=0.2)
+    parser.add_argument("--seconds", type=float, default=0.05)
     given = parser.parse_args()
     ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans are ours to wait for
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}")

@@ -134,7 +134,7 @@ def test_where_nothing_is_new_a_command_says_so_and_starts_neither_prefect_nor_a
     words = [command, "laptop", "--source", root / "photos", "--workspace", root / "w", "--name", "pets"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     told = subprocess.run(
-        [sys.executable, "-c", script, *map(str, words)], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", script, *map(str, words)], env=environment, capture_output=True, text=True, timeout=120
     )
     assert told.returncode == 0, told.stderr
     assert "Nothing is left to do" in told.stdout

@@ -34,7 +34,7 @@ class Counting(Inline):
     def __init__(self) -> None:
         self.made: dict[str, int] = {}
 
-    def map(self, fn: Any, items: Any, label: str) -> Any:
+    def map(self, fn: Any, items: Any, label: str, needs: Resources = NOTHING) -> Any:
         self.made[label] = self.made.get(label, 0) + len(items)
         return super().map(fn, items, label)
 
