@@ -19,6 +19,7 @@ from flows.recipe.recipe import Recipe
 from flows.session import Session
 from shared.launch.executors import Inline
 from shared.launch.progress import Silent
+from shared.params import NOTHING, Resources
 from shared.storage import Store
 from shared.tables import newest_manifest
 from training.eval.params import score_fingerprint
