@@ -15,8 +15,8 @@ from shared.catalog import (
     DECISIONS,
     DUPLICATES,
     IMAGES,
-    MANIFEST,
     MEASUREMENTS,
+    PACKED,
     REFERENCE_MEASUREMENTS,
     REFERENCES,
     SAMPLES,
@@ -160,7 +160,7 @@ def dedup(
     return match_tables((images, measurements, verdicts), verified, contaminated, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce")
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce", version=2)
 def balance(
     images: "Rows",
     measurements: "Rows",
@@ -170,7 +170,7 @@ def balance(
     *,
     params: BalanceParams,
 ) -> "Table":
-    """Cluster the images that are left, and sample evenly over the clusters; off by default."""
+    """Thin out what is frequent among the images that are left, or weight it down; off by default."""
     from curation.balance.balance import sample_tables
 
     return sample_tables((images, measurements, verdicts), contaminated, duplicates, params)
@@ -200,12 +200,12 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
     return keyed_rows(images, measurements, decisions)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=3, scatter=rows_to_pack)
+@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=PACKED, shape="exchange", version=4, scatter=rows_to_pack)
 def pack(rows: "Table", *, params: PackParams, files: "SideFiles", number: int) -> "Table":
-    """Write the kept images into tar shards, original bytes, and list the dropped ones beside them."""
+    """Put the images to publish in the order of their ids, the dropped ones beside them; alone it also publishes."""
     from curation.publish.pack import pack_bucket
 
-    return pack_bucket(rows, files, number, params.exif)
+    return pack_bucket(rows, files, params.exif)
 
 
 STAGES = (

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from curation.sources.outages import is_outage
 from shared.errors import SourceError, WorkFailedError
 
 CLIENTS = {
@@ -30,6 +29,8 @@ def reaching(who: str) -> Iterator[None]:
     try:
         yield
     except failures() as error:
+        from curation.sources.outages import is_outage
+
         if isinstance(error, OSError) and not is_outage(error, ""):
             raise SourceError(
                 f"{who} needs a place that can be listed, but: {error or type(error).__name__}. Check its permissions."

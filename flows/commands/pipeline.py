@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.commands.console import Console
 from flows.commands.in_prefect import flow_arguments, prefect
-from flows.commands.results import dataset_facts, print_dataset, print_scores, print_sources
+from flows.commands.results import dataset_facts, print_dataset, print_scores, print_table, print_training
 from flows.orchestration.clusters.machines import machines_for
 from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
@@ -79,11 +79,7 @@ def one_stage(stage: Stage, recipe: str | None, options: "Options") -> dict[str,
     if stage.name == "pack":
         return _packed(loaded, store, console)
     output = _stage_output(stage, loaded, store, console)
-    for reason, count in sorted(output.reasons.items(), key=lambda pair: -pair[1]):
-        console.say(f"  {count:>9,} {reason}")
-    print_sources(console, output.facts.get("sources", {}))
-    where = store.path("stages", stage.name, f"{output.key}.json")
-    console.say(f"\nTable: {where}")
+    where = print_table(console, store, output)
     return {"stage": stage.name, "rows": output.rows, "reasons": output.reasons, "table": where}
 
 
@@ -125,6 +121,7 @@ def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, A
         console.say(NOTHING_LEFT)
     if stage.name == "pretrain":
         facts = earlier or pipeline.pretrain(session, dataset).facts
+        print_training(console, session.store, run, facts)
         console.say(f"\ncheckpoints  {session.store.path('runs', run, 'checkpoints')}")
         console.say("Next: dinoflow evaluate, with the same recipe and workspace")
         return {"run": run, **facts}
@@ -184,8 +181,10 @@ def begin(recipe: str | None, options: "Options", reads_sources: bool = True) ->
         raise SourceError(
             "Curation needs images to start from. Name a folder or URL with --source, as often as needed."
         )
-    store = open_workspace(options.workspace)
-    return loaded, store, console_for(options)
+    store, console = open_workspace(options.workspace), console_for(options)
+    for line in loaded.curation.warnings() if reads_sources else ():
+        console.say(line)
+    return loaded, store, console
 
 
 def console_for(options: "Options") -> Console:

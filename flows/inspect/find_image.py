@@ -43,8 +43,8 @@ def image_id(data: bytes) -> str:
 def matching(dataset: Published, kind: str, keys: list[str], hits: RowFilter) -> list[ImageRow]:
     """Return the rows of `manifest` or `dropped` where the mask holds; only the keys are read of all the others."""
     rows: list[ImageRow] = []
-    for name in dataset.store.names(kind):
-        with dataset.store.open_arrow(f"{kind}/{name}") as file:
+    for name in dataset.files(kind):
+        with dataset.store.open_arrow(name) as file:
             mask = pc.fill_null(hits(pq.read_table(file, columns=keys)), False)
             if pc.any(mask).as_py():
                 rows += pq.read_table(file).filter(mask).to_pylist()
@@ -107,7 +107,6 @@ def _ends_with(uris: pa.ChunkedArray, what: str) -> pa.ChunkedArray:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """Yield a text as listings may have written it: bytes that are no UTF-8 escaped, letters composed or not."""
-    plain = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    yield from dict.fromkeys((as_text(text),))
-    yield from dict.fromkeys((plain, unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain)))
+    """Yield a text as listings may have written it: a URL where its bytes are no UTF-8, letters composed or not."""
+    stored = as_text(text)
+    yield from dict.fromkeys((stored, unicodedata.normalize("NFC", stored), unicodedata.normalize("NFD", stored)))

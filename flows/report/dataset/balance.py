@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from flows.report.dataset import samples
+from flows.report.dataset.balance_text import balance_lines
 from flows.report.dataset.evidence import Evidence
 from flows.report.dataset.look_first import unreadable_of
 from flows.report.kit.charts import Series, lines
@@ -29,8 +30,8 @@ def contamination(dropped: pa.Table, evidence: Evidence, info: dict[str, Any]) -
     ]
 
 
-def clusters(kept: pa.Table, evidence: Evidence) -> dict[str, Any] | None:
-    """Return the sizes of clusters before and after, and a chart of them; None where nothing was balanced."""
+def clusters(kept: pa.Table, evidence: Evidence, info: dict[str, Any]) -> dict[str, Any] | None:
+    """Return sizes of clusters before and after, a chart of them, and words; None where nothing was balanced."""
     if evidence.clusters is not None and evidence.clusters.num_rows:
         before, after = (evidence.clusters[name].to_pylist() for name in ("before", "after"))
     else:
@@ -42,4 +43,5 @@ def clusters(kept: pa.Table, evidence: Evidence) -> dict[str, Any] | None:
     series.append(Series("after", ranks, after, dots=len(after) == 1))
     chart = lines(series, x_name="cluster, largest first", title="Images in each cluster", zero=True)
     facts = {"all": len(after), "chart": chart, "after": sum(after), "largest_after": max(after)}
-    return facts | {"before": sum(before), "largest_before": max(before, default=0)}
+    words = [line[0].upper() + line[1:] for line in balance_lines(info)]
+    return facts | {"before": sum(before), "largest_before": max(before, default=0), "lines": words}

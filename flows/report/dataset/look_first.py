@@ -1,8 +1,9 @@
-"""What to look at before anything else on the page, and what of the sources was never an image."""
+"""What to look at before anything else on the page; what of the sources was never an image, and what was guessed."""
 
 from typing import Any
 
 from curation.publish.alarms import SHARE, alarm_text
+from curation.sources.notes import WHYS
 from flows.report.kit import reason_text
 from flows.report.kit.pages import counted
 
@@ -33,9 +34,15 @@ def unreadable_of(info: dict[str, Any]) -> dict[str, int]:
     return counts
 
 
-def passed_over(info: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return {source, why, ending, count, examples} of what was in a source and was not taken for an image."""
-    return [{"source": source, **kind} for source, kinds in info.get("passed_over", {}).items() for kind in kinds]
+def of_sources(info: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return what was `passed_over`, {source, why, ending, count, examples}, and `guessed`, {source, text, images}."""
+    facts = {
+        kind: [{"source": source, **one} for source, entries in info.get(kind, {}).items() for one in entries]
+        for kind in ("passed_over", "guessed")
+    }
+    for one in facts["passed_over"]:
+        one["why"] = WHYS.get(one["why"], one["why"])
+    return facts
 
 
 def _capital(text: str) -> str:

@@ -19,7 +19,7 @@ from flows.report.dataset.evidence import Evidence
 from flows.report.dataset.funnel import funnel
 from flows.report.dataset.gallery import Gallery
 from flows.report.dataset.look_alikes import LookAlikes
-from flows.report.dataset.look_first import look_first, passed_over
+from flows.report.dataset.look_first import look_first, of_sources
 from flows.report.dataset.pictures import Thumbnails
 from flows.report.dataset.thresholds import limits
 from flows.report.kit.pages import page
@@ -64,7 +64,7 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         name=dataset.name,
         version=dataset.version,
         created=str(info.get("created", "")),
-        headline=_headline(kept, dropped),
+        headline=_headline(kept, dropped) | {"hides": bool(dataset.files("hidden"))},
         warnings=look_first(info),
         steps=funnel(kept.num_rows, counts, evidence.sizes),
         matrix=matrix(kept, dropped, reasons, checks),
@@ -79,9 +79,9 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         look_alikes=look_alikes.facts(pictures),
         sections=[gallery.section(reason, pictures) for reason in gallery.dropped],
         contamination=contamination(dropped, evidence, info),
-        clusters=clusters(kept, evidence),
+        clusters=clusters(kept, evidence, info),
         labels=_labels(kept),
-        passed_over=passed_over(info),
+        **of_sources(info),
         **{key: info.get(key, {}) for key in ("lineage", "tools", "seconds")},
         recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),
     )

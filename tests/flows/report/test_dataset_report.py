@@ -468,8 +468,15 @@ def test_what_was_passed_over_is_shown_where_a_version_tells(tmp_path: Path) -> 
     passed = {"photos": [{"why": "name", "ending": ".txt", "count": 12, "examples": ["a.txt", NASTY]}]}
     html = render(published(tmp_path, [kept_row("/a.jpg")], [], passed_over=passed), pictures)
     assert '<td>photos</td><td class="n">12</td><td><code>.txt</code></td>' in section(html, "passed")
+    assert "no images by their names" in section(html, "passed")
     assert "<script" not in html
     assert 'id="passed"' not in render(published(tmp_path / "quiet", [kept_row("/a.jpg")], []), pictures)
+
+
+def test_what_was_guessed_of_labels_is_shown(tmp_path: Path) -> None:
+    guesses = {"photos": [{"guess": "folder", "text": "labels are the names of folders, such as cats", "images": 7}]}
+    html = render(published(tmp_path, [kept_row("/a.jpg")], [], guessed=guesses), pictures)
+    assert '<td class="n">7</td><td>labels are the names of folders, such as cats</td>' in section(html, "guessed")
 
 
 def test_look_alikes_are_pairs_of_kept_images_that_verification_calls_so(tmp_path: Path) -> None:
