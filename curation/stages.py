@@ -23,6 +23,7 @@ from shared.catalog import (
     VERDICTS,
     VERIFIED,
 )
+from shared.params import Resources
 from shared.stage import stage
 
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ def installed_decoders(_: MeasureParams) -> dict[str, list[str]]:
     return {"decoders": found} if found else {}
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=3, content=installed_decoders)
+def measuring(params: MeasureParams) -> Resources:
+    """Networks go to GPUs, where there are some: one process for each."""
+    return Resources(gpu=params.on_gpu, memory=1)
+
+
+@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=3, content=installed_decoders, needs=measuring)
 def measure(images: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measure.measure import measure_images
@@ -65,7 +71,12 @@ def references(*, params: DecontaminateParams) -> "Iterator[Table | dict[str, An
 
 
 @stage(
-    reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=3, key="curation.measure", content=installed_decoders
+    reads=(REFERENCES,),
+    writes=REFERENCE_MEASUREMENTS,
+    version=3,
+    key="curation.measure",
+    content=installed_decoders,
+    needs=measuring,
 )
 def measure_references(references: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every evaluation image once, just as the images of the corpus."""

@@ -77,10 +77,19 @@ def sealed(store: Store, stage: str, key: str) -> Output | None:
         manifest = json.loads(store.read(manifest_name(stage, key)))
     except FileNotFoundError:
         return None
-    parts = tuple(Part(**part) for part in manifest["parts"])
-    output = Output(stage, key, manifest["aligned"], parts, manifest.get("facts", {}))
+    output = _from_manifest(stage, key, manifest)
     existing = set(store.names(f"{FOLDER}/{stage}"))
     return output if all(f"{part.name}.parquet" in existing for part in output.parts) else None
+
+
+def recorded(store: Store, stage: str, key: str) -> Output:
+    """Return an output that is known to be sealed, without looking for its parts."""
+    return _from_manifest(stage, key, json.loads(store.read(manifest_name(stage, key))))
+
+
+def _from_manifest(stage: str, key: str, manifest: dict[str, Any]) -> Output:
+    parts = tuple(Part(**part) for part in manifest["parts"])
+    return Output(stage, key, manifest["aligned"], parts, manifest.get("facts", {}))
 
 
 def newest_manifest(store: Store, stage: str) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from curation.embedders import Embedder
 from curation.embedders.descriptor import DescriptorEmbedder
+from curation.models.files import runs_on_gpu
 from curation.params.balance import BalanceParams
 from curation.params.copies import DecontaminateParams, DedupParams
 from curation.quality import DEFAULT_RULES, Rule, scorers_of
@@ -52,6 +53,11 @@ class MeasureParams(Params):
     """Taken from curation.quality.rules: set it there."""
     layout: bool = False
     """Taken from curation.dedup.near.candidates.layout: set it there."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether networks look at the images, on a GPU where there is one."""
+        return self.embedder.on_gpu or any(runs_on_gpu(scorer.path) for scorer in self.scorers)
 
 
 class QualityParams(Params):

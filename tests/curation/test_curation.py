@@ -177,7 +177,7 @@ def test_a_curation_killed_in_every_stage_completes_with_the_same_bytes(corpus, 
     class Killed(Inline):
         """Dies once in every kind of work, after its first piece."""
 
-        def map(self, fn, items, label):
+        def map(self, fn, items, label, needs=None):
             for item in items:
                 yield fn(item)
                 if label not in killed:
