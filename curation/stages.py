@@ -40,7 +40,7 @@ def index(*, params: IndexParams) -> "Iterator[Table]":
     return list_sources(params)
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=2)
+@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=3)
 def measure(images: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measure.measure import measure_images
@@ -56,7 +56,7 @@ def references(*, params: DecontaminateParams) -> "Iterator[Table]":
     return list_sets(params)
 
 
-@stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=2, key="curation.measure")
+@stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=3, key="curation.measure")
 def measure_references(references: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every evaluation image once, just as the images of the corpus."""
     from curation.measure.measure import measure_images

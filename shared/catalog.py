@@ -5,7 +5,7 @@ side-by-side reading replaces joins. Other tables are aligned with the evaluatio
 candidates; one that is aligned with none says by `part` and `row` which image it speaks of.
 """
 
-from shared.schema import FLOAT, HASH, HASHES, ID, INT, LONG, SCORES, TEXT, VECTOR, WORD, Contract
+from shared.schema import FLOAT, HASH, HASHES, ID, INT, LONG, SCORES, TEXT, THUMBNAIL, VECTOR, WORD, Contract
 
 IMAGES = Contract(
     "images",
@@ -35,6 +35,7 @@ MEASUREMENTS = Contract(
         "bytes": LONG,
         "phash": HASH,  # imagededup's PHash of the upright RGB pixels
         "hashes": HASHES,  # the same of the image without uniform borders, in its eight orientations
+        "thumbnail": THUMBNAIL,  # of the image without uniform borders
         "luma_p5": FLOAT,  # percentiles of perceived brightness, 0 to 1
         "luma_p99": FLOAT,
         "aspect": FLOAT,  # shorter side / longer side

@@ -9,8 +9,8 @@ from training.stages import evaluate, pretrain
 GOLDEN: dict[str, tuple[int, str]] = {
     "index": (1, "e477f86af3449b238762"),
     "references": (1, "28efb7de35f3bca3a7c2"),
-    "measure": (2, "23660c167f03b845d7d2"),
-    "measure_references": (2, "23660c167f03b845d7d2"),
+    "measure": (3, "23660c167f03b845d7d2"),
+    "measure_references": (3, "23660c167f03b845d7d2"),
     "quality": (2, "cefa6571f1e94daaf32d"),
     "candidates": (1, "a93a0bc0852cc9b23d06"),
     "verify": (1, "1791e8bf588ac422805c"),

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from curation.arrays import Array
 from curation.dedup.geometry.frame import trimmed
+from curation.dedup.thumbnails import thumbnail
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.measure.phash import BYTES, oriented_hashes
 from curation.measure.quality_signals import signals
@@ -74,6 +75,7 @@ def measure_image(
         "format": decoded.format,
         "phash": (hashes if inner is whole else oriented_hashes(whole.image))[:BYTES],
         "hashes": hashes,
+        "thumbnail": thumbnail(inner.image),
         **signals(whole),
     }
     layout = DescriptorEmbedder().prepared(inner) if params.layout else NOTHING
