@@ -48,7 +48,7 @@ def measure(images: "Table", *, params: MeasureParams) -> "Table":
     return measure_images(images, params)
 
 
-@stage(writes=REFERENCES, shape="reduce", looks_outside=True, key="curation.decontaminate")
+@stage(writes=REFERENCES, shape="reduce", version=2, looks_outside=True, key="curation.decontaminate")
 def references(*, params: DecontaminateParams) -> "Iterator[Table]":
     """List the images of the evaluation sets."""
     from curation.index import list_sets
@@ -76,6 +76,7 @@ def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS),
     writes=CANDIDATES,
     shape="reduce",
+    version=2,
     key="curation.dedup",
 )
 def candidates(
@@ -87,13 +88,13 @@ def candidates(
     *,
     params: DedupParams,
 ) -> "Iterator[Table]":
-    """Find the pairs of images that are worth a geometric comparison, by their embeddings."""
+    """Find the pairs of images that are worth a comparison of pixels, by their hashes and embeddings."""
     from curation.dedup.candidates import pair_tables
 
     return pair_tables((images, measurements, verdicts), (references, reference_measurements), params)
 
 
-@stage(reads=(CANDIDATES,), writes=VERIFIED)
+@stage(reads=(CANDIDATES,), writes=VERIFIED, version=2)
 def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
     from curation.dedup.verify import verify_pairs
@@ -105,6 +106,7 @@ def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS, VERIFIED),
     writes=CONTAMINATED,
     shape="reduce",
+    version=2,
 )
 def decontaminate(
     images: "Rows",
@@ -122,7 +124,7 @@ def decontaminate(
     return contaminated_tables((images, measurements, verdicts), (references, reference_measurements), verified, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce", version=2)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce", version=3)
 def dedup(
     images: "Rows",
     measurements: "Rows",
@@ -132,7 +134,7 @@ def dedup(
     *,
     params: DedupParams,
 ) -> "Table":
-    """Find images that are copies of a kept one: equal bytes, equal pixels, close hash, or verified by geometry."""
+    """Find images that are copies of a kept one: equal bytes, equal pixels, or pixels that agree."""
     from curation.dedup.dedup import match_tables
 
     return match_tables((images, measurements, verdicts), verified, contaminated, params)
@@ -154,7 +156,7 @@ def balance(
     return sample_tables((images, measurements, verdicts), contaminated, duplicates, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES, SAMPLES), writes=DECISIONS, version=2)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES, SAMPLES), writes=DECISIONS, version=3)
 def select(
     images: "Table",
     measurements: "Table",
@@ -178,7 +180,7 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
     return keyed_rows(images, measurements, decisions)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=2, scatter=rows_to_pack)
+@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=3, scatter=rows_to_pack)
 def pack(rows: "Table", *, params: PackParams, files: "Files", number: int) -> "Table":
     """Write the kept images into tar shards, original bytes, and list the dropped ones beside them."""
     from curation.publish.pack import pack_bucket

@@ -98,7 +98,7 @@ def _foreign(dataset: Published, lineage: Lineage, path: str, data: bytes) -> di
 def _seen(dataset: Published, row: Row) -> Row:
     kept = row["state"] == "kept"
     columns = ("label", "shard", "offset", "length", "rotation", "cluster", "weight")
-    evidence = ("stage", "reason", "value", "threshold", "kept_uri", "error")
+    evidence = ("stage", "reason", "value", "threshold", "kept_uri", "orientation", "error")
     return {name: row.get(name) for name in ("uri", "source", "state", *(columns if kept else evidence))}
 
 

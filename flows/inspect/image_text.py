@@ -64,7 +64,7 @@ def _tell_row(console: Console, row: Facts, like: dict[str, str], verify: str | 
         of, state = "copy of   ", _state(like.get(row["kept_uri"], "kept"))
         if row["reason"] == "contaminated":
             of, state = "like      ", "evaluation image"
-        console.say(f"{of}{row['kept_uri']} ({state})")
+        console.say(f"{of}{row['kept_uri']} ({state}){reason_text.turned(row.get('orientation'))}")
 
 
 def _tell_measured(console: Console, facts: Facts) -> None:
@@ -93,7 +93,9 @@ def _tell_neighbours(console: Console, facts: Facts) -> None:
     if near:
         console.say("\nnearest kept images")
     for row in near:
-        match = f"match {row['match']:.2f}   " if row.get("match") is not None else ""
+        match = ""
+        if row.get("match") is not None:
+            match = f"match {row['match']:.2f}, {row['verdict']}{reason_text.turned(row['orientation'])}   "
         console.say(f"          {match}cosine {row['cosine']:.3f}   hash {row['bits']:>2} of 64 bits   {row['uri']}")
 
 

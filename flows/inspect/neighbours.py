@@ -88,18 +88,20 @@ def _distances(part: pa.Table, image: Row) -> np.ndarray:
 def resemblances(
     dataset: Published, lineage: Lineage, uri: str, near: list[Row] | None, data: bytes | None = None
 ) -> None:
-    """Add `match` to each neighbour: from the recipe's threshold on (1 by default) it is a copy."""
+    """Add to each neighbour `match`, how much agrees, `verdict` on what differs, and the `orientation` of the match."""
     if not near or verified_by(dataset.info.get("recipe", {})) != GEOMETRIC:
         return
     found = originals(dataset, lineage, [uri, *(row["uri"] for row in near)])
     if data is not None:
         found[uri] = Original(data)
     mine = _features(found.get(uri))
-    from curation.dedup.geometry.compare import copy_score
+    from curation.dedup.geometry.compare import compared
 
     for row in near:
         theirs = _features(found.get(row["uri"]))
-        row["match"] = float(copy_score(mine, theirs)) if mine and theirs else None
+        comparison = compared(mine, theirs) if mine and theirs else None
+        names = {"match": "score", "verdict": "verdict", "orientation": "orientation"}
+        row |= {name: getattr(comparison, field, None) for name, field in names.items()}
 
 
 def _features(original: Original | None):  # type: ignore[no-untyped-def]

@@ -11,6 +11,7 @@ from flows.report.dataset.pictures import Pictures, name_of
 from flows.report.kit import reason_text
 
 DUPLICATES = ("exact_duplicate", "perceptual_duplicate", "near_duplicate")
+MEMBER = ["uri", "reason", "value", "threshold", "kept_uri", "orientation"]
 GRADED = ("perceptual_duplicate", "near_duplicate")
 GROUPS, MEMBERS, PAIRS = 12, 6, 4
 
@@ -38,7 +39,9 @@ class Groups:
         sizes = dict(zip(largest["kept_uri"].to_pylist(), largest["count_all"].to_pylist(), strict=True))
         mine = copies.filter(pc.is_in(copies["kept_uri"], pa.array(list(sizes), pa.string())))
         members: dict[str, list[dict[str, Any]]] = {uri: [] for uri in sizes}
-        for row in mine.sort_by("uri").select(["uri", "reason", "value", "threshold", "kept_uri"]).to_pylist():
+        for row in (
+            mine.sort_by("uri").select(["uri", "reason", "value", "threshold", "kept_uri", "orientation"]).to_pylist()
+        ):
             members[row["kept_uri"]].append(row)
         order = {reason: place for place, reason in enumerate(DUPLICATES)}
         chosen = {uri: sorted(rows, key=lambda row: -order[row["reason"]])[:MEMBERS] for uri, rows in members.items()}
@@ -68,7 +71,7 @@ class Groups:
         told = reason_text.evidence(row["reason"], row["value"], None, self.verify)
         return {"uri": row["uri"], "name": name_of(row["uri"]), "picture": pictures.of(row["uri"])} | {
             "reason": row["reason"],
-            "evidence": told,
+            "evidence": told + reason_text.turned(row["orientation"]),
         }
 
 
@@ -99,8 +102,14 @@ class Edge:
         one, other = row["uri"], row["kept_uri"] or ""
         return {
             "pictures": [(uri, name_of(uri), pictures.of(uri)) for uri in (other, one)],
-            "evidence": reason_text.evidence(self.reason, row["value"], None, self.verify),
+            "evidence": reason_text.evidence(self.reason, row["value"], None, self.verify)
+            + _unlike(row.get("verdict")),
         }
+
+
+def _unlike(verdict: str | None) -> str:
+    """Return why a pair that matches well is none of copies."""
+    return f", {verdict}" if verdict in ("look-alike", "same scene") else ""
 
 
 def edges(kept: pa.Table, dropped: pa.Table, pairs: pa.Table | None, verify: str | None) -> list[Edge]:
@@ -121,12 +130,15 @@ def edges(kept: pa.Table, dropped: pa.Table, pairs: pa.Table | None, verify: str
 
 
 def _escaped(kept: pa.Table, pairs: pa.Table, limit: float) -> list[dict[str, Any]]:
-    """Return the pairs with the highest scores below the limit of which both images are kept."""
-    below = pairs.filter(pc.and_(pc.less(pairs["score"], limit), pc.greater(pairs["score"], 0)))
+    """Return the pairs with the highest scores, look-alikes first, of which both images are kept."""
+    unlike = pc.invert(pc.equal(pairs["verdict"].cast(pa.string()), "copy"))
+    below = pairs.filter(pc.and_(pc.or_(pc.less(pairs["score"], limit), unlike), pc.greater(pairs["score"], 0)))
     for side in ("uri", "other_uri"):
         below = below.filter(pc.is_in(below[side], kept["uri"].combine_chunks()))
     keys = [("score", "descending"), ("uri", "ascending"), ("other_uri", "ascending")]
     best = below.take(pc.select_k_unstable(below, k=min(PAIRS, below.num_rows), sort_keys=keys))
-    renamed = pa.table({"uri": best["uri"], "kept_uri": best["other_uri"], "value": best["score"]})
+    renamed = pa.table(
+        {"uri": best["uri"], "kept_uri": best["other_uri"], "value": best["score"], "verdict": best["verdict"]}
+    )
     listed: list[dict[str, Any]] = renamed.to_pylist()
     return listed

@@ -11,7 +11,7 @@ from flows.report.dataset.pictures import Pictures, name_of
 from flows.report.kit import reason_text
 
 KEPT, PAIRS, OTHERS, ERRORS = 35, 6, 7, 15
-EVIDENCE = ["uri", "value", "threshold", "kept_uri"]
+EVIDENCE = ["uri", "value", "threshold", "kept_uri", "orientation"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ class Gallery:
             "picture": pictures.of(row["uri"]),
             "uri": row["uri"],
             "name": name_of(row["uri"]),
-            "evidence": reason_text.evidence(reason, row["value"], row["threshold"], self.verify),
+            "evidence": reason_text.evidence(reason, row["value"], row["threshold"], self.verify)
+            + reason_text.turned(row["orientation"]),
             "kept_uri": kept or "",
             "kept_name": name_of(kept) if kept else "",
             "kept_picture": pictures.of(kept) if kept and shape == "pairs" else None,

@@ -10,7 +10,7 @@ MEANINGS = {
     "low_information": "A blank, a gradient or a few flat colours.",
     "blurry": "No sharp edges are left.",
     "exact_duplicate": "The same picture to the last pixel, in whatever file.",
-    "perceptual_duplicate": "The same picture by perceptual hash: resized, recompressed, slightly changed.",
+    "perceptual_duplicate": "The same picture, resized, recompressed or edited: a hash proposed it, the pixels agree.",
     "near_duplicate": "The same picture or a look-alike, by its embedding.",
     "contaminated": "It resembles an image of an evaluation set; training on it would spoil the scores.",
     "not_sampled": "Good, but left out to balance the dataset.",
@@ -85,9 +85,7 @@ def evidence(reason: str, value: float | None, threshold: float | None, verify: 
         return "equal pixels"
     if value is None:
         return ""
-    if reason == "perceptual_duplicate":
-        return f"{value:.0f} of 64 hash bits differ{_limit(threshold, 'a copy up to', 0)}"
-    if reason == "near_duplicate" and verify == GEOMETRIC:
+    if reason == "perceptual_duplicate" or (reason == "near_duplicate" and verify == GEOMETRIC):
         return f"match {value:.2f}{_limit(threshold, 'a copy from', 2)}"
     if reason == "near_duplicate":
         return f"similarity {value:.3f}{_limit(threshold, 'a copy from', 3)}"
@@ -98,6 +96,11 @@ def evidence(reason: str, value: float | None, threshold: float | None, verify: 
     phrase, side = _VALUES.get(reason, ("value {}", "limit"))
     told = phrase.format(_digits(reason, value, threshold))
     return told + ("" if threshold is None else f", {side} {threshold:g}")
+
+
+def turned(orientation: str | None) -> str:
+    """Return the turn or mirror that a match needed, as the end of a phrase; nothing where it needed none."""
+    return f", {orientation}" if orientation not in (None, "upright") else ""
 
 
 def edge(reason: str, threshold: float | None, verify: str | None = None) -> str:
