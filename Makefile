@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # Exactly one FAISS: the GPU build where there is a GPU.
 FAISS ?= $(if $(wildcard /dev/nvidia0),gpu,cpu)
+# Test files run beside one another; each stays in one process, with its fixtures.
+JOBS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -13,7 +15,7 @@ demo: $(READY)
 	$(BIN)/dinoflow demo
 
 test: $(READY) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

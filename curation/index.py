@@ -1,6 +1,6 @@
 """The listing of all sources as one table of parts, in which every uri stands once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -21,7 +21,18 @@ def list_sources(params: IndexParams) -> Iterator[pa.Table]:
     twice = sorted({title for title in titles if titles.count(title) > 1})
     if twice:
         raise SourceError(f"Sources need different names, got {twice} twice. Give each a `name` in the recipe.")
-    yield from _apart(params.sources, params.part_images)
+    for part in _apart(params.sources, params.part_images):
+        yield _restamped(part, params.changed) if params.changed else part
+
+
+def _restamped(part: pa.Table, changed: Mapping[str, str]) -> pa.Table:
+    """Add to the stamps of changed files what they were found to hold, so that their part has another name."""
+    stamps = [
+        f"{stamp}#{changed[uri]}" if uri in changed else stamp
+        for uri, stamp in zip(part["uri"].to_pylist(), part["stamp"].to_pylist(), strict=True)
+    ]
+    place = part.schema.get_field_index("stamp")
+    return part.set_column(place, part.schema.field(place), pa.array(stamps, part.schema.field(place).type))
 
 
 def list_sets(params: DecontaminateParams) -> Iterator[pa.Table]:
@@ -41,7 +52,7 @@ def _apart(sources: Sequence[Source], part_images: int) -> Iterator[pa.Table]:
     others: dict[int, str] = {}
     alone = len(sources) == 1
     for source in sources:
-        mine: dict[int, str] = {}
+        own: dict[int, str] = {}
         for table in source.tables(part_images):
             for path in () if alone else table["path"].unique().to_pylist():
                 if hash(path) in others:
@@ -49,6 +60,6 @@ def _apart(sources: Sequence[Source], part_images: int) -> Iterator[pa.Table]:
                         f"Sources must not overlap: {path} is in {others[hash(path)]!r} and in {source.title!r}. "
                         "Leave it to one of them."
                     )
-                mine[hash(path)] = source.title
+                own[hash(path)] = source.title
             yield table
-        others |= mine
+        others |= own

@@ -28,7 +28,7 @@ from shared.stage import stage
 if TYPE_CHECKING:
     from pyarrow import Table
 
-    from shared.stage_runner import Files
+    from shared.stage_runner import SideFiles
     from shared.tables import Rows
 
 
@@ -40,7 +40,7 @@ def index(*, params: IndexParams) -> "Iterator[Table]":
     return list_sources(params)
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=3)
+@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=4)
 def measure(images: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measure.measure import measure_images
@@ -56,7 +56,7 @@ def references(*, params: DecontaminateParams) -> "Iterator[Table]":
     return list_sets(params)
 
 
-@stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=3, key="curation.measure")
+@stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=4, key="curation.measure")
 def measure_references(references: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every evaluation image once, just as the images of the corpus."""
     from curation.measure.measure import measure_images
@@ -94,7 +94,7 @@ def candidates(
     return pair_tables((images, measurements, verdicts), (references, reference_measurements), params)
 
 
-@stage(reads=(CANDIDATES,), writes=VERIFIED, version=2)
+@stage(reads=(CANDIDATES,), writes=VERIFIED, version=3, unit="pairs")
 def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
     from curation.dedup.verify import verify_pairs
@@ -181,7 +181,7 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
 
 
 @stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=3, scatter=rows_to_pack)
-def pack(rows: "Table", *, params: PackParams, files: "Files", number: int) -> "Table":
+def pack(rows: "Table", *, params: PackParams, files: "SideFiles", number: int) -> "Table":
     """Write the kept images into tar shards, original bytes, and list the dropped ones beside them."""
     from curation.publish.pack import pack_bucket
 

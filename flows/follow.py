@@ -30,15 +30,15 @@ def follow(
     started.
     """
     beside, stop = _beside(session), stop or Event()
-    seen: set[str] = set()
-    told: dict[str, Any] = {}
+    scored: set[str] = set()
+    result: dict[str, Any] = {}
     life, since = _signs(session.store, run), time.monotonic()
     while not stop.is_set():
         last = session.store.exists(f"runs/{run}/{RESULT}")
-        there = _checkpoints(session.store, run)
-        if there - seen or (not told and last):
-            told = pipeline.evaluate(beside, dataset, run, niceness=NICENESS, stop=stop)
-            seen |= there
+        existing = _checkpoints(session.store, run)
+        if existing - scored or (not result and last):
+            result = pipeline.evaluate(beside, dataset, run, niceness=NICENESS, stop=stop)
+            scored |= existing
         if last:
             break
         if (now := _signs(session.store, run)) != life:
@@ -49,7 +49,7 @@ def follow(
                 "Start `dinoflow pretrain` with the same recipe, or wait longer with --patience."
             )
         stop.wait(LOOK_SECONDS)
-    return told
+    return result
 
 
 def _beside(session: Session) -> Session:

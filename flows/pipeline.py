@@ -1,27 +1,20 @@
 """The pipeline, read from top to bottom: curate, pretrain, evaluate. It knows no Prefect; `engine` adds that."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 from typing import Any
 
 from curation.publish.lineage import Lineage
-from curation.publish.publish import publish, published_as
+from curation.publish.publish import publish
 from curation.publish.read_back import originals
 from curation.stages import STAGES
 from flows.report import render_run, render_workspace
 from flows.report.dataset import read_evidence, render
-from flows.session import WRITERS, Session
-from shared.dataset_version import FOLDER, Published, open_version
-from shared.launch.executors import Inline
+from flows.session import Session
+from shared.dataset_version import Published, open_version
 from shared.launch.launch import gang, run_name
 from shared.stage import Stage
-from shared.stage_runner import find, run
 from shared.storage import Store
-from shared.tables import Output
-from training.eval.params import score_fingerprint
-from training.runs.run_folder import RunFolder
-from training.runs.scores import ScoreFolder
 from training.stages import evaluate as evaluate_stage
 from training.stages import pretrain as pretrain_stage
 
@@ -41,13 +34,13 @@ def curate(session: Session) -> tuple[Published, bool]:
     recipe = session.recipe.model_dump(mode="json", include={"sources", "curation"})
     dataset, new = publish(session.store, session.recipe.name, session.outputs, recipe, session.seconds)
     if not dataset.store.exists("report.html"):
-        work = Report(session.store.url, dataset.name, dataset.version)
+        work = ReportRequest(session.store.url, dataset.name, dataset.version)
         list(session.executor.map(draw_report, [work], "report"))
     return dataset, new
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportRequest:
     """A dataset version whose report is to be drawn."""
 
     workspace: str
@@ -55,43 +48,13 @@ class Report:
     version: str
 
 
-def draw_report(work: Report) -> None:
+def draw_report(work: ReportRequest) -> None:
     """Draw a version's report, in a worker: it decodes pictures, and broken ones too."""
     store = Store(work.workspace)
     dataset = open_version(store, work.name, work.version)
     lineage = Lineage.of(store, dataset)
     html = render(dataset, lambda uris: originals(dataset, lineage, uris), read_evidence(lineage))
     dataset.store.write("report.html", html)
-
-
-def finished(session: Session) -> tuple[Published, str] | None:
-    """Return the dataset version and the run when nothing is left to do for this request, else None.
-
-    Only the sources are listed again; a workspace in an object store is not looked through.
-    """
-    if not session.store.local or not session.store.exists(FOLDER):
-        return None
-    outputs: dict[str, Output] = {}
-    for stage in STAGES:
-        inputs = [outputs[WRITERS[contract.name].name] for contract in stage.reads]
-        params = session.params(stage)
-        found = (
-            run(stage, params, inputs, store=session.store, executor=Inline())
-            if stage.looks_outside
-            else find(stage, params, inputs, session.store)
-        )
-        if found is None:
-            return None
-        outputs[stage.name] = found
-    dataset = published_as(session.store, session.recipe.name, outputs["pack"])
-    if dataset is None or not dataset.store.exists("report.html"):
-        return None
-    name = run_of(session, dataset)
-    folder = RunFolder(Path(session.store.path("runs", name)))
-    told = score_fingerprint(evaluate_stage.version, session.recipe.evaluation, dataset)
-    scores = ScoreFolder(Path(session.store.path()), name, told)
-    done = folder.summary() is not None
-    return (dataset, name) if done and all(scores.has(step) for step in folder.steps()) else None
 
 
 def run_of(session: Session, dataset: Published) -> str:
@@ -134,7 +97,7 @@ def _gang(
         run=run,
         workspace=session.store,
         compute=compute,
-        tell=session.reporter.line,
+        reporter=session.reporter,
         niceness=niceness,
         stop=stop,
     )

@@ -3,43 +3,35 @@
 import time
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Protocol
+from typing import TypeVar
 
-from curation.stages import STAGES as CURATION
+from curation.sources.changed import changed_files, remember_changed
+from curation.sources.outages import FilesChangedError
+from curation.stages import STAGES
 from flows.recipe.recipe import Recipe
-from shared.launch.executors import Executor
+from shared.launch.executors import Executor, Inline
+from shared.launch.progress import Reporter
 from shared.params import Params
 from shared.stage import Stage
-from shared.stage_runner import idle, run
+from shared.stage_runner import Forecast, forecast, idle, run
 from shared.storage import Store
 from shared.tables import Output
 
-WRITERS = {stage.writes.name: stage for stage in CURATION if stage.writes is not None}
+WRITERS = {stage.writes.name: stage for stage in STAGES if stage.writes is not None}
 """Which stage writes a table: the graph of stages follows from what they read."""
-
-
-class Reporter(Protocol):
-    """Where a person follows the work."""
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Tell how far a stage is, in images."""
-
-    def line(self, text: str) -> None:
-        """Tell one line."""
-
-
-class Silent:
-    """A reporter that tells nobody: for scripts and tests."""
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Tell nothing."""
-
-    def line(self, text: str) -> None:
-        """Tell nothing."""
-
-
 Around = Callable[[Stage, Callable[[], Output]], Output]
 """Wraps the making of a stage's output: Prefect makes a subflow of it."""
+Visited = TypeVar("Visited")
+SHOWN = 5
+"""Files that are named where some changed under way."""
+
+
+def walk(stage: Stage, visited: dict[str, Visited], visit: Callable[[Stage, list[Visited]], Visited]) -> Visited:
+    """Return what a visit of the stage gives, after the stages that it reads: the one way through the graph."""
+    if stage.name not in visited:
+        inputs = [walk(WRITERS[contract.name], visited, visit) for contract in stage.reads]
+        visited[stage.name] = visit(stage, inputs)
+    return visited[stage.name]
 
 
 class Session:
@@ -55,34 +47,64 @@ class Session:
         self.around: Around = around or (lambda _, make: make())
         self.outputs: dict[str, Output] = {}
         self.seconds: dict[str, float] = {}
+        self.changed: set[str] = set()
+        """Files that changed while this request was at work."""
 
     def params(self, stage: Stage) -> Params:
         """Return the recipe's parameters for a stage."""
         if stage.name == "index":
-            return self.recipe.curation.index.model_copy(update={"sources": self.recipe.sources})
-        found = attrgetter(stage.key)(self.recipe)
-        assert isinstance(found, Params)
-        return found
+            from_elsewhere = {"sources": self.recipe.sources, "changed": changed_files(self.store)}
+            return self.recipe.curation.index.model_copy(update=from_elsewhere)
+        params = attrgetter(stage.key)(self.recipe)
+        assert isinstance(params, Params)
+        return params
 
     def make(self, stage: Stage) -> Output:
-        """Return a curation stage's output, after those that it reads."""
-        if stage.name not in self.outputs:
-            inputs = [self.make(WRITERS[contract.name]) for contract in stage.reads]
-            nothing = idle(stage, self.params(stage), inputs)
-            if nothing:  # no subflow, no line for what is not asked for
-                self.outputs[stage.name] = nothing
-                return nothing
-            started = time.monotonic()
-            self.outputs[stage.name] = self.around(
-                stage,
-                lambda: run(
-                    stage,
-                    self.params(stage),
-                    inputs,
-                    store=self.store,
-                    executor=self.executor,
-                    progress=self.reporter.progress,
-                ),
-            )
-            self.seconds[stage.name] = round(time.monotonic() - started, 2)
-        return self.outputs[stage.name]
+        """Return a curation stage's output, after those that it reads.
+
+        Files that changed under way are listed and measured again. Raises FilesChangedError for one that goes on so.
+        """
+        while True:
+            try:
+                return walk(stage, self.outputs, self._make)
+            except FilesChangedError as error:
+                self._start_over(error)
+
+    def _start_over(self, error: FilesChangedError) -> None:
+        """Remember which files changed under way, and forget what was made of them."""
+        if self.changed & error.files.keys():
+            raise error
+        self.changed |= error.files.keys()
+        remember_changed(self.store, error.files)
+        self.outputs.clear()
+        names = ", ".join(sorted(error.files)[:SHOWN]) + (" …" if len(error.files) > SHOWN else "")
+        self.reporter.line(f"{len(error.files):,} files changed under way, and are measured again: {names}")
+
+    def _make(self, stage: Stage, inputs: list[Output]) -> Output:
+        params = self.params(stage)
+        nothing = idle(stage, params, inputs)
+        if nothing:  # no subflow, no line for what is not asked for
+            return nothing
+        started = time.monotonic()
+
+        def work() -> Output:  # without parameters: Prefect makes a form of those
+            report = self.reporter.progress
+            return run(stage, params, inputs, store=self.store, executor=self.executor, report=report)
+
+        output = self.around(stage, work)
+        self.seconds[stage.name] = round(time.monotonic() - started, 2)
+        return output
+
+    def forecast(self) -> dict[str, Forecast]:
+        """Return for every curation stage what `make` would do. Sources are listed, nothing else is run."""
+        visited: dict[str, Forecast] = {}
+        for stage in STAGES:
+            walk(stage, visited, self._forecast)
+        return visited
+
+    def _forecast(self, stage: Stage, inputs: list[Forecast]) -> Forecast:
+        params, outputs = self.params(stage), [one.output for one in inputs]
+        if stage.looks_outside and not params.idle:
+            listed = run(stage, params, [], store=self.store, executor=Inline())
+            return Forecast(stage, params, (), listed, done=True)
+        return forecast(stage, params, outputs, self.store)

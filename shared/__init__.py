@@ -1,6 +1,7 @@
 """What curation and training stand on; it knows no torch. Every table is on one page: catalog.py.
 
-stage.py declares a stage, stage_runner.py runs one, exchange.py gathers rows into buckets, launch/ starts processes
+stage.py declares a stage, stage_runner/ runs one or says what a run would make · launch/ starts processes
 tables.py are parts on storage, schema.py their shape · params.py what results depend on · storage.py a workspace
-dataset_version.py a published version · images/ decodes · errors.py are the mistakes of a person who asks.
+dataset_version.py a published version · images/ decodes · errors.py are mistakes of a person who asks
+splitmix.py draws chance from keys.
 """

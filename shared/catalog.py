@@ -5,6 +5,8 @@ side-by-side reading replaces joins. Other tables are aligned with the evaluatio
 candidates; one that is aligned with none says by `part` and `row` which image it speaks of.
 """
 
+from typing import Literal
+
 from shared.schema import FLOAT, HASH, HASHES, ID, INT, LONG, SCORES, TEXT, THUMBNAIL, VECTOR, WORD, Contract
 
 IMAGES = Contract(
@@ -28,13 +30,13 @@ MEASUREMENTS = Contract(
     "measurements",
     {
         "image_id": ID,  # of the file's bytes; null when they cannot be read
-        "pixels_id": ID,  # of size and decoded upright pixels; null when undecodable
+        "pixels_id": ID,  # of size, upright pixels and what they hide (alpha, depth, frames); null when undecodable
         "width": INT,  # upright
         "height": INT,
         "format": WORD,
         "bytes": LONG,
         "phash": HASH,  # imagededup's PHash of the upright RGB pixels
-        "hashes": HASHES,  # the same of the image without uniform borders, in its eight orientations
+        "hashes": HASHES,  # by the recipe's hash, of the image without uniform borders, in its eight orientations
         "thumbnail": THUMBNAIL,  # of the image without uniform borders
         "luma_p5": FLOAT,  # percentiles of perceived brightness, 0 to 1
         "luma_p99": FLOAT,
@@ -180,6 +182,7 @@ DROPPED = Contract(
         "uri": TEXT,
         "image_id": TEXT,  # hex; null when unreadable
         "source": WORD,
+        "label": TEXT,
         "stage": WORD,
         "reason": WORD,
         "value": FLOAT,
@@ -192,22 +195,24 @@ DROPPED = Contract(
 )
 """The published dropped images, each with its reason and the evidence."""
 
+CONFLICTS = Contract(
+    "conflicts",
+    {
+        "uri": TEXT,  # the dropped copy
+        "source": WORD,
+        "label": TEXT,
+        "kept_uri": TEXT,  # the image that stands for it
+        "kept_source": WORD,
+        "kept_label": TEXT,
+        "reason": WORD,
+        "value": FLOAT,
+    },
+    aligned=None,
+)
+"""Copies of one picture under different labels; published beside a version that has any."""
+
 SIGNALS = ("luma_p5", "luma_p99", "aspect", "entropy", "sharpness", "detail")
 """The measured quality signals, in absolute units."""
 
-REASONS = (
-    "unreadable",
-    "too_small",
-    "too_large",
-    "odd_aspect",
-    "dark",
-    "bright",
-    "low_information",
-    "blurry",
-    "exact_duplicate",
-    "perceptual_duplicate",
-    "near_duplicate",
-    "contaminated",
-    "not_sampled",
-)
-"""Why an image may be dropped; where several hold, the earlier one is given."""
+Group = Literal["broken", "quality", "duplicate", "contaminated", "sampled"]
+"""Kinds of reasons to drop an image, each a colour on a page; the reasons stand in `curation.publish.reasons`."""

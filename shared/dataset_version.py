@@ -42,7 +42,7 @@ class Published:
         for name in names:
             if rows is not None and sum(table.num_rows for table in tables) >= rows:
                 break
-            with self.store.open(name) as file:
+            with self.store.open_arrow(name) as file:
                 tables.append(pq.read_table(file, columns=wanted))
         if not tables:
             raise WorkspaceError(f"{self.store.url} lacks its {kind} tables: it was damaged. Publish a new version.")
@@ -60,19 +60,19 @@ def held_out(image_id: str) -> bool:
 
 def versions(workspace: Store, name: str) -> list[str]:
     """Return the published versions of a dataset, oldest first."""
-    found = workspace.names(f"{FOLDER}/{name}")
-    return [version for version in found if workspace.exists(f"{FOLDER}/{name}/{version}/dataset.json")]
+    names = workspace.names(f"{FOLDER}/{name}")
+    return [version for version in names if workspace.exists(f"{FOLDER}/{name}/{version}/dataset.json")]
 
 
 def open_version(workspace: Store, name: str, version: str | None = None) -> Published:
     """Open a version, the newest by default. Raises WorkspaceError when there is none."""
-    there = versions(workspace, name)
-    if not there:
+    published = versions(workspace, name)
+    if not published:
         named = ", ".join(workspace.names(FOLDER)) or "none"
         raise WorkspaceError(
             f"Dataset {name!r} is not published in {workspace.url} (published: {named}). Run `dinoflow curate` first."
         )
-    chosen = version or there[-1]
-    if chosen not in there:
-        raise WorkspaceError(f"Dataset {name!r} has no version {chosen!r}. Choose one of: {', '.join(there)}.")
+    chosen = version or published[-1]
+    if chosen not in published:
+        raise WorkspaceError(f"Dataset {name!r} has no version {chosen!r}. Choose one of: {', '.join(published)}.")
     return Published(workspace.sub(FOLDER, name, chosen), name, chosen)

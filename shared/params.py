@@ -3,7 +3,10 @@
 import hashlib
 import json
 import os
-from typing import Any, Literal, Self
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,15 +20,32 @@ class Settings(BaseModel):
 class Params(Settings):
     """What the result of a stage depends on, beside its inputs."""
 
+    former_names: ClassVar[Mapping[str, str]] = {}
+    """Field → the name that it used to have, which is still read."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_names(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        for name, former in cls.former_names.items():
+            if name in given and former in given:
+                raise ValueError(
+                    f"{former} is the former name of {name}, got both: {given[former]!r} and {given[name]!r}; "
+                    f"leave out {former}"
+                )
+        return _renamed(given, cls)
+
     def identity(self) -> dict[str, Any]:
         """Return the values that differ from their defaults, and every `kind`.
 
         A new field whose default keeps today's result therefore keeps today's names. `kind` always counts,
-        or two plug-ins with untouched fields would look alike.
+        or two plug-ins with untouched fields would look alike. A renamed field goes by its former name: what
+        was made before is found again.
         """
         fields = type(self).model_fields
         return {
-            name: _plain(value)
+            self.former_names.get(name, name): _plain(value)
             for name, value in self
             if name == "kind" or value != fields[name].get_default(call_default_factory=True)
         }
@@ -55,6 +75,34 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _renamed(values: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Return the values of one model with present names in the place of former ones, unless both are there."""
+    present = {former: name for name, former in getattr(model, "former_names", {}).items() if name not in values}
+    return {present.get(key, key): value for key, value in values.items()}
+
+
+def with_present_names(values: Any, model: type[BaseModel]) -> Any:
+    """Return raw values of a model, at any depth, with former names replaced: so one setting overrides another."""
+    if isinstance(values, list | tuple):
+        return [with_present_names(item, model) for item in values]
+    if not isinstance(values, dict):
+        return values
+    renamed = _renamed(values, model)
+    for name, field in model.model_fields.items():
+        for inner in models_in(field.annotation) if name in renamed else ():
+            renamed[name] = with_present_names(renamed[name], inner)
+    return renamed
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that an annotation names, inside lists and unions too."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) is not None or isinstance(annotation, types.UnionType):
+        return [model for argument in typing.get_args(annotation) for model in models_in(argument)]
+    return []
+
+
 def fingerprint(*facts: Any) -> str:
     """Return 20 hex digits (80 bits) that name the facts: anything that JSON can write, in a fixed order."""
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -77,7 +125,7 @@ class Compute(Settings):
     compile: bool = False
     """Make kernels for the blocks of the model in training: faster steps on a GPU, minutes of waiting at the start."""
     accumulate: int = Field(default=1, ge=1)
-    """Pieces in which a training process works through its share of a batch: less memory, the same gradient."""
+    """Gradient accumulation: micro-batches in which a process works through its share; less memory, same gradient."""
     processes: int = Field(default=0, ge=0)
     """Training processes on this machine, started by torchrun; 0 = one for each GPU, or one on a CPU."""
 
@@ -88,7 +136,7 @@ class Compute(Settings):
     @model_validator(mode="after")
     def _several_processes_need_gloo_or_gpus(self) -> Self:
         if self.processes > 64:
-            raise ValueError("processes is per machine: more than 64 is surely a mistake")
+            raise ValueError(f"processes is per machine and must be at most 64, got {self.processes}")
         return self
 
     def colours_on_device(self, gpu: bool) -> bool:

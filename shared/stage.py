@@ -33,6 +33,8 @@ class Stage:
     looks_outside: bool
     key: str
     """Where its parameters stand in a recipe."""
+    unit: str
+    """What a row of its first input is, for whoever follows the work."""
     content: Callable[[Any], Mapping[str, Any]]
     """Parameters to what they point to outside the workspace, such as the content of a file of weights."""
 
@@ -52,9 +54,9 @@ class Stage:
 def load(name: str) -> Stage:
     """Return the stage called `module:name`."""
     module, attribute = name.split(":")
-    found = getattr(importlib.import_module(module), attribute)
-    assert isinstance(found, Stage)
-    return found
+    named = getattr(importlib.import_module(module), attribute)
+    assert isinstance(named, Stage)
+    return named
 
 
 def stage(
@@ -66,6 +68,7 @@ def stage(
     scatter: Callable[..., "pa.Table"] | None = None,
     looks_outside: bool = False,
     key: str = "",
+    unit: str = "images",
     content: Callable[[Any], Mapping[str, Any]] = lambda params: {},
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Declare a stage.
@@ -103,6 +106,7 @@ def stage(
             scatter=scatter,
             looks_outside=looks_outside,
             key=key or f"curation.{who}",
+            unit=unit,
             content=content,
         )
 

@@ -62,6 +62,11 @@ class Store:
         names = (str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
         return sorted(name for name in names if not name.startswith(".tmp-"))
 
+    def newest(self, folder: str, ending: str) -> str | None:
+        """Return the name of the file of this ending that was written last in a folder; None where there is none."""
+        names = [f"{folder}/{name}" for name in self.names(folder) if name.endswith(ending)]
+        return max(names, key=lambda name: self.fs.modified(self.path(name)), default=None)
+
     def read(self, name: str) -> bytes:
         """Return the bytes of a file."""
         return cast(bytes, self.fs.cat_file(self.path(name)))
@@ -76,6 +81,15 @@ class Store:
     def open(self, name: str) -> BinaryIO:
         """Open a file for seekable reading."""
         return cast(BinaryIO, self.fs.open(self.path(name), "rb"))
+
+    def open_arrow(self, name: str) -> Any:
+        """Open a file for Arrow's readers, as a file of Arrow's own where the store is a folder of this machine.
+
+        A thread of Arrow that lets go of a Python file while the interpreter ends aborts the process.
+        """
+        import pyarrow as pa
+
+        return pa.OSFile(self.path(name)) if self.local else self.open(name)
 
     @contextmanager
     def commit(self, name: str) -> Iterator[Path]:

@@ -75,25 +75,34 @@ def sealed(store: Store, stage: str, key: str) -> Output | None:
     except FileNotFoundError:
         return None
     output = Output(stage, key, manifest["aligned"], tuple(Part(**part) for part in manifest["parts"]))
-    there = set(store.names(f"{FOLDER}/{stage}"))
-    return output if all(f"{part.name}.parquet" in there for part in output.parts) else None
+    existing = set(store.names(f"{FOLDER}/{stage}"))
+    return output if all(f"{part.name}.parquet" in existing for part in output.parts) else None
+
+
+def newest_manifest(store: Store, stage: str) -> dict[str, Any] | None:
+    """Return the manifest that was sealed last for a stage, or None when there is none that can be read."""
+    newest = store.newest(f"{FOLDER}/{stage}", ".json")
+    if newest is None:
+        return None
+    manifest: dict[str, Any] = json.loads(store.read(newest))
+    return manifest
 
 
 def commit_part(store: Store, stage: str, table: pa.Table, name: str | None = None) -> Part:
     """Write a part under its name, or under the digest of its content where none is given."""
-    told = {"reasons": _count_reasons(table), "facts": facts_of(table)}
-    table = table.replace_schema_metadata({"dinoflow": json.dumps(told, sort_keys=True)})
+    described = {"reasons": _count_reasons(table), "facts": facts_of(table)}
+    table = table.replace_schema_metadata({"dinoflow": json.dumps(described, sort_keys=True)})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", row_group_size=100_000)
     data = sink.getvalue()
     name = name or hashlib.blake2b(data, digest_size=10).hexdigest()
     store.write(part_name(stage, name), data.to_pybytes())
-    return Part(name, table.num_rows, **told)
+    return Part(name, table.num_rows, **described)
 
 
 def describe_part(store: Store, stage: str, name: str) -> Part:
     """Return the facts of a part that is on storage, from its footer."""
-    with store.open(part_name(stage, name)) as file:
+    with store.open_arrow(part_name(stage, name)) as file:
         footer = pq.ParquetFile(file)
         metadata = footer.schema_arrow.metadata or {}
         return Part(name, footer.metadata.num_rows, **json.loads(metadata[b"dinoflow"]))
@@ -101,7 +110,7 @@ def describe_part(store: Store, stage: str, name: str) -> Part:
 
 def read_part(store: Store, stage: str, name: str, **options: Any) -> pa.Table:
     """Read a part; options are those of pyarrow.parquet.read_table."""
-    with store.open(part_name(stage, name)) as file:
+    with store.open_arrow(part_name(stage, name)) as file:
         return pq.read_table(file, **options).replace_schema_metadata(None)
 
 

@@ -2,6 +2,8 @@
 
 import io
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,15 @@ import pytest
 from PIL import Image
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as shared.launch does for gangs
+
+
+def pytest_configure() -> None:
+    """Prefect's database is not the person's own, and no two of pytest's processes share one."""
+    os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="dinoflow-prefect-")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["PREFECT_HOME"], ignore_errors=True)
 
 
 def picture(seed: int, size: tuple[int, int] = (120, 90)) -> Image.Image:

@@ -12,9 +12,10 @@ from curation.params import CurationParams
 from curation.sources import FolderSource
 from flows import pipeline
 from flows.recipe.recipe import Recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.dataset_version import Published
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 
 

@@ -17,7 +17,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
 @dataclass(frozen=True)
-class Place:
+class DistributedContext:
     """One process of a gang: its device, its rank, and how many there are."""
 
     device: torch.device
@@ -48,7 +48,7 @@ def check_precision(device: torch.device, precision: str) -> None:
     """Raise RecipeError when the device cannot train in the precision."""
     if precision == "fp16" and device.type == "cpu":
         raise RecipeError(
-            "optim.precision fp16 needs a GPU, got the device cpu. Set training.optim.precision=bf16 or fp32."
+            f"optim.precision fp16 needs a GPU, got the device {device}. Set training.optim.precision=bf16 or fp32."
         )
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         name = torch.cuda.get_device_name(device)
@@ -88,7 +88,7 @@ def products_in_onednn() -> bool:
 
 
 @contextmanager
-def joined(compute: Compute) -> Iterator[Place]:
+def joined(compute: Compute) -> Iterator[DistributedContext]:
     """Choose the device, join the other processes that torchrun started, and leave them at the end.
 
     Raises RecipeError when cuda is asked for and absent, or when ranks outnumber the GPUs.
@@ -102,7 +102,7 @@ def joined(compute: Compute) -> Iterator[Place]:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         with fast_products(device):
-            yield Place(device, rank, world)
+            yield DistributedContext(device, rank, world)
     finally:
         if together:
             dist.destroy_process_group()
@@ -133,28 +133,19 @@ def all_sum(x: Tensor) -> Tensor:
     return total
 
 
-def all_max(x: Tensor) -> Tensor:
-    """Return the greatest value of each element over all processes; the argument stays as it is."""
-    if not dist.is_initialized():
-        return x
-    greatest = x.clone()
-    dist.all_reduce(greatest, op=dist.ReduceOp.MAX)
-    return greatest
-
-
 def from_leader(fact: Any) -> Any:
     """Return what rank 0 holds, on every rank."""
     if not dist.is_initialized():
         return fact
-    box = [fact]
-    dist.broadcast_object_list(box, src=0)
-    return box[0]
+    received = [fact]
+    dist.broadcast_object_list(received, src=0)
+    return received[0]
 
 
 def gathered(fact: Any, world: int) -> list[Any]:
     """Return what every rank holds, in the order of ranks."""
     if not dist.is_initialized():
         return [fact]
-    box: list[Any] = [None] * world
-    dist.all_gather_object(box, fact)
-    return box
+    facts: list[Any] = [None] * world
+    dist.all_gather_object(facts, fact)
+    return facts

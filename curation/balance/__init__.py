@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from curation.arrays import Floats, Ints, Words
+from shared.splitmix import SPLITMIX_STEP, splitmix64
 
 
 class Vectors(Protocol):
@@ -68,11 +69,8 @@ def draws(ids: Words, purpose: str, *salts: int) -> Words:
 
 
 def mix(words: Words) -> Words:
-    """Return scrambled words, one to one: the step of splitmix64 (Steele et al. 2014)."""
-    words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    """Return the next random words, one to one: a step of SplitMix64."""
+    return splitmix64(words + SPLITMIX_STEP)
 
 
 def numbered(count: int) -> Words:

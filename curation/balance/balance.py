@@ -42,8 +42,8 @@ class Remaining:
 
     def take(self, rows: Ints) -> Floats:
         """Return the vectors of some rows, in their order."""
-        ascending, place = np.unique(rows, return_inverse=True)
-        return self.images.vectors(self.items[ascending])[place]
+        ascending, inverse = np.unique(rows, return_inverse=True)
+        return self.images.vectors(self.items[ascending])[inverse]
 
 
 def sample_tables(

@@ -50,7 +50,10 @@ def unit(vectors: Floats) -> Floats:
     exact = np.ascontiguousarray(vectors, dtype=np.float64)
     lengths = np.sqrt((exact * exact).sum(axis=1, keepdims=True))
     if not np.isfinite(lengths).all():
-        raise WorkFailedError("balance needs finite vectors, got NaN or infinity. Look at the embedder.")
+        broken = int((~np.isfinite(lengths)).sum())
+        raise WorkFailedError(
+            f"balance needs finite vectors, got NaN or infinity in {broken} of {len(vectors)}. Look at the embedder."
+        )
     return on_grid(exact / np.where(lengths > 0, lengths, 1))
 
 
@@ -94,9 +97,9 @@ def _labelled(points: Vectors, centroids: Floats) -> Iterator[tuple[Ints, Floats
     norms = (exact * exact).sum(axis=1)
     step = max(1, EXACT_CELLS // max(1, len(centroids)))
     for rows, block in points.chunks():
-        found, near = index.search(np.ascontiguousarray(block), 2)
-        labels = near[:, 0].copy()
-        close = np.flatnonzero(found[:, 1] - found[:, 0] <= rounding)
+        distances, nearest = index.search(np.ascontiguousarray(block), 2)
+        labels = nearest[:, 0].copy()
+        close = np.flatnonzero(distances[:, 1] - distances[:, 0] <= rounding)
         for part in np.split(close, range(step, len(close), step)):
             labels[part] = (norms - 2 * (block[part].astype(np.float64) @ exact.T)).argmin(axis=1)
         yield rows, block, labels

@@ -16,7 +16,7 @@ from curation.balance.kmeans import kmeans
 from curation.balance.sampling import first_of_each
 
 MOST_POINTS = 16
-"""Points of a cluster in a resampling round, at most, unless told: IronViT takes 15."""
+"""Points of a cluster in a resampling round, at most, unless `points` says otherwise: IronViT takes 15."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ def build(
     centroids: list[Floats] = []
     parents: list[Ints] = []
     for level, k in enumerate(levels):
-        found = kmeans(below, ids, k, iterations, seed, level)
+        fitted = kmeans(below, ids, k, iterations, seed, level)
         for number in range(rounds):
-            found = _resample(below, ids, found, iterations, points, seed, level, number)
+            fitted = _resample(below, ids, fitted, iterations, points, seed, level, number)
         if centroids:
-            parents.append(assign(below, found)[0])
-        centroids.append(found)
-        below, ids = Arrays(found), numbered(len(found))
+            parents.append(assign(below, fitted)[0])
+        centroids.append(fitted)
+        below, ids = Arrays(fitted), numbered(len(fitted))
     return Hierarchy(tuple(centroids), tuple(parents))
 
 

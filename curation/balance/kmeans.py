@@ -55,11 +55,11 @@ def seeds(points: Floats, chances: Words, k: int) -> Floats:
     nearest, distances = assign(Arrays(points), groups)
     spread = np.cumsum(np.bincount(nearest, distances, len(groups)))
     shares = np.diff(np.rint(k * spread / max(spread[-1], 1e-300)), prepend=0).astype(int)
-    found = [none]
+    starts = [none]
     for group, share in enumerate(shares):
         inside = nearest == group
-        found.append(plus_plus(points[inside], mix(chances[inside]), share, none))
-    return plus_plus(points, mix(mix(chances)), k, np.concatenate(found))  # where a group had too few
+        starts.append(plus_plus(points[inside], mix(chances[inside]), share, none))
+    return plus_plus(points, mix(mix(chances)), k, np.concatenate(starts))  # where a group had too few
 
 
 def plus_plus(points: Floats, chances: Words, k: int, start: Floats) -> Floats:

@@ -12,7 +12,7 @@ from curation.arrays import Ints
 from curation.dedup.comparable_images import ComparableImages
 from curation.dedup.knn_pairs import BLOCK, EmbeddingSearch, NeighbourPairs, merged
 from shared.catalog import CANDIDATES, WHERE
-from shared.exchange import spans
+from shared.stage_runner.exchange import spans
 
 PART_PAIRS = 2000
 """Pairs in a part, at most on average: some half a minute of comparing."""

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from curation.arrays import Ints
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.exact_classes import exact_classes, keep_order
+from curation.dedup.readable_sets import unreadable_images
 from curation.dedup.vector_index import VectorIndex
 from curation.dedup.verified_pairs import copies
 from curation.params.copies import DecontaminateParams, EvaluationSet
@@ -39,7 +40,11 @@ class Contamination:
 def contaminated_tables(
     corpus: tuple[Rows, Rows, Rows], references: tuple[Rows, Rows], verified: Rows, params: DecontaminateParams
 ) -> pa.Table:
-    """Return CONTAMINATED. Raises WorkFailedError when a set would take more of the corpus than its cap."""
+    """Return CONTAMINATED.
+
+    Raises WorkFailedError for a set of which nothing can be read, or that would take more of the corpus than its cap.
+    """
+    unreadable = unreadable_images(*references, params.sets)
     images = comparable_images(*corpus, params.dedup)
     others = comparable_images(*references, None, params.dedup)
     sets = others.column("source").cast(pa.string()).to_pylist()
@@ -51,7 +56,7 @@ def contaminated_tables(
         _refuse_above_cap(one, len(by_this_set), len(images.columns))
         contaminated = by_this_set | contaminated  # of several sets, the first that the recipe names
     counts = {one.name: sum(item.set == one.name for item in contaminated.values()) for one in params.sets}
-    return with_facts(_table(images, contaminated), {"contaminated": counts})
+    return with_facts(_table(images, contaminated), {"contaminated": counts, "unreadable": unreadable})
 
 
 def _contaminated(

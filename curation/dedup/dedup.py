@@ -15,7 +15,7 @@ from curation.params.copies import DedupParams
 from shared.catalog import CONTAMINATED, DUPLICATES
 from shared.tables import Rows, with_facts
 
-Orientations = dict[tuple[int, int], str]
+OrientationOf = dict[tuple[int, int], str]
 """What lays one item over another."""
 
 
@@ -50,7 +50,7 @@ Scores = dict[int, dict[int, float]]
 """For each image, the better ones that it is a copy of."""
 
 
-def _copies(images: ComparableImages, verified: Rows, params: DedupParams) -> tuple[Scores, Scores, Orientations]:
+def _copies(images: ComparableImages, verified: Rows, params: DedupParams) -> tuple[Scores, Scores, OrientationOf]:
     """Return the copies that hashes proposed, those that only embeddings did, and what lays each over the better."""
     pairs = copies(verified, params, params.copy_score)
     pairs = pairs.filter(pc.is_null(pairs["set"]))
@@ -58,7 +58,7 @@ def _copies(images: ComparableImages, verified: Rows, params: DedupParams) -> tu
     items, others = (pc.index_in(pairs[name], value_set=uris).to_pylist() for name in ("uri", "other_uri"))
     columns = (pairs[name].to_pylist() for name in ("distance", "score", "orientation"))
     scores: tuple[Scores, Scores] = {}, {}
-    orientations: Orientations = {}
+    orientations: OrientationOf = {}
     for item, other, distance, score, orientation in zip(items, others, *columns, strict=True):
         if item is not None and other is not None:
             scores[distance is None].setdefault(item, {})[other] = score
@@ -75,7 +75,7 @@ def _barred(images: ComparableImages, contaminated: Rows) -> Bools:
 
 
 def _table(
-    matches: dict[int, Match], images: ComparableImages, orientations: Orientations, params: DedupParams
+    matches: dict[int, Match], images: ComparableImages, orientations: OrientationOf, params: DedupParams
 ) -> pa.Table:
     items = np.array(sorted(matches), dtype=np.int64)
     dropped = [matches[int(item)] for item in items]

@@ -5,13 +5,14 @@ from threadpoolctl import threadpool_limits
 
 from curation.dedup.geometry.compare import OTHER, compared
 from curation.dedup.geometry.features import LocalFeatures, describe
+from curation.sources.outages import unchanged
 from curation.sources.reading import UnreadableError, read_bytes
 from shared.catalog import VERIFIED, WHERE
 from shared.images.decode import UndecodableError, decode
 
 
 def verify_pairs(candidates: pa.Table) -> pa.Table:
-    """Return VERIFIED; a pair of which one image cannot be read any more scores 0.
+    """Return VERIFIED. Raises FilesChangedError for files that are not as they were listed.
 
     Every image of the part is described once, about 110 kB each, and read in the order of its file.
     """
@@ -35,8 +36,9 @@ def _described(candidates: pa.Table) -> dict[str, LocalFeatures | None]:
     images = pa.concat_tables(sides).unify_dictionaries().sort_by([("path", "ascending"), ("offset", "ascending")])
     first = {uri: row for row, uri in reversed(list(enumerate(images["uri"].to_pylist())))}
     images = images.take(pa.array(sorted(first.values()), pa.int64()))
-    files = zip(images["uri"].to_pylist(), images["rotation"].to_pylist(), read_bytes(images), strict=True)
-    return {uri: _features(data, rotation) for uri, rotation, data in files}
+    data = unchanged(images, read_bytes(images))
+    files = zip(images["uri"].to_pylist(), images["rotation"].to_pylist(), data, strict=True)
+    return {uri: _features(content, rotation) for uri, rotation, content in files}
 
 
 def _features(data: bytes | UnreadableError, rotation: int | None) -> LocalFeatures | None:

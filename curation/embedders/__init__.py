@@ -1,14 +1,17 @@
 """What turns pixels into a vector for near-duplicate search: a written union.
 
+A new embedder is one file and one line in the union: embedding.py says what it must offer and tell of itself.
+
 CLIP is missing on purpose: it is no copy detector (recall 0.02 at precision 0.9, DataComp, appendix F).
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Field
 
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.embedders.efficientnet import EfficientNetLite0Embedder
+from curation.embedders.embedding import Embedding
 from curation.embedders.exported import OnnxEmbedder, TorchScriptEmbedder
 from curation.embedders.pretrained import TimmEmbedder
 from curation.embedders.teacher import RunEmbedder
@@ -19,7 +22,8 @@ def _spelled_out(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     kind, colon, what = value.partition(":")
-    return {"kind": kind, **({"model" if kind == "timm" else "path": what} if colon else {})}
+    field = EMBEDDERS[kind].shorthand if kind in EMBEDDERS else ""
+    return {"kind": kind, **({field or "path": what} if colon else {})}
 
 
 Embedder = Annotated[
@@ -28,3 +32,8 @@ Embedder = Annotated[
     BeforeValidator(_spelled_out),
 ]
 """The trained copy detector SSCD, as `torchscript`, is the best; `descriptor` needs no weights."""
+
+_members: tuple[type[Embedding], ...] = get_args(get_args(Embedder)[0])
+
+EMBEDDERS: dict[str, type[Embedding]] = {str(one.model_fields["kind"].default): one for one in _members}
+"""Every embedder, by its kind."""

@@ -26,6 +26,7 @@ class DescriptorEmbedder(Embedding):
 
     copy_cosine = 0.985
     candidate_cosine = 0.6
+    sees_layout = True
 
     def prepared(self, picture: "Picture") -> "Array":
         """Return the unit vector [1024] of a picture; zeros for a flat one."""

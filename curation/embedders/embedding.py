@@ -13,12 +13,19 @@ if TYPE_CHECKING:
 
 
 class Embedding(Params):
-    """An embedder's settings; its heavy state is cached by them, once in a process."""
+    """An embedder's settings; its heavy state is cached by them, once in a process.
+
+    The docstring of an embedder and the literal under its `kind` are its help in the command line and the form.
+    """
 
     copy_cosine: ClassVar[float]
     """Two images of at least this cosine are near-duplicates, where the cosine alone decides."""
     candidate_cosine: ClassVar[float]
     """Two images of at least this cosine are worth a geometric comparison."""
+    shorthand: ClassVar[str] = ""
+    """The field that a recipe gives behind the colon of `kind:what`; "" = there is none."""
+    sees_layout: ClassVar[bool] = False
+    """Whether its vectors already tell what those of `descriptor` would tell beside them."""
 
     def prepared(self, picture: "Picture") -> "Array":
         """Return what is needed of a picture: small, so that many fit in memory where their images do not."""

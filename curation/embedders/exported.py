@@ -28,6 +28,7 @@ class ExportedEmbedder(LookingModel, Embedding):
     """DINOv2's rule for SSCD; 0.75 has 90 % precision on DISC. Other models need their own dedup.near.threshold."""
     candidate_cosine = 0.45
     """What DINOv2 asked of SSCD beside evaluation sets."""
+    shorthand = "path"
 
     def vectors(self, prepared: "Sequence[Array]") -> "Floats":
         """Return unit vectors, as wide as the model makes them."""
@@ -53,5 +54,7 @@ class OnnxEmbedder(ExportedEmbedder):
     @classmethod
     def _is_called_so(cls, path: str) -> str:
         if not path.endswith(ONNX):
-            raise ValueError("needs a file whose name ends in .onnx; for TorchScript choose the kind torchscript")
+            raise ValueError(
+                f"needs a file whose name ends in .onnx, got {path}; for TorchScript choose the kind torchscript"
+            )
         return path

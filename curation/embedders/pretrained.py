@@ -30,6 +30,7 @@ class TimmEmbedder(Embedding):
     copy_cosine = 0.9
     """A guess: general features differ. Look at the report's pairs and set dedup.near.threshold."""
     candidate_cosine = 0.7
+    shorthand = "model"
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:

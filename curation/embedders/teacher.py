@@ -37,12 +37,13 @@ class RunEmbedder(Embedding):
     copy_cosine = 0.95
     """A guess: it depends on the run. Look at the report's pairs and set dedup.near.threshold."""
     candidate_cosine = 0.7
+    shorthand = "path"
 
     @model_validator(mode="after")
     def _settled(self) -> Self:
         """Settle step and size now: a run that still trains must not change what one curation is made with."""
         try:
-            run = import_module(LOADER).look(str(Path(self.path).expanduser()), self.step)
+            run = import_module(LOADER).describe(str(Path(self.path).expanduser()), self.step)
         except WorkspaceError as error:
             raise ValueError(str(error)) from None
         size = self.size or run.size
@@ -54,7 +55,7 @@ class RunEmbedder(Embedding):
 
     def identity(self) -> dict[str, Any]:
         """Return what the result depends on: the teacher, wherever its run lies."""
-        teacher = import_module(LOADER).look(self.path, self.step).content
+        teacher = import_module(LOADER).describe(self.path, self.step).content
         return {"kind": self.kind, "teacher": teacher, "size": self.size}
 
     def prepared(self, picture: "Picture") -> "Array":
@@ -65,7 +66,7 @@ class RunEmbedder(Embedding):
         """Return unit vectors, as wide as the backbone."""
         from curation.models.network import unit
 
-        content = import_module(LOADER).look(self.path, self.step).content
+        content = import_module(LOADER).describe(self.path, self.step).content
         return unit(_load(self.path, self.step, content)(prepared))
 
 

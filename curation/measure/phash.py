@@ -17,7 +17,7 @@ SIDE, KEPT, BYTES = 32, 8, 8
 """The image is squashed to 32 × 32; the 8 × 8 lowest frequencies become 64 bits, 8 bytes."""
 
 
-def oriented_hashes(image: Image.Image) -> bytes:
+def phashes(image: Image.Image) -> bytes:
     """Return eight hashes of 8 bytes of an RGB image, the first bit for bit the one that imagededup gives.
 
     Their order: as it is, mirrored left to right, upside down, both; then the same four of the transposed image.

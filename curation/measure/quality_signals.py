@@ -16,7 +16,7 @@ SAMPLED_PIXELS = 1 << 16
 
 
 def signals(picture: Picture) -> dict[str, float]:
-    """Return every signal of `shared.contracts.SIGNALS` for a picture."""
+    """Return every signal of `shared.catalog.SIGNALS` for a picture."""
     width, height = picture.image.size
     p5, p99 = _percentiles(perceived_brightness(picture.pixels), (5, 99))
     return {

@@ -25,10 +25,12 @@ def needs(module: str, extra: str, who: str) -> None:
 
 
 def _present(path: str) -> str:
-    found = Path(path).expanduser()
-    if not found.is_file():
-        raise ValueError("needs a file that is there; download or export the model and give the file's path")
-    return str(found)
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise ValueError(
+            f"needs a file that is there, got {path}; download or export the model and give the file's path"
+        )
+    return str(file)
 
 
 def _runnable(path: str) -> str:

@@ -36,8 +36,8 @@ def load_onnx(path: str, content: str) -> Network:
 
     def forward(batch: Array) -> Array:
         try:
-            told: Array = session.run([output.name], {first.name: batch})[0]
-            return told
+            values: Array = session.run([output.name], {first.name: batch})[0]
+            return values
         except (Fail, InvalidArgument, RuntimeException) as error:
             raise RefusedError(str(error).splitlines()[0]) from error
 

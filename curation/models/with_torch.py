@@ -27,8 +27,8 @@ def torch_network(name: str, module: Callable[[Tensor], Tensor]) -> Network:
     def forward(batch: Array) -> Array:
         try:
             with _exactly():
-                told = module(torch.from_numpy(batch).to(place))
-                return told.float().cpu().numpy() if isinstance(told, Tensor) else told
+                output = module(torch.from_numpy(batch).to(place))
+                return output.float().cpu().numpy() if isinstance(output, Tensor) else output
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:

@@ -1,6 +1,6 @@
 """The parameters of every curation stage. The text under a field is its help in the command line and the form."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -13,6 +13,9 @@ from curation.quality.scorer import Scorer
 from curation.sources import Source
 from shared.params import ExchangeParams, Params
 
+HashKind = Literal["phash", "dhash", "ahash", "whash"]
+"""A perceptual hash: of frequencies, of differences between neighbours, of levels, of wavelets."""
+
 
 class IndexParams(Params):
     """What there is."""
@@ -23,6 +26,8 @@ class IndexParams(Params):
     """The collections of images; each uri is indexed once."""
     part_images: int = Field(default=10_000, ge=16)
     """Images in a part, on average: the unit of work, of retry and of resume."""
+    changed: dict[str, str] = Field(default_factory=dict)
+    """Taken from the workspace: what files hold that changed under the same size and time, by uri."""
 
 
 class MeasureParams(Params):
@@ -30,6 +35,10 @@ class MeasureParams(Params):
 
     model_config = ConfigDict(title="Measure")
 
+    hash: HashKind = "phash"
+    """Which of imagededup's hashes finds perceptual duplicates. Largest dedup.perceptual.distance without false copies
+    on 340 known pairs of 18 kinds, and their share that it finds: phash 10, .88; dhash 8, .92; ahash 0, .66; whash 0,
+    .69. At 6: .78 and .87 for phash and dhash; every second pair of ahash and whash is false (2: one in fifty)."""
     embedder: Embedder = DescriptorEmbedder()
     """Taken from curation.dedup.near.embedder: set it there."""
     scorers: tuple[Scorer, ...] = ()

@@ -16,7 +16,7 @@ Keep = Literal[
 """A column of the measurements that tells the better copy."""
 
 
-Orientations = Literal["none", "mirrored", "all"]
+AllowedOrientations = Literal["none", "mirrored", "all"]
 
 
 class PerceptualParams(Params):
@@ -25,7 +25,8 @@ class PerceptualParams(Params):
     model_config = ConfigDict(title="Perceptual duplicates")
 
     enabled: bool = True
-    """Propose pairs by their 64-bit PHash; those that are copies are dropped as perceptual_duplicate."""
+    """Propose pairs by a hash of 64 bits; curation.measure.hash says which. Copies are dropped as
+    perceptual_duplicate."""
     distance: int = Field(default=10, ge=0, le=32)
     """Largest Hamming distance of a pair that is worth a comparison of pixels, in bits of 64."""
 
@@ -91,7 +92,7 @@ class NearParams(Params):
     @property
     def layout(self) -> bool:
         """Whether images are described twice: by the embedder, and by the descriptor."""
-        twice = self.candidates.layout and self.embedder.kind != "descriptor"
+        twice = self.candidates.layout and not self.embedder.sees_layout
         return self.enabled and self.verify == "geometric" and twice
 
 
@@ -104,7 +105,7 @@ class DedupParams(Params):
     """Copies by perceptual hash."""
     near: NearParams = NearParams()
     """Copies by embedding."""
-    orientations: Orientations = "all"
+    orientations: AllowedOrientations = "all"
     """Which turns a copy may have: none, mirrored left to right, or all eight. Photographs are mirrored and turned when
     they are uploaded again, and no two are each other's mirror image by chance, so all is the default. Signs, letters,
     flags and other plain pictures may be: those are copies only upright, whatever is set here. Choose none where

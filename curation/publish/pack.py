@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.publish.shard_writer import write_shard
+from curation.sources.outages import FilesChangedError
 from curation.sources.reading import UnreadableError, read_bytes
 from shared.catalog import DROPPED, MANIFEST
-from shared.errors import WorkFailedError
-from shared.stage_runner import Files
+from shared.images.ids import digest
+from shared.stage_runner import SideFiles
 from shared.storage import sha256
 from shared.tables import with_facts
 
@@ -21,7 +22,7 @@ SHARD = "shard.tar"
 DROPPED_FILE = "dropped.parquet"
 
 
-def pack_bucket(rows: pa.Table, files: Files, number: int) -> pa.Table:
+def pack_bucket(rows: pa.Table, files: SideFiles, number: int) -> pa.Table:
     """Write one shard and its dropped rows as side files; return the manifest rows."""
     rows = rows.set_column(rows.schema.get_field_index("image_id"), "image_id", _hex(rows["image_id"]))
     rows = rows.set_column(rows.schema.get_field_index("phash"), "phash", _hex(rows["phash"]))
@@ -46,15 +47,17 @@ def pack_bucket(rows: pa.Table, files: Files, number: int) -> pa.Table:
 
 
 def _images(kept: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Yield the images whose bytes are those that were measured; at the end, raise FilesChangedError for the others."""
     rows = kept.select(["image_id", "uri", "source", "label", "width", "height", "format", "rotation"]).to_pylist()
-    for facts, data, size in zip(rows, _bytes(kept), kept["bytes"].to_pylist(), strict=True):
-        if isinstance(data, UnreadableError) or len(data) != size:
-            raise WorkFailedError(
-                f"pack needs {facts['uri']} as it was measured ({size} bytes), but it "
-                f"{'cannot be read: ' + str(data) if isinstance(data, UnreadableError) else f'has {len(data)} bytes'}. "
-                "It changed during the run: run the same command again."
-            )
-        yield facts, data
+    changed: dict[str, str] = {}
+    for facts, data in zip(rows, _bytes(kept), strict=True):
+        content = "" if isinstance(data, UnreadableError) else digest(data).hex()
+        if content == facts["image_id"] and isinstance(data, bytes):
+            yield facts, data
+        else:
+            changed[facts["uri"]] = content
+    if changed:
+        raise FilesChangedError(changed)
 
 
 def _bytes(kept: pa.Table) -> Iterator[bytes | UnreadableError]:

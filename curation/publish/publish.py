@@ -7,16 +7,23 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from curation.publish.alarms import alarms
+from curation.publish.conflicts import LABELLED, conflicting_labels
 from curation.publish.pack import DROPPED_FILE, SHARD
+from shared.catalog import CONFLICTS, DECISIONS, IMAGES
 from shared.dataset_version import FOLDER, Published, open_version, versions
 from shared.errors import WorkFailedError
 from shared.params import fingerprint
 from shared.storage import Store
 from shared.tables import FOLDER as STAGES
-from shared.tables import Output, Part, part_name
+from shared.tables import Output, Part, Rows, part_name
 
+EVIDENCE = ["reason", "value", "kept_uri"]
+EXAMPLES = 3
 TOOLS = ("dinoflow", "faiss-cpu", "faiss-gpu", "imagededup", "numpy", "pillow", "pyarrow")
 
 
@@ -35,15 +42,21 @@ def publish(
     earlier = versions(store, name)
     version = f"v{int(earlier[-1][1:]) + 1 if earlier else 1:04d}"
     dataset = Published(store.sub(FOLDER, name, version), name, version)
+    _refuse_nothing(store, outputs)
     checksums: dict[str, str] = {}
     for number, part in enumerate(packed.parts):
         checksums |= _place(store, f"{FOLDER}/{name}/{version}", number, part)
+    kept, dropped = dataset.table("manifest", LABELLED), dataset.table("dropped", [*LABELLED, *EVIDENCE])
+    conflicts = conflicting_labels(kept, dropped)
+    checksums |= _beside(dataset, conflicts) if len(conflicts) else {}
     facts = {
         "name": name,
         "version": version,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "fingerprint": _fingerprint(packed),
         "counts": _counts(dataset, outputs),
+        "alarms": alarms(kept, dropped),
+        "label_conflicts": len(conflicts),
         "recipe": recipe,
         "lineage": {stage: output.key for stage, output in outputs.items()},
         "search": _facts(outputs, "candidates", "dedup", "decontaminate", "balance"),
@@ -89,6 +102,31 @@ def _place(store: Store, folder: str, number: int, part: Part) -> dict[str, str]
         store.link(f"{made}/{SHARD}", f"{folder}/{shard}")
         checksums[shard] = part.facts["sha256"]
     return checksums
+
+
+def _beside(dataset: Published, conflicts: pa.Table) -> dict[str, str]:
+    """Write the table of conflicting labels into the version; return the checksum of its file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(conflicts, sink, compression="zstd")
+    data, name = sink.getvalue().to_pybytes(), f"{CONFLICTS.name}/part-000000.parquet"
+    dataset.store.write(name, data)
+    return {name: hashlib.sha256(data).hexdigest()}
+
+
+def _refuse_nothing(store: Store, outputs: dict[str, Output]) -> None:
+    """Raise WorkFailedError where no image is kept: a version without images would be trained on by name only."""
+    indexed, reasons = outputs["index"].rows, outputs["select"].reasons
+    if sum(reasons.values()) < indexed:
+        return
+    most = max(reasons, key=lambda reason: reasons[reason])
+    counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items(), key=lambda pair: -pair[1]))
+    uris = Rows(store, outputs["index"]).table(IMAGES, ["uri"])["uri"]
+    taken = pc.equal(Rows(store, outputs["select"]).table(DECISIONS, ["reason"])["reason"].cast("string"), most)
+    examples = ", ".join(uris.filter(taken).slice(0, EXAMPLES).to_pylist())
+    raise WorkFailedError(
+        f"Curation needs at least one image to keep, got none of {indexed:,}: {most} took {reasons[most]:,} "
+        f"({counts}), such as {examples}. Nothing is published. Look at them, and change what dropped them with --set."
+    )
 
 
 def _counts(dataset: Published, outputs: dict[str, Output]) -> dict[str, Any]:

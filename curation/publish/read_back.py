@@ -53,7 +53,7 @@ def indexed_originals(images: Rows, uris: Iterable[str]) -> dict[str, Original]:
     readable: dict[str, Original] = {}
     for part in images.tables():
         rows = part.filter(pc.is_in(part["uri"], wanted))
-        files = zip(rows["uri"].to_pylist(), rows["rotation"].to_pylist(), read_bytes(rows), strict=True)
+        files = zip(rows["uri"].to_pylist(), rows["rotation"].to_pylist(), read_bytes(rows, to_show=True), strict=True)
         readable |= {uri: Original(data, rotation) for uri, rotation, data in files if isinstance(data, bytes)}
     return readable
 

@@ -1,6 +1,5 @@
 """Kept or dropped, for every image, with the first reason that holds; and the rows that go to the packer."""
 
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.catalog import DECISIONS, SIGNALS, WHERE
+from shared.images.ids import digest
 
 MEASURED = ["image_id", "width", "height", "format", "bytes", "phash", *SIGNALS, "error"]
 INDEXED = ["source", "label", *WHERE]
@@ -72,9 +72,5 @@ def keyed_rows(images: pa.Table, measurements: pa.Table, decisions: pa.Table) ->
     columns |= {name: measurements[name] for name in MEASURED}
     columns |= {name: decisions[name] for name in DECISIONS.schema.names}
     ids, uris = measurements["image_id"].to_pylist(), images["uri"].to_pylist()
-    keys = [i or _digest(u) for i, u in zip(ids, uris, strict=True)]
+    keys = [i or digest(u.encode("utf-8", "surrogateescape")) for i, u in zip(ids, uris, strict=True)]
     return pa.table({"key": pa.array(keys, pa.binary(16)), **columns})
-
-
-def _digest(uri: str) -> bytes:
-    return hashlib.blake2b(uri.encode("utf-8", "surrogateescape"), digest_size=16).digest()

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from curation.models.files import load_model
 from curation.quality import Rule, scorers_of
-from curation.quality.model_rules import Judgement
+from curation.quality.model_rules import ModelRule
 from curation.quality.scorer import Scorer, column
 from shared.catalog import VERDICTS
 from shared.errors import WorkFailedError
@@ -30,50 +30,47 @@ def judge(measurements: pa.Table, rules: tuple[Rule, ...]) -> pa.Table:
 
 
 def _signal(measurements: pa.Table, rule: Rule, scorers: tuple[Scorer, ...]) -> pa.ChunkedArray | pa.Array:
-    """Return a stored signal, one that follows from the size, or what a model says."""
-    if isinstance(rule, Judgement):
+    """Return the signal that the rule looks at, or what its model says."""
+    if isinstance(rule, ModelRule):
         return _by_pixels(measurements, rule, scorers) if rule.input == "pixels" else _by_vector(measurements, rule)
-    width, height = (measurements[side].cast(pa.float32()) for side in ("width", "height"))
-    if rule.signal == "shorter_side":
-        return pc.min_element_wise(width, height, skip_nulls=False)
-    if rule.signal == "megapixels":
-        return pc.divide(pc.multiply(width, height), pa.scalar(1e6, pa.float32()))
-    return measurements[rule.signal]
+    assert rule.signal is not None
+    return rule.signal.column(measurements, pa.float32())
 
 
-def _by_pixels(measurements: pa.Table, rule: Judgement, scorers: tuple[Scorer, ...]) -> pa.Array:
+def _by_pixels(measurements: pa.Table, rule: ModelRule, scorers: tuple[Scorer, ...]) -> pa.Array:
     """Return the stored scores of the rule's scorer."""
-    there, scores = _rows(measurements, rule.signal)
-    if len(there) != pc.count(measurements["pixels_id"]).as_py() or (len(there) and scores.shape[1] != len(scorers)):
+    places, scores = _rows(measurements, "scores")
+    if len(places) != pc.count(measurements["pixels_id"]).as_py() or (len(places) and scores.shape[1] != len(scorers)):
         raise WorkFailedError(
-            f"Rule {rule.kind} needs {len(scorers)} measured scores of every image, got other ones. "
+            f"Rule {rule.kind} needs {len(scorers)} measured scores of every image, got "
+            f"{scores.shape[1]} of {len(places):,} images. "
             "Measure with these rules: run `dinoflow measure` with the same recipe."
         )
-    place = [scorer == rule.scorer for scorer in scorers].index(True)
-    return _spread(measurements.num_rows, there, scores[:, place] if len(there) else scores.ravel())
+    column_number = [scorer == rule.scorer for scorer in scorers].index(True)
+    return _spread(measurements.num_rows, places, scores[:, column_number] if len(places) else scores.ravel())
 
 
-def _by_vector(measurements: pa.Table, rule: Judgement) -> pa.Array:
+def _by_vector(measurements: pa.Table, rule: ModelRule) -> pa.Array:
     """Return what the rule's model says of the stored vectors, without a pixel."""
-    there, vectors = _rows(measurements, "vector")
-    if not len(there):
+    places, vectors = _rows(measurements, "vector")
+    if not len(places):
         return pa.nulls(measurements.num_rows, pa.float32())
     scores = column(load_model(rule.model)(vectors.astype(np.float32)), rule.output, rule.model)
-    return _spread(measurements.num_rows, there, scores)
+    return _spread(measurements.num_rows, places, scores)
 
 
 def _rows(measurements: pa.Table, name: str) -> tuple[Any, Any]:
     """Return the places of the lists that are not null, and the lists as rows [n, width]."""
     lists = measurements[name].combine_chunks()
-    there = np.flatnonzero(lists.is_valid().to_numpy(zero_copy_only=False))
+    places = np.flatnonzero(lists.is_valid().to_numpy(zero_copy_only=False))
     values = lists.drop_null().flatten().to_numpy(zero_copy_only=False)
-    return there, values.reshape(len(there), -1) if len(there) else values.reshape(0, 0)
+    return places, values.reshape(len(places), -1) if len(places) else values.reshape(0, 0)
 
 
-def _spread(rows: int, there: Any, values: Any) -> pa.Array:
+def _spread(rows: int, places: Any, values: Any) -> pa.Array:
     """Return the values in their places, and nulls elsewhere."""
-    whole = np.zeros(rows, np.float32)
-    whole[there] = values
+    column_values = np.zeros(rows, np.float32)
+    column_values[places] = values
     missing = np.ones(rows, bool)
-    missing[there] = False
-    return pa.array(whole, mask=missing)
+    missing[places] = False
+    return pa.array(column_values, mask=missing)

@@ -4,21 +4,23 @@ With `input: embedding` the model is a head on the stored vectors: neither a new
 pixel. With `input: pixels` it runs while images are measured, and only a new threshold is free.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from curation.models.files import ModelFile, content
 from curation.models.image_model import IMAGENET_MEAN, IMAGENET_STD, Colour
+from curation.quality.rule import QualityRule
 from curation.quality.scorer import Scorer
-from curation.quality.thresholds import Threshold
 
 
-class Judgement(Threshold):
+class ModelRule(QualityRule):
     """Drop an image by the score that a model gives it."""
 
     kind: str
-    signal: ClassVar[str] = "scores"
+    signal = None
+    phrase = "model score {}"
+    by_default = False
     model: ModelFile
     """The file with the model: TorchScript, or ONNX if its name ends in .onnx."""
     input: Literal["embedding", "pixels"] = "embedding"
@@ -44,8 +46,8 @@ class Judgement(Threshold):
         return Scorer(path=self.model, output=self.output, size=self.size, mean=self.mean, std=self.std)
 
 
-class LowAesthetic(Judgement):
-    """A model finds the image poor, as LAION's aesthetic predictor does."""
+class LowAesthetic(ModelRule):
+    """A model that was taught by people's taste rates it low."""
 
     kind: Literal["low_aesthetic"] = "low_aesthetic"
     """Score of a model that you bring, such as LAION's head on CLIP vectors, from about 1 to 10."""
@@ -53,8 +55,8 @@ class LowAesthetic(Judgement):
     """Drop when the score is below this. LAION's scores: below 4.5 poor, above 6 good; other models: other scales."""
 
 
-class Nsfw(Judgement):
-    """A model finds the image not safe for work."""
+class Nsfw(ModelRule):
+    """A model takes it for nudity, pornography or violence."""
 
     kind: Literal["nsfw"] = "nsfw"
     """Probability from a model that you bring, 0 to 1."""

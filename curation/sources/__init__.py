@@ -1,10 +1,10 @@
 """Where images come from: a written union. A new source is one file here and one name in `Source`."""
 
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 from pydantic import Field
 
-from curation.sources.choosing import source_at
+from curation.sources.choosing import choose
 from curation.sources.file_list import ListSource
 from curation.sources.folder import FolderSource
 from curation.sources.huggingface import HuggingFaceSource
@@ -27,4 +27,10 @@ Source = Annotated[
     FolderSource | TarSource | ParquetSource | HuggingFaceSource | OpenImagesSource | ListSource,
     Field(discriminator="kind"),
 ]
-"""A collection of images; `kind` says how it is laid out."""
+"""A collection of images; `kind` says how it is laid out. Where a folder holds files of several, the first wins:
+Parquet files beside tars are about the images in the tars."""
+
+
+def source_at(url: str) -> Source:
+    """Choose the source for a path or URL by what is there. Raises SourceError where that is nothing it can tell."""
+    return cast(Source, choose(url, get_args(get_args(Source)[0])))

@@ -1,23 +1,16 @@
 """What `--source URL` means: the kind of source that a person would choose after a look at the place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from curation.sources.file_list import ListSource
-from curation.sources.files import ending, find, is_local, may_be_image, open_location
+from curation.sources.files import find, is_local, open_location
 from curation.sources.folder import FolderSource
-from curation.sources.huggingface import HuggingFaceSource
-from curation.sources.parquet import ParquetSource
-from curation.sources.tar import COMPRESSED, TarSource
+from curation.sources.listing import Listed
 from shared.errors import SourceError
-
-Chosen = FolderSource | TarSource | ParquetSource | HuggingFaceSource | ListSource
-
-SAVED = ("dataset_dict.json", "state.json")
-"""What Hugging Face's save_to_disk leaves in a folder."""
+from shared.images.image_files import may_be_image
 
 
-def source_at(url: str) -> Chosen:
+def choose(url: str, kinds: Sequence[type[Listed]]) -> Listed:
     """Choose the source for a path or URL: by the ending of a file, by what lies in a folder.
 
     A folder with an image in it is a folder of images, whatever else is there. Raises SourceError when nothing
@@ -30,32 +23,25 @@ def source_at(url: str) -> Chosen:
             f"The source {url} does not exist. Give a folder of images, or of tars or Parquet files with images."
         )
     if not pattern and fs.isdir(path):
-        return _folder(fs, path, url)
-    chosen = _by_ending(path, url)
+        return _of_folder(fs, path, kinds)(url=url)
+    chosen = next((kind for kind in kinds if path.lower().endswith(kind.endings)), None)
     if chosen is None and pattern:
         raise SourceError(f"The source {url} is a pattern: it must end in .tar or .parquet, so that its kind is known.")
-    return chosen or FolderSource(url=url)
+    return (chosen or FolderSource)(url=url)
 
 
-def _by_ending(path: str, url: str) -> Chosen | None:
-    if path.lower().endswith((".tar", *COMPRESSED)):
-        return TarSource(url=url)
-    if ending(path) == ".parquet":
-        return ParquetSource(url=url)
-    return ListSource(url=url) if ending(path) in (".txt", ".lst", ".list") else None
-
-
-def _folder(fs: Any, path: str, url: str) -> Chosen:
-    if any(fs.exists(f"{path.rstrip('/')}/{name}") for name in SAVED):
-        return HuggingFaceSource(url=url)
-    chosen: Chosen | None = None
+def _of_folder(fs: Any, path: str, kinds: Sequence[type[Listed]]) -> type[Listed]:
+    root = path.rstrip("/")
+    marked = (kind for kind in kinds if any(fs.exists(f"{root}/{name}") for name in kind.marks))
+    if (kind := next(marked, None)) is not None:
+        return kind
+    held: set[type[Listed]] = set()
     for name in _names(fs, path):
-        if may_be_image(name):
-            return FolderSource(url=url)
-        found = _by_ending(name, url)
-        if isinstance(found, TarSource) or (chosen is None and isinstance(found, ParquetSource)):
-            chosen = found  # tars beside Parquet files: the tables are about the images in the tars
-    return chosen or FolderSource(url=url)
+        gathering = {kind for kind in kinds if kind.gathers and name.lower().endswith(kind.endings)}
+        if not gathering and may_be_image(name):
+            return FolderSource
+        held |= gathering
+    return next((kind for kind in kinds if kind in held), FolderSource)
 
 
 def _names(fs: Any, path: str) -> Iterator[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Literal
 
-from curation.sources.files import look_at, mapped, open_location, uri_of
-from curation.sources.listing import Listed, Row
+from curation.sources.files import mapped, open_location, stat_file, uri_of
+from curation.sources.listing import IndexRow, Listed
 from shared.errors import SourceError
 
 log = logging.getLogger(__name__)
@@ -16,12 +16,13 @@ log = logging.getLogger(__name__)
 class ListSource(Listed):
     """A text file that names images."""
 
+    endings = (".txt", ".lst", ".list")
     kind: Literal["list"] = "list"
     """A text file with a path or URL per line, relative to the file; a label behind a tab; # begins a comment."""
     labels: Literal["list", "folder", "none"] = "list"
     """list = what stands behind the tab; folder = the name of the folder that the file lies in."""
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[IndexRow]:
         """Yield the images in the order of the lines, each once; a missing one is found out by reading it."""
         lines = self._lines()
         if not lines:
@@ -35,11 +36,11 @@ class ListSource(Listed):
             fs, numbers, paths = stores[protocol]
             numbers.append(i)
             paths.append(uri if protocol == "file" else str(fs._strip_protocol(uri)))
-        found: dict[int, Any] = {}
+        files: dict[int, Any] = {}
         for fs, numbers, paths in stores.values():
-            found.update(zip(numbers, mapped(fs, partial(look_at, fs), paths), strict=True))
+            files.update(zip(numbers, mapped(fs, partial(stat_file, fs), paths), strict=True))
         for i, (uri, label) in enumerate(located):
-            yield Row(uri, uri, found[i].stamp, label, length=found[i].size)
+            yield IndexRow(uri, uri, files[i].stamp, label, length=files[i].size)
 
     def _lines(self) -> dict[str, str | None]:
         """Return the label of each image by its uri."""

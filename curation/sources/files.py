@@ -1,12 +1,13 @@
 """Files on a disk or an object store, as every source needs them: opened, found, named, and stamped."""
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
+
+from braceexpand import braceexpand
 
 from shared.errors import SourceError
 
@@ -16,19 +17,11 @@ THREADS = 16
 MISSING = "missing"
 """The stamp of a file that is not there."""
 
-NO_IMAGES = frozenset(
-    """.csv .tsv .txt .lst .list .json .jsonl .md .html .htm .xml .yaml .yml .toml .ini .log .py .ipynb .sh .cls .pdf
-    .db .sqlite .parquet .arrow .feather .npy .npz .pt .pth .safetensors .pkl .mat .h5 .tfrecord
-    .tar .tgz .tbz2 .txz .tzst .zip .gz .bz2 .xz .zst .7z .rar .mp4 .mov .avi .mkv .webm .mp3 .wav .flac .xmp .aae
-    .md5 .sha256""".split()  # noqa: SIM905  one ending a line would be a page
-)
-"""Endings of files that are not one image each. Everything else is indexed: if it is broken, that is a row."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 
-class Found(NamedTuple):
+class SourceFile(NamedTuple):
     """A file: its path as the filesystem knows it, its bytes, and what changes when it does."""
 
     path: str
@@ -63,53 +56,42 @@ def uri_of(fs: Any, path: str) -> str:
     return path if is_local(fs) else str(fs.unstrip_protocol(path))
 
 
-def ending(path: str) -> str:
-    """Return the last ending of a name, in lower case: `.jpg`; empty where there is none."""
-    name = path[path.rfind("/") + 1 :]
-    return name[name.rfind(".") :].lower() if "." in name[1:] else ""
-
-
-def may_be_image(path: str) -> bool:
-    """Tell whether a file may be an image, by its name."""
-    return path[path.rfind("/") + 1 :][:1] != "." and ending(path) not in NO_IMAGES
-
-
 def stamp(entry: dict[str, Any]) -> str:
     """Return something that changes when the file does, and sorts by time."""
     when = next(
         (entry[k] for k in ("mtime", "LastModified", "last_modified", "updated", "created") if entry.get(k)), ""
     )
-    told = f"{when:020.6f}" if isinstance(when, int | float) else getattr(when, "isoformat", lambda: when)()
+    time = f"{when:020.6f}" if isinstance(when, int | float) else getattr(when, "isoformat", lambda: when)()
     tag = next((entry[k] for k in ("ETag", "etag", "md5Hash") if entry.get(k)), "")
-    return f"{told} {entry.get('size')} {tag}".strip()
+    return f"{time} {entry.get('size')} {tag}".strip()
 
 
-def look_at(fs: Any, path: str) -> Found:
+def stat_file(fs: Any, path: str) -> SourceFile:
     """Return one file; a missing one is told by its stamp and has no size."""
     try:
         if is_local(fs):
-            return _found(path, os.stat(path))
+            return _source_file(path, os.stat(path))
         entry = fs.info(path)
     except (OSError, ValueError) as error:
-        return Found(path, None, MISSING, f"{type(error).__name__}: {error}"[:300])
-    return Found(path, entry.get("size"), stamp(entry))
+        return SourceFile(path, None, MISSING, f"{type(error).__name__}: {error}"[:300])
+    return SourceFile(path, entry.get("size"), stamp(entry))
 
 
-def _found(path: str, status: os.stat_result) -> Found:
-    return Found(path, status.st_size, f"{status.st_mtime:020.6f} {status.st_size}")
+def _source_file(path: str, status: os.stat_result) -> SourceFile:
+    return SourceFile(path, status.st_size, f"{status.st_mtime:020.6f} {status.st_size}")
 
 
-def find(fs: Any, root: str) -> Iterator[Found]:
+def find(fs: Any, root: str) -> Iterator[SourceFile]:
     """Yield every file below a folder, hidden folders left out; a folder that cannot be listed has a problem."""
     if is_local(fs):
         yield from _find_here(root.rstrip("/") or "/")
         return
     for path, entry in fs.find(root, detail=True).items():
         if entry.get("type") == "file" and "/." not in path[len(root) :].rpartition("/")[0]:
-            yield Found(str(path), entry.get("size"), stamp(entry))
+            yield SourceFile(str(path), entry.get("size"), stamp(entry))
 
 
-def _find_here(root: str) -> Iterator[Found]:
+def _find_here(root: str) -> Iterator[SourceFile]:
     """Links to folders are followed last, so that a folder reached twice is listed under its own name."""
     folders, links, seen = [root], list[str](), set[tuple[int, int]]()
     while folders or links:
@@ -121,7 +103,7 @@ def _find_here(root: str) -> Iterator[Found]:
             seen.add((status.st_dev, status.st_ino))
             entries = list(os.scandir(folder))
         except OSError as error:
-            yield Found(f"{folder}/", None, MISSING, f"the folder cannot be listed: {error.strerror}")
+            yield SourceFile(f"{folder}/", None, MISSING, f"the folder cannot be listed: {error.strerror}")
             continue
         prefix = folder.rstrip("/")
         for entry in entries:
@@ -129,35 +111,35 @@ def _find_here(root: str) -> Iterator[Found]:
             try:
                 status = entry.stat()
             except OSError as error:
-                yield Found(path, None, MISSING, f"{type(error).__name__}: {error.strerror}")
+                yield SourceFile(path, None, MISSING, f"{type(error).__name__}: {error.strerror}")
                 continue
             if stat.S_ISREG(status.st_mode):
-                yield _found(path, status)
+                yield _source_file(path, status)
             elif stat.S_ISDIR(status.st_mode) and not entry.name.startswith("."):
                 (links if entry.is_symlink() else folders).append(path)
         links.sort(reverse=True)
 
 
-def find_files(fs: Any, path: str, endings: tuple[str, ...], who: str) -> list[Found]:
+def find_files(fs: Any, path: str, endings: tuple[str, ...], who: str) -> list[SourceFile]:
     """Return the files that a file, a folder, a glob or a brace pattern names, in the order of their paths.
 
     Raises SourceError when one that is named is not there.
     """
-    found: dict[str, Found] = {}
+    files: dict[str, SourceFile] = {}
     for one in braces(path):
         if "*" in one or "?" in one:
-            found |= {str(hit): look_at(fs, str(hit)) for hit in fs.glob(one)}
+            files |= {str(hit): stat_file(fs, str(hit)) for hit in fs.glob(one)}
         elif fs.isdir(one):
-            found |= {file.path: file for file in find(fs, one) if _is_wanted(file.path, endings)}
+            files |= {file.path: file for file in find(fs, one) if _is_wanted(file.path, endings)}
         else:
-            found[one] = look_at(fs, one)
-    missing = [file for file in found.values() if file.stamp == MISSING]
+            files[one] = stat_file(fs, one)
+    missing = [file for file in files.values() if file.stamp == MISSING]
     if missing:
         raise SourceError(
             f"Source {who!r} needs {missing[0].path}, but cannot have it"
             f"{f', nor {len(missing) - 1} others' if missing[1:] else ''}: {missing[0].problem}. Check the URL."
         )
-    return [found[path] for path in sorted(found)]
+    return [files[path] for path in sorted(files)]
 
 
 def _is_wanted(path: str, endings: tuple[str, ...]) -> bool:
@@ -166,18 +148,14 @@ def _is_wanted(path: str, endings: tuple[str, ...]) -> bool:
 
 
 def braces(pattern: str) -> list[str]:
-    """Expand `{000..010}` and `{a,b}` as a shell does."""
-    match = re.search(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}", pattern)
-    if not match:
+    """Expand `{000..010}` and `{a,b}` as a shell does; a brace without its other half is a letter of the name."""
+    try:
+        return list(braceexpand(pattern, escape=False))
+    except ValueError:
         return [pattern]
-    first, last, words = match.groups()
-    width = len(first) if first and first.startswith("0") else 0
-    middles = words.split(",") if words else [f"{i:0{width}d}" for i in range(int(first), int(last) + 1)]
-    before, behind = pattern[: match.start()], pattern[match.end() :]
-    return [one for middle in middles for one in braces(before + middle + behind)]
 
 
-def mapped(fs: Any, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def mapped(fs: Any, function: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
     """Yield the function of each item, in order; where answers travel, many are asked for at a time."""
     if is_local(fs):
         yield from map(function, items)

@@ -4,9 +4,10 @@ import logging
 from collections import Counter
 from typing import Literal
 
-from curation.sources.files import ending, find, may_be_image, open_location, uri_of
-from curation.sources.listing import Listed, Row, refused
+from curation.sources.files import find, open_location, uri_of
+from curation.sources.listing import IndexRow, Listed, refused
 from shared.errors import SourceError
+from shared.images.image_files import ending, may_be_image
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ class FolderSource(Listed):
     labels: bool = True
     """Take the parent folder's name as the label; off for folders that mean nothing."""
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[IndexRow]:
         """Return the files, oldest first, so that added ones come last."""
         fs, root = open_location(self.url, self.title)
         if not fs.isdir(root):
@@ -28,7 +29,7 @@ class FolderSource(Listed):
                 f"{'is a file' if fs.exists(root) else 'does not exist'}. Check the path."
             )
         skipped: Counter[str] = Counter()
-        rows: list[Row] = []
+        rows: list[IndexRow] = []
         for file in find(fs, root):
             uri = uri_of(fs, file.path)
             if not may_be_image(file.path):
@@ -37,7 +38,7 @@ class FolderSource(Listed):
                 rows.append(refused(uri, file.problem, file.stamp))
             else:
                 label = label_below(root, file.path) if self.labels else None
-                rows.append(Row(uri, uri, file.stamp, label, length=file.size))
+                rows.append(IndexRow(uri, uri, file.stamp, label, length=file.size))
         tell_skipped(self.title, skipped)
         if all(row.reader == "refused" for row in rows):
             why = f": {rows[0].uri}: {rows[0].member}" if rows else ""
@@ -58,5 +59,5 @@ def label_below(root: str, path: str) -> str | None:
 def tell_skipped(who: str, skipped: Counter[str]) -> None:
     """Log what was passed over because its name says that it is no image."""
     if skipped:
-        told = ", ".join(f"{count} × {name}" for name, count in skipped.most_common(5))
-        log.info("%s: %d files are no images by their names and were passed over (%s)", who, skipped.total(), told)
+        endings = ", ".join(f"{count} × {name}" for name, count in skipped.most_common(5))
+        log.info("%s: %d files are no images by their names and were passed over (%s)", who, skipped.total(), endings)

@@ -6,15 +6,16 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from curation.sources.files import look_at, open_location, uri_of
-from curation.sources.listing import Listed, Row, refused
+from curation.sources.files import open_location, stat_file, uri_of
+from curation.sources.listing import IndexRow, Listed
+from curation.sources.parquet import table_rows
 from shared.errors import SourceError
-from shared.images.image_table import class_labels, image_column
 
 
 class HuggingFaceSource(Listed):
     """A dataset of Hugging Face's `datasets` library."""
 
+    marks = ("dataset_dict.json", "state.json")
     kind: Literal["huggingface"] = "huggingface"
     """A Hugging Face dataset: `url` of a folder written by save_to_disk, or `dataset`, a name as load_dataset takes."""
     url: str = ""
@@ -47,28 +48,30 @@ class HuggingFaceSource(Listed):
         """The source's name."""
         return self.name or (self.url or self.dataset).rstrip("/").rpartition("/")[2]
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[IndexRow]:
         """Yield the rows of each Arrow file, in the order of the dataset."""
-        files, count = self._saved() if self.url else self._loaded()
-        seen = 0
+        files, expected = self._saved() if self.url else self._loaded()
+        count = 0
         for path in files:
-            for row in self._file(path):
-                seen += 1
+            fs, plain = open_location(path, self.title)
+            stamp = stat_file(fs, plain).stamp
+            for row in table_rows(path, "arrow", stamp, self.column, self.label_column, self.title):
+                count += 1
                 yield row
-        if not seen:
+        if not count:
             raise SourceError(f"Source {self.title!r} needs images, but {self.url or self.dataset} has no rows.")
-        if count is not None and count != seen:
+        if expected is not None and expected != count:
             raise SourceError(
-                f"Source {self.title!r} needs Arrow files with the {count} rows of {self.dataset}, got {seen}. "
+                f"Source {self.title!r} needs Arrow files with the {expected} rows of {self.dataset}, got {count}. "
                 "Write it with save_to_disk and give the folder as url."
             )
 
     def _saved(self) -> tuple[list[str], None]:
         fs, root = open_location(self.url, self.title)
         root = root.rstrip("/")
-        told = _json(fs, f"{root}/dataset_dict.json")
-        if told:
-            root = f"{root}/{self._chosen(told['splits'])}"
+        splits = _json(fs, f"{root}/dataset_dict.json")
+        if splits:
+            root = f"{root}/{self._chosen(splits['splits'])}"
         state = _json(fs, f"{root}/state.json")
         if not state:
             raise SourceError(f"Source {self.title!r} needs a folder written by save_to_disk, but {root} is none.")
@@ -104,29 +107,6 @@ class HuggingFaceSource(Listed):
                 f"Set `split` to one of: {', '.join(splits)}."
             )
         return wanted
-
-    def _file(self, uri: str) -> list[Row]:
-        import pyarrow as pa
-
-        from shared.images.table_cells import arrow_batches, arrow_source
-
-        fs, path = open_location(uri, self.title)
-        stamp = look_at(fs, path).stamp
-        labels: list[str | None] = []
-        member = ""
-        try:
-            with arrow_source(uri) as source:
-                for batch in arrow_batches(source):
-                    member = member or image_column(batch.schema, self.column, self.title, uri)
-                    if self.label_column in batch.schema.names:
-                        values = batch.column(batch.schema.get_field_index(self.label_column)).to_pylist()
-                        labels += class_labels(values, batch.schema, self.label_column)
-                    else:
-                        labels += [None] * batch.num_rows
-            damage = []
-        except (OSError, pa.ArrowException) as error:
-            damage = [refused(uri, f"an Arrow file that cannot be read: {error}"[:300], stamp)]
-        return [Row(f"{uri}#{i}", uri, stamp, label, "arrow", member, i) for i, label in enumerate(labels)] + damage
 
 
 def _json(fs: Any, path: str) -> Any:

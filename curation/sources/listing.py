@@ -10,7 +10,7 @@ A uri is the path of a file, or the path of a file and what is inside it: `shard
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from shared.catalog import IMAGES
 from shared.errors import SourceError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Row(NamedTuple):
+class IndexRow(NamedTuple):
     """One image of a listing: the columns of IMAGES but for the source's name."""
 
     uri: str
@@ -34,14 +34,20 @@ class Row(NamedTuple):
     rotation: int | None = None
 
 
-def refused(uri: str, why: str, stamp: str) -> Row:
+def refused(uri: str, why: str, stamp: str) -> IndexRow:
     """Return the row of something that cannot be listed any closer: reading it gives `why`."""
-    return Row(uri, uri, stamp, reader="refused", member=why)
+    return IndexRow(uri, uri, stamp, reader="refused", member=why)
 
 
 class Listed(Params):
-    """The fields of every source."""
+    """The fields of every source, and what tells it when a person names nothing but a place."""
 
+    endings: ClassVar[tuple[str, ...]] = ()
+    """A file whose name ends so is such a source."""
+    gathers: ClassVar[bool] = False
+    """Whether a folder of such files is one, too."""
+    marks: ClassVar[tuple[str, ...]] = ()
+    """A folder that holds a file of one of these names is such a source."""
     url: str
     """Folder, file or fsspec URL (s3://…, gs://…)."""
     name: str = ""
@@ -52,7 +58,7 @@ class Listed(Params):
         """The source's name."""
         return self.name or PurePosixPath(self.url.rstrip("/")).name or self.url
 
-    def rows(self) -> Iterable[Row]:
+    def rows(self) -> Iterable[IndexRow]:
         """Give the listing, image by image. Raises SourceError when there is nothing."""
         raise NotImplementedError
 
@@ -65,9 +71,9 @@ class Listed(Params):
             raise SourceError(f"Source {self.title!r} needs a place that can be listed, but: {error}.") from error
 
 
-def cut(rows: Iterable[Row], part_images: int) -> Iterator[list[Row]]:
+def cut(rows: Iterable[IndexRow], part_images: int) -> Iterator[list[IndexRow]]:
     """Yield parts between half and twice `part_images` rows, cut where the content says."""
-    part: list[Row] = []
+    part: list[IndexRow] = []
     for row in rows:
         part.append(row)
         size = len(part)
@@ -84,11 +90,11 @@ def _ends_a_part(uri: str, part_images: int) -> bool:
     return int.from_bytes(digest, "big") % max(1, part_images // 2) == 0
 
 
-def table(rows: list[Row], source: str) -> "pa.Table":
+def table(rows: list[IndexRow], source: str) -> "pa.Table":
     """Return rows as a table of IMAGES."""
     import pyarrow as pa
 
-    columns: dict[str, Any] = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
+    columns: dict[str, Any] = dict(zip(IndexRow._fields, zip(*rows, strict=True), strict=True))
     columns["source"] = [source] * len(rows)
     return pa.table([_array(columns[field.name], field.type) for field in IMAGES.schema], schema=IMAGES.schema)
 

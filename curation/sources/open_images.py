@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from curation.sources.files import open_location
 from curation.sources.folder import FolderSource
-from curation.sources.listing import Listed, Row
+from curation.sources.listing import IndexRow, Listed
 from curation.sources.tar import COMPRESSED, TarSource
 from shared.errors import SourceError
 
@@ -25,7 +25,7 @@ class OpenImagesSource(Listed):
     rotations: str = ""
     """CSV with ImageID and Rotation, degrees counter-clockwise that an image must be turned to stand upright."""
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[IndexRow]:
         """Yield the images with their labels and rotations."""
         rows = list(self._images().rows())
         ids = [_id(row.uri) for row in rows]
@@ -54,8 +54,8 @@ class OpenImagesSource(Listed):
             if sum(table.num_rows for table in best[1:]) > best[0].num_rows:  # merged as often as its size doubles
                 best = [_first_of_each(pa.concat_tables(best))]
         names = self._names()
-        found = _first_of_each(pa.concat_tables(best))
-        pairs = zip(found["ImageID"].to_pylist(), found["LabelName"].to_pylist(), strict=True)
+        firsts = _first_of_each(pa.concat_tables(best))
+        pairs = zip(firsts["ImageID"].to_pylist(), firsts["LabelName"].to_pylist(), strict=True)
         return {key: names.get(label, label) for key, label in pairs}
 
     def _names(self) -> dict[str, str]:

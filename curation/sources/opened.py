@@ -1,21 +1,19 @@
-"""Files held open while rows are read, and which errors are a row's and which are everybody's."""
+"""Files held open while rows are read."""
 
 from collections import OrderedDict
-from collections.abc import Callable
-from errno import EBUSY, EIO
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import pyarrow as pa
-
-from shared.errors import UnreadableError, WorkFailedError
-
-Data = bytes | UnreadableError
+PAUSES = (0.1, 0.5, 2.0)
+"""Seconds between one try of a read and the next."""
 
 
 class Opened:
     """The files at hand: a tar or a table is opened once, not once for each of its images."""
 
-    def __init__(self, most: int = 64) -> None:
+    def __init__(self, pauses: Sequence[float] | None = None, most: int = 64) -> None:
+        """Take the seconds between one try of a read and the next; none = failures are only shown."""
+        self.pauses = PAUSES if pauses is None else pauses
         self._most = most
         self._files: OrderedDict[Any, Any] = OrderedDict()
 
@@ -28,36 +26,12 @@ class Opened:
         self._files.move_to_end(key)
         return self._files[key]
 
+    def forget(self, key: Any) -> None:
+        """Close what is open under a key: it may be the handle that is stale."""
+        if key in self._files:
+            self._files.pop(key).close()
+
     def close(self) -> None:
         """Close everything."""
         while self._files:
             self._files.popitem()[1].close()
-
-
-def tried(path: str, read: Callable[[], bytes]) -> Data:
-    """Return what `read` gives, or the reason why it gives nothing.
-
-    Raises WorkFailedError when an object store does not answer: an outage must not be taken for bad images.
-    """
-    try:
-        return read()
-    except UnreadableError as error:
-        return error
-    except (OSError, pa.ArrowException, ValueError) as error:
-        if "://" in path and _is_outage(error):
-            raise outage(path, error) from error
-        return UnreadableError(f"{type(error).__name__}: {error}"[:300])
-
-
-def _is_outage(error: Exception) -> bool:
-    """s3fs gives a store that is overloaded or failing as EBUSY or EIO, and an expired token as a permission."""
-    told = isinstance(error, ConnectionError | TimeoutError) or getattr(error, "errno", None) in (EBUSY, EIO)
-    return told or "expired" in str(error)
-
-
-def outage(path: str, error: Exception) -> WorkFailedError:
-    """Return the error of a store that does not answer."""
-    return WorkFailedError(
-        f"{path} needs a store that answers, got {type(error).__name__}: {error}. "
-        "Run the same command again: what is finished is kept."
-    )

@@ -7,24 +7,25 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.sources.opened import Data, Opened, tried
+from curation.sources.opened import Opened
+from curation.sources.outages import ReadResult, tried
 from curation.sources.ranges import read_here, read_there
 from shared.errors import UnreadableError
-from shared.images.table_cells import Cells, open_arrow, open_parquet
+from shared.images.table_cells import TableColumn, image_in_cell, open_column
 
 __all__ = ["UnreadableError", "read_bytes"]
 
 WINDOW = 256
 """So many rows of tables are read in the order of the file and given in the order of the index."""
-TABLES = {"arrow": open_arrow, "parquet": open_parquet}
 
 
-def read_bytes(images: pa.Table) -> Iterator[Data]:
+def read_bytes(images: pa.Table, *, to_show: bool = False) -> Iterator[ReadResult]:
     """Yield the bytes of each row of IMAGES, or the reason why there are none.
 
-    Raises WorkFailedError when an object store does not answer: an outage must not be taken for bad images.
+    Raises WorkFailedError when a disk or store does not answer: an outage must not be taken for bad images. What is
+    only to be shown is not waited for. A file that is not as it was listed comes as a ChangedFileError.
     """
-    opened = Opened()
+    opened = Opened(()) if to_show else Opened()
     try:
         rows = images.select(["reader", "path", "member", "offset", "length"]).to_pylist()
         for (reader, remote), group in groupby(rows, key=lambda row: (row["reader"], "://" in row["path"])):
@@ -38,29 +39,32 @@ def read_bytes(images: pa.Table) -> Iterator[Data]:
         opened.close()
 
 
-def _read_cells(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[Data]:
+def _read_cells(rows: Iterable[dict[str, Any]], opened: Opened) -> Iterator[ReadResult]:
     """Rows of tables: a row group is read once for a window of rows, in whatever order they are wanted."""
     remaining = list(rows)
     for start in range(0, len(remaining), WINDOW):
         window = remaining[start : start + WINDOW]
         order = sorted(range(len(window)), key=lambda i: (window[i]["path"], window[i]["offset"]))
         if order == list(range(len(window))):
-            yield from (tried(row["path"], partial(_cell, row, opened)) for row in window)
+            yield from (tried(row, partial(_cell, row, opened), opened, _key(row)) for row in window)
         else:
-            data = {i: tried(window[i]["path"], partial(_cell, window[i], opened)) for i in order}
+            data = {i: tried(window[i], partial(_cell, window[i], opened), opened, _key(window[i])) for i in order}
             yield from (data[i] for i in range(len(window)))
 
 
+def _key(row: dict[str, Any]) -> tuple[str, str]:
+    return row["path"], row["member"]
+
+
 def _cell(row: dict[str, Any], opened: Opened) -> bytes:
-    path, member, open_table = row["path"], row["member"], TABLES[row["reader"]]
-    cells: Cells = opened.get((path, member), lambda: open_table(path, member))
-    value = cells[row["offset"]]
-    data = value.get("bytes") if isinstance(value, dict) else value
-    if data is None and isinstance(value, dict) and value.get("path"):
-        whole = {"path": value["path"], "offset": 0, "length": None}
-        data = next((read_there if "://" in value["path"] else read_here)([whole], opened))
+    path, member = _key(row)
+    column: TableColumn = opened.get((path, member), lambda: open_column(path, row["reader"], member))
+
+    def read(file: str) -> bytes:
+        whole = {"reader": "range", "path": file, "offset": 0, "length": None}
+        data = next((read_there if "://" in file else read_here)([whole], opened))
         if isinstance(data, UnreadableError):
             raise data
-    if data is None:
-        raise UnreadableError("the row holds no bytes")
-    return bytes(data)
+        return data
+
+    return image_in_cell(column[row["offset"]], path, read)

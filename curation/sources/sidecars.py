@@ -18,7 +18,7 @@ class Labels:
     def __init__(self, how: How, key: str, archive: str, nested: bool) -> None:
         self._how, self._keys, self._archive = how, (key,) if key else ("label", "cls"), archive
         self._by_archive = how == "archive" or (how == "auto" and (nested or bool(SYNSET.fullmatch(archive))))
-        self._told: dict[str, str] = {}
+        self._by_stem: dict[str, str] = {}
 
     def wants(self, name: str, size: int) -> bool:
         """Tell whether a member may say a label."""
@@ -28,14 +28,16 @@ class Labels:
         """Note what a sidecar says: a .cls is the label, a .json has it under a key. A .cls wins."""
         stem, _, kind = name.rpartition(".")
         label = _said(data.decode("utf-8", "replace").strip()) if kind == "cls" else self._in_json(data)
-        if label is not None and (kind == "cls" or stem not in self._told):
-            self._told[stem] = label
+        if label is not None and (kind == "cls" or stem not in self._by_stem):
+            self._by_stem[stem] = label
 
     def of(self, name: str) -> str | None:
         """Return the label of an image: `a.b.jpg` belongs to `a.b.cls`, and to `a.cls` as in WebDataset."""
         folder, slash, base = name.rpartition("/")
-        if self._told:
-            label = self._told.get(name.rpartition(".")[0]) or self._told.get(folder + slash + base.partition(".")[0])
+        if self._by_stem:
+            label = self._by_stem.get(name.rpartition(".")[0]) or self._by_stem.get(
+                folder + slash + base.partition(".")[0]
+            )
             if label is not None:
                 return label
         if self._how in ("auto", "folder") and folder:
@@ -44,11 +46,11 @@ class Labels:
 
     def _in_json(self, data: bytes) -> str | None:
         try:
-            told: Any = json.loads(data)
+            facts: Any = json.loads(data)
         except ValueError:
             return None
-        found = (told.get(key) for key in self._keys) if isinstance(told, dict) else ()
-        return next((_said(value) for value in found if _said(value) is not None), None)
+        values = (facts.get(key) for key in self._keys) if isinstance(facts, dict) else ()
+        return next((_said(value) for value in values if _said(value) is not None), None)
 
 
 def _said(value: Any) -> str | None:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple
 
-from curation.sources.files import Found, ending, find_files, is_local, mapped, may_be_image, open_location, uri_of
+from curation.sources.files import SourceFile, find_files, is_local, mapped, open_location, uri_of
 from curation.sources.folder import tell_skipped
-from curation.sources.listing import Listed, Row, refused
+from curation.sources.listing import IndexRow, Listed, refused
 from curation.sources.sidecars import How, Labels
 from curation.sources.tar_headers import DamagedTarError, Member, members
 from shared.errors import SourceError
+from shared.images.image_files import ending, may_be_image
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ FETCH = 1 << 14
 class Span(NamedTuple):
     """A tar: a file, or a stretch of one that is a member of another tar."""
 
-    file: Found
+    file: SourceFile
     path: str
     uri: str
     start: int
@@ -36,7 +37,7 @@ class Span(NamedTuple):
 class Listing:
     """What one tar holds."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[IndexRow] = field(default_factory=list)
     inner: list[Span] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     damage: str | None = None
@@ -45,6 +46,8 @@ class Listing:
 class TarSource(Listed):
     """Tars that hold images, or tars of images."""
 
+    endings = (".tar", *COMPRESSED)
+    gathers = True
     kind: Literal["tar"] = "tar"
     """A tar, a folder or glob of tars, or shards-{000..010}.tar; WebDataset's sidecars and tars in a tar are known."""
     labels: How = "auto"
@@ -53,10 +56,10 @@ class TarSource(Listed):
     label_key: str = ""
     """The key of a .json sidecar that holds the label; `label` or `cls` when empty."""
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[IndexRow]:
         """Yield the members of each tar, tars in the order of their paths, each before the tars that are in it."""
         fs, path = open_location(self.url, self.title)
-        files = find_files(fs, path, (".tar", *COMPRESSED), self.title)
+        files = find_files(fs, path, self.endings, self.title)
         for file in files:
             if file.path.lower().endswith(COMPRESSED):
                 raise _compressed(self.title, file.path)
@@ -85,7 +88,7 @@ class TarSource(Listed):
             yield from self._listings(fs, listing.inner) if listing.inner else ()
 
     def _list(self, fs: Any, span: Span) -> Listing:
-        listing, found, seen = Listing(), list[tuple[str, Member]](), Seen()
+        listing, images, names = Listing(), list[tuple[str, Member]](), MemberNames()
         name = span.uri.rpartition("#")[2].rpartition("/")[2]
         labels = Labels(self.labels, self.label_key, name[: -len(".tar")], span.nested)
         try:
@@ -95,11 +98,11 @@ class TarSource(Listed):
                     if labels.wants(member.name, member.size) and not member.problem:
                         file.seek(member.offset)
                         labels.take(member.name, file.read(member.size))
-                    _sort(*seen.add(member), span, found, listing)
+                    _sort(*names.add(member), span, images, listing)
         except (DamagedTarError, OSError) as error:
             listing.damage = f"{span.uri}: {error}"
-            log.warning("%s: %s: %s. The %d images before that are indexed", self.title, span.uri, error, len(found))
-        listing.rows += [_row(f"{span.uri}#{name}", member, labels.of(member.name), span) for name, member in found]
+            log.warning("%s: %s: %s. The %d images before that are indexed", self.title, span.uri, error, len(images))
+        listing.rows += [_row(f"{span.uri}#{name}", member, labels.of(member.name), span) for name, member in images]
         if listing.damage:
             listing.rows.append(refused(span.uri, f"a damaged tar: {listing.damage}"[:300], span.file.stamp))
         return listing
@@ -112,7 +115,7 @@ class TarSource(Listed):
             raise _compressed(self.title, span.uri)
 
 
-class Seen:
+class MemberNames:
     """The names in one tar, each given once, and the places of their bytes."""
 
     def __init__(self) -> None:
@@ -126,19 +129,19 @@ class Seen:
             self._times[member.name] += 1
             name = f"{member.name}~{self._times[member.name] + 1}"
         if member.link is not None:
-            there = self._places.get(member.link)
-            why = there.problem if there else f"a link to {member.link}, which is not in the tar"
-            there = there or member
-            member = Member(member.name, there.offset, there.size, problem=why)
+            target = self._places.get(member.link)
+            why = target.problem if target else f"a link to {member.link}, which is not in the tar"
+            target = target or member
+            member = Member(member.name, target.offset, target.size, problem=why)
         self._places[name] = member
         return name, member
 
 
-def _sort(name: str, member: Member, span: Span, found: list[tuple[str, Member]], listing: Listing) -> None:
+def _sort(name: str, member: Member, span: Span, images: list[tuple[str, Member]], listing: Listing) -> None:
     """A member is an image, a tar to look into, or nothing that holds an image."""
     uri = f"{span.uri}#{name}"
     if may_be_image(member.name):
-        found.append((name, member))
+        images.append((name, member))
     elif member.name.lower().endswith(COMPRESSED):
         listing.rows.append(refused(uri, "a compressed tar: decompress it", span.file.stamp))
     elif member.name.lower().endswith(".tar") and not member.problem:
@@ -148,10 +151,10 @@ def _sort(name: str, member: Member, span: Span, found: list[tuple[str, Member]]
         listing.skipped[ending(member.name) or member.name.rpartition("/")[2]] += 1
 
 
-def _row(uri: str, member: Member, label: str | None, span: Span) -> Row:
+def _row(uri: str, member: Member, label: str | None, span: Span) -> IndexRow:
     if member.problem:
         return refused(uri, member.problem, span.file.stamp)
-    return Row(uri, span.path, span.file.stamp, label, offset=member.offset, length=member.size)
+    return IndexRow(uri, span.path, span.file.stamp, label, offset=member.offset, length=member.size)
 
 
 def _compressed(who: str, path: str) -> SourceError:

@@ -37,7 +37,7 @@ def members(file: IO[bytes], start: int, end: int) -> Iterator[Member]:
     """Yield the files of the tar that lies between two places of an open file. Raises DamagedTarError."""
     position, ended = start, False
     common: dict[str, str] = {}
-    told: dict[str, str] = {}
+    own: dict[str, str] = {}
     while position + BLOCK <= end:
         block = _read(file, position, BLOCK)
         position += BLOCK
@@ -53,15 +53,15 @@ def members(file: IO[bytes], start: int, end: int) -> Iterator[Member]:
         if info.type in LONG or info.type in PAX or info.type == tarfile.XGLTYPE:
             data = _record(file, position, info)
             if info.type in LONG:
-                told[LONG[info.type]] = data.rstrip(b"\0").decode("utf-8", "surrogateescape")
+                own[LONG[info.type]] = data.rstrip(b"\0").decode("utf-8", "surrogateescape")
             else:
-                (common if info.type == tarfile.XGLTYPE else told).update(_pax(data, position))
+                (common if info.type == tarfile.XGLTYPE else own).update(_pax(data, position))
             position += _padded(info.size)
             continue
         if info.type == tarfile.GNUTYPE_SPARSE:
             position += _sparse_map(file, position, block)
-        member = _member(info, {**common, **told}, position)
-        told = {}
+        member = _member(info, {**common, **own}, position)
+        own = {}
         if info.type in FILES or info.type == tarfile.GNUTYPE_SPARSE:
             yield member
         position += 0 if info.type in NO_DATA else _padded(member.size)
@@ -73,20 +73,20 @@ def members(file: IO[bytes], start: int, end: int) -> Iterator[Member]:
         raise DamagedTarError(f"cut short inside a header at byte {position:,}")
 
 
-def _member(info: tarfile.TarInfo, told: dict[str, str], offset: int) -> Member:
-    name = told.get("GNU.sparse.name") or told.get("path") or info.name
+def _member(info: tarfile.TarInfo, records: dict[str, str], offset: int) -> Member:
+    name = records.get("GNU.sparse.name") or records.get("path") or info.name
     name = name.removeprefix("./")
     if info.type == tarfile.LNKTYPE:
-        return Member(name, offset, 0, link=(told.get("linkpath") or info.linkname).removeprefix("./"))
+        return Member(name, offset, 0, link=(records.get("linkpath") or info.linkname).removeprefix("./"))
     if info.type == tarfile.SYMTYPE:
-        return Member(name, offset, 0, problem=f"a symbolic link to {told.get('linkpath') or info.linkname}")
+        return Member(name, offset, 0, problem=f"a symbolic link to {records.get('linkpath') or info.linkname}")
     try:
-        size = int(told.get("size", info.size))
+        size = int(records.get("size", info.size))
         if size < 0:  # going back would never end
             raise ValueError(f"{size} bytes")
     except ValueError as error:
         raise DamagedTarError(f"no size of {name}: {error}") from error
-    if info.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse.") for key in told):
+    if info.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse.") for key in records):
         return Member(name, offset, size, problem="a sparse member: its bytes are in pieces. Pack it without --sparse")
     return Member(name, offset, size)
 

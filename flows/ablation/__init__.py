@@ -10,10 +10,11 @@ What makes the comparison fair:
   a variant keeps; a change of `training` that costs more or less is marked.
 - **The same luck.** Seed by seed, variants start from the same weights; differences are paired by seed.
 - **No more words than evidence.** A difference is called one only where a paired t-test says so after Holm's
-  correction for the number of variants; else the smallest effect that could have been seen is told.
+  correction for the number of variants; else the smallest effect that could have been seen is given.
 
 Where the recipe's `evaluation.sets` names other sets, these are asked; name them in `curation.decontaminate`, too.
 
-`variants` reads what is to vary, `known` and `queries` choose the questions, `curating` makes the datasets,
-`proxies` and `running` train, `verdicts` is the statistics, `results` the facts, `page` and `telling` show them.
+`variants` reads what is to vary, `ground_truth` and `queries` choose the questions, `variant_datasets` makes the
+datasets, `trainings` and `run_ablation` train, `eta` says how long, `statistics` tests the differences, `results` are
+the facts, `page` and `text` show them.
 """

@@ -15,9 +15,9 @@ START = 8.0
 """Seconds that the two processes of a training, which imports torch twice, take before and after it."""
 
 
-def seconds(params: PretrainParams, compute: Compute) -> float | None:
-    """Return about how long a training takes on this CPU; None where a GPU does it, or where epochs are its length."""
-    if (compute.device != "cpu" and Path("/dev/nvidia0").exists()) or not isinstance(params.optim.steps, int):
+def seconds(params: PretrainParams, steps: int | str, compute: Compute) -> float | None:
+    """Return about how long the steps take on this CPU; None where a GPU does it, or where they are not counted."""
+    if (compute.device != "cpu" and Path("/dev/nvidia0").exists()) or not isinstance(steps, int):
         return None
     from training.cost.step_flops import step_flops
 
@@ -27,7 +27,7 @@ def seconds(params: PretrainParams, compute: Compute) -> float | None:
         a @ a
         spans.append(time.perf_counter() - started)
     speed = 2 * SIDE**3 / min(spans)  # the fastest: others may be at work
-    return START + step_flops(params).true * params.optim.steps / (SHARE * speed)
+    return START + step_flops(params).true * steps / (SHARE * speed)
 
 
 def clock(span: float) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from curation.publish.reasons import ordered
 from flows.ablation import text
-from flows.ablation.text import Facts
-from flows.report.dataset.report import ordered
+from flows.ablation.text import Results
 from flows.report.kit import reason_text
 from flows.report.kit.charts import short, ticks
 from flows.report.kit.pages import page
@@ -31,7 +31,7 @@ class Bar:
     shade: str = PLAIN
 
 
-def render_ablation(facts: Facts) -> str:
+def render_ablation(facts: Results) -> str:
     """Return the page as one self-contained HTML file."""
     metric = facts["verdict_on"]
     reasons = ordered({reason for one in facts["variants"] for reason in one["dropped"]})
@@ -46,7 +46,7 @@ def render_ablation(facts: Facts) -> str:
         scores=bars(_scores(facts, metric), "per cent", levels=_levels(facts, metric)) if metric else "",
         reasons=[(reason, reason_text.title(reason)) for reason in reasons],
         metrics=[name for name in facts["variants"][0]["metrics"] if name != metric],
-        told=_told,
+        score=_score_text,
     )
 
 
@@ -71,7 +71,7 @@ def bars(rows: Sequence[Bar], unit: str, levels: Sequence[tuple[str, float]] = (
         Markup('<line class="base b{0}" x1="{1:.1f}" x2="{1:.1f}" y1="{2}" y2="{3}"/>').format(i, across(v), TOP, foot)
         for i, (_, v) in enumerate(levels)
     ]
-    body += [_bar(row, TOP + ROW * (place + 0.5), across) for place, row in enumerate(rows)]
+    body += [_bar(row, TOP + ROW * (i + 0.5), across) for i, row in enumerate(rows)]
     name = Markup('<text class="axis" x="{}" y="{}" text-anchor="end">{}</text>').format(WIDTH - RIGHT, foot + 30, unit)
     head = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img"><title>{}</title>')
     legend = Markup("").join(
@@ -98,38 +98,38 @@ def _bar(row: Bar, y: float, across: Any) -> Markup:
     return Markup("").join([*drawn, Markup("</g>")])
 
 
-def _differences(facts: Facts, metric: str) -> list[Bar]:
+def _differences(facts: Results, metric: str) -> list[Bar]:
     base, rows = facts["variants"][0]["runs"], []
     for one in facts["variants"]:
-        told = one["metrics"][metric]["difference"]
-        if told is None or told["low"] is None:
+        difference = one["metrics"][metric]["difference"]
+        if difference is None or difference["low"] is None:
             continue
         both = [(a["scores"], b["scores"]) for a, b in zip(one["runs"], base, strict=True) if a["done"] and b["done"]]
         points = [100 * (a[metric] - b[metric]) for a, b in both]
-        mean, low, high = (100 * told[end] for end in ("mean", "low", "high"))
+        mean, low, high = (100 * difference[end] for end in ("mean", "low", "high"))
         rows.append(Bar(one["name"], mean, low, high, points, SHADES.get(one["metrics"][metric]["verdict"], PLAIN)))
     return rows
 
 
-def _scores(facts: Facts, metric: str) -> list[Bar]:
+def _scores(facts: Results, metric: str) -> list[Bar]:
     rows = []
     for one in facts["variants"]:
-        told = one["metrics"][metric]
-        if told["mean"] is not None:
-            mean, sd = 100 * told["mean"], 100 * (told["sd"] or 0.0)
-            rows.append(Bar(one["name"], mean, mean - sd, mean + sd, [100 * score for score in told["scores"]]))
+        scored = one["metrics"][metric]
+        if scored["mean"] is not None:
+            mean, sd = 100 * scored["mean"], 100 * (scored["sd"] or 0.0)
+            rows.append(Bar(one["name"], mean, mean - sd, mean + sd, [100 * score for score in scored["scores"]]))
     return rows
 
 
-def _levels(facts: Facts, metric: str) -> list[tuple[str, float]]:
+def _levels(facts: Results, metric: str) -> list[tuple[str, float]]:
     return [(who, 100 * values[metric]) for who, values in facts["baselines"].items() if metric in values]
 
 
-def _told(one: Facts, metric: str) -> str:
+def _score_text(variant: dict[str, Any], metric: str) -> str:
     """Write a score of another metric: mean ± sd, shares in per cent."""
-    told = one["metrics"][metric]
-    if told["mean"] is None:
+    scored = variant["metrics"][metric]
+    if scored["mean"] is None:
         return "–"
     scale = 100 if "top1" in metric else 1
-    spread = "" if told["sd"] is None else f" ± {scale * told['sd']:.1f}"
-    return f"{scale * told['mean']:.1f}{spread}"
+    spread = "" if scored["sd"] is None else f" ± {scale * scored['sd']:.1f}"
+    return f"{scale * scored['mean']:.1f}{spread}"

@@ -15,25 +15,23 @@ MOST_OF_A_CLASS = 2
 FEWEST = 20
 """With fewer queries one image is more than five per cent."""
 
-Array = np.ndarray
 
-
-def copy_groups(images: int, pairs_P2: Array) -> Array:
+def copy_groups(images: int, pairs_P2: np.ndarray) -> np.ndarray:
     """Return group_N: images that a chain of copies connects have one number."""
     ones = np.ones(len(pairs_P2), dtype=bool)
     graph = coo_matrix((ones, (pairs_P2[:, 0], pairs_P2[:, 1])), shape=(images, images))
-    groups: Array = connected_components(graph, directed=False)[1]
+    groups: np.ndarray = connected_components(graph, directed=False)[1]
     return groups
 
 
-def one_of_each(group_N: Array, able_N: Array, order_N: Array) -> Array:
+def one_of_each(group_N: np.ndarray, able_N: np.ndarray, order_N: np.ndarray) -> np.ndarray:
     """Return the rows of the first able image of each group in an order, in that order."""
-    rows: Array = order_N[able_N[order_N]]
-    first: Array = rows[np.sort(np.unique(group_N[rows], return_index=True)[1])]
+    rows: np.ndarray = order_N[able_N[order_N]]
+    first: np.ndarray = rows[np.sort(np.unique(group_N[rows], return_index=True)[1])]
     return first
 
 
-def choose_queries(group_N: Array, label_N: Array, able_N: Array, order_N: Array) -> Array:
+def choose_queries(group_N: np.ndarray, label_N: np.ndarray, able_N: np.ndarray, order_N: np.ndarray) -> np.ndarray:
     """Return the rows of the queries: one able image of each group, no class far above the median class.
 
     The order is that of image ids, which is random and belongs to the data.
@@ -43,14 +41,14 @@ def choose_queries(group_N: Array, label_N: Array, able_N: Array, order_N: Array
         return rows
     counts = np.bincount(label_N[rows])
     most = MOST_OF_A_CLASS * max(1, int(np.median(counts[counts > 0])))
-    place = np.zeros(len(rows), dtype=np.int64)
+    rank = np.zeros(len(rows), dtype=np.int64)
     for label in np.flatnonzero(counts):
-        mine = label_N[rows] == label
-        place[mine] = np.arange(mine.sum())
-    return rows[place < most]
+        of_class = label_N[rows] == label
+        rank[of_class] = np.arange(of_class.sum())
+    return rows[rank < most]
 
 
-def choose_bank(group_N: Array, label_N: Array, kept_by_all_N: Array, order_N: Array) -> Array:
+def choose_bank(group_N: np.ndarray, label_N: np.ndarray, kept_by_all_N: np.ndarray, order_N: np.ndarray) -> np.ndarray:
     """Return the rows of the bank: labelled images that every variant trains on, one of each group of copies."""
     return one_of_each(group_N, kept_by_all_N & (label_N != UNLABELLED), order_N)
 

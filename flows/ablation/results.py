@@ -11,7 +11,7 @@ from flows.ablation.statistics import LEVEL, POWER, holm, mean_sd, paired, word
 from flows.ablation.trainings import Ablation, Scored
 from flows.ablation.variant_datasets import Curated
 from flows.report.run.scores import BASELINES
-from training.runs.scores import told
+from training.runs.scores import score_label
 
 PREFERRED = ("knn top1", "linear top1")
 """The verdict is on the first of these, on the first set that the evaluation names: one question, one answer."""
@@ -22,25 +22,25 @@ def results(ablation: Ablation, failed: list[str]) -> dict[str, Any]:
     scored = [
         [ablation.scored(ablation.proxy(one, seed)) for seed in range(ablation.seeds)] for one in ablation.curated
     ]
-    tables = [[_values(found["scores"]) if found else {} for found in row] for row in scored]
+    tables = [[_values(run["scores"]) if run else {} for run in row] for row in scored]
     protocols = {
-        told(score): score["protocol"] for row in scored for found in row if found for score in found["scores"]
+        score_label(score): score["protocol"] for row in scored for run in row if run for score in run["scores"]
     }
     measured = {name: _compared(name, tables, ablation, how) for name, how in protocols.items()}
     chosen = _verdict_on(list(protocols))
-    asked, optim = ablation.questions, ablation.proxy(ablation.curated[0], 0).params.optim
+    questions, optim = ablation.questions, ablation.proxy(ablation.curated[0], 0).params.optim
     return {
         "name": ablation.name,
         "verdict_on": chosen,
         "protocol": protocols.get(chosen or "", {}),
         "proxy": {"steps": optim.steps, "batch_size": optim.batch_size, "seeds": ablation.seeds},
         "questions": {
-            "dataset": f"{asked.dataset.name} {asked.dataset.version}",
-            "queries": asked.queries,
-            "classes": asked.classes,
-            "bank": asked.bank,
+            "dataset": f"{questions.dataset.name} {questions.dataset.version}",
+            "queries": questions.queries,
+            "classes": questions.classes,
+            "bank": questions.bank,
             "sets": [one.name or one.kind for one in ablation.recipe.evaluation.sets],
-            "guarded": bool(asked.queries or ablation.recipe.curation.decontaminate.sets),
+            "guarded": bool(questions.queries or ablation.recipe.curation.decontaminate.sets),
         },
         "statistics": {
             "level": LEVEL,
@@ -50,8 +50,8 @@ def results(ablation: Ablation, failed: list[str]) -> dict[str, Any]:
         },
         "variants": [
             {**_changed(one, ablation), "runs": _runs(one, row, ablation)}
-            | {"metrics": {name: measured[name][place] for name in measured}}
-            for place, (one, row) in enumerate(zip(ablation.curated, scored, strict=True))
+            | {"metrics": {name: measured[name][i] for name in measured}}
+            for i, (one, row) in enumerate(zip(ablation.curated, scored, strict=True))
         ],
         "baselines": _baselines(scored),
         "failed": failed,
@@ -78,20 +78,20 @@ def _compared(
         scores = [values[metric] for values in row if metric in values]
         both = [(a[metric], b[metric]) for a, b in zip(row, tables[0], strict=True) if metric in a and metric in b]
         mean, sd = mean_sd(scores) if scores else (None, None)
-        found: dict[str, Any] = {"scores": scores, "mean": mean, "sd": sd, "difference": None, "p_holm": None}
+        compared: dict[str, Any] = {"scores": scores, "mean": mean, "sd": sd, "difference": None, "p_holm": None}
         if one is not first and _same(one, first):
-            found["verdict"] = "same images"
+            compared["verdict"] = "same images"
         elif one is not first:
-            mine, theirs = ([pair[side] for pair in both] for side in (0, 1))
-            found["difference"] = paired(mine, theirs, step) if both else None
-        rows.append(found)
-    tested = [found for found in rows if found["difference"] is not None and found["difference"].p is not None]
-    for found, adjusted in zip(tested, holm([found["difference"].p for found in tested]), strict=True):
-        found["p_holm"] = adjusted
-    for found in rows:
-        if found["difference"] is not None:
-            found["verdict"] = word(found["difference"], found["p_holm"])
-            found["difference"] = asdict(found["difference"])
+            of_variant, of_baseline = ([pair[side] for pair in both] for side in (0, 1))
+            compared["difference"] = paired(of_variant, of_baseline, step) if both else None
+        rows.append(compared)
+    tested = [row for row in rows if row["difference"] is not None and row["difference"].p is not None]
+    for compared, adjusted in zip(tested, holm([row["difference"].p for row in tested]), strict=True):
+        compared["p_holm"] = adjusted
+    for compared in rows:
+        if compared["difference"] is not None:
+            compared["verdict"] = word(compared["difference"], compared["p_holm"])
+            compared["difference"] = asdict(compared["difference"])
     return rows
 
 
@@ -121,15 +121,15 @@ def _changed(one: Curated, ablation: Ablation) -> dict[str, Any]:
 
 def _runs(one: Curated, row: list[Scored | None], ablation: Ablation) -> list[dict[str, Any]]:
     return [
-        {"seed": seed, "run": ablation.proxy(one, seed).run, "done": found is not None}
-        | ({"seconds": found["seconds"], "scores": _values(found["scores"])} if found else {})
-        for seed, found in enumerate(row)
+        {"seed": seed, "run": ablation.proxy(one, seed).run, "done": scored is not None}
+        | ({"seconds": scored["seconds"], "scores": _values(scored["scores"])} if scored else {})
+        for seed, scored in enumerate(row)
     ]
 
 
 def _baselines(scored: list[list[Scored | None]]) -> dict[str, dict[str, float]]:
     """Return the means of the untrained model and of raw pixels, over the baseline's seeds."""
-    beside = [found["baselines"] for found in scored[0] if found]
+    beside = [run["baselines"] for run in scored[0] if run]
     named = {who: [_values(one[who]) for one in beside] for who in (beside[0] if beside else {})}
     return {
         BASELINES.get(who, who): {name: float(np.mean([one[name] for one in values])) for name in values[0]}
@@ -143,7 +143,7 @@ def _correction(ablation: Ablation) -> str:
 
 
 def _values(scores: list[dict[str, Any]]) -> dict[str, float]:
-    return {told(score): float(score["value"]) for score in scores}
+    return {score_label(score): float(score["value"]) for score in scores}
 
 
 FOLDER = "ablations"

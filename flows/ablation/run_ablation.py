@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from flows.ablation import eta
-from flows.ablation.ground_truth import Open, know
+from flows.ablation.ground_truth import Open, find_ground_truth
 from flows.ablation.queries import check_size
-from flows.ablation.trainings import Ablation, Proxy, Questions, shortened
+from flows.ablation.trainings import Ablation, Proxy, Questions
 from flows.ablation.variant_datasets import curate, publish_test
 from flows.ablation.variants import Variant, variants
 from flows.recipe.recipe import Recipe, load_recipe
@@ -62,39 +62,39 @@ def forecast(request: Request, chosen: Sequence[Variant]) -> str:
     """Return what is going to be done, and about how long it takes."""
     optim, length = chosen[0].recipe.training.optim, request.steps or chosen[0].recipe.training.optim.steps
     spans = [_seconds(one, request.steps) for one in chosen]
-    known = [span for span in spans if span is not None]
-    told = f"about {eta.clock(request.seeds * sum(known))}" if len(known) == len(spans) else "the first tells how long"
+    timed = [span for span in spans if span is not None]
+    whole = f"about {eta.clock(request.seeds * sum(timed))}" if len(timed) == len(spans) else "the first tells how long"
     many, steps = "variant" if len(chosen) == 2 else "variants", " steps" if isinstance(length, int) else ""
     return (
         f"{len(chosen) - 1} {many} and the baseline × {request.seeds} seeds: up to {len(chosen) * request.seeds} "
-        f"trainings of {length}{steps} × {optim.batch_size} images; {told}, after curation."
+        f"trainings of {length}{steps} × {optim.batch_size} images; {whole}, after curation."
     )
 
 
 def _seconds(one: Variant, steps: int | None) -> float | None:
     training = one.recipe.training
     whole = training.optim.steps
-    return eta.seconds(shortened(training, steps) if isinstance(whole, int) else training, one.recipe.compute)
+    return eta.seconds(training, steps if steps and isinstance(whole, int) else whole, one.recipe.compute)
 
 
 def prepare(request: Request, chosen: Sequence[Variant], open_session: Open, teller: Teller) -> Ablation:
     """Curate every variant, and publish what all are asked. Raises UserError where that is too little."""
     teller.say("\nmeasuring, and looking for copies of what will be asked")
     base = open_session(chosen[0].recipe)
-    known = know(open_session, request.load, base)
-    asks = any(one.kind == DatasetSet().kind for one in chosen[0].recipe.evaluation.sets)
-    queries = known.queries() if asks else known.order[:0]
-    classes = len(set(known.label[queries].tolist()))
-    if asks:
-        check_size(len(queries), classes, len(known.uri))
+    truth = find_ground_truth(open_session, request.load, base)
+    own_questions = any(one.kind == DatasetSet().kind for one in chosen[0].recipe.evaluation.sets)
+    queries = truth.queries() if own_questions else truth.order[:0]
+    classes = len(set(truth.label[queries].tolist()))
+    if own_questions:
+        check_size(len(queries), classes, len(truth.uri))
     curated = []
     for one in chosen:
         teller.say(f"\ncuration: {one.name}")
-        curated.append(curate(known, open_session(one.recipe), one, queries))
+        curated.append(curate(truth, open_session(one.recipe), one, queries))
     questions = Questions(curated[0].dataset)
-    if asks:
+    if own_questions:
         teller.say(f"\nquestions: {len(queries):,} queries of {classes} classes")
-        dataset, bank = publish_test(known, queries, curated)
+        dataset, bank = publish_test(truth, queries, curated)
         check_size(len(queries), classes, len(bank))
         questions = Questions(dataset, len(queries), classes, len(bank))
     facts = [one.recipe.model_dump(mode="json", exclude={"compute"}) for one in chosen]
@@ -127,7 +127,7 @@ def train_all(ablation: Ablation, session: Session, each: Each, teller: Teller) 
 def _train(ablation: Ablation, session: Session, proxy: Proxy) -> None:
     """Train a proxy, or go on where it was stopped; then ask the questions."""
     compute = session.recipe.compute
-    common: dict[str, Any] = {"run": proxy.run, "workspace": ablation.store, "tell": session.reporter.line}
+    common: dict[str, Any] = {"run": proxy.run, "workspace": ablation.store, "reporter": session.reporter}
     gang(pretrain, proxy.params, proxy.dataset, compute=compute, **common)
     alone = compute.model_copy(update={"processes": 1})
     gang(evaluate, ablation.evaluation, ablation.questions.dataset, compute=alone, **common)

@@ -70,9 +70,9 @@ def holm(ps: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p-values: in ascending order, max over the smaller ones of (m - rank) · p, at most 1."""
     order = np.argsort(ps)
     adjusted, least = [0.0] * len(ps), 0.0
-    for rank, place in enumerate(order):
-        least = max(least, min(1.0, (len(ps) - rank) * ps[place]))
-        adjusted[place] = least
+    for rank, i in enumerate(order):
+        least = max(least, min(1.0, (len(ps) - rank) * ps[i]))
+        adjusted[i] = least
     return adjusted
 
 

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-Facts = dict[str, Any]
+Results = dict[str, Any]
+"""The facts of an ablation, as results.json holds them."""
+Compared = dict[str, Any]
+"""Of these, one metric of one variant: its scores, and the difference to the baseline."""
 
 
 def points(value: float | None, signed: bool = False) -> str:
@@ -12,9 +15,9 @@ def points(value: float | None, signed: bool = False) -> str:
     return f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
 
 
-def interval(told: Facts) -> str:
+def interval(compared: Compared) -> str:
     """Write a difference with its interval, in points."""
-    difference = told["difference"]
+    difference = compared["difference"]
     if difference is None:
         return ""
     if difference["low"] is None:
@@ -23,9 +26,9 @@ def interval(told: Facts) -> str:
     return f"{points(difference['mean'], signed=True)} ({' to '.join(ends)})"
 
 
-def verdict(told: Facts) -> str:
+def verdict(compared: Compared) -> str:
     """Say what may be claimed of a variant."""
-    word = told.get("verdict")
+    word = compared.get("verdict")
     if word is None:
         return ""
     if word == "same images":
@@ -33,15 +36,16 @@ def verdict(told: Facts) -> str:
     if word == "not tested":
         return "not tested: one seed claims nothing"
     if word == "no difference seen":
-        return f"no difference seen (one of {points(told['difference']['detectable'])} would be, 4 times in 5)"
-    return f"{word} (p = {told['p_holm']:.2g})"
+        return f"no difference seen (one of {points(compared['difference']['detectable'])} would be, 4 times in 5)"
+    return f"{word} (p = {compared['p_holm']:.2g})"
 
 
-def headline(facts: Facts) -> list[str]:
+def headline(facts: Results) -> list[str]:
     """Return the sentences that stand above the table."""
-    proxy, asked, how = facts["proxy"], facts["questions"], facts["protocol"]
+    proxy, questions, how = facts["proxy"], facts["questions"], facts["protocol"]
     metric = facts["verdict_on"] or "no score that names a class"
-    chance = f" ({asked['classes']} classes, chance about {100 / asked['classes']:.0f} %)" if asked["classes"] else ""
+    classes = questions["classes"]
+    chance = f" ({classes} classes, chance about {100 / classes:.0f} %)" if classes else ""
     about = f" of {how['queries']:,} queries{chance} against {how['bank']:,} images" if "queries" in how else ""
     seeds = f"{proxy['seeds']} {'seed' if proxy['seeds'] == 1 else 'seeds'}"
     lines = [f"{metric}{about}; {proxy['steps']:,} steps × {proxy['batch_size']} images, {seeds}."]
@@ -51,7 +55,7 @@ def headline(facts: Facts) -> list[str]:
     return lines
 
 
-def notes(facts: Facts) -> list[str]:
+def notes(facts: Results) -> list[str]:
     """Return how the numbers are to be read."""
     tested = len(facts["variants"]) - 1
     lines = [
@@ -73,21 +77,21 @@ def notes(facts: Facts) -> list[str]:
     return lines
 
 
-def table(facts: Facts) -> list[list[str]]:
+def table(facts: Results) -> list[list[str]]:
     """Return the rows of the table of verdicts, its head first."""
     metric = facts["verdict_on"]
     rows = [["variant", "trained on", "copies", metric or "", "difference", "verdict"]]
     for one in facts["variants"]:
-        told = one["metrics"].get(metric, {"mean": None, "sd": None, "difference": None})
-        spread = "" if told["sd"] is None else f" ± {points(told['sd'])}"
+        compared = one["metrics"].get(metric, {"mean": None, "sd": None, "difference": None})
+        spread = "" if compared["sd"] is None else f" ± {points(compared['sd'])}"
         rows.append(
             [
                 one["name"],
                 f"{one['trained_on']:,}",
                 f"{points(one['copies'])} %",
-                f"{points(told['mean'])}{spread}",
-                interval(told),
-                verdict(told),
+                f"{points(compared['mean'])}{spread}",
+                interval(compared),
+                verdict(compared),
             ]
         )
     for who, values in facts["baselines"].items():
@@ -98,15 +102,15 @@ def table(facts: Facts) -> list[list[str]]:
 def lines(rows: list[list[str]], widest: int = 48) -> list[str]:
     """Lay a table out for a terminal: the first and last column to the left, numbers to the right."""
     cut = [
-        [cell if len(cell) <= widest or place else f"{cell[: widest - 1]}…" for place, cell in enumerate(row)]
+        [cell if len(cell) <= widest or column else f"{cell[: widest - 1]}…" for column, cell in enumerate(row)]
         for row in rows
     ]
-    widths = [max(len(row[place]) for row in cut) for place in range(len(cut[0]))]
+    widths = [max(len(row[column]) for row in cut) for column in range(len(cut[0]))]
     last = len(widths) - 1
     return [
         "  ".join(
-            cell.ljust(width) if place in (0, last) else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if column in (0, last) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in cut
     ]

@@ -10,8 +10,7 @@ from shared.dataset_version import Published
 from shared.launch.launch import run_name
 from shared.storage import Store
 from training.eval.params import EvaluateParams, score_fingerprint
-from training.loop.resolve import resolved
-from training.params import PretrainParams
+from training.params.resolved import ResolvedParams, resolved
 from training.stages import evaluate, pretrain
 
 Scored = dict[str, Any]
@@ -36,7 +35,7 @@ class Proxy:
     variant: str
     seed: int
     dataset: Published
-    params: PretrainParams
+    params: ResolvedParams
 
     @property
     def run(self) -> str:
@@ -73,31 +72,31 @@ class Ablation:
 
     def proxies(self) -> list[Proxy]:
         """Return every training once, seed by seed, so that what is done early can be compared early."""
-        found: dict[str, Proxy] = {}
+        by_run: dict[str, Proxy] = {}
         for seed in range(self.seeds):
             for one in self.curated:
                 proxy = self.proxy(one, seed)
-                found.setdefault(proxy.run, proxy)
-        return list(found.values())
+                by_run.setdefault(proxy.run, proxy)
+        return list(by_run.values())
 
     def scored(self, proxy: Proxy) -> Scored | None:
         """Return the scores of a training that ended, if these questions were asked of it."""
         if not self.store.exists(f"runs/{proxy.run}/pretrain.json"):
             return None
         done = json.loads(self.store.read(f"runs/{proxy.run}/pretrain.json"))
-        place = f"evaluations/{proxy.run}/{done['steps']}.json"
-        if not self.store.exists(place):
+        path = f"evaluations/{proxy.run}/{done['steps']}.json"
+        if not self.store.exists(path):
             return None
-        scored: Scored = json.loads(self.store.read(place))
-        asked = score_fingerprint(evaluate.version, self.evaluation, self.questions.dataset)
-        return {**scored, "seconds": done["seconds"]} if scored["fingerprint"] == asked else None
+        scored: Scored = json.loads(self.store.read(path))
+        requested = score_fingerprint(evaluate.version, self.evaluation, self.questions.dataset)
+        return {**scored, "seconds": done["seconds"]} if scored["fingerprint"] == requested else None
 
     def missing(self) -> list[Proxy]:
         """Return the trainings that are still to be done."""
         return [proxy for proxy in self.proxies() if self.scored(proxy) is None]
 
 
-def shortened(params: PretrainParams, steps: int | None) -> PretrainParams:
+def shortened(params: ResolvedParams, steps: int | None) -> ResolvedParams:
     """Return the params of a training of so many steps: other lengths in proportion. All lengths are in steps."""
     if steps is None:
         return params

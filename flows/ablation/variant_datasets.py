@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from curation import stages
 from flows import pipeline
-from flows.ablation.ground_truth import Known
-from flows.ablation.queries import Array, choose_bank
+from flows.ablation.ground_truth import GroundTruth
+from flows.ablation.queries import choose_bank
 from flows.ablation.variants import Variant
 from flows.session import Session
 from shared.catalog import CONTAMINATED, DECISIONS, MEASUREMENTS, VERDICTS
@@ -33,30 +33,30 @@ class Curated:
 
     variant: Variant
     dataset: Published
-    group: Array
+    group: np.ndarray
     selection: str
     """Names what training sees: equal for variants that keep the same images."""
-    trained: Array
+    trained: np.ndarray
 
 
-def curate(known: Known, session: Session, variant: Variant, queries: Array) -> Curated:
+def curate(truth: GroundTruth, session: Session, variant: Variant, queries: np.ndarray) -> Curated:
     """Publish a variant's dataset without the queries and their copies."""
-    session.outputs["index"] = known.session.outputs["index"]
+    session.outputs["index"] = truth.session.outputs["index"]
     if len(queries):
-        session.outputs["decontaminate"] = _withheld(known, session, queries)
+        session.outputs["decontaminate"] = _withheld(truth, session, queries)
     dataset = _published(session, f"{session.recipe.name}-{slug(variant.name)}")
     kept = dataset.table("manifest", ["image_id", "uri", "weight"])
-    trained_N = np.zeros(len(known.uri), dtype=bool)
-    trained_N[known.rows_of(kept["uri"])] = True
+    trained_N = np.zeros(len(truth.uri), dtype=bool)
+    trained_N[truth.rows_of(kept["uri"])] = True
     selection = fingerprint(kept["image_id"].to_pylist(), kept["weight"].to_pylist())
-    return Curated(variant, dataset, known.group, selection, trained_N & ~known.held)
+    return Curated(variant, dataset, truth.group, selection, trained_N & ~truth.held)
 
 
-def publish_test(known: Known, queries: Array, curated: Sequence[Curated]) -> tuple[Published, Array]:
+def publish_test(truth: GroundTruth, queries: np.ndarray, curated: Sequence[Curated]) -> tuple[Published, np.ndarray]:
     """Publish the questions: queries, and as the bank what all variants train on. Return it, and the bank's rows."""
     by_all_N = np.logical_and.reduce([one.trained for one in curated])
-    bank = choose_bank(known.group, known.label, by_all_N, known.order)
-    session, taken_N = known.session, np.zeros(len(known.uri), dtype=bool)
+    bank = choose_bank(truth.group, truth.label, by_all_N, truth.order)
+    session, taken_N = truth.session, np.zeros(len(truth.uri), dtype=bool)
     taken_N[np.concatenate([queries, bank])] = True
     first, parts = 0, []
     for part in session.outputs["index"].parts:
@@ -73,35 +73,36 @@ def slug(name: str) -> str:
 
 
 def _published(session: Session, prefix: str) -> Published:
-    """Publish under a name that tells the content: another ablation must not publish a second version of it."""
+    """Publish under a name that holds the content: another ablation must not publish a second version of it."""
     packed = session.make(stages.pack)
     content = fingerprint([part.name for part in packed.parts])[:6]
     session.recipe = session.recipe.model_copy(update={"name": f"{prefix}-{content}"})
     return pipeline.curate(session)[0]
 
 
-def _withheld(known: Known, session: Session, queries: Array) -> Output:
+def _withheld(truth: GroundTruth, session: Session, queries: np.ndarray) -> Output:
     """Return what decontamination says, with the queries as one more evaluation set.
 
-    As there, only images that are compared are told of: what cannot be decoded or fails a rule is dropped for that.
+    As there, only images that are compared get a row: what cannot be decoded or fails a rule is dropped for that.
     """
     own = Rows(session.store, session.make(stages.decontaminate))
     index = Rows(session.store, session.outputs["index"])
-    told = own.table(CONTAMINATED, CONTAMINATED.schema.names)
+    contaminated = own.table(CONTAMINATED, CONTAMINATED.schema.names)
     verdicts = Rows(session.store, session.make(stages.quality)).table(VERDICTS, ["reason"])
     measured = Rows(session.store, session.make(stages.measure)).table(MEASUREMENTS, ["pixels_id"])
     passed = pc.and_(pc.is_null(verdicts["reason"]), pc.is_valid(measured["pixels_id"]))
-    query_of = np.full(int(known.group.max(initial=0)) + 1, -1)
-    query_of[known.group[queries]] = queries
-    query_N = query_of[known.group]
-    query_N[index.numbers(told)] = -1
+    query_of = np.full(int(truth.group.max(initial=0)) + 1, -1)
+    query_of[truth.group[queries]] = queries
+    query_N = query_of[truth.group]
+    query_N[index.numbers(contaminated)] = -1
     rows = np.flatnonzero((query_N >= 0) & passed.to_numpy(zero_copy_only=False))
     placed = index.places().take(rows)
     nothing = pa.nulls(len(rows), pa.float32())
     columns = {"part": placed["part"], "row": placed["row"], "value": nothing, "threshold": nothing}
-    columns |= {"kept_uri": known.uri.take(pa.array(query_N[rows])), "set": pa.repeat(SET, len(rows))}
+    columns |= {"kept_uri": truth.uri.take(pa.array(query_N[rows])), "set": pa.repeat(SET, len(rows))}
     columns |= {"orientation": pa.nulls(len(rows), pa.string())}
-    table = pa.concat_tables([told.cast(_plain()), pa.table(columns).select(CONTAMINATED.schema.names).cast(_plain())])
+    withheld = pa.table(columns).select(CONTAMINATED.schema.names)
+    table = pa.concat_tables([contaminated.cast(_plain()), withheld.cast(_plain())])
     table = table.sort_by([("part", "ascending"), ("row", "ascending")]).cast(CONTAMINATED.schema)
     part = commit_part(session.store, "decontaminate", with_facts(table, {"contaminated": {SET: len(rows)}}))
     key = fingerprint(SET, part.name)
@@ -116,7 +117,7 @@ def _plain() -> pa.Schema:
     )
 
 
-def _decisions(taken: Array) -> pa.Table:
+def _decisions(taken: np.ndarray) -> pa.Table:
     """Return DECISIONS that keep what is taken, and leave out the rest."""
     nothing = {
         name: pa.nulls(len(taken), schema.type)

@@ -82,25 +82,25 @@ def variants(load: Load, vary: Sequence[str], grid: bool) -> list[Variant]:
     """Return the baseline and its variants, no recipe twice. Raises RecipeError for a key or value that cannot be."""
     factors = [changes(text) for text in vary]
     if not factors:
-        raise RecipeError("ablate needs something to vary. Example: --vary curation.dedup.near=off")
+        raise RecipeError("ablate needs something to vary, got no --vary. Example: --vary curation.dedup.near=off")
     chosen: list[tuple[Change, ...]] = [(change,) for factor in factors for change in factor]
     for (change,) in chosen:
-        load(tuple(change.settings()))  # each alone is told what is wrong with it
+        load(tuple(change.settings()))  # each alone, so that an error names it
     if grid:
         picks = itertools.product(*([None, *factor] for factor in factors))
         chosen = [tuple(change for change in pick if change) for pick in picks]
-    found = [Variant(BASELINE, (), load(()))]
+    different = [Variant(BASELINE, (), load(()))]
     for combination in chosen:
         settings = tuple(setting for change in combination for setting in change.settings())
         recipe = load(settings)
-        if all(recipe != other.recipe for other in found):
-            found.append(Variant(", ".join(change.name for change in combination), settings, recipe))
-    if len(found) == 1:
+        if all(recipe != other.recipe for other in different):
+            different.append(Variant(", ".join(change.name for change in combination), settings, recipe))
+    if len(different) == 1:
         raise RecipeError(
             f"ablate needs a variant that differs from the recipe, got only its own values: {', '.join(vary)}. "
             "Name another value."
         )
-    return found
+    return different
 
 
 def changes(text: str) -> list[Change]:

@@ -10,7 +10,7 @@ from flows.cli.param_help import parameters
 from flows.recipe.options import DEFAULTS, Options
 from training.stages import evaluate as stage
 
-Models = Annotated[
+ModelOption = Annotated[
     tuple[str, ...],
     Parameter(
         help="A model to score; repeatable. WORKSPACE/runs/RUN (RUN@STEP, RUN:student), a checkpoint's folder, a "
@@ -20,7 +20,7 @@ Models = Annotated[
         show_default=False,
     ),
 ]
-Data = Annotated[
+DataOption = Annotated[
     tuple[str, ...],
     Parameter(
         help="A set to score on; repeatable. A folder of class folders, or of train/ and test/ with class folders; "
@@ -30,7 +30,7 @@ Data = Annotated[
         show_default=False,
     ),
 ]
-Follow = Annotated[
+FollowOption = Annotated[
     bool,
     Parameter(
         help="Score each new checkpoint while training goes on, and end with it; at low priority, and on the CPU "
@@ -39,10 +39,10 @@ Follow = Annotated[
         show_default=False,
     ),
 ]
-Patience = Annotated[float, Parameter(help="Seconds that a followed run may stay without a sign of life.")]
+PatienceOption = Annotated[float, Parameter(help="Seconds that a followed run may stay without a sign of life.")]
 TEXT = f"""Score a run's checkpoints; with --model, any models on any labelled sets, in one table.
 
-Examples:
+For example:
 
   dinoflow evaluate laptop --workspace work
   dinoflow evaluate laptop --workspace work --follow
@@ -58,10 +58,10 @@ def evaluate(
     recipe: RecipeArgument = None,
     /,
     *,
-    model: Models = (),
-    data: Data = (),
-    follow: Follow = False,
-    patience: Patience = 1800,
+    model: ModelOption = (),
+    data: DataOption = (),
+    follow: FollowOption = False,
+    patience: PatienceOption = 1800,
     options: Options = DEFAULTS,
 ) -> None:
     """Score a run's checkpoints, or any models on any labelled sets."""

@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flows.cli.app import PIPELINE, app, finish
-from flows.recipe.options import Json
+from flows.recipe.options import JsonOption
 
 
 @app.command(group=PIPELINE)
@@ -24,7 +24,7 @@ def export(
         int, Parameter(help="Side of the images that positions are written for; 0 = those of training.")
     ] = 0,
     workspace: Annotated[str, Parameter(help="The workspace.")] = "workspace",
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Write a run's teacher for timm, transformers and ONNX, with its heads and a card that says what it is."""
     from flows.commands.export import export_run

@@ -1,11 +1,11 @@
-"""The commands that look at results: explain, datasets, report, serve."""
+"""The commands that look at results: explain, calibrate, datasets, report, serve."""
 
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from flows.cli.app import LOOKING, app, finish
-from flows.recipe.options import Json
+from flows.recipe.options import JsonOption
 
 
 @app.command(group=LOOKING)
@@ -15,7 +15,7 @@ def explain(
     /,
     *,
     name: Annotated[str | None, Parameter(help="Dataset; the only one when there is one.")] = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Tell everything known about one image: where it was seen, what it measures, why it was kept or dropped.
 
@@ -24,6 +24,32 @@ def explain(
     from flows.inspect.explain import explain as tell
 
     finish(json, lambda: tell(workspace, what, name, json))
+
+
+@app.command(group=LOOKING)
+def calibrate(
+    workspace: Annotated[str, Parameter(help="The workspace.")] = "workspace",
+    /,
+    *,
+    name: Annotated[str | None, Parameter(help="Dataset; the only one when there is one.")] = None,
+    pairs: Annotated[int, Parameter(help="How many pairs to ask about. More make the intervals narrower.")] = 30,
+    precision: Annotated[float, Parameter(help="Share of the dropped that must be copies.")] = 0.99,
+    port: Annotated[int, Parameter(help="Port of the page on 127.0.0.1; 0 = a free one.")] = 0,
+    page: Annotated[
+        str | None, Parameter(help="Write the page to this file instead, to be answered elsewhere.")
+    ] = None,
+    answers: Annotated[str | None, Parameter(help="The file of answers that such a page wrote.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Yes or no for some thirty pairs near the limit: how right the copies are, and which limit to set.
+
+    Opens a page on this machine that shows pairs from both sides of the limit.
+    Out come precision and recall over the limit, with 95 % intervals, and the
+    line for the recipe.
+    """
+    from flows.inspect.calibrate.calibrate import calibrate as ask
+
+    finish(json, lambda: ask(workspace, name, pairs, port, page, answers, precision, json))
 
 
 @app.command(group=LOOKING)
@@ -37,7 +63,11 @@ def datasets(
     other: Annotated[str | None, Parameter(help="diff: the later version.")] = None,
     /,
     *,
-    json: Json = False,
+    every: Annotated[
+        bool,
+        Parameter(name="--all", help="diff: every image that changed, as a table.", negative=(), show_default=False),
+    ] = False,
+    json: JsonOption = False,
 ) -> None:
     """List the published dataset versions, compare two, or check every file of one."""
     from flows.inspect.datasets import list_datasets
@@ -45,7 +75,7 @@ def datasets(
     from flows.inspect.verify import verify
 
     if action == "diff":
-        finish(json, lambda: diff(workspace, version, other, json))
+        finish(json, lambda: diff(workspace, version, other, json, every))
     elif action == "verify":
         finish(json, lambda: verify(workspace, version, json))
     else:

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from curation.stages import STAGES as CURATION
 from flows.cli.app import PIPELINE, SINGLE, RecipeArgument, app, finish
 from flows.cli.param_help import parameters
-from flows.recipe.options import DEFAULTS, Json, Options, Settings
+from flows.recipe.options import DEFAULTS, JsonOption, Options, SetOption
 from shared.stage import Stage
 from training.stages import pretrain
 
@@ -32,8 +32,8 @@ def curate(recipe: RecipeArgument = None, /, *, options: Options = DEFAULTS) -> 
 def demo(
     *,
     workspace: Annotated[str, Parameter(help="Folder for the drawn images and all results.")] = "workspace/demo",
-    settings: Settings = (),
-    json: Json = False,
+    settings: SetOption = (),
+    json: JsonOption = False,
 ) -> None:
     """The whole pipeline on a small drawn corpus with planted copies and broken files; minutes on a CPU."""
     from flows.demo.demo import run_demo

@@ -1,4 +1,8 @@
-"""`dinoflow plan meta-dinov2-giant --images 1.2e9 --devices 256 --device A100`: what a recipe will take."""
+"""What a recipe will take, and what of it is done.
+
+dinoflow plan meta-dinov2-giant --images 1.2e9 --devices 256 --device A100
+dinoflow status laptop --source PHOTOS
+"""
 
 from typing import Annotated
 
@@ -21,12 +25,12 @@ def plan(
     price: Annotated[float | None, Parameter(help="Price of a device for an hour.")] = None,
     options: Options = DEFAULTS,
 ) -> None:
-    """Tell what a recipe will take before anything is spent: hours, storage, memory, MFU, rates; and doubts."""
-    from flows.commands.plan import tell_plan
+    """Tell what a recipe will take before anything is spent: hours, storage, memory, MFU, rates; and warnings."""
+    from flows.commands.plan import show_plan
 
     finish(
         options.json,
-        lambda: tell_plan(
+        lambda: show_plan(
             recipe,
             options,
             images=images,
@@ -37,3 +41,15 @@ def plan(
             price=price,
         ),
     )
+
+
+@app.command(group=LOOKING)
+def status(recipe: RecipeArgument = None, /, *, options: Options = DEFAULTS) -> None:
+    """Tell what of a recipe is done in a workspace, what would run, and why: which input or parameter changed.
+
+    Sources are listed, nothing else runs. Differences are told against the newest
+    output of each stage in the workspace.
+    """
+    from flows.commands.status import show_status
+
+    finish(options.json, lambda: show_status(recipe, options))

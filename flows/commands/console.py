@@ -1,75 +1,71 @@
-"""What a person at a terminal sees: a live line on a screen, plain lines in a log."""
+"""What a person at a terminal sees: live rows under the lines that stay, and in a pipe plain lines alone."""
 
 import sys
 import time
-from typing import TextIO
+from threading import RLock
+from typing import TYPE_CHECKING, TextIO
+
+from shared.launch.progress import ProgressEvent
+
+if TYPE_CHECKING:
+    from flows.commands.live_rows import LiveRows
 
 EVERY_SECONDS = 10.0
-"""A log gets a line so often; a screen ten times a second."""
-
-PASSING = "step "
-"""How a line of progress begins: a training run prints one for each second."""
+"""A pipe gets a line of each piece of work so often; a screen ten times a second."""
 
 
 class Console:
-    """Progress of stages with images a second and time left, and the lines of a gang."""
+    """Progress of stages and gangs, and the lines that stay. Several threads may use one."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        """Take where to write; a quiet console shows no progress, but every line that stays."""
         self.stream = stream or sys.stdout
-        self.live = self.stream.isatty()
-        self._began: dict[str, tuple[float, int]] = {}
-        self._shown = 0.0
-        self._open = False
+        self.quiet = quiet
+        self._lock = RLock()
+        self._shown: dict[str, float] = {}
+        self._rows: LiveRows | None = None
 
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Show how far a stage is; its last line stays."""
-        now = time.monotonic()
-        if stage not in self._began:
-            self._began[stage] = (now, done)
-            if done == total:
-                self._close(f"{stage:<9} {total:>9,} images · made before")
-                return
-        started, before = self._began[stage]
-        seconds, fresh = now - started, done - before
-        if done == total:
-            self._close(f"{stage:<9} {total:>9,} images · {seconds:.1f} s{_rate(fresh, seconds)}")
+    def progress(self, event: ProgressEvent) -> None:
+        """Show how far a piece of work is; its last event stays as a line."""
+        if self.quiet:
             return
-        left = f" · {_clock((total - done) * seconds / fresh)} left" if fresh else ""
-        self._show(f"{stage:<9} {done:>9,} of {total:,}{_rate(fresh, seconds)}{left}", now)
+        with self._lock:
+            if self.stream.isatty():
+                self._live().show(event)
+            if event.ended:
+                self._shown.pop(event.kind, None)
+                self._print(event.text)
+            elif not self.stream.isatty() and 0 < event.done != event.total and self._due(event.kind):
+                self._print(event.text)
 
     def line(self, text: str) -> None:
-        """Show a line of a gang; only those that tell how far it is pass by."""
-        if text.startswith(PASSING):
-            self._show(text, time.monotonic())
-        else:
-            self._close(text)
+        """Show a line of a gang."""
+        self.say(text)
 
     def say(self, text: str = "") -> None:
-        """Print a line that stays."""
-        self._close(text)
+        """Print a line that stays, above the live rows."""
+        with self._lock:
+            self._print(text)
 
-    def _show(self, text: str, now: float) -> None:
-        if now - self._shown < (0.1 if self.live else EVERY_SECONDS):
-            return
-        self._shown = now
-        if self.live:
-            self.stream.write(f"\r\x1b[2K{text[:160]}")
-            self._open = True
-        else:
+    def _due(self, kind: str) -> bool:
+        now = time.monotonic()
+        if now - self._shown.get(kind, -EVERY_SECONDS) < EVERY_SECONDS:
+            return False
+        self._shown[kind] = now
+        return True
+
+    def _live(self) -> "LiveRows":
+        if self._rows is None:
+            from flows.commands.live_rows import LiveRows
+
+            self._rows = LiveRows(self.stream)
+        return self._rows
+
+    def _print(self, text: str) -> None:
+        encoding = self.stream.encoding or "utf-8"  # what a terminal cannot show is escaped, not an error
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+        if self._rows is None or not self._rows.open:
             self.stream.write(f"{text}\n")
-        self.stream.flush()
-
-    def _close(self, text: str) -> None:
-        self.stream.write(f"\r\x1b[2K{text}\n" if self._open else f"{text}\n")
-        self._open = False
-        self.stream.flush()
-
-
-def _rate(images: int, seconds: float) -> str:
-    return f" · {images / seconds:,.0f} images/s" if images and seconds > 1 else ""
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"
+            self.stream.flush()
+        else:
+            self._rows.print(text)

@@ -49,7 +49,7 @@ def evaluate_models(
     dataset = open_version(store, loaded.name) if wants_dataset else None
     from training.eval.evaluate import evaluate_models as work
 
-    facts = work(_names(models), params, loaded.compute, dataset)
+    facts = work(_names(models), params, loaded.compute, dataset, console.progress)
     contents = [one.content() for one in params.sets]
     key = fingerprint([model["content"] for model in facts["models"]], params.identity(), contents)
     facts = {**facts, "params": params.model_dump(mode="json"), "sets": contents}

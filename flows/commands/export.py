@@ -40,15 +40,15 @@ def _found(workspace: str, run: str | None) -> RunFolder:
             f"Export needs a run on a disk, got {run or workspace}. Copy the run's folder here, and give its path."
         )
     runs = Path(workspace).absolute() / "runs"
-    there = sorted(path for path in runs.glob("*") if RunFolder(path).steps())
+    trained = sorted(path for path in runs.glob("*") if RunFolder(path).steps())
     if run is None:
-        if not there:
+        if not trained:
             raise WorkspaceError(f"There is no run with a checkpoint in {workspace}. Run `dinoflow pretrain` first.")
-        return RunFolder(max(there, key=lambda path: (path / "checkpoints").stat().st_mtime_ns))
+        return RunFolder(max(trained, key=lambda path: (path / "checkpoints").stat().st_mtime_ns))
     for path in (runs / run, Path(run).absolute()):
         if RunFolder(path).steps():
             return RunFolder(path)
-    named = ", ".join(path.name for path in there) or "none"
+    named = ", ".join(path.name for path in trained) or "none"
     raise WorkspaceError(f"There is no run {run} with a checkpoint. Runs in {workspace}: {named}.")
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.console import Console
+from flows.commands.warnings import dataset_warnings
 from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
 from shared.dataset_version import Published, open_version
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
 def run(recipe: str | None, options: "Options") -> dict[str, Any]:
     """Run the whole pipeline as a Prefect flow."""
-    from flows import pipeline
+    from flows.plan.status import finished
 
-    loaded, store, console = _begin(recipe, options)
-    found = pipeline.finished(Session(loaded, store, Inline(), console))
-    if found:
+    loaded, store, console = begin(recipe, options)
+    # A workspace in an object store is not looked through: that may take longer than the answer is worth.
+    earlier = finished(Session(loaded, store, Inline(), console)) if store.local else None
+    if earlier:
         console.say("Nothing is left to do: images, recipe and results are those of an earlier run.")
-        dataset, run_name = found
+        dataset, run_name = earlier
     else:
         with _prefect(console):
             from flows.orchestration import flows
@@ -45,7 +47,7 @@ def run(recipe: str | None, options: "Options") -> dict[str, Any]:
 
 def curate(recipe: str | None, options: "Options") -> dict[str, Any]:
     """Run the curation as a Prefect flow."""
-    _, store, console = _begin(recipe, options)
+    _, store, console = begin(recipe, options)
     with _prefect(console):
         from flows.orchestration import flows
 
@@ -60,7 +62,7 @@ def one_stage(stage: Stage, recipe: str | None, options: "Options") -> dict[str,
     """Run one stage here, without Prefect, after those it reads that were not made yet."""
     from flows import pipeline
 
-    loaded, store, console = _begin(recipe, options, reads_sources=stage.shape != "gang")
+    loaded, store, console = begin(recipe, options, reads_sources=stage.shape != "gang")
     with local_session(loaded, store, console) as session:
         if stage.shape == "gang":
             return _gang_stage(session, stage, console)
@@ -96,7 +98,7 @@ def follow(recipe: str | None, options: "Options", patience: float) -> dict[str,
     from flows import pipeline
     from flows.follow import follow as follow_run
 
-    loaded, store, console = _begin(recipe, options, reads_sources=False)
+    loaded, store, console = begin(recipe, options, reads_sources=False)
     with local_session(loaded, store, console) as session:
         dataset = open_version(store, loaded.name)
         run = pipeline.run_of(session, dataset)
@@ -141,7 +143,7 @@ def serve_forever(workspace: str, port: int, cron: str) -> None:
         serve_deployments(workspace, cron)
 
 
-def _begin(recipe: str | None, options: "Options", reads_sources: bool = True) -> tuple[Recipe, Store, Console]:
+def begin(recipe: str | None, options: "Options", reads_sources: bool = True) -> tuple[Recipe, Store, Console]:
     """Check the request before any work: the recipe, the sources, a workspace that can be written."""
     loaded = load_recipe(recipe, settings=options.settings, sources=options.source, name=options.name)
     if reads_sources and not loaded.sources:
@@ -153,8 +155,8 @@ def _begin(recipe: str | None, options: "Options", reads_sources: bool = True) -
 
 
 def console_for(options: "Options") -> Console:
-    """Return the console; with --json, standard output belongs to the one object."""
-    return Console(sys.stderr if options.json else None)
+    """Return the console; with --json, standard output belongs to the one object, and progress is not shown."""
+    return Console(sys.stderr if options.json else None, quiet=options.json)
 
 
 def open_workspace(url: str) -> Store:
@@ -203,6 +205,8 @@ def _tell_dataset(console: Console, dataset: Published) -> None:
     console.say(f"{dataset.name} {dataset.version}: {counts['indexed']:,} indexed, {counts['kept']:,} kept")
     for reason, count in counts["reasons"].items():
         console.say(f"  {count:>9,} dropped: {reason.replace('_', ' ')}")
+    for line in dataset_warnings(dataset.info):
+        console.say(f"warning      {line}")
     console.say(f"\ndataset      {dataset.store.path()}")
     console.say(f"its report   {dataset.store.path('report.html')}")
 
@@ -215,8 +219,8 @@ def _tell_scores(console: Console, store: Store, run: str) -> dict[str, Any]:
         console.say()
         width = max(20, *map(len, scores))
         for title, values in scores.items():
-            told = " · ".join(f"{who.replace('_', ' ')} {value:.3f}" for who, value in values.items())
-            console.say(f"{title:<{width}} {told}")
+            row = " · ".join(f"{who.replace('_', ' ')} {value:.3f}" for who, value in values.items())
+            console.say(f"{title:<{width}} {row}")
     return scores
 
 

@@ -6,14 +6,14 @@ import torch
 
 from flows.commands.pipeline import console_for
 from flows.plan.costs import CPU, GIB, Device
-from flows.plan.plan import doubts, plan
+from flows.plan.plan import plan, warnings
 from flows.plan.text import lines
 from flows.recipe.recipe import load_recipe
 from shared.dataset_version import open_version
 from shared.errors import RecipeError, WorkspaceError
 from shared.storage import Store
 from training.cost.peak_flops import DATA_SHEETS, peak_of
-from training.distributed import Place
+from training.distributed import DistributedContext
 
 if TYPE_CHECKING:
     from flows.recipe.options import Options
@@ -23,7 +23,7 @@ MEMORY_GIB |= {"RTX 5090": 32, "RTX 4090": 24, "RTX 3090": 24, "RTX A6000": 48, 
 """Of the larger version, where there are two."""
 
 
-def tell_plan(
+def show_plan(
     recipe: str | None,
     options: "Options",
     *,
@@ -38,14 +38,14 @@ def tell_plan(
     loaded = load_recipe(recipe, settings=options.settings, name=options.name)
     count = images if images is not None else _published(options.workspace, loaded.name)
     machine = _device(device, devices, loaded.training.optim.precision)
-    found = plan(loaded, count, image_kb * 1000, machine, deadline)
+    facts = plan(loaded, count, image_kb * 1000, machine, deadline)
     if price is not None:
-        found |= {"price_of_hour": price, "price": found["device_hours_at_typical"] * price}
-    doubted = list(doubts(loaded.training, found))
+        facts |= {"price_of_hour": price, "price": facts["device_hours_at_typical"] * price}
+    warned = list(warnings(loaded.training, facts))
     console = console_for(options)
-    for line in lines(found, loaded.training, doubted):
+    for line in lines(facts, loaded.training, warned):
         console.say(line)
-    return found | {"doubts": doubted}
+    return facts | {"warnings": warned}
 
 
 def _published(workspace: str, name: str) -> float:
@@ -61,13 +61,15 @@ def _device(name: str | None, count: int, precision: str) -> Device:
     """Return the named device, or what is here."""
     if name is None:
         here = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        flops, source = peak_of(Place(here, 0, 1), "bf16" if here.type == "cpu" and precision == "fp16" else precision)
+        flops, source = peak_of(
+            DistributedContext(here, 0, 1), "bf16" if here.type == "cpu" and precision == "fp16" else precision
+        )
         title = torch.cuda.get_device_name(here) if here.type == "cuda" else CPU
         memory = torch.cuda.get_device_properties(here).total_memory if here.type == "cuda" else 0
         return Device(title, count, flops, source, float(memory))
     for part, flops in DATA_SHEETS:
         if part.lower() == name.lower():
-            gib = next((size for known, size in MEMORY_GIB.items() if part.startswith(known)), 0)
+            gib = next((size for card, size in MEMORY_GIB.items() if part.startswith(card)), 0)
             return Device(part, count, flops, "data sheet, dense half precision", gib * GIB)
     raise RecipeError(
         f"--device needs a known name, got {name!r}. Choose one of: {', '.join(part for part, _ in DATA_SHEETS)}."

@@ -6,7 +6,7 @@ from typing import Any
 from flows.commands.console import Console
 from flows.commands.pipeline import console_for, open_workspace, run
 from flows.demo.corpus.corpus import TRUTH, Truth, draw
-from flows.demo.corpus.score import Score, score
+from flows.demo.corpus.score import ScoreLine, score
 from flows.recipe.options import Options
 from shared.dataset_version import open_version
 from shared.errors import WorkspaceError
@@ -36,7 +36,7 @@ def run_demo(options: Options) -> dict[str, Any]:
     return facts | {"planted": [line._asdict() for line in scores]}
 
 
-def _tell(console: Console, scores: list[Score]) -> None:
+def _tell(console: Console, scores: list[ScoreLine]) -> None:
     console.say(f"\n{'planted':<22} {'files':>6} {'found':>6}  recall")
     for line in scores:
         if line.precision is None and line.recall is not None:

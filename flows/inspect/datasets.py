@@ -15,14 +15,14 @@ def list_datasets(workspace: str, json: bool) -> dict[str, Any]:
     names = store.names(FOLDER)
     if not names:
         raise WorkspaceError(f"Nothing is published in {workspace}. Run `dinoflow curate` first.")
-    found = []
+    published = []
     for name in names:
         for version in versions(store, name):
             dataset = open_version(store, name, version)
             info, counts = dataset.info, dataset.info["counts"]
             console.say(f"{name}/{version}  {info['created']}  {counts['kept']:,} kept of {counts['indexed']:,}")
             path = dataset.store.path()
-            found.append(
+            published.append(
                 {"dataset": name, "version": version, "created": info["created"], "counts": counts, "path": path}
             )
-    return {"versions": found}
+    return {"versions": published}

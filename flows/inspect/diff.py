@@ -10,29 +10,38 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.commands.console import Console
-from flows.inspect.join_versions import ABSENT, KEPT, Joined, joined
+from flows.inspect.diff_text import lines, table
+from flows.inspect.join_versions import KEPT, Joined, joined
 from flows.inspect.workspace import existing, version_of
+from flows.recipe.changes import recipe_changes
 from shared.dataset_version import Published
 from shared.errors import UserError
 
 EXAMPLES = 10
-MISSING = "(not there)"
 
 
-def diff(workspace: str, first: str | None, second: str | None, json: bool) -> dict[str, Any]:
-    """Print, and return, what changed from one version to another. Raises UserError when two are not named."""
+def diff(workspace: str, first: str | None, second: str | None, json: bool, every: bool = False) -> dict[str, Any]:
+    """Print, and return, what changed from one version to another; with `every`, each row of it, as a table.
+
+    Raises UserError when two versions are not named.
+    """
     store = existing(workspace)
     if not first or not second:
-        raise UserError("diff needs two versions, as v0001 v0002 or NAME/v0001 NAME/v0002. See `dinoflow datasets`.")
+        raise UserError(
+            f"diff needs two versions, got {first or 'none'}. Give v0001 v0002 or NAME/v0001 NAME/v0002: "
+            "`dinoflow datasets` lists them."
+        )
     old, new = version_of(store, first), version_of(store, second)
-    facts = compared(old, new)
+    facts = compared(old, new, every)
     if not json:
-        _tell(Console(sys.stdout), facts)
+        console = Console(sys.stdout)
+        for line in table(facts["rows"]) if every else lines(facts):
+            console.say(line)
     return facts
 
 
-def compared(old: Published, new: Published) -> dict[str, Any]:
-    """Return the facts of what changed from one version to another."""
+def compared(old: Published, new: Published, every: bool = False) -> dict[str, Any]:
+    """Return the facts of what changed from one version to another; with `every`, all rows that did."""
     rows = joined(old, new)
     transitions = list(_transitions(rows))
     entered = sum(t["images"] for t in transitions if t["after"] == KEPT)
@@ -42,24 +51,67 @@ def compared(old: Published, new: Published) -> dict[str, Any]:
         "before": f"{old.name}/{old.version}",
         "after": f"{new.name}/{new.version}",
         "kept": {"before": both + left, "after": both + entered, "entered": entered, "left": left, "both": both},
-        "rewritten": rows.rewritten,
+        "rewritten": int(rows.rewritten.sum()),
+        "labels": _labels(rows),
         "transitions": transitions,
         "sources": _sources(rows),
         "recipe": recipe_changes(old.info.get("recipe", {}), new.info.get("recipe", {})),
-    }
+    } | ({"rows": _changed_rows(rows)} if every else {})
 
 
 def _transitions(rows: Joined) -> Iterator[dict[str, Any]]:
     """Yield every change of state, most images first, with the first uris of each."""
     width = len(rows.states)
     codes = rows.before.astype(np.int64) * width + rows.after
-    found, counts = np.unique(codes[rows.before != rows.after], return_counts=True)
-    for code, count in sorted(zip(found.tolist(), counts.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0])):
-        mine = pa.table({"uri": rows.uri.filter(pa.array(codes == code))})
-        first = pc.select_k_unstable(mine, k=min(EXAMPLES, count), sort_keys=[("uri", "ascending")])
+    changed, counts = np.unique(codes[rows.before != rows.after], return_counts=True)
+    for code, count in sorted(
+        zip(changed.tolist(), counts.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0])
+    ):
+        examples = _first({"uri": rows.uri, "kept": rows.kept_uri}, codes == code)
         before, after = (rows.states[part] for part in divmod(code, width))
-        examples = mine["uri"].take(first).to_pylist()
-        yield {"before": before, "after": after, "images": count, "examples": examples}
+        yield {
+            "before": before,
+            "after": after,
+            "images": count,
+            "examples": [row["uri"] for row in examples],
+            "kept_instead": [row["kept"] for row in examples],
+        }
+
+
+def _labels(rows: Joined) -> dict[str, Any]:
+    """Return how many images that both versions keep have another label, with the first of them."""
+    mask = rows.relabelled
+    examples = _first({"uri": rows.uri, "before": rows.labels[0], "after": rows.labels[1]}, mask)
+    return {"changed": int(mask.sum()), "examples": examples}
+
+
+def _first(columns: dict[str, Any], mask: np.ndarray) -> list[dict[str, Any]]:
+    """Return the first rows by uri where the mask holds."""
+    table = pa.table(columns).filter(pa.array(mask))
+    first = pc.select_k_unstable(table, k=min(EXAMPLES, table.num_rows), sort_keys=[("uri", "ascending")])
+    examples: list[dict[str, Any]] = table.take(first).to_pylist()
+    return examples
+
+
+def _changed_rows(rows: Joined) -> list[dict[str, Any]]:
+    """Return every uri whose state, bytes or label changed, sorted."""
+    changes = {"state": rows.before != rows.after, "bytes": rows.rewritten, "label": rows.relabelled}
+    states = np.asarray(rows.states)
+    table = pa.table(
+        {
+            "uri": rows.uri,
+            "source": rows.source,
+            "before": states[rows.before],
+            "after": states[rows.after],
+            "kept_instead": rows.kept_uri,
+            "label_before": rows.labels[0],
+            "label_after": rows.labels[1],
+            **{f"{name}_changed": mask for name, mask in changes.items()},
+        }
+    )
+    chosen = table.filter(pa.array(np.logical_or.reduce(list(changes.values()))))
+    listed: list[dict[str, Any]] = chosen.sort_by("uri").to_pylist()
+    return listed
 
 
 def _sources(rows: Joined) -> dict[str, dict[str, int]]:
@@ -71,66 +123,8 @@ def _sources(rows: Joined) -> dict[str, dict[str, int]]:
         "entered": (after == 1) & (before != 1),
         "left": (before == 1) & (after != 1),
     }
-    told: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     for what, mask in masks.items():
         for entry in pc.value_counts(rows.source.filter(pa.array(mask))).to_pylist():
-            told.setdefault(entry["values"] or "(unnamed)", Counter())[what] = entry["counts"]
-    return {source: {what: told[source][what] for what in masks} for source in sorted(told)}
-
-
-def recipe_changes(old: Any, new: Any) -> dict[str, list[Any]]:
-    """Return the keys of a recipe whose values differ, each with both values."""
-    first, second = dict(_flat(old)), dict(_flat(new))
-    keys = dict.fromkeys([*first, *second])
-    pairs = {key: [first.get(key, MISSING), second.get(key, MISSING)] for key in keys}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted keys with their values; what stands in a list goes by its kind, name or url, else by its place."""
-    if isinstance(tree, dict) and tree:
-        for key, value in tree.items():
-            yield from _flat(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(tree, list) and tree and all(isinstance(one, dict) for one in tree):
-        names = [
-            next((str(one[key]) for key in ("name", "url", "kind") if one.get(key)), str(i))
-            for i, one in enumerate(tree)
-        ]
-        for place, (name, one) in enumerate(zip(names, tree, strict=True)):
-            told = {key: value for key, value in one.items() if value != name} or one
-            yield from _flat(told, f"{path}[{name if names.count(name) == 1 else place}]")
-    else:
-        yield path, tree
-
-
-def _tell(console: Console, facts: dict[str, Any]) -> None:
-    kept = facts["kept"]
-    console.say(f"{facts['before']} → {facts['after']}")
-    console.say(f"kept      {kept['before']:,} → {kept['after']:,}: {kept['entered']:,} entered, {kept['left']:,} left")
-    if facts["rewritten"]:
-        console.say(f"changed   {facts['rewritten']:,} files have other bytes under the same name")
-    for change in facts["transitions"]:
-        console.say(f"{change['images']:>9,}  {_change(change)}")
-    if facts["sources"]:
-        console.say("\nsource                     new      gone   entered      left")
-    for source, told in facts["sources"].items():
-        console.say(f"{source:<20} " + " ".join(f"{told[what]:>9,}" for what in ("new", "gone", "entered", "left")))
-    if facts["recipe"]:
-        console.say("\nrecipe")
-    for key, (before, after) in facts["recipe"].items():
-        console.say(f"  {key}: {before} → {after}")
-    if not (facts["transitions"] or facts["recipe"] or facts["rewritten"]):
-        console.say("nothing changed")
-    for change in facts["transitions"]:
-        more = change["images"] - len(change["examples"])
-        console.say(f"\n{_change(change)}" + (f", the first of {change['images']:,}" if more else ""))
-        for uri in change["examples"]:
-            console.say(f"  {uri}")
-
-
-def _change(change: dict[str, Any]) -> str:
-    return f"{_state(change['before'], 'new')} → {_state(change['after'], 'gone')}"
-
-
-def _state(state: str, absent: str) -> str:
-    return absent if state == ABSENT else state if state == KEPT else f"dropped ({state.replace('_', ' ')})"
+            counts.setdefault(entry["values"] or "(unnamed)", Counter())[what] = entry["counts"]
+    return {source: {what: counts[source][what] for what in masks} for source in sorted(counts)}

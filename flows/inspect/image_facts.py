@@ -1,149 +1,137 @@
 """Everything known about one image, as facts: from a published version, and from the stage cache while it lasts."""
 
+import os
+from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from curation.publish.lineage import Lineage
-from flows.inspect.find_image import Row, file_at, find, image_id, matching, rows_of
+from flows.inspect.escape import shown
+from flows.inspect.find_image import SHORTEST_ID, FoundImage, ImageRow, find, image_id, local_path
+from flows.inspect.folder_facts import folder_facts
+from flows.inspect.image_lookups import copies_of, in_versions, labels_of, states_of, with_uris
 from flows.inspect.neighbours import measurement, neighbours, resemblances
-from flows.inspect.rules import judged, trial
+from flows.inspect.notes import limits_of, notes
+from flows.inspect.rules import dry_run, rule_results
 from flows.inspect.workspace import existing, only
 from shared.catalog import SIGNALS
 from shared.dataset_version import Published, open_version, versions
 from shared.errors import UserError
+from shared.images.image_files import may_be_image
 from shared.storage import Store
 
 SIZES = ("width", "height", "format", "bytes")
 
 
-def story(workspace: str, what: str, name: str | None) -> dict[str, Any]:
-    """Return the facts of one image. Raises UserError when nothing is known of it and it is no file."""
+def image_facts(workspace: str, what: str, name: str | None) -> dict[str, Any]:
+    """Return the facts of one image, or the counts of a folder.
+
+    Raises UserError when nothing is known of it and it is no file.
+    """
     store = existing(workspace)
-    dataset = open_version(store, name or only(store))
-    data = file_at(what)
-    told, rows = _newest_with(store, dataset, what, data)
-    lineage = Lineage.of(store, told)
-    facts: dict[str, Any] = {"dataset": told.name, "version": told.version, "newest": dataset.version, "asked": what}
-    facts["published"] = told.info["created"]
-    if rows:
-        facts["file_changed"] = data is not None and _changed(rows, data)
-        return facts | _indexed(store, told, lineage, rows)
-    if data is None:
+    newest = open_version(store, name or only(store))
+    path = local_path(what)
+    data = path.read_bytes() if path and path.is_file() else None
+    version, image = _newest_with(store, newest, what, data)
+    facts: dict[str, Any] = {
+        "dataset": version.name,
+        "version": version.version,
+        "newest": newest.version,
+        "published": version.info["created"],
+        "asked": what,
+    }
+    if image.rows:
+        facts["file_changed"] = data is not None and _changed(image.rows, data)
+        return facts | _indexed(store, version, image)
+    if path is not None and data is not None:
+        return facts | _foreign(store, version, path, data)
+    folder = folder_facts(newest, what)
+    if folder is None:
         raise UserError(
-            f"No image {what!r} in {dataset.name} {dataset.version}. Give its path or URL as it was indexed, the end "
-            "of it, the beginning of its id (6 letters or more), or a file that is here."
+            f"No image {shown(what)!r} in {newest.name} {newest.version}. Give its path or URL as it was indexed, the "
+            f"end of it, the beginning of its id ({SHORTEST_ID} letters or more), a file that is here, or a folder."
         )
-    return facts | _foreign(told, lineage, what, data)
+    return facts | folder
 
 
-def _newest_with(store: Store, newest: Published, what: str, data: bytes | None) -> tuple[Published, list[Row]]:
+def _newest_with(store: Store, newest: Published, what: str, data: bytes | None) -> tuple[Published, FoundImage]:
     """Return the newest version that knows the image, with its rows; the newest of all when none does."""
     for version in reversed(versions(store, newest.name)):
         dataset = newest if version == newest.version else open_version(store, newest.name, version)
-        rows = find(dataset, what, data)
-        if rows:
-            return dataset, rows
-    return newest, []
+        image = find(dataset, what, data)
+        if image.rows:
+            return dataset, image
+    return newest, FoundImage([])
 
 
-def _changed(rows: list[Row], data: bytes) -> bool:
+def _changed(rows: list[ImageRow], data: bytes) -> bool:
     ids = {row["image_id"] for row in rows} - {None}
     return bool(ids) and image_id(data) not in ids
 
 
-def _indexed(store: Store, dataset: Published, lineage: Lineage, rows: list[Row]) -> dict[str, Any]:
-    told = next((row["image_id"] for row in rows if row["image_id"]), None)
-    table = measurement(lineage, told) if told else None
-    measured: Row | None = table.to_pylist()[0] if table is not None else None
+def _indexed(store: Store, dataset: Published, image: FoundImage) -> dict[str, Any]:
+    lineage, rows, recipe = Lineage.of(store, dataset), image.rows, dataset.info.get("recipe", {})
+    own_id = next((row["image_id"] for row in rows if row["image_id"]), None)
+    table = measurement(lineage, own_id) if own_id else None
+    measured: ImageRow | None = table.to_pylist()[0] if table is not None else None
     published = next((row for row in rows if row["state"] == "kept"), None)
-    known = measured or published
+    signals = measured or published
     facts: dict[str, Any] = {
-        "image_id": told,
+        "image_id": own_id,
         "indexed": True,
-        "seen": [_seen(dataset, row) for row in rows],
-        "like": _states(dataset, {row["kept_uri"] for row in rows if row.get("kept_uri")}),
-        "measured": _measured(known),
-        "rules": judged(dataset.info.get("recipe", {}), known, table),
+        "seen": [_seen(row) | {"asked": row["uri"] in image.asked} for row in rows],
+        "like": states_of(dataset, {row["kept_uri"] for row in rows if row.get("kept_uri")}),
+        "measured": _measured(signals),
+        "rules": rule_results(recipe, signals, table),
         "cache": measured is not None,
-        "replaces": _replaced(dataset, published["uri"]) if published else [],
-        "versions": _versions(store, dataset.name, rows),
+        "replaces": copies_of(dataset, published["uri"]) if published else [],
+        "versions": in_versions(store, dataset.name, rows),
     }
     near = neighbours(lineage, measured) if measured else None
-    facts["neighbours"] = _named(dataset, near)
+    facts["neighbours"] = with_uris(dataset, near)
     resemblances(dataset, lineage, rows[0]["uri"], facts["neighbours"])
+    copies = {*(row["uri"] for row in rows), *facts["like"], *(copy["uri"] for copy in facts["replaces"])}
+    labels = labels_of(dataset, lineage, copies) if len(copies) > 1 else {}
+    facts["notes"] = notes(facts["seen"], facts["neighbours"], labels, limits_of(recipe, (signals or {}).get("detail")))
     return facts
 
 
-def _foreign(dataset: Published, lineage: Lineage, path: str, data: bytes) -> dict[str, Any]:
-    """Tell of a file that was never indexed: what it measures, what it resembles, what curation would say."""
-    recipe = dataset.info.get("recipe", {})
-    table, verdict = trial(recipe, path)
-    measured: Row | None = table.to_pylist()[0] if table is not None else None
-    near = _named(dataset, neighbours(lineage, measured) if measured and not measured["error"] else None)
-    resemblances(dataset, lineage, path, near, data)
+def _foreign(store: Store, dataset: Published, path: Path, data: bytes) -> dict[str, Any]:
+    """Tell of a file that was never indexed: why, what it measures, what it resembles, what curation would say."""
+    lineage, recipe = Lineage.of(store, dataset), dataset.info.get("recipe", {})
+    if not may_be_image(path.name):
+        return {"image_id": image_id(data), "indexed": False, "never_indexed": "name"}
+    table, verdict = dry_run(recipe, path)
+    measured: ImageRow | None = table.to_pylist()[0] if table is not None else None
+    near = with_uris(dataset, neighbours(lineage, measured) if measured and not measured["error"] else None)
+    resemblances(dataset, lineage, str(path), near, data)
     return {
         "image_id": image_id(data),
         "indexed": False,
+        "never_indexed": "inside" if _inside(path, recipe) else "outside",
         "measured": _measured(measured),
         "error": measured["error"] if measured else None,
-        "rules": judged(recipe, measured, table),
+        "rules": rule_results(recipe, measured, table),
         "cache": lineage.measured() is not None,
         "neighbours": near,
         "verdict": verdict(near) if verdict else None,
     }
 
 
-def _seen(dataset: Published, row: Row) -> Row:
+def _inside(path: Path, recipe: dict[str, Any]) -> bool:
+    """Tell whether a file lies in one of the recipe's sources."""
+    roots = (Path(os.path.abspath(source["url"])) for source in recipe.get("sources", []) if "://" not in source["url"])
+    return any(path.absolute().is_relative_to(root) for root in roots)
+
+
+def _seen(row: ImageRow) -> ImageRow:
     kept = row["state"] == "kept"
     columns = ("label", "shard", "offset", "length", "rotation", "cluster", "weight")
     evidence = ("stage", "reason", "value", "threshold", "kept_uri", "orientation", "error")
     return {name: row.get(name) for name in ("uri", "source", "state", *(columns if kept else evidence))}
 
 
-def _measured(row: Row | None) -> Row | None:
+def _measured(row: ImageRow | None) -> ImageRow | None:
     if row is None or row.get("width") is None:
         return None
     phash = row["phash"].hex() if isinstance(row["phash"], bytes) else row["phash"]
     return {name: row[name] for name in (*SIZES, *SIGNALS)} | {"phash": phash}
-
-
-def _states(dataset: Published, uris: set[str]) -> dict[str, str]:
-    """Return for each uri of this version whether it is kept, or why not: of copies, balance may leave out all."""
-    found = rows_of(dataset, lambda table: pc.is_in(table["uri"], pa.array(sorted(uris), pa.string()))) if uris else []
-    return {row["uri"]: row["reason"] if row["state"] == "dropped" else "kept" for row in found}
-
-
-def _replaced(dataset: Published, uri: str) -> list[Row]:
-    copies = matching(dataset, "dropped", ["kept_uri"], lambda table: pc.equal(table["kept_uri"], uri))
-    return [{name: row[name] for name in ("uri", "reason", "value", "threshold")} for row in copies]
-
-
-def _named(dataset: Published, near: list[Row] | None) -> list[Row] | None:
-    """Put uris in place of ids."""
-    if near is None:
-        return None
-    ids = pa.array([row["image_id"].hex() for row in near], pa.string())
-    kept = matching(dataset, "manifest", ["image_id"], lambda table: pc.is_in(table["image_id"], ids))
-    uris = {row["image_id"]: row["uri"] for row in kept}
-    return [
-        {"uri": uris.get(row["image_id"].hex(), "?"), "image_id": row["image_id"].hex()}
-        | {"pixels_id": row["pixels_id"].hex(), "cosine": row["cosine"], "bits": row["bits"]}
-        for row in near
-    ]
-
-
-def _versions(store: Store, name: str, rows: list[Row]) -> dict[str, str]:
-    """Return for every version whether the image is kept there, or the reason why not, or that it is absent."""
-    ids = pa.array(sorted({row["image_id"] for row in rows} - {None}), pa.string())
-    uris = pa.array(sorted({row["uri"] for row in rows}), pa.string())
-    told = {}
-    for version in versions(store, name):
-        hits = rows_of(
-            open_version(store, name, version),
-            lambda table: pc.or_kleene(pc.is_in(table["image_id"], ids), pc.is_in(table["uri"], uris)),
-        )
-        kept = any(row["state"] == "kept" for row in hits)
-        told[version] = "kept" if kept else hits[0]["reason"] if hits else "absent"
-    return told

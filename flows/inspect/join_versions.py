@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 from shared.dataset_version import Published
 
 KEPT, ABSENT = "kept", "absent"
+COLUMNS = ("source", "image_id", "state", "label", "kept_uri")
+"""What is known of a uri in each version; kept rows have a label, dropped ones the image that was kept instead."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,18 @@ class Joined:
     after: np.ndarray
     states: list[str]
     """`absent`, `kept`, and every reason of either version."""
-    rewritten: int
-    """Uris of both versions whose bytes are others."""
+    rewritten: np.ndarray
+    """Which uris of both versions have other bytes."""
+    labels: tuple[pa.ChunkedArray, pa.ChunkedArray]
+    """Before and after; null where a uri is not kept, or its source has no labels."""
+    kept_uri: pa.ChunkedArray
+    """In the later version: the kept image that a dropped one resembles."""
+
+    @property
+    def relabelled(self) -> np.ndarray:
+        """Which uris are kept in both versions under other labels."""
+        before, after = (pc.fill_null(label, "").to_numpy(zero_copy_only=False) for label in self.labels)
+        return np.asarray((self.before == 1) & (self.after == 1) & (before != after))
 
 
 def joined(old: Published, new: Published) -> Joined:
@@ -41,26 +53,34 @@ def joined(old: Published, new: Published) -> Joined:
     rows = tables[0].join(
         tables[1], "uri", join_type="full outer", left_suffix="_before", right_suffix="_after", coalesce_keys=True
     )
-    both = pc.not_equal(rows["image_id_before"], rows["image_id_after"])
+    both = pc.fill_null(pc.not_equal(rows["image_id_before"], rows["image_id_after"]), False)
     return Joined(
         uri=rows["uri"],
         source=pc.coalesce(rows["source_after"], rows["source_before"]),
         before=pc.fill_null(rows["state_before"], 0).to_numpy(),
         after=pc.fill_null(rows["state_after"], 0).to_numpy(),
         states=states,
-        rewritten=pc.sum(both).as_py() or 0,
+        rewritten=both.to_numpy(zero_copy_only=False),
+        labels=(rows["label_before"], rows["label_after"]),
+        kept_uri=rows["kept_uri_after"],
     )
 
 
 def _states(dataset: Published) -> pa.Table:
-    """Return uri, source, image id and state of every row."""
-    kept = dataset.table("manifest", ["uri", "source", "image_id"])
-    kept = kept.append_column("state", pa.array([KEPT], pa.string()).take(pa.array(np.zeros(kept.num_rows, np.int8))))
-    dropped = dataset.table("dropped", ["uri", "source", "image_id", "reason"]).rename_columns(
-        ["uri", "source", "image_id", "state"]
+    """Return uri and COLUMNS of every row, as plain text."""
+    kept = dataset.table("manifest", ["uri", "source", "image_id", "label"])
+    dropped = dataset.table("dropped", ["uri", "source", "image_id", "reason", "kept_uri"])
+    sides = (
+        {"state": pa.repeat(KEPT, kept.num_rows), "kept_uri": pa.nulls(kept.num_rows, pa.string())},
+        {"state": dropped["reason"], "label": pa.nulls(dropped.num_rows, pa.string())},
     )
     plain = [
-        pa.table({name: table[name].cast(pa.string()) for name in ("uri", "source", "image_id", "state")})
-        for table in (kept, dropped)
+        pa.table(
+            {
+                name: pc.cast(more.get(name, table[name] if name in table.column_names else None), pa.string())
+                for name in ("uri", *COLUMNS)
+            }
+        )
+        for table, more in zip((kept, dropped), sides, strict=True)
     ]
     return pa.concat_tables(plain)

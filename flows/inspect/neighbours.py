@@ -1,7 +1,6 @@
 """The kept images nearest to one image, by embedding and by hash: parts of the stage cache, one after the other."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,8 +8,8 @@ import pyarrow.compute as pc
 
 from curation.publish.lineage import Lineage
 from curation.publish.read_back import Original, originals
-from flows.report.dataset.report import verified_by
-from flows.report.kit.reason_text import GEOMETRIC
+from flows.inspect.find_image import ImageRow
+from flows.report.kit.reason_text import GEOMETRIC, Checks
 from shared.dataset_version import Published
 from shared.images.decode import UndecodableError, decode
 from shared.tables import Rows, read_part
@@ -18,7 +17,6 @@ from shared.tables import Rows, read_part
 NEAREST = 5
 HASH = 8
 """Bytes of a hash."""
-Row = dict[str, Any]
 
 
 def measurement(lineage: Lineage, image_id: str) -> pa.Table | None:
@@ -33,7 +31,7 @@ def measurement(lineage: Lineage, image_id: str) -> pa.Table | None:
     return None
 
 
-def neighbours(lineage: Lineage, image: Row) -> list[Row] | None:
+def neighbours(lineage: Lineage, image: ImageRow) -> list[ImageRow] | None:
     """Return image id, cosine and hash distance of the nearest kept images; None when the cache was deleted.
 
     The nearest by either measure are in it, those with the higher cosine first.
@@ -41,10 +39,10 @@ def neighbours(lineage: Lineage, image: Row) -> list[Row] | None:
     tables = lineage.measured()
     if tables is None or image.get("vector") is None:
         return None
-    mine = _unit(np.asarray([image["vector"]], dtype=np.float32))[0]
-    best: list[Row] = []
+    vector = _unit(np.asarray([image["vector"]], dtype=np.float32))[0]
+    best: list[ImageRow] = []
     for kept in _kept_parts(*tables, image["image_id"]):
-        cosine = _vectors(kept) @ mine
+        cosine = _vectors(kept) @ vector
         bits = _distances(kept, image)
         for place in {*np.argsort(-cosine)[:NEAREST].tolist(), *np.argsort(bits)[:NEAREST].tolist()}:
             row = kept.slice(place, 1).select(["image_id", "pixels_id"]).to_pylist()[0]
@@ -59,9 +57,9 @@ def _kept_parts(measurements: Rows, decisions: Rows, image_id: bytes) -> Iterato
     """Yield the comparable kept images of each part, without the image itself."""
     schema = read_part(measurements.store, "measure", measurements.output.parts[0].name).schema
     columns = [name for name in ("image_id", "pixels_id", "phash", "hashes", "vector") if name in schema.names]
-    for told, decided in zip(measurements.tables(columns), decisions.tables(["reason"]), strict=True):
-        kept = pc.and_(pc.is_valid(told["vector"]), pc.is_null(decided["reason"]))
-        part = told.filter(pc.and_(kept, pc.not_equal(told["image_id"], pa.scalar(image_id, pa.binary(16)))))
+    for measured, decision in zip(measurements.tables(columns), decisions.tables(["reason"]), strict=True):
+        kept = pc.and_(pc.is_valid(measured["vector"]), pc.is_null(decision["reason"]))
+        part = measured.filter(pc.and_(kept, pc.not_equal(measured["image_id"], pa.scalar(image_id, pa.binary(16)))))
         if part.num_rows:
             yield part
 
@@ -76,30 +74,30 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(vectors / np.where(norms > 0, norms, 1))
 
 
-def _distances(part: pa.Table, image: Row) -> np.ndarray:
+def _distances(part: pa.Table, image: ImageRow) -> np.ndarray:
     """Return the hash distances, the image turned every way where its hashes are known."""
-    column, asked = ("hashes", image["hashes"]) if image.get("hashes") else ("phash", image["phash"])
+    column, hashes = ("hashes", image["hashes"]) if image.get("hashes") else ("phash", image["phash"])
     theirs = np.frombuffer(b"".join(part[column].to_pylist()), dtype=np.uint8).reshape(part.num_rows, -1)[:, :HASH]
-    mine = np.frombuffer(asked, dtype=np.uint8).reshape(-1, HASH)
-    counts = [np.bitwise_count(theirs ^ turned).sum(axis=1, dtype=np.int64) for turned in mine]
+    own = np.frombuffer(hashes, dtype=np.uint8).reshape(-1, HASH)
+    counts = [np.bitwise_count(theirs ^ turned).sum(axis=1, dtype=np.int64) for turned in own]
     return np.asarray(np.min(counts, axis=0))
 
 
 def resemblances(
-    dataset: Published, lineage: Lineage, uri: str, near: list[Row] | None, data: bytes | None = None
+    dataset: Published, lineage: Lineage, uri: str, near: list[ImageRow] | None, data: bytes | None = None
 ) -> None:
     """Add to each neighbour `match`, how much agrees, `verdict` on what differs, and the `orientation` of the match."""
-    if not near or verified_by(dataset.info.get("recipe", {})) != GEOMETRIC:
+    if not near or Checks.of(dataset.info.get("recipe", {})).verify != GEOMETRIC:
         return
-    found = originals(dataset, lineage, [uri, *(row["uri"] for row in near)])
+    files = originals(dataset, lineage, [uri, *(row["uri"] for row in near)])
     if data is not None:
-        found[uri] = Original(data)
-    mine = _features(found.get(uri))
+        files[uri] = Original(data)
+    own = _features(files.get(uri))
     from curation.dedup.geometry.compare import compared
 
     for row in near:
-        theirs = _features(found.get(row["uri"]))
-        comparison = compared(mine, theirs) if mine and theirs else None
+        other = _features(files.get(row["uri"]))
+        comparison = compared(own, other) if own and other else None
         names = {"match": "score", "verdict": "verdict", "orientation": "orientation"}
         row |= {name: getattr(comparison, field, None) for name, field in names.items()}
 

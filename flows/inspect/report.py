@@ -10,14 +10,14 @@ from shared.dataset_version import FOLDER, open_version, versions
 
 def draw_reports(workspace: str) -> dict[str, Any]:
     """Draw the pages of the workspace and its runs; a dataset's report is drawn again where its file was deleted."""
-    from flows.pipeline import Report, draw_report, draw_run
+    from flows.pipeline import ReportRequest, draw_report, draw_run
 
     console, store = Console(), existing(workspace)
     for name in store.names(FOLDER):
         for version in versions(store, name):
             dataset = open_version(store, name, version)
             if not dataset.store.exists("report.html"):
-                draw_report(Report(store.url, name, version))
+                draw_report(ReportRequest(store.url, name, version))
                 console.say(dataset.store.path("report.html"))
     runs = store.names("runs")
     for run in runs:

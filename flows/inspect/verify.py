@@ -11,18 +11,19 @@ import pyarrow.parquet as pq
 
 from curation.publish.shard_writer import SIDECAR_COLUMNS
 from flows.commands.console import Console
-from flows.inspect.verify_shard import damage_in_shard
+from flows.inspect.verify_shard import damage_in_shard, read_shard
 from flows.inspect.workspace import existing, version_of
 from shared.dataset_version import Published
+from shared.launch.progress import Meter
 
 CHUNK = 1 << 24
-FOLDERS = ("manifest", "dropped", "shards")
+FOLDERS = ("manifest", "dropped", "conflicts", "shards")
 COLUMNS = {"manifest": [*SIDECAR_COLUMNS, "shard", "offset", "length"]}
 
 
 def verify(workspace: str, which: str | None, json: bool) -> dict[str, Any]:
     """Print, and return, what is damaged in a version: an empty list when all is as it was published."""
-    console = Console(sys.stderr if json else None)
+    console = Console(sys.stderr if json else None, quiet=json)
     dataset = version_of(existing(workspace), which)
     damaged = [*_unexpected(dataset), *_files(dataset, console), *_rows(dataset)]
     name, files = f"{dataset.name}/{dataset.version}", len(dataset.info["checksums"])
@@ -32,29 +33,31 @@ def verify(workspace: str, which: str | None, json: bool) -> dict[str, Any]:
 
 
 def _unexpected(dataset: Published) -> list[str]:
-    known = dataset.info["checksums"]
-    there = [f"{folder}/{name}" for folder in FOLDERS for name in dataset.store.names(folder)]
-    return [f"{name}: is no file of this version" for name in there if name not in known]
+    checksums = dataset.info["checksums"]
+    existing = [f"{folder}/{name}" for folder in FOLDERS for name in dataset.store.names(folder)]
+    return [f"{name}: is no file of this version" for name in existing if name not in checksums]
 
 
 def _files(dataset: Published, console: Console) -> list[str]:
-    """Read every file whole; look closer where its checksum differs."""
+    """Read every file whole and hold each image against its id; look closer where a checksum differs."""
     checksums: dict[str, str] = dataset.info["checksums"]
     tables = [name for name in checksums if not name.startswith("shards/")]
-    damaged = [told for name in tables if (told := _damage_in_table(dataset, name, checksums[name]))]
+    damaged = [line for name in tables if (line := _damage_in_table(dataset, name, checksums[name]))]
     kept = _readable(dataset, "manifest")
     images = Counter(kept["shard"].to_pylist()) if kept is not None else Counter()
-    done, total = 0, max(1, images.total())
-    console.progress("verify", 0, total)
+    meter = Meter("verify", images.total(), console.progress)
     for name in sorted(checksums.keys() - set(tables)):
         shard = name.removeprefix("shards/")
-        found = sha256(dataset, name)
-        if found != checksums[name]:
-            rows = kept.filter(pc.equal(kept["shard"], shard)) if kept is not None else None
-            damaged += damage_in_shard(dataset, shard, rows, missing=found is None)
-        done += images[shard]
-        console.progress("verify", min(done, total - 1), total)
-    console.progress("verify", total, total)
+        rows = kept.filter(pc.equal(kept["shard"], shard)) if kept is not None else None
+        digest, strangers = read_shard(dataset, name, rows)
+        if digest != checksums[name]:
+            damaged += damage_in_shard(dataset, shard, rows, missing=digest is None)
+        else:
+            damaged += [
+                f"{name}: holds other bytes of {uri} than its id names, and was published so" for uri in strangers
+            ]
+        meter.add(images[shard])
+    meter.end()
     return damaged
 
 
@@ -70,23 +73,23 @@ def sha256(dataset: Published, name: str) -> str | None:
     return state.hexdigest()
 
 
-def _damage_in_table(dataset: Published, name: str, told: str) -> str | None:
-    found = sha256(dataset, name)
-    if found is None:
+def _damage_in_table(dataset: Published, name: str, published: str) -> str | None:
+    digest = sha256(dataset, name)
+    if digest is None:
         return f"{name}: is missing"
-    return None if found == told else f"{name}: has other bytes than were published"
+    return None if digest == published else f"{name}: has other bytes than were published"
 
 
 def _readable(dataset: Published, kind: str) -> pa.Table | None:
     """Return what can be read of a table, part by part."""
-    found = []
+    tables = []
     for name in dataset.store.names(kind):
         try:
-            with dataset.store.open(f"{kind}/{name}") as file:
-                found.append(pq.read_table(file, columns=COLUMNS.get(kind, ["uri", "reason"])))
+            with dataset.store.open_arrow(f"{kind}/{name}") as file:
+                tables.append(pq.read_table(file, columns=COLUMNS.get(kind, ["uri", "reason"])))
         except (pa.ArrowException, OSError):
             continue
-    return pa.concat_tables(found, promote_options="permissive") if found else None
+    return pa.concat_tables(tables, promote_options="permissive") if tables else None
 
 
 def _rows(dataset: Published) -> list[str]:
@@ -98,13 +101,15 @@ def _rows(dataset: Published) -> list[str]:
         if rows != counts[what]:
             damaged.append(f"dataset.json: tells of {counts[what]:,} {what} images, the tables of {rows:,}")
     if dropped is not None:
-        told = Counter({k: v for k, v in counts["reasons"].items() if v})
+        expected = Counter({k: v for k, v in counts["reasons"].items() if v})
         reasons = Counter(
             {e["values"]: e["counts"] for e in pc.value_counts(dropped["reason"].cast("string")).to_pylist()}
         )
-        for reason in sorted(told.keys() | reasons.keys()):
-            if told[reason] != reasons[reason]:
-                damaged.append(f"dataset.json: tells of {told[reason]:,} {reason}, the table of {reasons[reason]:,}")
+        for reason in sorted(expected.keys() | reasons.keys()):
+            if expected[reason] != reasons[reason]:
+                damaged.append(
+                    f"dataset.json: tells of {expected[reason]:,} {reason}, the table of {reasons[reason]:,}"
+                )
     uris = pa.concat_tables([table.select(["uri"]) for table in (kept, dropped) if table is not None])
     if pc.count_distinct(uris["uri"]).as_py() != uris.num_rows:
         counted = uris.group_by("uri").aggregate([([], "count_all")])

@@ -1,4 +1,4 @@
-"""Prefect: flows.py and ablation_flow.py are what a deployment imports.
+"""Prefect: flows.py and ablation_flow.py are what a deployment imports, forms.py says what their fields mean.
 
 engine.py makes subflows of stages and task runs of parts · tasks.py trains and evaluates · artifacts.py shows results
 serve.py starts the server with a deployment for every flow.

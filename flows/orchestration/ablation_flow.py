@@ -11,35 +11,24 @@ from flows.ablation import run_ablation, text
 from flows.ablation.results import write
 from flows.ablation.trainings import Proxy
 from flows.orchestration.flows import open_session
+from flows.orchestration.forms import Texts, form
 from shared.errors import WorkFailedError
 
 
 @flow(name="ablate", flow_run_name="ablate {recipe} → {workspace}")
+@form
 def ablate(
     recipe: str = "laptop",
     workspace: str = "workspace",
-    sources: list[str] = [],  # noqa: B006  Prefect shows the default in the form
+    sources: Texts = (),
     name: str = "",
-    settings: list[str] = [],  # noqa: B006
-    vary: list[str] = ["curation.dedup.near=off"],  # noqa: B006
+    settings: Texts = (),
+    vary: Texts = ("curation.dedup.near=off",),
     grid: bool = False,
     seeds: int = 3,
     steps: int | None = None,
 ) -> dict[str, Any]:
-    """Did a rule of curation help? Short trainings at equal compute on variants of it, with error bars.
-
-    Args:
-        recipe: A shipped recipe (demo, laptop, single-gpu) or the path of a YAML file.
-        workspace: Folder or URL that holds datasets, runs and the stage cache.
-        sources: Folders or URLs of images. Empty = those of the recipe.
-        name: Name of the dataset. Empty = the recipe's.
-        settings: Changes to the recipe, each as KEY=VALUE.
-        vary: What to try instead of the recipe's value, each as KEY=VALUE,VALUE…, for example curation.balance=on.
-        grid: Every combination of the values, instead of one change to the recipe at a time.
-        seeds: Trainings of each variant. One claims nothing; 5 see smaller effects.
-        steps: Length of each training; the recipe's where none is given.
-
-    """
+    """Did a rule of curation help? Short trainings at equal compute on variants of it, with error bars."""
     request = run_ablation.Request(recipe, settings, sources, name or None, vary, grid, seeds, steps)
     chosen, log = request.variants(), Log()
     log.say(run_ablation.forecast(request, chosen))
@@ -62,7 +51,7 @@ class Log:
             get_run_logger().info(text.strip())
 
 
-def markdown(facts: text.Facts) -> str:
+def markdown(facts: text.Results) -> str:
     """Return the table of verdicts with what is to be said above and below it."""
     head, *rows = text.table(facts)
     numbers = "|---|" + "--:|" * (len(head) - 2) + "---|"

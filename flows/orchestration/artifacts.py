@@ -15,7 +15,7 @@ from shared.images.decode import UndecodableError, decode
 from shared.stage import Stage
 from shared.storage import Store
 from shared.tables import Output
-from training.runs.scores import told
+from training.runs.scores import score_label
 
 THUMBNAIL = 96
 SHEET = (8, 4)
@@ -76,11 +76,11 @@ def run_artifact(store: Store, run: str) -> None:
 
 
 def _columns(scored: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(told(score) for one in scored for score in one["scores"]))
+    return list(dict.fromkeys(score_label(score) for one in scored for score in one["scores"]))
 
 
 def _row(name: str, scores: list[dict[str, Any]], columns: list[str]) -> str:
-    values = {told(score): f"{score['value']:.3f}" for score in scores}
+    values = {score_label(score): f"{score['value']:.3f}" for score in scores}
     return f"| {name} | " + " | ".join(values.get(column, "") for column in columns) + " |"
 
 

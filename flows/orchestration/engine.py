@@ -7,25 +7,26 @@ process that we own, so that a killed child fails one task and Prefect's retry f
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
+from uuid import UUID
 
 from prefect import Flow, get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.orchestration.artifacts import stage_artifact
-from flows.session import Around, Reporter
-from shared.launch.executors import RETRIES, WorkerDiedError, Workers
+from flows.session import Around
+from shared.launch.executors import RETRIES, Item, Result, WorkerDiedError, Workers
+from shared.launch.progress import ProgressEvent, Reporter
 from shared.stage import Stage
 from shared.tables import Output
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
 MAX_TASK_RUNS = 500
 """In one flow run: the server records about 40 quick task runs a second and drops what overflows its queue."""
-LOG_EVERY_PERCENT = 10
+TENTHS = 10
+"""Steps in which a flow's log and artifacts follow a piece of work."""
 
 
 class PrefectExecutor:
@@ -93,20 +94,33 @@ def subflows(width: int, title: str) -> Around:
 
 
 class RunLog:
-    """Tells the flow run's log what it tells a person at the terminal, if there is one."""
+    """Shows progress on the pages of the running flow, and what else a person at the terminal sees in its log."""
 
     def __init__(self, console: Reporter | None = None) -> None:
         self.console = console
-        self._told: dict[str, int] = {}
+        self._logged: dict[str, int] = {}
+        self._artifacts: dict[str, UUID] = {}
 
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Log every tenth of a stage."""
+    def progress(self, event: ProgressEvent) -> None:
+        """Log every tenth of a piece of work, and show it as a bar once it has begun."""
         if self.console:
-            self.console.progress(stage, done, total)
-        step = 100 * done // max(1, total) // LOG_EVERY_PERCENT
-        if self._told.get(stage) != step:
-            self._told[stage] = step
-            get_run_logger().info("%s: %s of %s images", stage, f"{done:,}", f"{total:,}")
+            self.console.progress(event)
+        tenth = TENTHS * event.done // event.total if event.total else 0
+        if self._logged.get(event.kind) == tenth and not event.ended:
+            return
+        self._logged[event.kind] = tenth
+        get_run_logger().info(event.text)
+        percent = 100 * event.done / event.total if event.total else 0.0
+        if event.kind in self._artifacts:
+            update_progress_artifact(self._artifacts[event.kind], progress=percent, description=event.text)
+        elif 0 < event.done < event.total:  # what is done at once needs no bar
+            key = f"progress-{event.kind.replace('_', '-')}"
+            made = create_progress_artifact(percent, key=key, description=event.text)
+            assert isinstance(made, UUID)
+            self._artifacts[event.kind] = made
+        if event.ended:
+            self._artifacts.pop(event.kind, None)
+            self._logged.pop(event.kind)
 
     def line(self, text: str) -> None:
         """Log a line of a gang."""

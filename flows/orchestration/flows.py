@@ -1,6 +1,5 @@
 """Every flow that a deployment can import: the pipeline, its three acts, and one line for each curation stage."""
 
-from collections.abc import Callable
 from typing import Any
 
 from prefect import Flow, flow
@@ -13,9 +12,11 @@ from flows.follow import follow as follow_run
 from flows.orchestration import tasks
 from flows.orchestration.artifacts import dataset_artifact
 from flows.orchestration.engine import PrefectExecutor, RunLog, subflows, workers_of
+from flows.orchestration.forms import Texts, form
 from flows.recipe.recipe import Recipe, load_recipe, with_params
-from flows.session import Reporter, Session
+from flows.session import Session
 from shared.dataset_version import Published, open_version
+from shared.launch.progress import Reporter
 from shared.stage import Stage
 from shared.storage import Store
 from training.eval.params import EvaluateParams
@@ -33,29 +34,18 @@ def open_session(recipe: Recipe, workspace: str) -> Session:
 
 
 @flow(name="dinoflow", flow_run_name="{recipe} → {workspace}")
+@form
 def run(
     recipe: str = "laptop",
     workspace: str = "workspace",
-    sources: list[str] = [],  # noqa: B006  Prefect shows the default in the form
+    sources: Texts = (),
     name: str = "",
-    settings: list[str] = [],  # noqa: B006
+    settings: Texts = (),
     curation: CurationParams | None = None,
     training: PretrainParams | None = None,
     evaluation: EvaluateParams | None = None,
 ) -> dict[str, Any]:
-    """The whole pipeline: curate images into a dataset version, pre-train a ViT on it, score its checkpoints.
-
-    Args:
-        recipe: A shipped recipe (demo, laptop, single-gpu) or the path of a YAML file.
-        workspace: Folder or URL that holds datasets, runs and the stage cache.
-        sources: Folders or URLs of images. Empty = those of the recipe.
-        name: Name of the dataset. Empty = the recipe's.
-        settings: Changes to the recipe, each as KEY=VALUE, for example curation.dedup.near.threshold=0.98.
-        curation: All curation parameters, in place of the recipe's. None = the recipe's.
-        training: All training parameters, in place of the recipe's. None = the recipe's.
-        evaluation: All evaluation parameters, in place of the recipe's. None = the recipe's.
-
-    """
+    """The whole pipeline: curate images into a dataset version, pre-train a ViT on it, score its checkpoints."""
     session = open_session(
         _changed(
             load_recipe(recipe, settings=settings, sources=sources, name=name),
@@ -71,79 +61,50 @@ def run(
 
 
 @flow(name="curate", flow_run_name="curate {recipe} → {workspace}")
+@form
 def curate(
     recipe: str = "laptop",
     workspace: str = "workspace",
-    sources: list[str] = [],  # noqa: B006
+    sources: Texts = (),
     name: str = "",
-    settings: list[str] = [],  # noqa: B006
+    settings: Texts = (),
     curation: CurationParams | None = None,
 ) -> dict[str, Any]:
-    """Curate: measure what is new, decide again, publish a dataset version if anything changed.
-
-    Args:
-        recipe: A shipped recipe (demo, laptop, single-gpu) or the path of a YAML file.
-        workspace: Folder or URL that holds datasets, runs and the stage cache.
-        sources: Folders or URLs of images. Empty = those of the recipe.
-        name: Name of the dataset. Empty = the recipe's.
-        settings: Changes to the recipe, each as KEY=VALUE, for example curation.dedup.near.threshold=0.98.
-        curation: All curation parameters, in place of the recipe's. None = the recipe's.
-
-    """
+    """Curate: measure what is new, decide again, publish a dataset version if anything changed."""
     loaded = load_recipe(recipe, settings=settings, sources=sources, name=name)
     dataset = _curate(open_session(_changed(loaded, curation=curation), workspace))
     return {"dataset": dataset.name, "version": dataset.version, "counts": dataset.info["counts"]}
 
 
 @flow(name="pretrain", flow_run_name="pretrain {recipe} → {workspace}")
+@form
 def pretrain(
     recipe: str = "laptop",
     workspace: str = "workspace",
     name: str = "",
     version: str = "",
-    settings: list[str] = [],  # noqa: B006
+    settings: Texts = (),
     training: PretrainParams | None = None,
 ) -> dict[str, Any]:
-    """Pre-train a ViT on a published dataset version; then score its checkpoints.
-
-    Args:
-        recipe: A shipped recipe (demo, laptop, single-gpu) or the path of a YAML file.
-        workspace: Folder or URL that holds datasets, runs and the stage cache.
-        name: Name of the dataset. Empty = the recipe's.
-        version: Dataset version, as v0001. Empty = the newest.
-        settings: Changes to the recipe, each as KEY=VALUE, for example training.optim.steps=1000.
-        training: All training parameters, in place of the recipe's. None = the recipe's.
-
-    """
+    """Pre-train a ViT on a published dataset version; then score its checkpoints."""
     loaded = _changed(load_recipe(recipe, settings=settings, name=name), training=training)
     session, dataset = _on_version(loaded, workspace, version)
     return {"run": tasks.train(session, dataset).run}
 
 
 @flow(name="evaluate", flow_run_name="evaluate {recipe} → {workspace}")
+@form
 def evaluate(
     recipe: str = "laptop",
     workspace: str = "workspace",
     name: str = "",
     version: str = "",
-    settings: list[str] = [],  # noqa: B006
+    settings: Texts = (),
     evaluation: EvaluateParams | None = None,
     follow: bool = False,
     patience: float = 1800,
 ) -> dict[str, Any]:
-    """Score the checkpoints of the recipe's run that have no score yet; or follow it and score each as it comes.
-
-    Args:
-        recipe: A shipped recipe (demo, laptop, single-gpu) or the path of a YAML file.
-        workspace: Folder or URL that holds datasets, runs and the stage cache.
-        name: Name of the dataset. Empty = the recipe's.
-        version: Dataset version, as v0001. Empty = the newest.
-        settings: Changes to the recipe, each as KEY=VALUE; those that the run was trained with, too.
-        evaluation: All evaluation parameters, in place of the recipe's. None = the recipe's.
-        follow: Go on until the run's training is done.
-        patience: Seconds that a followed run may stay without a sign of life.
-
-    """
+    """Score the checkpoints of the recipe's run that have no score yet; or follow it and score each as it comes."""
     loaded = _changed(load_recipe(recipe, settings=settings, name=name), evaluation=evaluation)
     session, dataset = _on_version(loaded, workspace, version)
     run = pipeline.run_of(session, dataset)
@@ -176,36 +137,24 @@ def _curate(session: Session) -> Published:
 def flow_of(stage: Stage) -> Flow[..., Any]:
     """Return the flow that runs one curation stage, after what it reads and is not there yet."""
 
-    def body(recipe="laptop", workspace="workspace", sources=[], name="", settings=[], params=None):  # type: ignore[no-untyped-def]  # noqa: B006
+    def body(
+        recipe: str = "laptop",
+        workspace: str = "workspace",
+        sources: Texts = (),
+        name: str = "",
+        settings: Texts = (),
+        params: stage.params | None = None,  # type: ignore[name-defined]
+    ) -> dict[str, Any]:
         loaded = load_recipe(recipe, settings=settings, sources=sources, name=name)
         if params is not None:
             loaded = with_params(loaded, stage.key, params)
         output = open_session(loaded, workspace).make(stage)
         return {"stage": stage.name, "rows": output.rows, "reasons": output.reasons}
 
-    body.__annotations__ = {
-        "recipe": str,
-        "workspace": str,
-        "sources": list[str],
-        "name": str,
-        "settings": list[str],
-        "params": stage.params | None,
-        "return": dict[str, Any],
-    }
-    body.__doc__ = f"""{stage.help}
-
-    Args:
-        recipe: A shipped recipe (demo, laptop, single-gpu) or the path of a YAML file.
-        workspace: Folder or URL that holds datasets, runs and the stage cache.
-        sources: Folders or URLs of images. Empty = those of the recipe.
-        name: Name of the dataset. Empty = the recipe's.
-        settings: Changes to the recipe, each as KEY=VALUE.
-        params: All parameters of this stage, in place of the recipe's. None = the recipe's.
-    """
+    body.__doc__ = stage.help
     # A served flow is found again by module and name, so it must carry those of the line that makes it.
     body.__module__, body.__name__, body.__qualname__ = __name__, stage.name, stage.name
-    named: Callable[..., Any] = body
-    return Flow(fn=named, name=stage.name, description=stage.help)
+    return Flow(fn=form(body), name=stage.name, description=stage.help)
 
 
 SINGLE = tuple(flow_of(stage) for stage in STAGES)

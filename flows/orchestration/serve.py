@@ -55,7 +55,10 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
                 return
         except OSError:
             time.sleep(0.3)
-    raise WorkFailedError("The Prefect server did not come up. Run `prefect server start` to see why.")
+    raise WorkFailedError(
+        f"The Prefect server must answer at {url}, got nothing in {START_SECONDS} s or until it ended (exit code "
+        f"{process.poll()}). Run `prefect server start` to see why."
+    )
 
 
 def serve_deployments(workspace: str, cron: str) -> None:

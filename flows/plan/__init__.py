@@ -1,1 +1,4 @@
-"""What a recipe will take, told before anything is spent: arithmetic on its parameters, no image is read."""
+"""What lies ahead of a recipe: no image is read for it.
+
+plan.py, costs.py, text.py: what it will take, by arithmetic · status.py: what of it is done · causes.py: why not all.
+"""

@@ -21,11 +21,12 @@ from flows.recipe.recipe import Recipe
 from training.cost.peak_flops import Peak
 from training.cost.step_memory import step_memory
 from training.loop.pretrain import check_batch
-from training.loop.resolve import counted, facts, resolved
+from training.loop.run_facts import parameter_counts, run_facts
 from training.loop.schedules import peak_lr
-from training.loss.chunked_logits import COLUMNS
+from training.loss.cross_entropy import COLUMNS
 from training.model.student_teacher import Student
 from training.params import PretrainParams
+from training.params.resolved import resolved
 
 TRIED_PEAK = 6e-3
 """The greatest peak learning rate that DINOv2 publishes, rounded up: its short recipe's, with layer decay."""
@@ -37,13 +38,13 @@ def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, dead
     params, compute = resolved(recipe.training, round(images)), recipe.compute
     check_batch(params, round(images), device.count, compute.accumulate)
     with torch.device("meta"):  # shapes without numbers
-        parameters = counted(Student(params))
+        parameters = parameter_counts(Student(params))
     peak = Peak(device.flops, device.source)
-    known = facts(params, round(images), device.count, compute.accumulate, peak) | parameters
-    memory = step_memory(params, sum(parameters.values()), known["images_at_once"], COLUMNS)
-    least = days(known["run_flops"], device, 1.0)
+    resolved_facts = run_facts(params, round(images), device.count, compute.accumulate, peak) | parameters
+    memory = step_memory(params, sum(parameters.values()), resolved_facts["images_at_once"], COLUMNS)
+    least = days(resolved_facts["run_flops"], device, 1.0)
     pixels = sum(count * size**2 for count, size in params.crops.sizes)
-    return known | {
+    return resolved_facts | {
         "device": f"{device.count} × {device.title}",
         "images": round(images),
         "image_bytes": image_bytes,
@@ -56,29 +57,29 @@ def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, dead
         "deadline_days": deadline,
         "mfu_needed": least / deadline,
         "device_hours_at_typical": least / TYPICAL * 24 * device.count,
-        "images_per_second_needed": known["samples"] / deadline / 86400,
+        "images_per_second_needed": resolved_facts["samples"] / deadline / 86400,
         "crop_ms": CROPS_MS[compute.colours_on_device(device.title != CPU)] * pixels / CROPS_PIXELS,
         "memory": memory._asdict() | {"total": memory.total},
         "device_memory": device.memory,
     }
 
 
-def doubts(params: PretrainParams, plan: dict[str, Any]) -> Iterator[str]:
+def warnings(params: PretrainParams, plan: dict[str, Any]) -> Iterator[str]:
     """Yield what a reader should know before starting: what cannot work, and what nobody has tried."""
-    total, there = plan["memory"]["total"], plan["device_memory"]
-    if there and total > there:
+    total, available = plan["memory"]["total"], plan["device_memory"]
+    if available and total > available:
         instead = "raise compute.accumulate, or take more devices"
         if not params.model.activation_checkpointing:
             instead = f"set training.model.activation_checkpointing=true, {instead}"
-        yield f"a step needs about {total / GIB:,.0f} GiB of a device's {there / GIB:,.0f}: {instead}"
+        yield f"a step needs about {total / GIB:,.0f} GiB of a device's {available / GIB:,.0f}: {instead}"
     if plan["mfu_needed"] > 1:
         yield f"{plan['deadline_days']:g} days need {plan['mfu_needed']:.0%} of the peak: impossible on these devices"
     elif plan["mfu_needed"] > TYPICAL:
         yield f"{plan['deadline_days']:g} days need {plan['mfu_needed']:.0%} of the peak; {TYPICAL:.0%} is good"
-    if params.crops.small_count and params.crops.large_count > params.crops.small_count:
+    if params.crops.local_count and params.crops.global_count > params.crops.local_count:
         yield (
-            f"{params.crops.large_count} large and {params.crops.small_count} small crops: DINOv2 has few large and "
-            "many small ones, at a third of the work or less"
+            f"{params.crops.global_count} global and {params.crops.local_count} local crops: DINOv2 has few global "
+            "and many local ones, at a third of the work or less"
         )
     if (peak := peak_lr(params.optim)) > TRIED_PEAK:
         yield f"a peak learning rate of {peak:.2g}: DINOv2's are 3.5e-4 (ViT-g, at 3,072 images) to 5.7e-3 (short)"

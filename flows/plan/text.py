@@ -1,23 +1,23 @@
-"""A plan in words: one block for curation, one for training, one for time and memory, one for doubts."""
+"""A plan in words: one block for curation, one for training, one for time and memory, one for warnings."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from flows.plan.costs import GIB, TYPICAL
-from training.loop.resolve import told
+from training.loop.run_facts import facts_text
 from training.params import PretrainParams
 
 
-def lines(plan: dict[str, Any], params: PretrainParams, found: list[str]) -> Iterator[str]:
+def lines(plan: dict[str, Any], params: PretrainParams, warned: list[str]) -> Iterator[str]:
     """Yield the lines of a plan."""
-    memory, there = plan["memory"], plan["device_memory"]
+    memory, available = plan["memory"], plan["device_memory"]
     yield f"Curation of {plan['images']:,} images, in {plan['parts']:,} parts"
     yield _line(
         "work", f"{_time(plan['core_hours_to_curate'])} of one core, if it is like that of the README's figures"
     )
     yield _line("storage", f"{_bytes(plan['shard_bytes'])} of shards, {_bytes(plan['cache_bytes'])} of tables")
     yield "\nTraining"
-    yield from ("  " + line for line in told(plan, params).splitlines())
+    yield from ("  " + line for line in facts_text(plan, params).splitlines())
     yield "\nTime and memory"
     yield _line(
         "time",
@@ -32,13 +32,13 @@ def lines(plan: dict[str, Any], params: PretrainParams, found: list[str]) -> Ite
     yield _line(
         "memory",
         f"{memory['total'] / GIB:,.1f} GiB a device"
-        + (f" of {there / GIB:,.0f}" if there else "")
+        + (f" of {available / GIB:,.0f}" if available else "")
         + f": state {memory['state'] / GIB:,.1f}, activations {memory['activations'] / GIB:,.1f}, "
         f"made again {memory['recomputed'] / GIB:,.1f}, scores {memory['chunk'] / GIB:,.1f}",
     )
-    if found:
+    if warned:
         yield "\nBeware"
-        yield from (f"  - {doubt}" for doubt in found)
+        yield from (f"  - {warning}" for warning in warned)
 
 
 def _line(name: str, text: str) -> str:

@@ -5,19 +5,25 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-Sources = Annotated[
+SourceOption = Annotated[
     tuple[str, ...],
     Parameter(help="Folder or URL of images; repeatable. Replaces the recipe's.", negative=(), show_default=False),
 ]
 
 
-Settings = Annotated[
+SetOption = Annotated[
     tuple[str, ...],
-    Parameter(name="--set", help="Change the recipe: a.b.c=value; repeatable.", negative=(), show_default=False),
+    Parameter(
+        name="--set",
+        help="Change the recipe: a.b.c=value; repeatable. One rule goes by its name: "
+        "curation.quality.rules.blurry.threshold=0.2.",
+        negative=(),
+        show_default=False,
+    ),
 ]
 
 
-Json = Annotated[bool, Parameter(help="Print one JSON object instead of text.", negative=(), show_default=False)]
+JsonOption = Annotated[bool, Parameter(help="Print one JSON object instead of text.", negative=(), show_default=False)]
 
 
 @Parameter(name="*")
@@ -25,11 +31,11 @@ Json = Annotated[bool, Parameter(help="Print one JSON object instead of text.", 
 class Options:
     """What every command takes."""
 
-    source: Sources = ()
+    source: SourceOption = ()
     workspace: Annotated[str, Parameter(help="Folder or URL for datasets, runs and the stage cache.")] = "workspace"
     name: Annotated[str | None, Parameter(help="Name of the dataset.")] = None
-    settings: Settings = ()
-    json: Json = False
+    settings: SetOption = ()
+    json: JsonOption = False
 
 
 DEFAULTS = Options()

@@ -11,8 +11,10 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from curation.params import CurationParams
 from curation.sources import Source, source_at
 from flows.recipe.errors import explain
+from flows.recipe.settings import apply_setting
+from flows.recipe.source_names import named_apart
 from shared.errors import RecipeError
-from shared.params import Compute, Params, Settings
+from shared.params import Compute, Params, Settings, with_present_names
 from training.eval.params import EvaluateParams
 from training.params import PretrainParams
 
@@ -50,7 +52,8 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _sources_at_the_top(self) -> Self:
         if self.curation.index.sources:
-            raise ValueError("set the sources at the top of the recipe, not at curation.index.sources")
+            count = len(self.curation.index.sources)
+            raise ValueError(f"curation.index.sources must be empty, got {count}; set the sources at the top")
         return self
 
 
@@ -72,15 +75,15 @@ def load_recipe(
     """
     values = _read(recipe or default_recipe())
     for setting in settings:
-        _set(values, setting)
+        apply_setting(values, setting, Recipe)
     if sources:
-        values["sources"] = [source_at(url).model_dump() for url in sources]
+        values["sources"] = named_apart([source_at(url) for url in dict.fromkeys(sources)])
     if name:
         values["name"] = name
     return _checked(values)
 
 
-TAKEN = {"index": {"sources"}, "measure": {"embedder", "scorers"}, "decontaminate": {"dedup"}}
+TAKEN = {"index": {"sources", "changed"}, "measure": {"embedder", "scorers"}, "decontaminate": {"dedup"}}
 """Fields of the curation that are filled from other places of the recipe."""
 
 
@@ -117,7 +120,7 @@ def _read(recipe: str) -> dict[str, Any]:
         raise RecipeError(f"The recipe {path} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise RecipeError(f"The recipe {path} must hold keys and values, got {type(values).__name__}.")
-    base = values.pop("extends", None)
+    base, values = values.pop("extends", None), with_present_names(values, Recipe)
     return _merge(_read(base), values) if base else values
 
 
@@ -128,20 +131,3 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
-
-
-def _set(values: dict[str, Any], setting: str) -> None:
-    path, equals, text = setting.partition("=")
-    if not equals or not path:
-        raise RecipeError(
-            f"--set needs KEY=VALUE with a dotted key, got {setting!r}. Example: --set training.optim.steps=500"
-        )
-    *groups, last = path.strip().split(".")
-    for group in groups:
-        values = values.setdefault(group, {})
-        if not isinstance(values, dict):
-            raise RecipeError(f"--set {path}: {group!r} is not a group of keys.")
-    try:
-        values[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        values[last] = text

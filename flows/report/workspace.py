@@ -15,7 +15,7 @@ RUNS_SHOWN = 12
 def render_workspace(workspace: Store) -> str:
     """Return the report as one self-contained HTML page; links in it are relative to the workspace's root."""
     datasets, runs = _datasets(workspace), _runs(workspace)
-    found = evaluations(workspace)
+    scored = evaluations(workspace)
     return page(
         "flows.report",
         "workspace.html",
@@ -23,9 +23,9 @@ def render_workspace(workspace: Store) -> str:
         datasets=datasets,
         runs=[training(workspace, run) for run in runs[:RUNS_SHOWN]],
         more_runs=runs[RUNS_SHOWN:],
-        scores=score_table(found),
-        charts=score_charts(found),
-        steps=_next(workspace.url, datasets, runs, found),
+        scores=score_table(scored),
+        charts=score_charts(scored),
+        steps=_next(workspace.url, datasets, runs, scored),
     )
 
 
@@ -58,14 +58,14 @@ def _runs(workspace: Store) -> list[str]:
         for name in ("metrics.jsonl", "config.json"):
             path = workspace.path("runs", run, name)
             if workspace.exists(f"runs/{run}/{name}"):
-                told = workspace.fs.info(path)
-                return str(told.get("mtime", told.get("LastModified", "")))
+                info = workspace.fs.info(path)
+                return str(info.get("mtime", info.get("LastModified", "")))
         return ""
 
     return sorted(workspace.names("runs"), key=lambda run: (written(run), run), reverse=True)
 
 
-def _next(url: str, datasets: list[dict[str, Any]], runs: list[str], found: list[Evaluated]) -> list[tuple[str, str]]:
+def _next(url: str, datasets: list[dict[str, Any]], runs: list[str], scored: list[Evaluated]) -> list[tuple[str, str]]:
     """Return what to do now: a sentence and its command."""
     if not datasets:
         return [
@@ -77,7 +77,7 @@ def _next(url: str, datasets: list[dict[str, Any]], runs: list[str], found: list
     if not runs:
         train = ("Train a backbone on it:", f"dinoflow pretrain --workspace {url} --name {last['name']}")
         return [train, explain]
-    if not found:
+    if not scored:
         score = ("Score the newest checkpoint:", f"dinoflow evaluate --workspace {url}")
         return [score, explain]
     return [

@@ -5,14 +5,18 @@ version of the stage `measure`, which renames everything that was measured.
 """
 
 import io
-import re
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+
+from shared.images.deep import DeepValues, deep_colours, deep_values, eight_bits, is_deep
+from shared.images.header import MAX_SCANS, has_too_many_scans, holds_more, is_wide
+from shared.images.hidden import Hidden
+from shared.images.to_rgb import to_rgb
+from shared.images.turns import turned, turned_values, turns_of
 
 MAX_PIXELS = 200_000_000
 """Larger images are refused before a pixel is decoded: a decompression bomb is a row, not an outage."""
@@ -26,27 +30,6 @@ FORMATS = (
 """Formats that are opened, tried in this order: TGA is last, as it has no signature. Pillow's others stay shut:
 EPS runs an external program, FITS inflates without a limit, the rest hold no photographs or are not decoded at all."""
 
-MAX_SCANS = 100
-"""A JPEG with more is refused, as libtiff does: a scan of a few bytes costs a pass over all pixels. Real ones have a
-dozen."""
-
-JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-SCAN, END = b"\xff\xda", b"\xff\xd9"
-
-BAND_PIXELS = 1 << 22
-"""Alpha and wide pixels are converted so many at a time: whole, they would take 40 bytes a pixel."""
-
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What brings a picture upright, by its EXIF orientation."""
-
 
 class UndecodableError(Exception):
     """The bytes are no image that can be decoded whole; the text says why."""
@@ -58,10 +41,12 @@ class Decoded:
 
     image: Image.Image
     format: str
+    hidden: Hidden
+    """What the pixels do not show of the file."""
 
 
 def decode(data: bytes, rotation: int | None = None) -> Decoded:
-    """Decode the first frame: EXIF applied, alpha on white, any mode to 8-bit RGB.
+    """Decode the first frame: EXIF applied, alpha on white, any mode to 8-bit RGB, deep ones by the rule of deep.py.
 
     `rotation` turns the result by so many degrees counter-clockwise, a multiple of 90, where a source says so.
 
@@ -70,8 +55,7 @@ def decode(data: bytes, rotation: int | None = None) -> Decoded:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata; the pixels decide
-            decoded = _decode(data)
-            return Decoded(decoded.image.rotate(rotation, expand=True), decoded.format) if rotation else decoded
+            return _decode(data, rotation)
     except UndecodableError:
         raise
     except UnidentifiedImageError as error:  # its own text names a memory address
@@ -80,7 +64,7 @@ def decode(data: bytes, rotation: int | None = None) -> Decoded:
         raise UndecodableError(f"{type(error).__name__}: {error}"[:300]) from error
 
 
-def _decode(data: bytes) -> Decoded:
+def _decode(data: bytes, rotation: int | None) -> Decoded:
     if not data:
         raise UndecodableError("the file is empty")
     with Image.open(io.BytesIO(data), formats=_formats()) as opened:
@@ -88,13 +72,24 @@ def _decode(data: bytes) -> Decoded:
         if width * height > MAX_PIXELS:
             raise UndecodableError(f"{width} × {height} pixels, more than the limit of {MAX_PIXELS:,}")
         name = opened.format or "unknown"
-        if name in ("JPEG", "MPO") and _has_too_many_scans(data):
+        if name in ("JPEG", "MPO") and has_too_many_scans(data):
             raise UndecodableError(f"a JPEG of more than {MAX_SCANS} scans")
+        more, wide = holds_more(opened, data), is_wide(opened, data)
         opened.load()
-        image = to_rgb(_upright(opened))
-        image = image.copy() if image is opened else image
-        image.info.clear()  # what it says of orientation and transparency is done
-        return Decoded(image, name.lower())
+        turns = turns_of(opened, rotation)
+        deep = deep_values(opened) if is_deep(opened) else deep_colours(data, name) if wide else None
+        if deep is None or deep.shape[:2] != (height, width):
+            upright = turned(opened, turns)
+            hidden = Hidden.behind(upright, data if more or wide else b"")
+            rgb = to_rgb(upright)
+        else:
+            deep = turned_values(deep, turns)
+            clear = opened.info.get("transparency")
+            hidden = Hidden(deep=deep, file=data if more else b"", transparent="" if clear is None else str(clear))
+            rgb = to_rgb(_shallow(deep))
+        rgb = rgb.copy() if rgb is opened else rgb
+        rgb.info.clear()  # what it says of orientation and transparency is done
+        return Decoded(rgb, name.lower(), hidden)
 
 
 @cache
@@ -103,69 +98,8 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]  # an older Pillow lacks AVIF
 
 
-def _has_too_many_scans(data: bytes) -> bool:
-    at, scans = 2, 0
-    while scans <= MAX_SCANS and (marker := JPEG_MARKER.search(data, at)) and marker[0] != END:
-        scans += marker[0] == SCAN
-        length = data[marker.end() : marker.end() + 2]
-        at = marker.end() + int.from_bytes(length)  # over the whole segment: a thumbnail has scans of its own
-    return scans > MAX_SCANS
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Turn by the orientation alone: ImageOps.exif_transpose writes the block anew, and fails where it is broken."""
-    try:
-        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # noqa: BLE001  a broken EXIF block must not cost the image
-        return image
-    return image if turn is None else image.transpose(turn)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any Pillow mode to RGB: alpha on white, 16 bits scaled to 8, LAB through its profile."""
-    if image.mode == "RGB" and not image.has_transparency_data:
-        return image
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        return _stretched(image)
-    if image.mode == "LAB":
-        to_srgb = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
-        converted = ImageCms.applyTransform(image, to_srgb)
-        assert converted is not None
-        return converted
-    return _on_white(image) if image.has_transparency_data else image.convert("RGB")
-
-
-def _bands(image: Image.Image) -> Iterator[tuple[tuple[int, int, int, int], Image.Image]]:
-    rows = max(1, BAND_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        box = (0, top, image.width, min(top + rows, image.height))
-        yield box, image.crop(box)
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    flat = Image.new("RGB", image.size)
-    for box, band in _bands(image):
-        white = Image.new("RGBA", band.size, "white")
-        flat.paste(Image.alpha_composite(white, band.convert("RGBA")).convert("RGB"), box)
-    return flat
-
-
-def _stretched(image: Image.Image) -> Image.Image:
-    """Wide integers and floats carry no fixed white: 16-bit when they look like it, else by their range."""
-    ranges = [(values.min(), values.max()) for values in map(_finite, (band for _, band in _bands(image)))]
-    low, high = float(min(low for low, _ in ranges)), float(max(high for _, high in ranges))
-    if low >= 0 and 255 < high <= 65535:
-        low, high = 0.0, 65535.0
-    elif low >= 0 and high <= 255:
-        low, high = 0.0, 255.0
-    gray = Image.new("L", image.size)
-    for box, band in _bands(image):
-        scaled = (_finite(band) - low) / max(high - low, 1e-12) * 255
-        gray.paste(Image.fromarray(scaled.round().astype(np.uint8)), box)
-    return gray.convert("RGB")
-
-
-def _finite(band: Image.Image) -> np.ndarray:
-    return np.nan_to_num(np.asarray(band, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+def _shallow(deep: DeepValues) -> Image.Image:
+    """Return an 8-bit image of deep numbers; alpha has a fixed end, unlike colours."""
+    if deep.ndim == 2 or deep.shape[2] == 3:
+        return Image.fromarray(eight_bits(deep))
+    return Image.fromarray(np.dstack([eight_bits(deep[..., :3]), (deep[..., 3] >> 8).astype(np.uint8)]))

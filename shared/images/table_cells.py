@@ -1,9 +1,10 @@
-"""Single cells of Parquet and Arrow files, read forwards a few rows at a time, however large a row group is."""
+"""Cells of Parquet and Arrow files by row, read forwards a few rows at a time, however large a row group is."""
 
+import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import fsspec
 import pyarrow as pa
@@ -11,27 +12,49 @@ import pyarrow.parquet as pq
 
 from shared.errors import UnreadableError
 
-STEP = 64
-"""Rows of a Parquet file that are decoded at a time."""
+Format = Literal["parquet", "arrow"]
+
+STEP, MANY = 64, 1 << 16
+"""Rows of a Parquet file that are decoded at a time: of images, and of anything smaller."""
+LEVELS = 3
+"""So many folders above a table are tried as the one that a file's name in a cell starts from."""
 
 
-class Cells:
-    """One column of a table that comes in chunks; going on is cheap, going back starts a chunk again."""
+class TableFile(NamedTuple):
+    """An open file: its schema, and its columns in chunks. A chunk is a row group of Parquet, or all of Arrow's."""
 
-    def __init__(self, file: Any, starts: list[int], chunk: Callable[[int], Iterator[pa.Array]]) -> None:
-        self._file, self._starts, self._chunk = file, starts, chunk
+    file: Any
+    schema: pa.Schema
+    starts: list[int]
+    """The first row of each chunk."""
+    chunk: Callable[[int, str, int], Iterator[pa.Array]]
+    """Yields a chunk of a column, by its number, in arrays of so many rows where the format leaves the choice."""
+    lengths: Callable[[], Iterable[int]]
+    """Gives numbers of rows that sum up to all; an Arrow stream is gone through for them, so that damage may end it."""
+
+    def arrays(self, column: str) -> Iterator[pa.Array]:
+        """Yield a column in pieces, in the order of the file."""
+        for number in range(len(self.starts)):
+            yield from self.chunk(number, column, MANY)
+
+
+class TableColumn:
+    """One column of a table by row number; going on is cheap, going back starts a chunk again."""
+
+    def __init__(self, table: TableFile, column: str) -> None:
+        self._table, self._column = table, column
         self._at, self._first = -1, 0
         self._values = pa.nulls(0)
         self._arrays: Iterator[pa.Array] = iter(())
         self._damage: dict[int, tuple[int, Exception]] = {}
 
     def __getitem__(self, number: int) -> Any:
-        chunk = bisect_right(self._starts, number) - 1
+        chunk = bisect_right(self._table.starts, number) - 1
         if chunk in self._damage and number >= self._damage[chunk][0]:
             raise self._damage[chunk][1]
         if chunk != self._at or number < self._first:
-            self._at, self._first, self._values = chunk, self._starts[chunk], pa.nulls(0)
-            self._arrays = self._chunk(chunk)
+            self._at, self._first, self._values = chunk, self._table.starts[chunk], pa.nulls(0)
+            self._arrays = self._table.chunk(chunk, self._column, STEP)
         while number >= self._first + len(self._values):
             self._step(number)
         return self._values[number - self._first].as_py()
@@ -50,35 +73,52 @@ class Cells:
     def close(self) -> None:
         """Close the file."""
         self._arrays, self._values = iter(()), pa.nulls(0)
-        self._file.close()
+        self._table.file.close()
 
 
-def open_parquet(path: str, column: str) -> Cells:
-    """Open a column of a Parquet file; a chunk is a row group."""
+def open_table(path: str, form: Format) -> TableFile:
+    """Open a file at a path or URL. Raises OSError or ArrowException where it is none of this form."""
+    return (_parquet if form == "parquet" else _arrow)(path)
+
+
+def open_column(path: str, form: Format, column: str) -> TableColumn:
+    """Open one column of a file. Raises OSError or ArrowException where the file is none of this form."""
+    return TableColumn(open_table(path, form), column)
+
+
+def _parquet(path: str) -> TableFile:
     fs, plain = fsspec.core.url_to_fs(path)
     opened = fs.open(plain, "rb")
-    file = pq.ParquetFile(opened)
+    try:
+        file = pq.ParquetFile(opened)
+    except (OSError, pa.ArrowException):
+        opened.close()
+        raise
     sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
 
-    def chunk(number: int) -> Iterator[pa.Array]:
-        batches = file.iter_batches(STEP, row_groups=[number], columns=[column])
+    def chunk(number: int, column: str, step: int) -> Iterator[pa.Array]:
+        batches = file.iter_batches(step, row_groups=[number], columns=[column])
         return (batch.column(batch.schema.get_field_index(column)) for batch in batches)
 
-    return Cells(opened, [0, *accumulate(sizes[:-1])], chunk)
+    return TableFile(opened, file.schema_arrow, [0, *accumulate(sizes)][: len(sizes)], chunk, lambda: sizes)
 
 
-def open_arrow(path: str, column: str) -> Cells:
-    """Open a column of an Arrow file; it is one chunk, mapped into memory when it is on this machine."""
-    source = arrow_source(path)
+def _arrow(path: str) -> TableFile:
+    """Open an IPC stream, which is what Hugging Face writes, or an IPC file."""
+    source = _arrow_source(path)
+    try:
+        schema = _arrow_reader(source).schema
+    except (OSError, pa.ArrowException):
+        source.close()
+        raise
 
-    def chunk(_: int) -> Iterator[pa.Array]:
-        source.seek(0)
-        return (batch.column(batch.schema.get_field_index(column)) for batch in arrow_batches(source))
+    def chunk(_: int, column: str, _step: int) -> Iterator[pa.Array]:
+        return (batch.column(batch.schema.get_field_index(column)) for batch in _arrow_batches(source))
 
-    return Cells(source, [0], chunk)
+    return TableFile(source, schema, [0], chunk, lambda: (batch.num_rows for batch in _arrow_batches(source)))
 
 
-def arrow_source(path: str) -> Any:
+def _arrow_source(path: str) -> Any:
     """Open an Arrow file for reading: no byte is read before it is needed, where the file is on this machine."""
     if "://" not in path:
         return pa.memory_map(path)
@@ -86,12 +126,43 @@ def arrow_source(path: str) -> Any:
     return pa.PythonFile(fs.open(plain, "rb"), mode="r")
 
 
-def arrow_batches(source: Any) -> Iterator[pa.RecordBatch]:
-    """Yield the record batches of an IPC stream, which is what Hugging Face writes, or of an IPC file."""
+def _arrow_reader(source: Any) -> Any:
+    source.seek(0)
     magic = source.read(6)
     source.seek(0)
-    if magic == b"ARROW1":
-        reader = pa.ipc.open_file(source)
+    return pa.ipc.open_file(source) if magic == b"ARROW1" else pa.ipc.open_stream(source)
+
+
+def _arrow_batches(source: Any) -> Iterator[pa.RecordBatch]:
+    reader = _arrow_reader(source)
+    if isinstance(reader, pa.ipc.RecordBatchFileReader):
         yield from (reader.get_batch(i) for i in range(reader.num_record_batches))
     else:
-        yield from pa.ipc.open_stream(source)
+        yield from reader
+
+
+def image_in_cell(value: Any, table: str, read: Callable[[str], bytes]) -> bytes:
+    """Return the bytes that a cell holds or, where it holds none but names a file, what `read` makes of its path.
+
+    Raises UnreadableError for an empty cell.
+    """
+    data = value.get("bytes") if isinstance(value, dict) else value
+    if data is None and isinstance(value, dict) and value.get("path"):
+        return read(_beside(value["path"], table))
+    if data is None:
+        raise UnreadableError("the row holds no bytes")
+    return bytes(data)
+
+
+def _beside(path: str, table: str) -> str:
+    """Return where a file lies that a cell names: beside the table or in a folder above it, else as it is spelled."""
+    if "://" in path or os.path.isabs(path):
+        return path
+    folder = table
+    for _ in range(LEVELS):
+        folder = folder.rpartition("/")[0]
+        here = f"{folder}/{path}" if folder else path
+        fs, plain = fsspec.core.url_to_fs(here)
+        if fs.exists(plain):
+            return here
+    return path

@@ -1,4 +1,5 @@
 """Where work runs: executors.py maps a function over items, launch.py starts a gang and waits for it.
 
+progress.py: the events that say how far work is.
 worker.py is one process of a gang · supervisor.py stands between, so that no process outlives its parent.
 """

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, TextIO
 
 from shared.dataset_version import Published
 from shared.errors import UserError, WorkFailedError
+from shared.launch.progress import READER, ProgressEvent, Reporter, parse
 from shared.launch.supervisor import STOPPED
 from shared.launch.worker import Job
 from shared.params import Compute, Params, fingerprint
@@ -31,6 +32,9 @@ THRIFTY = {
 SYNC_LINES = 200
 """A mirrored workspace is uploaded after so many printed lines, and at the end."""
 
+TAIL_LINES = 20
+"""The end of the log that an error shows."""
+
 
 def run_name(stage: Stage, params: Params, dataset: Published) -> str:
     """Name a run after what makes it: dataset version, stage, params."""
@@ -46,15 +50,15 @@ def gang(
     run: str,
     workspace: Store,
     compute: Compute,
-    tell: Callable[[str], None],
+    reporter: Reporter,
     niceness: int = 0,
     stop: Event | None = None,
 ) -> dict[str, Any]:
     """Run the stage in processes that start and stop together; return rank 0's result.
 
-    `tell` gets every printed line. With niceness, up to 19, other processes go first; `stop` ends it early.
-    Raises WorkFailedError with the end of the log when a process fails or the gang is stopped; raises UserError
-    when the request was wrong.
+    `reporter` gets every printed line and every event. With niceness, up to 19, other processes go first; `stop`
+    ends it early. Raises WorkFailedError with the end of the log when a process fails or the gang is stopped;
+    raises UserError when the request was wrong.
     """
     with _folder(workspace, run) as (home, sync):
         job = Job(
@@ -72,7 +76,7 @@ def gang(
         path = job.folder / f"{stage.name}.job.json"
         path.write_text(job.model_dump_json(indent=1))
         command = _command(path, _processes(compute))
-        code, tail = _watch(command, job.folder / f"{stage.name}.log", tell, sync, niceness, stop)
+        code, tail = _watch(command, job.folder / f"{stage.name}.log", reporter, sync, niceness, stop)
         if code:
             _explain(stage.name, code, job, tail)
         result: dict[str, Any] = json.loads((job.folder / job.result).read_text())
@@ -95,7 +99,7 @@ def _command(job: Path, processes: str) -> list[str]:
 def _watch(
     command: list[str],
     log: Path,
-    tell: Callable[[str], None],
+    reporter: Reporter,
     sync: Callable[[], None],
     niceness: int,
     stop: Event | None,
@@ -106,7 +110,7 @@ def _watch(
         log.open("a") as file,
         subprocess.Popen(
             supervised,
-            env=PATIENT | THRIFTY | os.environ,
+            env=PATIENT | THRIFTY | os.environ | {READER: "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -121,9 +125,7 @@ def _watch(
             Thread(target=_end_when_asked, args=(process, stop), daemon=True).start()
         try:
             for number, line in enumerate(process.stdout, 1):
-                file.write(line)
-                tail = [*tail[-19:], line.rstrip()]
-                tell(line.rstrip())
+                tail = [*tail, *_relay(line, file, reporter)][-TAIL_LINES:]
                 if number % SYNC_LINES == 0:
                     sync()
             return process.wait(), tail
@@ -131,6 +133,20 @@ def _watch(
             assert process.stdin is not None
             process.stdin.close()  # tells the supervisor, should we leave early
             process.wait()
+
+
+def _relay(line: str, log: TextIO, reporter: Reporter) -> list[str]:
+    """Pass on what a line holds: events as events, and everything as text to the log; return the texts."""
+    texts = []
+    for part in parse(line):
+        if isinstance(part, ProgressEvent):
+            reporter.progress(part)
+            texts.append(part.text)
+        else:
+            reporter.line(part)
+            texts.append(part)
+    log.writelines(f"{text}\n" for text in texts)
+    return texts
 
 
 def _end_when_asked(process: subprocess.Popen[str], stop: Event) -> None:

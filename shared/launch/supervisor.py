@@ -1,9 +1,9 @@
-"""Runs a command and everything it starts, and leaves nothing behind: `python -m shared.supervisor COMMAND…`.
+"""Runs a command and everything it starts, and leaves nothing behind: `python -m shared.launch.supervisor COMMAND…`.
 
 torchrun puts every rank in a session of its own, so killing its process group leaves the ranks, and their
-GPUs, occupied. This process adopts orphans (a child subreaper), asks the command to stop when it is told to
-(SIGTERM) or when its parent is gone (end of file on stdin), waits a while so that ranks can write a
-checkpoint, and then sweeps every descendant. Linux only; elsewhere it merely runs the command.
+GPUs, occupied. This process asks the command to stop when it is told to (SIGTERM) or when its parent is gone (end
+of file on stdin), waits a while so that ranks can write a checkpoint, and then kills every descendant. On Linux it
+adopts orphans (a child subreaper); elsewhere it remembers its descendants while their parents live.
 """
 
 import ctypes
@@ -13,33 +13,43 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+
+import psutil
 
 GRACE_SECONDS = 20.0
 """Time to write a checkpoint; below the 30 s after which Prefect kills a cancelled flow."""
+LOOK_SECONDS = 2.0
+"""How often descendants are looked for where orphans are not adopted."""
 STOPPED = 143
 """Exit code of a command that ended because it was asked to: 128 + SIGTERM."""
 
 
 def supervise(command: list[str]) -> int:
     """Run the command to its end; return its exit code, or STOPPED when it was asked to stop."""
-    if sys.platform == "linux":
+    adopts = sys.platform == "linux"
+    if adopts:
         ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
-    asked: list[int] = []
+    signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda got, _: asked.append(got))
+        signal.signal(number, lambda got, _: signals.append(got))
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    deadline: float | None = None
+    family: set[psutil.Process] = set()
+    looked, deadline = 0.0, None
     while child.poll() is None:
-        if deadline is None and (asked or _parent_is_gone()):
-            asked.append(signal.SIGTERM)
-            deadline = time.monotonic() + GRACE_SECONDS
+        now = time.monotonic()
+        if deadline is None and (signals or _parent_is_gone()):
+            family |= _descendants()
+            signals.append(signal.SIGTERM)
+            deadline = now + GRACE_SECONDS
             child.terminate()
-        if deadline is not None and time.monotonic() > deadline:
+        if deadline is not None and now > deadline:
             break
+        if not adopts and now - looked > LOOK_SECONDS:
+            family |= _descendants()
+            looked = now
         time.sleep(0 if deadline is None else 0.05)
-    _sweep()
-    return STOPPED if asked else child.wait()
+    _sweep(family)
+    return STOPPED if signals else child.wait()
 
 
 def _parent_is_gone() -> bool:
@@ -51,39 +61,31 @@ def _parent_is_gone() -> bool:
         return False
 
 
-def _sweep() -> None:
-    """Kill every descendant that is left, generation by generation."""
-    if not Path("/proc").is_dir():
-        return
+def _descendants() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
+
+
+def _sweep(family: set[psutil.Process]) -> None:
+    """Kill every descendant that is left, and what they start meanwhile.
+
+    psutil knows a process by its id and the time of its birth: it spares one that took an id over.
+    """
     for _ in range(50):
-        left = _children(os.getpid())
+        left = [process for process in family | _descendants() if _alive(process)]
         if not left:
             return
         for process in left:
-            os.kill(process, signal.SIGKILL)
-        while _reaped():
-            pass
-        time.sleep(0.02)
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(left, timeout=0.1)
 
 
-def _children(parent: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and fields[0] != "Z":
-            found.append(int(entry.name))
-    return found
-
-
-def _reaped() -> bool:
+def _alive(process: psutil.Process) -> bool:
     try:
-        return os.waitpid(-1, os.WNOHANG)[0] != 0
-    except ChildProcessError:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
 
 

@@ -1,4 +1,4 @@
-"""One process of a gang: `python -m shared.gang JOB.json`, alone or as a rank of torchrun.
+"""One process of a gang: `python -m shared.launch.worker JOB.json`, alone or as a rank of torchrun.
 
 The job file names the stage, its params, the dataset and where to write. Ranks know torch.distributed and
 nothing of Prefect; who starts them knows a command line and nothing of ranks.

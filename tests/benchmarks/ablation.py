@@ -21,11 +21,11 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from flows.demo.index import copies
+from flows.demo.index.defects import DEFECTS
+from flows.demo.index.scene import CLASSES
 
 from flows.ablation import text
-from flows.demo.corpus import copies
-from flows.demo.corpus.defects import DEFECTS
-from flows.demo.corpus.scene import CLASSES
 
 ROOT = Path(__file__).parents[2]
 COPIES, EVERY = 9, 12
@@ -35,9 +35,10 @@ VARY = ("curation.dedup=off", "curation.quality=off", "curation.balance=on")
 SETTINGS = (
     "curation.dedup.near.candidates.nearest=3",  # enough where nine copies lie together, and a third of the pairs
     "training.model.patch_size=16",  # what learns something in few steps
-    "training.crops={large_size: 64, large_scale: [0.4, 1], small_size: 32, small_scale: [0.15, 0.4], small_count: 4, "
-    "shrink: 80}",
-    "training.augment={jitter: 0.5, hue: 0.02, gray: 0.05, blur_first: 0, blur_other: 0, blur_small: 0, solarise: 0}",
+    "training.crops={global_size: 64, global_scale: [0.4, 1], local_size: 32, local_scale: [0.15, 0.4], "
+    "local_count: 4, shrink: 80}",
+    "training.augment={jitter: 0.5, hue: 0.02, gray: 0.05, blur_global_first: 0, blur_global_other: 0, "
+    "blur_local: 0, solarise: 0}",
     "training.objective.koleo_weight=0.5",
     "training.objective.ibot_weight=0.2",
     "training.optim.steps=600",  # of which --steps makes a proxy, and the warm-up shorter in proportion
@@ -49,14 +50,14 @@ SETTINGS = (
 )
 
 
-def planted(source: Path, corpus: Path) -> Counter[str]:
+def planted(source: Path, index: Path) -> Counter[str]:
     """Copy the photographs into class folders, plant copies and junk; return how many of each there are."""
     counts: Counter[str] = Counter()
     rng = np.random.default_rng(0)
     photos = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
     frequent = sorted({path.parent.name for path in photos})[::EVERY]
     for number, path in enumerate(photos):
-        data, folder = path.read_bytes(), corpus / path.parent.name
+        data, folder = path.read_bytes(), index / path.parent.name
         _write(folder / f"{number:05d}.jpg", data, counts, "photographs")
         for turn in range(COPIES if path.parent.name in frequent else 0):
             altered = ALTERED[turn % len(ALTERED)](data, rng)
@@ -66,7 +67,7 @@ def planted(source: Path, corpus: Path) -> Counter[str]:
     for kind, count in JUNK.items():
         for turn in range(count):
             data = DEFECTS[kind][0](str(rng.choice(list(CLASSES))), rng, turn)
-            _write(corpus / str(rng.choice(labels)) / f"{kind}-{turn:03d}.jpg", data, counts, "junk")
+            _write(index / str(rng.choice(labels)) / f"{kind}-{turn:03d}.jpg", data, counts, "junk")
     return counts
 
 
@@ -87,9 +88,9 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         workspace = given.workspace or Path(temporary)
-        corpus = workspace / "corpus"
-        counts = planted(given.folder, corpus)
-        words = ["ablate", "laptop", "--source", corpus, "--workspace", workspace / "w", "--json"]
+        index = workspace / "index"
+        counts = planted(given.folder, index)
+        words = ["ablate", "laptop", "--source", index, "--workspace", workspace / "w", "--json"]
         words += ["--steps", given.steps, "--seeds", given.seeds, "--name", "photographs"]
         words += [word for vary in VARY for word in ("--vary", vary)]
         words += [word for setting in SETTINGS for word in ("--set", setting)]

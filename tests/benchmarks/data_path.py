@@ -3,9 +3,9 @@
     git clone https://github.com/facebookresearch/dinov2 /tmp/dinov2
     python tests/benchmarks/data_path.py FOLDER [FOLDER…] --dinov2 /tmp/dinov2 [--resize 500x375] [--images 100]
 
-2 large and 8 small crops with DINOv2's chances and strengths, on one thread, from bytes in memory. Every row does the
+2 global and 8 local crops with DINOv2's chances and strengths, on one thread, from bytes in memory. Every row does the
 same images; rows take turns, and the median of the runs counts. dinov2 is run, not copied: Pillow and torchvision,
-and a blur whose chances its code inverts, so that 0.9 large crops of an image are blurred for 1.1 of ours.
+and a blur whose chances its code inverts, so that 0.9 global crops of an image are blurred for 1.1 of ours.
 
 - `dinov2`: decode and `DataAugmentationDINO`, which ends in normalised floats.
 - `colours on the device`: what a worker does when a GPU changes the colours: decode, crop, draw.
@@ -31,9 +31,9 @@ import torch
 from duplicates import hardware
 from PIL import Image
 
-from training.data.color_cpu import recoloured
+from training.data.color_cpu import color_jitter
 from training.data.decode import decoded
-from training.data.multi_crop import Views, multi_crop, stream
+from training.data.multi_crop import Views, keyed_rng, multi_crop
 from training.model.vit import normalised
 from training.params import AugmentParams, CropParams
 
@@ -50,7 +50,7 @@ def dinov2_augmentation(folder: Path) -> Callable[[Image.Image], Any]:
     sys.modules["dinov2_data"] = package
     module = importlib.import_module("dinov2_data.augmentations")
     made: Callable[[Image.Image], Any] = module.DataAugmentationDINO(
-        CROPS.large_scale, CROPS.small_scale, CROPS.small_count, CROPS.large_size, CROPS.small_size
+        CROPS.global_scale, CROPS.local_scale, CROPS.local_count, CROPS.global_size, CROPS.local_size
     )
     return made
 
@@ -62,14 +62,14 @@ def pillow(_: int, data: bytes) -> Image.Image:
 
 def for_the_device(number: int, data: bytes) -> Views:
     """Decode, crop, and draw what will be done to the colours."""
-    return multi_crop(decoded(data, 0, CROPS), CROPS, AUGMENT, stream(0, number))
+    return multi_crop(decoded(data, 0, CROPS), CROPS, AUGMENT, keyed_rng(0, number))
 
 
 def on_the_cpu(number: int, data: bytes) -> list[torch.Tensor]:
     """Do everything here, to normalised floats."""
     views = for_the_device(number, data)
-    pairs = ((views.large, views.large_colours), (views.small, views.small_colours))
-    return [normalised(recoloured(*map(torch.from_numpy, pair))) for pair in pairs]
+    pairs = ((views.global_crops, views.global_colours), (views.local_crops, views.local_colours))
+    return [normalised(color_jitter(*map(torch.from_numpy, pair))) for pair in pairs]
 
 
 def milliseconds(rows: dict[str, Row], images: list[bytes], runs: int) -> dict[str, list[float]]:

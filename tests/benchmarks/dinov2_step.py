@@ -112,8 +112,8 @@ def dinov2_step(
     config.student |= {"arch": arch, "patch_size": 14, "drop_path_rate": drop_path}
     config.dino.head_n_prototypes = config.ibot.head_n_prototypes = prototypes
     config.train.centering, config.compute_precision.grad_scaler = "sinkhorn_knopp", False
-    config.crops.local_crops_size = batch.small.shape[-1]
-    config.crops.local_crops_number = 2 * len(batch.small) // len(batch.large)
+    config.crops.local_crops_size = batch.local_crops.shape[-1]
+    config.crops.local_crops_number = 2 * len(batch.local_crops) // len(batch.global_crops)
     torch.manual_seed(0)
     model: Any = SSLMetaArch(config)
     model.need_to_synchronize_fsdp_streams = False
@@ -131,7 +131,9 @@ def dinov2_step(
     def step() -> dict[str, float]:
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            images["n_masked_patches"] = torch.full((1,), len(batch.places), device=device)  # all-reduced in place
+            images["n_masked_patches"] = torch.full(
+                (1,), len(batch.mask_indices), device=device
+            )  # all-reduced in place
             losses = model.forward_backward(images, TEACHER_TEMPERATURE)
         for part in model.student.values():
             nn.utils.clip_grad_norm_(part.parameters(), CLIP)
@@ -147,10 +149,10 @@ def dinov2_step(
 def _collated(batch: Batch) -> dict[str, Any]:
     """Return what dinov2's collate function does, of the same crops and masks; its buffers without padding."""
     return {
-        "collated_global_crops": normalised(batch.large),
-        "collated_local_crops": normalised(batch.small),
+        "collated_global_crops": normalised(batch.global_crops),
+        "collated_local_crops": normalised(batch.local_crops),
         "collated_masks": batch.mask,
-        "mask_indices_list": batch.places,
+        "mask_indices_list": batch.mask_indices,
         "masks_weight": batch.weight,
-        "upperbound": len(batch.places),
+        "upperbound": len(batch.mask_indices),
     }

@@ -34,7 +34,7 @@ from shared.params import Compute
 from training.cost.peak_flops import measured_peak, peak_of
 from training.cost.step_flops import step_flops
 from training.data.batch import Batch
-from training.distributed import Place, all_max, joined
+from training.distributed import DistributedContext, gathered, joined
 from training.loop.pretrain import initial_state
 from training.loop.train_loop import in_ddp
 from training.loop.train_step import take_step
@@ -42,9 +42,9 @@ from training.model.blocks import compiled
 from training.params import PretrainParams
 
 WARM_UP = 20
-SHORT: dict[str, Any] = {"crops": {"small_count": 8}, "objective": {"prototypes": 65536}, "drop_path": 0.3}
+SHORT: dict[str, Any] = {"crops": {"local_count": 8}, "objective": {"prototypes": 65536}, "drop_path": 0.3}
 GIANT: dict[str, Any] = {
-    "crops": {"small_count": 10},
+    "crops": {"local_count": 10},
     "objective": {"prototypes": 131072, "bottleneck": 384, "patch_bottleneck": 256, "separate_heads": True},
     "drop_path": 0.4,
 }
@@ -63,11 +63,11 @@ NARROW = {"width": 96, "depth": 3, "heads": 3}
 Step = Callable[[], Any]
 
 
-def params_of(size: str, images: int, place: Place, *, recompute: bool, small: bool) -> PretrainParams:
+def params_of(size: str, images: int, context: DistributedContext, *, recompute: bool, small: bool) -> PretrainParams:
     """Return the step that is measured, for so many images of each process."""
     recipe, _ = SIZES[size]
     model = {"size": size} | (NARROW if small else {}) | {"activation_checkpointing": recompute}
-    optim = {"batch_size": images * place.world, "lr_rule": "none", "lr": 1e-4, "freeze_prototypes": 0}
+    optim = {"batch_size": images * context.world, "lr_rule": "none", "lr": 1e-4, "freeze_prototypes": 0}
     objective = recipe["objective"] | ({"prototypes": 1024} if small else {}) | {"koleo_group": images}
     return PretrainParams.model_validate(
         {
@@ -79,78 +79,83 @@ def params_of(size: str, images: int, place: Place, *, recompute: bool, small: b
     )
 
 
-def our_step(params: PretrainParams, batch: Batch, place: Place, compiles: bool) -> Step:
+def our_step(params: PretrainParams, batch: Batch, context: DistributedContext, compiles: bool) -> Step:
     """Return this project's step on a batch."""
-    state = initial_state(params, place)
+    state = initial_state(params, context)
     for model in (state.student, state.teacher) if compiles else ():
         model.backbone.branches = compiled(params.model.depth)
-    wrapped = in_ddp(state.student, place, static=True)
-    return lambda: take_step(state, wrapped, batch, params, place, False)
+    wrapped = in_ddp(state.student, context, static=True)
+    return lambda: take_step(state, wrapped, batch, params, context, False)
 
 
-def timed(step: Step, place: Place, warm_up: int, steps: int) -> tuple[float, float]:
+def timed(step: Step, context: DistributedContext, warm_up: int, steps: int) -> tuple[float, float]:
     """Return the median seconds of a step, of the slowest process, and the peak memory in GiB."""
-    if place.device.type == "cuda":
+    if context.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    clock = time.perf_counter if place.device.type == "cuda" else time.process_time
+    clock = time.perf_counter if context.device.type == "cuda" else time.process_time
     seconds, before = [], clock()
     for _ in range(warm_up + steps):  # a step waits for the device once, so that one begins when another ends
         step()
         now = clock()
         seconds.append(now - before)
         before = now
-    median = torch.tensor(statistics.median(seconds[-steps:]), device=place.device)
-    memory = torch.cuda.max_memory_allocated() / 2**30 if place.device.type == "cuda" else 0.0
-    return float(all_max(median)), memory
+    median = max(gathered(statistics.median(seconds[-steps:]), context.world))
+    memory = torch.cuda.max_memory_allocated() / 2**30 if context.device.type == "cuda" else 0.0
+    return median, memory
 
 
 def row(
-    label: str, params: PretrainParams, place: Place, peaks: tuple[float, float], make: Callable[[], Step], asked: Any
+    label: str,
+    params: PretrainParams,
+    context: DistributedContext,
+    peaks: tuple[float, float],
+    make: Callable[[], Step],
+    asked: Any,
 ) -> None:
     """Measure and print one line of the table."""
-    images, flops, local = params.optim.batch_size, step_flops(params), params.optim.batch_size // place.world
+    images, flops, local = params.optim.batch_size, step_flops(params), params.optim.batch_size // context.world
     try:
-        seconds, memory = timed(make(), place, asked.warm_up, asked.steps)
+        seconds, memory = timed(make(), context, asked.warm_up, asked.steps)
     except torch.OutOfMemoryError:
-        say(place, f"| {label} | {local} | out of memory | | | | | | |")
+        say(context, f"| {label} | {local} | out of memory | | | | | | |")
         return
-    shares = [work / place.world / seconds / peak for peak in peaks for work in (flops.true, flops.nominal)]
+    shares = [work / context.world / seconds / peak for peak in peaks for work in (flops.true, flops.nominal)]
     told = " | ".join(f"{share:.1%}" for share in shares)
-    say(place, f"| {label} | {local} | {1000 * seconds:.1f} | {images / seconds:.1f} | {memory:.1f} | {told} |")
+    say(context, f"| {label} | {local} | {1000 * seconds:.1f} | {images / seconds:.1f} | {memory:.1f} | {told} |")
 
 
-def say(place: Place, line: str) -> None:
+def say(context: DistributedContext, line: str) -> None:
     """Print a line, once for all processes."""
-    if place.leads:
+    if context.leads:
         print(line, flush=True)
 
 
-def compare(place: Place, asked: argparse.Namespace) -> None:
+def compare(context: DistributedContext, asked: argparse.Namespace) -> None:
     """Print the Markdown table."""
-    known = peak_of(place, "bf16")
-    peaks = measured_peak(place.device, "bf16"), known.flops
-    name = torch.cuda.get_device_name() if place.device.type == "cuda" else processor()
+    known = peak_of(context, "bf16")
+    peaks = measured_peak(context.device, "bf16"), known.flops
+    name = torch.cuda.get_device_name() if context.device.type == "cuda" else processor()
     say(
-        place,
-        f"{date.today()}, {place.world} × {name}, torch {torch.__version__}, bf16, median of {asked.steps} steps.",
+        context,
+        f"{date.today()}, {context.world} × {name}, torch {torch.__version__}, bf16, median of {asked.steps} steps.",
     )
-    say(place, f"Ceiling: {peaks[0] / 1e12:.4g} TFLOP/s by products here; {peaks[1] / 1e12:.4g}, {known.source}.\n")
-    say(place, "| step | images | ms | images/s | GiB | MFU of products | nominal | MFU of data sheet | nominal |")
-    say(place, "|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    say(context, f"Ceiling: {peaks[0] / 1e12:.4g} TFLOP/s by products here; {peaks[1] / 1e12:.4g}, {known.source}.\n")
+    say(context, "| step | images | ms | images/s | GiB | MFU of products | nominal | MFU of data sheet | nominal |")
+    say(context, "|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     for size in asked.sizes:
         images = asked.batch or (4 if asked.small else SIZES[size][1])
         for variant in asked.variants:
             compiles, recompute = VARIANTS[variant]
             torch._dynamo.reset()
-            params = params_of(size, images, place, recompute=recompute, small=asked.small)
-            batch = batch_of(images, params).to(place.device)
-            make = partial(our_step, params, batch, place, compiles)
-            row(f"{size}, {variant}", params, place, peaks, make, asked)
-        if asked.dinov2 and size in ARCHS and place.world == 1 and not asked.small:
+            params = params_of(size, images, context, recompute=recompute, small=asked.small)
+            batch = batch_of(images, params).to(context.device)
+            make = partial(our_step, params, batch, context, compiles)
+            row(f"{size}, {variant}", params, context, peaks, make, asked)
+        if asked.dinov2 and size in ARCHS and context.world == 1 and not asked.small:
             settings = {"drop_path": params.model.drop_path, "prototypes": params.objective.prototypes}
-            peer = {"precision": "bf16", "arch": ARCHS[size], "device": place.device}
+            peer = {"precision": "bf16", "arch": ARCHS[size], "device": context.device}
             make = partial(dinov2_step, Path(asked.dinov2), batch, **settings, **peer)
-            row(f"{size}, dinov2", params, place, peaks, make, asked)
+            row(f"{size}, dinov2", params, context, peaks, make, asked)
 
 
 def main() -> None:
@@ -167,8 +172,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.device == "cuda" and not torch.cuda.is_available():
         sys.exit("There is no GPU here: nothing was measured. `--device cpu --small` shows that the script works.")
-    with joined(Compute(device=asked.device)) as place:
-        compare(place, asked)
+    with joined(Compute(device=asked.device)) as context:
+        compare(context, asked)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from shared.catalog import MANIFEST
 from shared.dataset_version import Published, open_version
 from shared.storage import Store
-from training.data.index import Corpus
+from training.data.index import SampleIndex
 
 GROUP, PART = 100_000, 1_000_000
 IMAGE_BYTES, SHARD_IMAGES = 100_000, 10_000
@@ -71,20 +71,20 @@ def main() -> None:
         dataset = publish(Path(folder), asked.rows, asked.labelled)
         pa.default_memory_pool().release_unused()
         before, begun = resident(), time.perf_counter()
-        corpus = Corpus(dataset, 0)
+        index = SampleIndex(dataset, 0)
         opened = time.perf_counter() - begun
         empty, greatest, begun = resident() - before, 0.0, time.perf_counter()
         for batch in range(asked.batches):
             first = batch * asked.batch
-            corpus.spots(list(range(first, first + asked.batch)))
+            index.refs(list(range(first, first + asked.batch)))
             greatest = max(greatest, resident() - before)
         each = (time.perf_counter() - begun) / asked.batches / asked.batch
         begun = time.perf_counter()
-        corpus.spots([len(corpus) - 1])
+        index.refs([len(index) - 1])
         jump = time.perf_counter() - begun
     print("| rows | row groups | open, s | opened, MB | reading, MB at most | µs / sample | jump to the end, ms |")
     print("|--:|--:|--:|--:|--:|--:|--:|")
-    facts = f"{asked.rows:,} | {len(corpus.blocks):,} | {opened:.2f} | {empty:.0f} | {greatest:.0f}"
+    facts = f"{asked.rows:,} | {len(index.blocks):,} | {opened:.2f} | {empty:.0f} | {greatest:.0f}"
     print(f"| {facts} | {each * 1e6:.1f} | {jump * 1e3:.0f} |")
 
 

@@ -26,12 +26,12 @@ import torch
 
 from shared.params import Compute
 from training.distributed import joined
-from training.eval.backbone import Frozen, open_model
-from training.eval.features import Reading
+from training.eval.backbone import FeatureExtractor, open_model
+from training.eval.features import Readout
 from training.eval.params import EvaluateParams
 from training.eval.protocols.knn import Knn
 from training.eval.protocols.linear_segmentation import LinearSegmentation
-from training.eval.score_model import judged
+from training.eval.score_model import score_models
 from training.eval.sets import ManifestSet, MaskSet
 
 DINOV2 = "models/dinov2_vits14_finetuned_fp16.safetensors"
@@ -57,7 +57,7 @@ ELSEWHERE = {
 """What code that shares nothing with ours measured on the same files."""
 
 
-def efficientnet(folder: Path) -> Frozen:
+def efficientnet(folder: Path) -> FeatureExtractor:
     """Return EfficientNet-Lite0: the package has the same layers in the same order under other names than timm."""
     origin = find_spec(PACKAGE)
     assert origin is not None
@@ -77,15 +77,15 @@ def main(data: Path) -> None:
     work = [
         (
             {
-                "EfficientNet-Lite0": Reading(lite0, lite0.depth, "cls"),
-                "DINOv2 CLS": Reading(dinov2, 12, "cls"),
-                "DINOv2 layer 9 patch mean": Reading(dinov2, 9, "patch_mean"),
+                "EfficientNet-Lite0": Readout(lite0, lite0.depth, "cls"),
+                "DINOv2 CLS": Readout(dinov2, 12, "cls"),
+                "DINOv2 layer 9 patch mean": Readout(dinov2, 9, "patch_mean"),
             },
             [ManifestSet(url=photographs, label="class", where={"set": name}) for name in ("caltech20", "flowers5")],
             EvaluateParams(evaluations=(Knn(k=10, also=()),)),
         ),
         (
-            {"DINOv2 layer 9": Reading(dinov2, 9, "cls"), "DINOv2 layer 12": Reading(dinov2, 12, "cls")},
+            {"DINOv2 layer 9": Readout(dinov2, 9, "cls"), "DINOv2 layer 12": Readout(dinov2, 12, "cls")},
             [MaskSet(url=scenes, where={"set": name}) for name in ("camvid", "humanseg")],
             EvaluateParams(evaluations=(LinearSegmentation(),)),
         ),
@@ -95,7 +95,7 @@ def main(data: Path) -> None:
     compute = Compute(workers=1, device="cpu")
     with joined(compute) as place:
         for readings, sets, params in work:
-            for one in judged(readings, [each.opened(None) for each in sets], params, place, compute):
+            for one in score_models(readings, [each.opened(None) for each in sets], params, place, compute):
                 for name, scores in one.scores.items():
                     chosen = next((score for score in scores if score["metric"] == ON_PATCHES), scores[0])
                     value, theirs = chosen["value"], ELSEWHERE.get((one.set, name))

@@ -37,12 +37,12 @@ from shared.launch.launch import THRIFTY
 from training.data.batch import Batch, collate
 from training.data.masking import block_mask, mask_ratio
 from training.data.multi_crop import Views
-from training.distributed import Place, fast_products, products_in_onednn
+from training.distributed import DistributedContext, fast_products, products_in_onednn
 from training.loop.pretrain import initial_state
 from training.loop.train_step import take_step
 from training.params import CropParams, ModelParams, ObjectiveParams, OptimParams, PretrainParams
 
-PIXELS = ("large", "small")
+PIXELS = ("global_crops", "local_crops")
 CPU = torch.device("cpu")
 SYSTEMS = {"dinov2 as it is": ("dinov2", False), "dinov2, same switches": ("dinov2", True), "dinoflow": ("ours", True)}
 
@@ -59,16 +59,16 @@ def params_of(precision: Any, images: int, drop_path: float = 0.3) -> PretrainPa
 def batch_of(images: int, params: PretrainParams) -> Batch:
     """Return random crops of so many images, masked as in training."""
     crops: CropParams = params.crops
-    side, large = crops.large_size // params.model.patch_size, crops.large_count * images
+    side, count = crops.global_size // params.model.patch_size, crops.global_count * images
     rng = np.random.default_rng(0)
-    ratios = [mask_ratio(place, large, (0,), params.objective) for place in range(large)]
+    ratios = [mask_ratio(crop, count, (0,), params.objective) for crop in range(count)]
     masks = np.stack([block_mask(side, int(side * side * ratio), rng) for ratio in ratios])
-    masks = masks.reshape(images, crops.large_count, -1)
+    masks = masks.reshape(images, crops.global_count, -1)
 
     def views(count: int, size: int) -> np.ndarray:
         return rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
-    pixels = ((crops.large_count, crops.large_size), (crops.small_count, crops.small_size))
+    pixels = ((crops.global_count, crops.global_size), (crops.local_count, crops.local_size))
     colours = [np.zeros((count, 1)) for count, _ in pixels]  # read by nobody here
     drafts = [(Views(*(views(*of) for of in pixels), *colours), masks[image]) for image in range(images)]
     batch = collate(drafts).batch
@@ -77,9 +77,9 @@ def batch_of(images: int, params: PretrainParams) -> Batch:
 
 def our_step(params: PretrainParams, batch: Batch, device: torch.device) -> Callable[[], dict[str, float]]:
     """Return this project's step on a batch."""
-    place, batch = Place(device, 0, 1), batch.to(device)
-    state = initial_state(params, place)
-    return lambda: take_step(state, state.student, batch, params, place, False).losses
+    context, batch = DistributedContext(device, 0, 1), batch.to(device)
+    state = initial_state(params, context)
+    return lambda: take_step(state, state.student, batch, params, context, False).losses
 
 
 def one_process(system: str, precision: str, steps: int, checkout: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,18 +16,20 @@ import yaml
 from flows import follow, pipeline
 from flows.cli import app
 from flows.recipe.recipe import Recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.dataset_version import Published
 from shared.errors import WorkFailedError
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.launch.worker import Job
 from shared.storage import Store
 from tests.training.publishing import invented, publish
+from tests.waiting import started
 from training.stages import pretrain
 
 TINY = {
     "model": {"patch_size": 8, "width": 32, "depth": 2, "heads": 2, "layer_scale": 0.1, "drop_path": 0.1},
-    "crops": {"large_size": 32, "small_size": 16, "small_count": 2, "shrink": 40},
+    "crops": {"global_size": 32, "local_size": 16, "local_count": 2, "shrink": 40},
     "objective": {"prototypes": 64, "head_hidden": 48, "bottleneck": 16, "koleo_group": 4},
     "optim": {"steps": 40, "batch_size": 8, "warmup_steps": 1, "precision": "fp32", "freeze_prototypes": 1},
     "checkpoint_every": 20,
@@ -35,8 +38,8 @@ TINY = {
 EVALUATION = {"evaluations": ["knn"], "pictures": 2}
 
 
-def trained(recipe: Recipe, workspace: Path, run: str) -> subprocess.Popen[bytes]:
-    """Start pre-training in a process of its own."""
+def trained(recipe: Recipe, workspace: Path, run: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Pre-training in a process of its own, as long as the block lasts."""
     job = Job(
         stage="training.stages:pretrain",
         params=recipe.training.model_dump(mode="json"),
@@ -50,9 +53,7 @@ def trained(recipe: Recipe, workspace: Path, run: str) -> subprocess.Popen[bytes
     job.folder.mkdir(parents=True)
     path = job.folder / "pretrain.job.json"
     path.write_text(job.model_dump_json())
-    return subprocess.Popen(
-        [sys.executable, "-m", "shared.launch.worker", str(path)], env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
+    return started([sys.executable, "-m", "shared.launch.worker", path], env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
 def test_training_is_the_same_with_a_follower_which_scores_every_checkpoint(
@@ -67,14 +68,14 @@ def test_training_is_the_same_with_a_follower_which_scores_every_checkpoint(
         dataset, store = publish(tmp_path / name, invented(60, classes=4)), Store(str(tmp_path / name))
         session = Session(recipe, store, Inline(), Silent())
         run = pipeline.run_of(session, dataset)
-        training = trained(recipe, tmp_path / name, run)
-        if name == "followed":
-            told = follow.follow(session, dataset, run, patience=600)
-            assert told["scores"].keys() == {"20", "40", "random_init", "pixels"}
-            assert told["best"]["by"] == "knn top1"
-            assert "best by knn top1" in store.read(f"runs/{run}/report.html").decode()
-            assert f"runs/{run}/report.html" in store.read("report.html").decode()
-        assert training.wait(600) == 0
+        with trained(recipe, tmp_path / name, run) as training:
+            if name == "followed":
+                told = follow.follow(session, dataset, run, patience=600)
+                assert told["scores"].keys() == {"20", "40", "random_init", "pixels"}
+                assert told["best"]["by"] == "knn top1"
+                assert "best by knn top1" in store.read(f"runs/{run}/report.html").decode()
+                assert f"runs/{run}/report.html" in store.read("report.html").decode()
+            assert training.wait(600) == 0
         state = tmp_path / name / "runs" / run / "checkpoints" / "step-00000040" / "state.pt"
         weights[name] = torch.load(state, weights_only=True)
     for part in ("student", "teacher"):

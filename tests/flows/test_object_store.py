@@ -21,9 +21,11 @@ from curation.sources import source_at
 from curation.sources.reading import UnreadableError, read_bytes
 from flows import pipeline
 from flows.recipe.recipe import Recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
+from tests.waiting import started
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def bucket():
     }
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    with started(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
         for _ in range(200):
             try:
                 urllib.request.urlopen(settings["AWS_ENDPOINT_URL"], timeout=1).close()
@@ -51,8 +53,6 @@ def bucket():
                 time.sleep(0.1)
         fsspec.filesystem("s3").mkdir("images")
         yield "s3://images"
-        server.terminate()
-        server.wait(10)
     for name, value in before.items():
         if value is None:
             os.environ.pop(name)
@@ -132,8 +132,8 @@ def test_what_is_added_to_a_bucket_is_seen_by_the_next_listing(bucket):
     put("growing/1.jpg", encoded(picture(1)))
     source = source_at(f"{bucket}/growing")
     assert sum(part.num_rows for part in source.tables(100)) == 1
-    with subprocess.Popen([sys.executable, "-c", ADD]) as other:  # this process would remember what it wrote itself
-        assert other.wait(60) == 0
+    # Another process, because this one would remember what it wrote itself.
+    subprocess.run([sys.executable, "-c", ADD], check=True, timeout=60)
     assert sum(part.num_rows for part in source.tables(100)) == 2
 
 

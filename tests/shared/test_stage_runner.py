@@ -5,12 +5,12 @@ import pyarrow as pa
 import pytest
 
 from shared.catalog import DUPLICATES, IMAGES, MANIFEST, VERDICTS
-from shared.exchange import spans
 from shared.launch.executors import Inline
 from shared.params import ExchangeParams, Params
 from shared.schema import Contract
 from shared.stage import stage
-from shared.stage_runner import Files, run
+from shared.stage_runner import SideFiles, run
+from shared.stage_runner.exchange import spans
 from shared.storage import Store
 from shared.tables import Rows, read_part, with_facts
 
@@ -74,7 +74,7 @@ def keyed(numbers: pa.Table, *, params: GatherParams) -> pa.Table:
 
 
 @stage(reads=(NUMBERS,), writes=GATHERED, shape="exchange", scatter=keyed)
-def gather(rows: pa.Table, *, params: GatherParams, files: Files, number: int) -> pa.Table:
+def gather(rows: pa.Table, *, params: GatherParams, files: SideFiles, number: int) -> pa.Table:
     """Meet again by key."""
     CALLS.append("gather")
     files.store.write(files.name("side.txt"), str(number))

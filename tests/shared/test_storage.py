@@ -1,3 +1,5 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from shared.errors import WorkspaceError
@@ -40,3 +42,15 @@ def test_a_workspace_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WorkspaceError, match="must be writable"):
         Store(str(tmp_path / "file")).write("x", "y")
+
+
+def test_arrow_reads_this_machines_files_without_python_and_others_all_the_same(tmp_path):
+    """A thread of Arrow that drops a Python file while the interpreter ends aborts the process, now and then."""
+    table = pa.table({"uri": ["a", "b"]})
+    for url in (str(tmp_path), "memory://arrow"):
+        store = Store(url)
+        with store.commit("part.parquet") as draft:
+            pq.write_table(table, draft)
+        with store.open_arrow("part.parquet") as file:
+            assert isinstance(file, pa.OSFile) == store.local
+            assert pq.read_table(file).equals(table)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.color_cpu import recoloured
-from training.data.color_params import drawn_colours
-from training.data.multi_crop import stream
+from training.data.color_cpu import color_jitter
+from training.data.color_params import draw_colours
+from training.data.multi_crop import keyed_rng
 from training.params import AugmentParams
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gpu_step.py"
@@ -27,7 +27,7 @@ def test_the_gpu_benchmark_says_plainly_when_there_is_no_gpu() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_changes_colours_as_a_worker_does_within_a_gray_level() -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (32, 98, 98, 3), dtype=np.uint8))
-    colours = torch.from_numpy(drawn_colours(AugmentParams(), [0.5] * 32, [0.5] * 32, stream(0)))
-    gap = (recoloured(images.cuda(), colours).cpu().int() - recoloured(images, colours).int()).abs()
+    colours = torch.from_numpy(draw_colours(AugmentParams(), [0.5] * 32, [0.5] * 32, keyed_rng(0)))
+    gap = (color_jitter(images.cuda(), colours).cpu().int() - color_jitter(images, colours).int()).abs()
     assert gap.max() <= 1
     assert (gap > 0).float().mean() < 1e-3

@@ -56,7 +56,7 @@ def write_run(workspace: Path, weights: Weights, step: int = 6, name: str = "run
     params = PretrainParams.model_validate(
         {
             "model": weights.model.model_dump() | {"drop_path": 0.2, "layer_scale": weights.model.layer_scale * 2},
-            "crops": {"large_size": weights.image_size, "small_size": 16},
+            "crops": {"global_size": weights.image_size, "local_size": 16},
             "objective": {"prototypes": 8, "head_hidden": 12, "bottleneck": 4, "separate_heads": True},
         }
     )

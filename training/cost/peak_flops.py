@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from training.distributed import DTYPES, Place
+from training.distributed import DTYPES, DistributedContext
 
 DATA_SHEETS = (
     ("B200", 2250e12),
@@ -39,14 +39,14 @@ class Peak(NamedTuple):
     source: str
 
 
-def peak_of(place: Place, precision: str) -> Peak:
+def peak_of(context: DistributedContext, precision: str) -> Peak:
     """Return the data sheet's figure for half precision on a known GPU, else the fastest of a few products."""
-    if place.device.type == "cuda" and precision != "fp32":
-        name = torch.cuda.get_device_name(place.device)
-        known = next((flops for part, flops in DATA_SHEETS if part in name), None)
-        if known is not None:
-            return Peak(known, f"data sheet of {name}")
-    return Peak(measured_peak(place.device, precision), f"measured with products in {precision}")
+    if context.device.type == "cuda" and precision != "fp32":
+        name = torch.cuda.get_device_name(context.device)
+        listed = next((flops for part, flops in DATA_SHEETS if part in name), None)
+        if listed is not None:
+            return Peak(listed, f"data sheet of {name}")
+    return Peak(measured_peak(context.device, precision), f"measured with products in {precision}")
 
 
 def measured_peak(device: torch.device, precision: str) -> float:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from training.data.masking import hidden_patches
-from training.model.drop_path import kept_of_group, skip_rates
+from training.model.drop_path import drop_path_rates, kept_of_group
 from training.model.vit import ffn_columns
 from training.params import ModelParams, PretrainParams
 
@@ -28,7 +28,7 @@ class Flops(NamedTuple):
     """All of it: what published shares of a peak mostly mean."""
 
 
-class Crops(NamedTuple):
+class SizedCrops(NamedTuple):
     """Crops of one size in a step."""
 
     of_image: int
@@ -48,25 +48,25 @@ class Crops(NamedTuple):
 def step_flops(params: PretrainParams) -> Flops:
     """Return the FLOPs of one step, over all processes."""
     student, model = student_crops(params, params.optim.batch_size), params.model
-    large = student[0]
-    hidden = hidden_patches(large.all, large.patches, params.objective)
+    global_crops = student[0]
+    hidden = hidden_patches(global_crops.all, global_crops.patches, params.objective)
 
     def of_step(true: bool) -> float:
-        blocks = 3 * _blocks(student, params, hidden, skips=true, prunes=true)
-        blocks += _blocks([large], params, hidden, skips=False, prunes=true)
-        pixels = 2 * _embedding(student, model) + _embedding([large], model)
-        return blocks + pixels + 3 * _heads(student, params, hidden) + _heads([large], params, hidden)
+        blocks = 3 * _blocks(student, params, hidden, drop_path=true, prunes=true)
+        blocks += _blocks([global_crops], params, hidden, drop_path=False, prunes=true)
+        pixels = 2 * _embedding(student, model) + _embedding([global_crops], model)
+        return blocks + pixels + 3 * _heads(student, params, hidden) + _heads([global_crops], params, hidden)
 
     return Flops(of_step(True), of_step(False))
 
 
-def _blocks(sizes: list[Crops], params: PretrainParams, hidden: int, *, skips: bool, prunes: bool) -> float:
+def _blocks(sizes: list[SizedCrops], params: PretrainParams, hidden: int, *, drop_path: bool, prunes: bool) -> float:
     """Return the FLOPs of one forward pass through all blocks."""
     model, width = params.model, params.model.width
     columns = ffn_columns(model)
     inner = columns // 2 if model.ffn == "swiglu" else columns
     read, total = sum(size.all for size in sizes) + hidden, 0.0
-    for block, rate in enumerate(skip_rates(model) if skips else [0.0] * model.depth):
+    for block, rate in enumerate(drop_path_rates(model) if drop_path else [0.0] * model.depth):
         kept = [(size.kept(rate, params.objective.koleo_group), tokens_of(size, model)) for size in sizes]
         tokens = sum(images * each for images, each in kept)
         projected = read if prunes and block == model.depth - 1 else tokens
@@ -75,23 +75,23 @@ def _blocks(sizes: list[Crops], params: PretrainParams, hidden: int, *, skips: b
     return total
 
 
-def student_crops(params: PretrainParams, images: int) -> list[Crops]:
+def student_crops(params: PretrainParams, images: int) -> list[SizedCrops]:
     """Return what the student sees of so many images, size by size."""
     patch = params.model.patch_size
-    return [Crops(count, images, (size // patch) ** 2) for count, size in params.crops.sizes]
+    return [SizedCrops(count, images, (size // patch) ** 2) for count, size in params.crops.sizes]
 
 
-def tokens_of(size: Crops, model: ModelParams) -> int:
+def tokens_of(size: SizedCrops, model: ModelParams) -> int:
     """Return the tokens of one crop."""
     return 1 + model.registers + size.patches
 
 
-def _embedding(sizes: list[Crops], model: ModelParams) -> float:
+def _embedding(sizes: list[SizedCrops], model: ModelParams) -> float:
     """Return the FLOPs of turning pixels into tokens."""
     return sum(2.0 * size.all * size.patches * 3 * model.patch_size**2 * model.width for size in sizes)
 
 
-def _heads(sizes: list[Crops], params: PretrainParams, hidden: int) -> float:
+def _heads(sizes: list[SizedCrops], params: PretrainParams, hidden: int) -> float:
     """Return the FLOPs of heads and prototypes for the CLS tokens and the masked patches."""
     crops, objective = sum(size.all for size in sizes), params.objective
     shapes = objective.head_shapes

@@ -6,77 +6,79 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data.color_cpu import recoloured
+from training.data.color_cpu import color_jitter
 from training.data.dataset import Sample
 
 
 class Batch(NamedTuple):
     """One process's share of a step; pixels are uint8."""
 
-    large: Tensor
-    """large_RCHW."""
-    small: Tensor
-    """small_QCHW."""
+    global_crops: Tensor
+    """global_RCHW."""
+    local_crops: Tensor
+    """local_QCHW."""
     mask: Tensor
-    """mask_RN: true where the student must not look."""
-    places: Tensor
-    """places_M: masked patches, counted through the flattened (R, N)."""
-    weight: Tensor
+    """mask_RN: true where iBOT hides the patch from the student."""
+    mask_indices: Tensor
+    """indices_M: masked patches, counted through the flattened (R, N)."""
+    mask_weight: Tensor
     """weight_M: 1 / masked patches of the patch's crop."""
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device."""
         return Batch(*(part.to(device, non_blocking=True) for part in self))
 
-    def pieces(self, count: int, images: int) -> list["Batch"]:
-        """Return the batch of so many images as batches of some of them, in order."""
+    def micro_batches(self, count: int, images: int) -> list["Batch"]:
+        """Return the batch of so many images as batches of some of them, in order, for gradient accumulation."""
         if count == 1:
             return [self]
-        share, wholes = images // count, (self.large, self.small, self.mask)
+        share, wholes = images // count, (self.global_crops, self.local_crops, self.mask)
         apart = [part.view(len(part) // images, count, share, *part.shape[1:]) for part in wholes]
-        found = []
+        micro_batches = []
         for number in range(count):
-            large_RCHW, small_QCHW, mask_RN = (part[:, number].flatten(0, 1) for part in apart)
-            found.append(Batch(large_RCHW, small_QCHW, mask_RN, *masked_patches(mask_RN)))
-        return found
+            global_RCHW, local_QCHW, mask_RN = (part[:, number].flatten(0, 1) for part in apart)
+            micro_batches.append(Batch(global_RCHW, local_QCHW, mask_RN, *masked_patches(mask_RN)))
+        return micro_batches
 
 
 def masked_patches(mask_RN: Tensor) -> tuple[Tensor, Tensor]:
-    """Return places_M and weight_M of a mask."""
-    places_M = mask_RN.flatten().nonzero().squeeze(1)
+    """Return indices_M and weight_M of a mask."""
+    indices_M = mask_RN.flatten().nonzero().squeeze(1)
     hidden_R = mask_RN.sum(dim=1)
-    return places_M, 1.0 / hidden_R[places_M // mask_RN.shape[1]].float()
+    return indices_M, 1.0 / hidden_R[indices_M // mask_RN.shape[1]].float()
 
 
-class Draft(NamedTuple):
-    """A batch before its colours are changed: crops are large_RHWC and small_QHWC."""
+class UnaugmentedBatch(NamedTuple):
+    """A batch before its colours are changed: crops are global_RHWC and local_QHWC."""
 
     batch: Batch
-    large_colours: Tensor
+    global_colours: Tensor
     """colours_RK."""
-    small_colours: Tensor
+    local_colours: Tensor
     """colours_QK."""
 
-    def finished(self, device: torch.device) -> Batch:
-        """Change the colours on this device and return the batch there."""
+    def augmented(self, device: torch.device) -> Batch:
+        """Jitter the colours on this device and return the batch there."""
         batch = self.batch.to(device)
-        large, small = recoloured(batch.large, self.large_colours), recoloured(batch.small, self.small_colours)
-        return batch._replace(large=large, small=small)
+        return batch._replace(
+            global_crops=color_jitter(batch.global_crops, self.global_colours),
+            local_crops=color_jitter(batch.local_crops, self.local_colours),
+        )
 
 
-def collate(samples: list[Sample]) -> Draft:
+def collate(samples: list[Sample]) -> UnaugmentedBatch:
     """Put the crops of a batch together, crop by crop, and count out the masked patches."""
     views, masks = zip(*samples, strict=True)
-    large, small, large_colours, small_colours, mask = (
+    global_crops, local_crops, global_colours, local_colours, mask = (
         np.stack(part, axis=1) for part in (*zip(*views, strict=True), masks)
     )
-    large_RHWC, small_QHWC, mask_RN = (
-        torch.from_numpy(part.reshape(-1, *part.shape[2:])) for part in (large, small, mask)
+    global_RHWC, local_QHWC, mask_RN = (
+        torch.from_numpy(part.reshape(-1, *part.shape[2:])) for part in (global_crops, local_crops, mask)
     )
-    colours = (torch.from_numpy(part.reshape(-1, part.shape[-1])) for part in (large_colours, small_colours))
-    return Draft(Batch(large_RHWC, small_QHWC, mask_RN, *masked_patches(mask_RN)), *colours)
+    colours = (torch.from_numpy(part.reshape(-1, part.shape[-1])) for part in (global_colours, local_colours))
+    return UnaugmentedBatch(Batch(global_RHWC, local_QHWC, mask_RN, *masked_patches(mask_RN)), *colours)
 
 
-def collate_finished(samples: list[Sample]) -> Batch:
+def collate_augmented(samples: list[Sample]) -> Batch:
     """Put a batch together and change its colours here, on the CPU."""
-    return collate(samples).finished(torch.device("cpu"))
+    return collate(samples).augmented(torch.device("cpu"))

@@ -1,9 +1,9 @@
-"""Changes the colours of crops, as drawn: crop by crop with OpenCV on a CPU, whole batches with torch on a GPU.
+"""Color jitter, grayscale, blur and solarisation, as drawn: crop by crop with OpenCV on a CPU, batches on a GPU.
 
 Both compute the same formulas in float32 and round once, at the end. So where it happens changes a pixel by one
 gray level at most, and a CPU gives the same bits in a worker and in the main process.
 
-Shapes: N crops, H W pixels, 3 colours, uint8; K numbers say what is done to a crop (colours.py).
+Shapes: N crops, H W pixels, 3 colours, uint8; K numbers say what is done to a crop (color_params.py).
 """
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data.color_gpu import recoloured_batch
+from training.data.color_gpu import color_jitter_batch
 from training.data.color_params import GRAY, LUMA, NOTHING, ORDER, SIGMA, SOLARISE, SOLARISE_FROM, TAPS
 
 TO_GRAY = np.tile(np.array(LUMA, dtype=np.float32), (3, 1))
@@ -19,18 +19,18 @@ LEVELS = np.arange(256)
 SOLARISED = np.where(LEVELS >= SOLARISE_FROM, 255 - LEVELS, LEVELS).astype(np.uint8)
 
 
-def recoloured(crops_NHWC: Tensor, colours_NK: Tensor) -> Tensor:
+def color_jitter(crops_NHWC: Tensor, colours_NK: Tensor) -> Tensor:
     """Return uint8 crops_N3HW on the device of the crops; colours_NK is on the CPU."""
     if crops_NHWC.device.type != "cpu":
-        return recoloured_batch(crops_NHWC, colours_NK)
+        return color_jitter_batch(crops_NHWC, colours_NK)
     count, height, width, _ = crops_NHWC.shape
     out_N3HW = np.empty((count, 3, height, width), dtype=np.uint8)
     for crop_HWC, colours_K, out_3HW in zip(crops_NHWC.numpy(), colours_NK.numpy(), out_N3HW, strict=True):
-        cv2.split(recoloured_crop(crop_HWC, colours_K), list(out_3HW))
+        cv2.split(color_jitter_crop(crop_HWC, colours_K), list(out_3HW))
     return torch.from_numpy(out_N3HW)
 
 
-def recoloured_crop(crop_HWC: np.ndarray, colours_K: np.ndarray) -> np.ndarray:
+def color_jitter_crop(crop_HWC: np.ndarray, colours_K: np.ndarray) -> np.ndarray:
     """Jitter, lose colour, blur and solarise one crop, where drawn."""
     x_HWC: np.ndarray = crop_HWC.astype(np.float32)
     for change in colours_K[ORDER].astype(int):

@@ -1,9 +1,9 @@
-"""The same changes of colour as in photometric.py, for whole batches on a GPU: torch operations on all crops at once.
+"""The same photometric augmentation as in color_cpu.py, for whole batches on a GPU: torch operations on all crops.
 
 Crops that get the same change at the same turn are changed together, so the random order costs no crop a pass.
 No matrix product and no convolution: those may round to TF32 or bf16.
 
-Shapes: N crops, 3 colours, H W pixels; G crops of a group, each with one number; K numbers for a crop (colours.py).
+Shapes: N crops, 3 colours, H W pixels; G crops of a group, each with one number; K numbers of color_params.py.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 from training.data.color_params import GRAY, LUMA, ORDER, SIGMA, SOLARISE, SOLARISE_FROM, TAPS
 
 
-def recoloured_batch(crops_NHWC: Tensor, colours_NK: Tensor) -> Tensor:
+def color_jitter_batch(crops_NHWC: Tensor, colours_NK: Tensor) -> Tensor:
     """Return uint8 crops_N3HW; colours_NK is on the CPU, because grouping by it must not wait for the GPU."""
     device, columns = crops_NHWC.device, colours_NK.numpy()
     drawn_NK = colours_NK.to(device, non_blocking=True)

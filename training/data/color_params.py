@@ -1,4 +1,4 @@
-"""What will be done to the colours of each crop, drawn from the sample's own stream before anything is done.
+"""Photometric augmentation, drawn: what will be done to the colours of each crop, from the sample's own rng.
 
 Shapes: N crops, K numbers for each.
 """
@@ -24,7 +24,7 @@ TAPS = 9
 """Pixels that a blur reaches over, as in DINOv2: at its widest, two standard deviations to each side."""
 
 
-def drawn_colours(
+def draw_colours(
     params: AugmentParams, blur: Sequence[float], solarise: Sequence[float], rng: np.random.Generator
 ) -> np.ndarray:
     """Draw colours_NK; `blur` and `solarise` are each crop's chances."""

@@ -7,9 +7,9 @@ from shared.dataset_version import Published
 from shared.errors import WorkFailedError
 from shared.images.decode import UndecodableError
 from training.data.decode import decoded
-from training.data.index import Spot
+from training.data.index import SampleRef
 from training.data.masking import block_mask, mask_ratio
-from training.data.multi_crop import Views, multi_crop, resized, stream
+from training.data.multi_crop import Views, keyed_rng, multi_crop, resized
 from training.params import PretrainParams
 
 CACHE_BYTES = 1 << 30
@@ -17,7 +17,7 @@ CACHE_BYTES = 1 << 30
 
 
 MASKING = 1
-"""Tells the stream of mask ratios from the stream of the order."""
+"""Tells the random numbers of mask ratios from those of the order."""
 
 
 Sample = tuple[Views, np.ndarray]
@@ -25,33 +25,33 @@ Sample = tuple[Views, np.ndarray]
 
 
 class Samples(Dataset[Sample]):
-    """Spot → crops and mask, a pure function of params and images."""
+    """SampleRef → crops and mask, a pure function of params and images."""
 
     def __init__(self, dataset: Published, params: PretrainParams) -> None:
         self.dataset, self.params = dataset, params
         self.kept: dict[int, np.ndarray] = {}
         self.kept_bytes = 0
 
-    def __getitem__(self, spot: Spot) -> Sample:
+    def __getitem__(self, ref: SampleRef) -> Sample:
         p = self.params
-        rng = stream(p.seed, spot.number)
-        return multi_crop(self._pixels(spot), p.crops, p.augment, rng), self._masks(spot.number, rng)
+        rng = keyed_rng(p.seed, ref.number)
+        return multi_crop(self._pixels(ref), p.crops, p.augment, rng), self._masks(ref.number, rng)
 
     def _masks(self, number: int, rng: np.random.Generator) -> np.ndarray:
         p = self.params
-        step, place = divmod(number, p.optim.batch_size)
-        side, crops = p.crops.large_size // p.model.patch_size, p.crops.large_count * p.optim.batch_size
+        step, slot = divmod(number, p.optim.batch_size)
+        side, crops = p.crops.global_size // p.model.patch_size, p.crops.global_count * p.optim.batch_size
         masks = []
-        for view in range(p.crops.large_count):
-            ratio = mask_ratio(place * p.crops.large_count + view, crops, (p.seed, step, MASKING), p.objective)
+        for view in range(p.crops.global_count):
+            ratio = mask_ratio(slot * p.crops.global_count + view, crops, (p.seed, step, MASKING), p.objective)
             masks.append(block_mask(side, int(side * side * ratio), rng))
         return np.stack(masks)
 
-    def _pixels(self, spot: Spot) -> np.ndarray:
+    def _pixels(self, ref: SampleRef) -> np.ndarray:
         """Decode, or remember: with `crops.shrink`, small pictures are worth keeping."""
-        if spot.row in self.kept:
-            return self.kept[spot.row]
-        pixels_HWC, shrink = self._decoded(spot), self.params.crops.shrink
+        if ref.row in self.kept:
+            return self.kept[ref.row]
+        pixels_HWC, shrink = self._decoded(ref), self.params.crops.shrink
         if not shrink:
             return pixels_HWC
         height, width = pixels_HWC.shape[:2]
@@ -59,18 +59,18 @@ class Samples(Dataset[Sample]):
         if factor < 1:
             pixels_HWC = resized(pixels_HWC, *(max(1, round(side * factor)) for side in (width, height)))
         if self.kept_bytes + pixels_HWC.nbytes <= CACHE_BYTES:
-            self.kept[spot.row] = pixels_HWC
+            self.kept[ref.row] = pixels_HWC
             self.kept_bytes += pixels_HWC.nbytes
         return pixels_HWC
 
-    def _decoded(self, spot: Spot) -> np.ndarray:
-        data = self.dataset.read(spot.shard, spot.offset, spot.length)
+    def _decoded(self, ref: SampleRef) -> np.ndarray:
+        data = self.dataset.read(ref.shard, ref.offset, ref.length)
         try:
-            if len(data) < spot.length:
-                raise UndecodableError(f"the shard ends after {len(data)} of {spot.length} bytes")
-            return decoded(data, spot.rotation, self.params.crops)
+            if len(data) < ref.length:
+                raise UndecodableError(f"the shard ends after {len(data)} of {ref.length} bytes")
+            return decoded(data, ref.rotation, self.params.crops)
         except UndecodableError as error:
             raise WorkFailedError(
-                f"Training needs every published image to decode, got {spot.shard} at byte {spot.offset}: {error}. "
+                f"Training needs every published image to decode, got {ref.shard} at byte {ref.offset}: {error}. "
                 "Check the shards with `dinoflow datasets WORKSPACE verify VERSION`, then publish again."
             ) from error

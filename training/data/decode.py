@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from shared.images.decode import TURNS, decode
+from shared.images.decode import decode
+from shared.images.turns import TURNS
 from training.data.multi_crop import SLIMMEST, SPARE
 from training.params import CropParams
 
@@ -40,9 +41,9 @@ def _room(width: int, height: int, crops: CropParams) -> float:
     """Return how many pixels of the image fall on one of a crop, at least."""
     if crops.shrink:
         return min(width, height) / crops.shrink
-    kinds = [(crops.large_size, crops.large_scale)]
-    if crops.small_count:
-        kinds.append((crops.small_size, crops.small_scale))
+    kinds = [(crops.global_size, crops.global_scale)]
+    if crops.local_count:
+        kinds.append((crops.local_size, crops.local_scale))
     slimmest = math.sqrt(width * height * SLIMMEST)
     return min(min(slimmest * math.sqrt(scale[0]), width, height) / size for size, scale in kinds)
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from shared.dataset_version import Published
 from shared.errors import WorkspaceError
-from training.data.multi_crop import stream
+from training.data.multi_crop import keyed_rng
 from training.data.published_images import held_out_rows
 from training.data.shuffle import WINDOW, Shuffle
 
@@ -24,7 +24,7 @@ WHERE = ("shard", "offset", "length", "rotation")
 ROUNDING = 0.5
 
 
-class Spot(NamedTuple):
+class SampleRef(NamedTuple):
     """A sample, and where the bytes of its image lie: all that a worker needs to know."""
 
     number: int
@@ -48,7 +48,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rows:
+class BlockRows:
     """The samples' images of one block, in the manifest's order."""
 
     row: np.ndarray
@@ -61,7 +61,7 @@ class Rows:
     """Running sum of the weights; None where every image is one sample."""
 
 
-class Corpus:
+class SampleIndex:
     """The samples of a published dataset, by number: a function of the dataset and the seed alone."""
 
     def __init__(self, dataset: Published, seed: int, window: int = WINDOW) -> None:
@@ -69,37 +69,37 @@ class Corpus:
         self.blocks, self.labelled, self.weighted = _blocks(dataset)
         self.counts = self._counted()
         self.shuffle = Shuffle(self.counts, seed, window)
-        self.read: OrderedDict[int, Rows] = OrderedDict()
+        self.read: OrderedDict[int, BlockRows] = OrderedDict()
 
     def __len__(self) -> int:
         """Return the samples of an epoch: the images, where no weight says otherwise."""
         return self.shuffle.total
 
-    def spots(self, numbers: list[int]) -> list[Spot]:
-        """Return what these samples are."""
-        blocks, places = self.shuffle.at(np.array(numbers))
-        return [self._spot(*one) for one in zip(numbers, blocks.tolist(), places.tolist(), strict=True)]
+    def refs(self, numbers: list[int]) -> list[SampleRef]:
+        """Return where the images of these samples lie."""
+        blocks, positions = self.shuffle.at(np.array(numbers))
+        return [self._ref(*one) for one in zip(numbers, blocks.tolist(), positions.tolist(), strict=True)]
 
-    def _spot(self, number: int, block: int, place: int) -> Spot:
+    def _ref(self, number: int, block: int, position: int) -> SampleRef:
         rows = self._rows(block)
         if rows.reach is not None:
-            place = self._repeated(rows.reach, block, place, number // len(self))
-        return Spot(
+            position = self._repeated(rows.reach, block, position, number // len(self))
+        return SampleRef(
             number,
-            self.blocks[block].first + int(rows.row[place]),
-            rows.shard[place].as_py(),
-            int(rows.offset[place]),
-            int(rows.length[place]),
-            int(rows.rotation[place]),
+            self.blocks[block].first + int(rows.row[position]),
+            rows.shard[position].as_py(),
+            int(rows.offset[position]),
+            int(rows.length[position]),
+            int(rows.rotation[position]),
         )
 
-    def _repeated(self, reach: np.ndarray, block: int, place: int, epoch: int) -> int:
+    def _repeated(self, reach: np.ndarray, block: int, position: int, epoch: int) -> int:
         """Walk through the block's weights in equal strides, one for each sample, from a new start in each epoch."""
-        start = stream(self.seed, epoch, block).random()
-        found = np.searchsorted(reach, (place + start) * reach[-1] / self.counts[block], "right")
-        return min(int(found), len(reach) - 1)
+        start = keyed_rng(self.seed, epoch, block).random()
+        row = np.searchsorted(reach, (position + start) * reach[-1] / self.counts[block], "right")
+        return min(int(row), len(reach) - 1)
 
-    def _rows(self, block: int) -> Rows:
+    def _rows(self, block: int) -> BlockRows:
         """Return a block, read now or lately."""
         if block not in self.read:
             self.read[block] = self._read(self.blocks[block])
@@ -108,19 +108,19 @@ class Corpus:
         self.read.move_to_end(block)
         return self.read[block]
 
-    def _read(self, block: Block) -> Rows:
+    def _read(self, block: Block) -> BlockRows:
         table = self._columns(block, *WHERE)
         kept = np.flatnonzero(table["kept"].to_numpy())
         shard, rotation = table["shard"].cast(pa.string()).combine_chunks(), pc.fill_null(table["rotation"], 0)
         offset, length = (table[name].to_numpy()[kept] for name in ("offset", "length"))
         reach = np.cumsum(table["weight"].to_numpy()[kept]) if self.weighted else None
-        return Rows(kept, shard.take(pa.array(kept)), offset, length, rotation.to_numpy()[kept], reach)
+        return BlockRows(kept, shard.take(pa.array(kept)), offset, length, rotation.to_numpy()[kept], reach)
 
     def _columns(self, block: Block, *names: str) -> pa.Table:
         """Return columns of a block, with `kept` and, where there are weights, `weight` without nulls."""
-        told = [name for name, there in (("image_id", self.labelled), ("weight", self.weighted)) if there]
-        with self.dataset.store.open(f"manifest/{block.part}") as file:
-            table = pq.ParquetFile(file).read_row_group(block.group, columns=[*names, *told])
+        needed = [name for name, exists in (("image_id", self.labelled), ("weight", self.weighted)) if exists]
+        with self.dataset.store.open_arrow(f"manifest/{block.part}") as file:
+            table = pq.ParquetFile(file).read_row_group(block.group, columns=[*names, *needed])
         kept = ~held_out_rows(table["image_id"]) if self.labelled else np.ones(block.rows, dtype=bool)
         table = table.append_column("kept", pa.array(kept))
         if self.weighted:
@@ -132,10 +132,10 @@ class Corpus:
         """Return each block's number of samples, the same in every epoch; fractions are carried on to the next."""
         if not (self.labelled or self.weighted):
             return np.array([block.rows for block in self.blocks], dtype=np.int64)
-        reach = np.floor(np.cumsum([self._mass(block) for block in self.blocks]) + ROUNDING)
+        reach = np.floor(np.cumsum([self._weight(block) for block in self.blocks]) + ROUNDING)
         return np.diff(reach, prepend=0).astype(np.int64)
 
-    def _mass(self, block: Block) -> float:
+    def _weight(self, block: Block) -> float:
         table = self._columns(block)
         kept = table["kept"].to_numpy()
         if not self.weighted:
@@ -153,13 +153,13 @@ def _blocks(dataset: Published) -> tuple[list[Block], bool, bool]:
     """Return the blocks with rows, whether any row has a label, and whether any has a weight: from footers alone."""
     blocks, labelled, weighted, first = [], False, False, 0
     for part in dataset.store.names("manifest"):
-        with dataset.store.open(f"manifest/{part}") as file:
-            facts = pq.ParquetFile(file).metadata
-        for group in range(facts.num_row_groups):
-            columns = {facts.row_group(group).column(i).path_in_schema: i for i in range(facts.num_columns)}
-            rows = facts.row_group(group).num_rows
-            labelled |= _has_values(facts.row_group(group).column(columns["label"]))
-            weighted |= _has_values(facts.row_group(group).column(columns["weight"]))
+        with dataset.store.open_arrow(f"manifest/{part}") as file:
+            metadata = pq.ParquetFile(file).metadata
+        for group in range(metadata.num_row_groups):
+            columns = {metadata.row_group(group).column(i).path_in_schema: i for i in range(metadata.num_columns)}
+            rows = metadata.row_group(group).num_rows
+            labelled |= _has_values(metadata.row_group(group).column(columns["label"]))
+            weighted |= _has_values(metadata.row_group(group).column(columns["weight"]))
             if rows:
                 blocks.append(Block(part, group, first, rows))
             first += rows
@@ -173,5 +173,5 @@ def _blocks(dataset: Published) -> tuple[list[Block], bool, bool]:
 
 def _has_values(column: pq.ColumnChunkMetaData) -> bool:
     """Tell whether a column has a value that is not null; without statistics it may have one."""
-    told = column.statistics
-    return bool(told is None or not told.has_null_count or told.null_count < column.num_values)
+    statistics = column.statistics
+    return bool(statistics is None or not statistics.has_null_count or statistics.null_count < column.num_values)

@@ -1,6 +1,6 @@
 """Which patches the student does not see: blocks as in BEiT (Bao et al. 2022), exact in number.
 
-Shapes: N = side · side patches of a large crop.
+Shapes: N = side · side patches of a global crop.
 """
 
 import math
@@ -15,21 +15,21 @@ WIDEST = 1 / 0.3
 TRIES = 10
 
 
-def mask_ratio(place: int, crops: int, key: tuple[int, ...], params: ObjectiveParams) -> float:
-    """Return the share of patches to hide in one large crop of a step; 0 for the crops without a mask.
+def mask_ratio(crop: int, crops: int, key: tuple[int, ...], params: ObjectiveParams) -> float:
+    """Return the share of patches to hide in one global crop of a step; 0 for the crops without a mask.
 
     The batch's masked crops get ratios evenly spread over `mask_ratio`; a keyed permutation deals them out. So
     the number of hidden patches in a global batch is the same in every step, whoever computes which crop.
     """
     masked = round(crops * params.mask_share)
-    dealt = int(Permutation(crops, key).at(np.array([place]))[0])
+    dealt = int(Permutation(crops, key).at(np.array([crop]))[0])
     if dealt >= masked:
         return 0.0
     return float(_ratios(np.array([dealt]), masked, params)[0])
 
 
 def hidden_patches(crops: int, patches: int, params: ObjectiveParams) -> int:
-    """Return how many patches are hidden in the large crops of a step, each of so many patches."""
+    """Return how many patches are hidden in the global crops of a step, each of so many patches."""
     masked = round(crops * params.mask_share)
     return int((patches * _ratios(np.arange(masked), masked, params)).astype(int).sum())
 

@@ -1,6 +1,6 @@
-"""Random crops of one image. The stream of random numbers belongs to the sample, not to who computes it.
+"""Random global and local crops of one image. The random numbers belong to the sample, not to who computes it.
 
-Shapes: V large and S small crops, C colours, H W pixels, uint8; K numbers say what is done to a crop's colours.
+Shapes: V global and S local crops, C colours, H W pixels, uint8; K numbers say what is done to a crop's colours.
 """
 
 import math
@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from training.data.color_params import drawn_colours
+from training.data.color_params import draw_colours
 from training.params import AugmentParams, CropParams, Share
 
-Box = tuple[int, int, int, int]
+CropBox = tuple[int, int, int, int]
 """Left, top, right, bottom."""
 
 TRIES = 10
@@ -27,22 +27,22 @@ this limit it differs from a crop of the whole image by about one gray level on 
 class Views(NamedTuple):
     """The crops of one image, and what will be done to their colours."""
 
-    large: np.ndarray
-    """large_VHWC."""
-    small: np.ndarray
-    """small_SHWC."""
-    large_colours: np.ndarray
+    global_crops: np.ndarray
+    """global_VHWC."""
+    local_crops: np.ndarray
+    """local_SHWC."""
+    global_colours: np.ndarray
     """colours_VK."""
-    small_colours: np.ndarray
+    local_colours: np.ndarray
     """colours_SK."""
 
 
-def stream(*key: int) -> np.random.Generator:
+def keyed_rng(*key: int) -> np.random.Generator:
     """Return the random numbers of a key, such as (seed, sample number)."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
-def random_box(width: int, height: int, scale: Share, rng: np.random.Generator) -> Box:
+def random_box(width: int, height: int, scale: Share, rng: np.random.Generator) -> CropBox:
     """Draw a box by area and aspect; the middle of the image if none fits."""
     for _ in range(TRIES):
         area = width * height * rng.uniform(*scale)
@@ -63,7 +63,7 @@ def resized(pixels_HWC: np.ndarray, width: int, height: int) -> np.ndarray:
     return smooth_1CHW.permute(0, 2, 3, 1)[0].numpy()
 
 
-class Levels:
+class ImagePyramid:
     """An image, its half, its quarter and so on, each made when a crop first asks for it."""
 
     def __init__(self, pixels_HWC: np.ndarray) -> None:
@@ -79,7 +79,7 @@ class Levels:
             self.levels.append(np.asarray(cv2.resize(even_HWC, (width, height), interpolation=cv2.INTER_AREA)))
         return self.levels[level]
 
-    def crop(self, box: Box, size: int) -> np.ndarray:
+    def crop(self, box: CropBox, size: int) -> np.ndarray:
         """Return crop_HWC, made of the smallest level that has pixels enough."""
         left, top, right, bottom = box
         spare = min(right - left, bottom - top) / (SPARE * size)
@@ -88,10 +88,12 @@ class Levels:
         return resized(self.at(level)[cut], size, size)
 
 
-def _crops(levels: Levels, count: int, size: int, scale: Share, flip: float, rng: np.random.Generator) -> np.ndarray:
+def _crops(
+    pyramid: ImagePyramid, count: int, size: int, scale: Share, flip: float, rng: np.random.Generator
+) -> np.ndarray:
     crops_NHWC = np.empty((count, size, size, 3), dtype=np.uint8)
     for crop_HWC in crops_NHWC:
-        cut_HWC = levels.crop(random_box(levels.width, levels.height, scale, rng), size)
+        cut_HWC = pyramid.crop(random_box(pyramid.width, pyramid.height, scale, rng), size)
         if rng.random() < flip:
             cv2.flip(cut_HWC, 1, dst=crop_HWC)
         else:
@@ -102,15 +104,15 @@ def _crops(levels: Levels, count: int, size: int, scale: Share, flip: float, rng
 def multi_crop(pixels_HWC: np.ndarray, crops: CropParams, augment: AugmentParams, rng: np.random.Generator) -> Views:
     """Draw all crops of an image, and what will be done to their colours.
 
-    The first large crop is blurred by `blur_first` and never solarised; the other large crops are blurred by
-    `blur_other` and solarised by `solarise`; small crops are blurred by `blur_small`.
+    The first global crop is blurred by `blur_global_first` and never solarised; the other global crops are blurred by
+    `blur_global_other` and solarised by `solarise`; local crops are blurred by `blur_local`.
     """
-    levels, others, small = Levels(pixels_HWC), crops.large_count - 1, crops.small_count
-    blur = [augment.blur_first] + [augment.blur_other] * others + [augment.blur_small] * small
-    colours = drawn_colours(augment, blur, [0.0] + [augment.solarise] * others + [0.0] * small, rng)
+    pyramid, others, local_count = ImagePyramid(pixels_HWC), crops.global_count - 1, crops.local_count
+    blur = [augment.blur_global_first] + [augment.blur_global_other] * others + [augment.blur_local] * local_count
+    colours = draw_colours(augment, blur, [0.0] + [augment.solarise] * others + [0.0] * local_count, rng)
     return Views(
-        _crops(levels, crops.large_count, crops.large_size, crops.large_scale, augment.flip, rng),
-        _crops(levels, small, crops.small_size, crops.small_scale, augment.flip, rng),
-        colours[: crops.large_count],
-        colours[crops.large_count :],
+        _crops(pyramid, crops.global_count, crops.global_size, crops.global_scale, augment.flip, rng),
+        _crops(pyramid, local_count, crops.local_size, crops.local_scale, augment.flip, rng),
+        colours[: crops.global_count],
+        colours[crops.global_count :],
     )

@@ -5,25 +5,25 @@ from dataclasses import dataclass
 
 from torch.utils.data import Sampler
 
-from training.data.index import Corpus, Spot
+from training.data.index import SampleIndex, SampleRef
 
 
 @dataclass(frozen=True)
-class Shares(Sampler[list[Spot]]):
+class RankBatchSampler(Sampler[list[SampleRef]]):
     """The samples of one rank, step by step: a contiguous share of each global batch."""
 
-    corpus: Corpus
+    index: SampleIndex
     batch_size: int
     start: int
     steps: int
     rank: int
     world: int
 
-    def __iter__(self) -> Iterator[list[Spot]]:
+    def __iter__(self) -> Iterator[list[SampleRef]]:
         share = self.batch_size // self.world
         for step in range(self.start, self.steps):
             first = step * self.batch_size + self.rank * share
-            yield self.corpus.spots(list(range(first, first + share)))
+            yield self.index.refs(list(range(first, first + share)))
 
     def __len__(self) -> int:
         return max(0, self.steps - self.start)

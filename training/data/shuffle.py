@@ -4,24 +4,17 @@ from functools import lru_cache
 
 import numpy as np
 
+from shared.splitmix import SPLITMIX_STEP, splitmix64
+
 ROUNDS = 6
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 WINDOW = 1 << 20
 """Samples that are shuffled together, about: fewer images than that are shuffled as one."""
-
-
-def _mixed(x: np.ndarray) -> np.ndarray:
-    """Scramble 64-bit words (SplitMix64)."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = x ^ (x >> np.uint64(31))
-    return mixed
 
 
 class Permutation:
     """A permutation of range(size) chosen by a key of integers: a Feistel cipher that walks until it lands.
 
-    Memory is constant, whatever the size. `at` costs about a microsecond for a place, in arrays.
+    Memory is constant, whatever the size. `at` costs about a microsecond for a position, in arrays.
     """
 
     def __init__(self, size: int, key: tuple[int, ...]) -> None:
@@ -34,12 +27,12 @@ class Permutation:
         left, right = x >> self.half, x & self.low
         with np.errstate(over="ignore"):
             for key in self.keys:
-                left, right = right, left ^ (_mixed(right * GOLDEN + key) & self.low)
+                left, right = right, left ^ (splitmix64(right * SPLITMIX_STEP + key) & self.low)
         return (left << self.half) | right
 
-    def at(self, places: np.ndarray) -> np.ndarray:
-        """Return the members at these places, as int64."""
-        x = self._ciphered(places.astype(np.uint64))
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """Return the members at these positions, as int64."""
+        x = self._ciphered(positions.astype(np.uint64))
         outside = x >= self.size
         while outside.any():
             x[outside] = self._ciphered(x[outside])
@@ -47,17 +40,17 @@ class Permutation:
         return x.astype(np.int64)
 
 
-def drawn(values: np.ndarray, limit: int, seed: int) -> np.ndarray:
+def subsample(values: np.ndarray, limit: int, seed: int) -> np.ndarray:
     """Return at most `limit` of the values, in their order; the same ones for the same seed."""
     if len(values) <= limit:
         return values
-    places = np.sort(Permutation(len(values), (seed, limit)).at(np.arange(limit)))
-    chosen: np.ndarray = values[places]
+    positions = np.sort(Permutation(len(values), (seed, limit)).at(np.arange(limit)))
+    chosen: np.ndarray = values[positions]
     return chosen
 
 
 class Shuffle:
-    """Sample numbers → (block, place in the block), epoch after epoch: each epoch names each place once.
+    """Sample numbers → (block, position in the block), epoch after epoch: each epoch names each position once.
 
     An epoch takes the blocks in the order of a keyed permutation, cuts that order into windows of whole blocks with
     `window` samples or a little more, and shuffles inside each. So reads stay within a window's blocks, memory is
@@ -70,27 +63,27 @@ class Shuffle:
         self._plan = lru_cache(2)(self._planned)
 
     def at(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return each sample's block and its place there."""
-        epochs, places = np.divmod(numbers, self.total)
-        blocks = np.empty_like(places)
+        """Return each sample's block and its position there."""
+        epochs, positions = np.divmod(numbers, self.total)
+        blocks = np.empty_like(positions)
         for epoch in np.unique(epochs).tolist():
             now = epochs == epoch
             order, starts, edges = self._plan(epoch)
-            shuffled = self._inside_windows(epoch, edges, places[now])
-            found = np.searchsorted(starts, shuffled, "right") - 1
-            blocks[now], places[now] = order[found], shuffled - starts[found]
-        return blocks, places
+            shuffled = self._inside_windows(epoch, edges, positions[now])
+            slot = np.searchsorted(starts, shuffled, "right") - 1
+            blocks[now], positions[now] = order[slot], shuffled - starts[slot]
+        return blocks, positions
 
-    def _inside_windows(self, epoch: int, edges: np.ndarray, places: np.ndarray) -> np.ndarray:
-        shuffled, windows = places.copy(), np.searchsorted(edges, places, "right") - 1
+    def _inside_windows(self, epoch: int, edges: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        shuffled, windows = positions.copy(), np.searchsorted(edges, positions, "right") - 1
         for window in np.unique(windows).tolist():
             first, end = int(edges[window]), int(edges[window + 1])
             inside = Permutation(end - first, (self.seed, epoch, window))
-            shuffled[windows == window] = first + inside.at(places[windows == window] - first)
+            shuffled[windows == window] = first + inside.at(positions[windows == window] - first)
         return shuffled
 
     def _planned(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the blocks in this epoch's order, the place where each starts, and the edges of the windows."""
+        """Return the blocks in this epoch's order, the position where each starts, and the edges of the windows."""
         order = Permutation(len(self.counts), (self.seed, epoch)).at(np.arange(len(self.counts)))
         order = order[self.counts[order] > 0]
         starts = np.cumsum(self.counts[order]) - self.counts[order]

@@ -1,4 +1,4 @@
-"""A backbone to look with, wherever it comes from: what every evaluation, picture and export is made with.
+"""A feature extractor: a frozen backbone, wherever it comes from. Every evaluation, picture and export uses one.
 
 Shapes: B images, C colours, H W pixels, N patches (row by row), D width.
 """
@@ -15,15 +15,15 @@ from training.model.vit import Tokens
 from training.weights import Weights, read_weights
 from training.weights.timm_vit import from_timm_name
 
-Look = Callable[[Tensor, Sequence[int]], list[Tokens]]
-"""Normalised images_BCHW, numbers of blocks (1 … depth) → what is seen after each; the last block's is normed."""
+Forward = Callable[[Tensor, Sequence[int]], list[Tokens]]
+"""Normalised images_BCHW, numbers of blocks (1 … depth) → outputs after each; the last block's is normed."""
 
 USUAL_SIZE = 224
 """Side of the images that DINOv2, too, is evaluated on, although its positions are made for 518."""
 
 
 @dataclass(frozen=True)
-class Frozen:
+class FeatureExtractor:
     """A model in eval mode, on its device. For a convolutional network blocks are stages, and patches positions."""
 
     title: str
@@ -38,24 +38,24 @@ class Frozen:
     depth: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    look: Look
+    forward: Forward
 
     @property
     def usual_size(self) -> int:
-        """Side of the images to look at where nobody says more: its own, at most 224, in whole patches."""
+        """Side of the images to read where nobody says more: its own, at most 224, in whole patches."""
         return max(1, min(self.size, USUAL_SIZE) // self.patch_size) * self.patch_size
 
     def tokens(self, pixels_BCHW: Tensor) -> Tokens:
-        """Return what the model sees in uint8 pixels."""
+        """Return the outputs for uint8 pixels."""
         return self.layers(pixels_BCHW, [self.depth])[0]
 
     def layers(self, pixels_BCHW: Tensor, blocks: Sequence[int]) -> list[Tokens]:
-        """Return what the model sees in uint8 pixels after some of its blocks."""
+        """Return the outputs for uint8 pixels after some of its blocks."""
         mean_C11, std_C11 = (torch.tensor(v, device=pixels_BCHW.device).view(-1, 1, 1) for v in (self.mean, self.std))
-        return self.look((pixels_BCHW.float() / 255 - mean_C11) / std_C11, blocks)
+        return self.forward((pixels_BCHW.float() / 255 - mean_C11) / std_C11, blocks)
 
 
-def open_model(spec: str, device: torch.device) -> Frozen:
+def open_model(spec: str, device: torch.device) -> FeatureExtractor:
     """Open what a person names: anything that `read_weights` takes, NAME of timm's, or NAME=FILE with its weights.
 
     Vision transformers run in our own `Backbone`, whatever their origin; what that does not compute runs in timm.
@@ -70,14 +70,14 @@ def open_model(spec: str, device: torch.device) -> Frozen:
         except RecipeError:  # it may be one of those that timm alone computes; if not, timm says so again
             pass
     net = open_net(name, file, device)
-    return Frozen(
-        net.title, net.content, net.size, net.patch_size, net.width, net.depth, net.mean, net.std, look=net.look
+    return FeatureExtractor(
+        net.title, net.content, net.size, net.patch_size, net.width, net.depth, net.mean, net.std, forward=net.forward
     )
 
 
-def vit(weights: Weights, device: torch.device) -> Frozen:
+def vit(weights: Weights, device: torch.device) -> FeatureExtractor:
     """Return our own model with these weights."""
-    return Frozen(
+    return FeatureExtractor(
         title=weights.title,
         content=weights.content,
         size=weights.image_size,
@@ -86,5 +86,5 @@ def vit(weights: Weights, device: torch.device) -> Frozen:
         depth=weights.model.depth,
         mean=weights.mean,
         std=weights.std,
-        look=weights.backbone().to(device).layers,
+        forward=weights.backbone().to(device).intermediate_layers,
     )

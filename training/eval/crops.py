@@ -13,15 +13,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from shared.errors import UserError, WorkFailedError
-from training.data.multi_crop import random_box, stream
-from training.eval.sets.labelled import Masks, Pictures
+from training.data.multi_crop import keyed_rng, random_box
+from training.eval.sets.labelled import IndexedImages, Masks
 
 AGAIN_SCALE = (0.32, 1.0)
-"""Share of the area that the second view covers, as the large crops of training do."""
+"""Share of the area that the second view covers, as the global crops of training do."""
 
 
-class Cut(NamedTuple):
-    """What of an image is looked at, and how much at once."""
+class CropSize(NamedTuple):
+    """What of an image a model is shown, and how much at once."""
 
     size: int
     """Side of the centre crop."""
@@ -49,44 +49,47 @@ def centre_crop_mask(class_HW: np.ndarray, size: int, resize: float) -> np.ndarr
 
 def random_crop(image: Image.Image, size: int, *key: int) -> np.ndarray:
     """Return another view, uint8 pixels_CHW: a random crop that may be flipped; the key decides."""
-    rng = stream(*key)
+    rng = keyed_rng(*key)
     box = random_box(*image.size, AGAIN_SCALE, rng)
     pixels_HWC = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
     return (pixels_HWC[:, ::-1] if rng.random() < 0.5 else pixels_HWC).transpose(2, 0, 1).copy()
 
 
-class Mistake(NamedTuple):
+class WorkerError(NamedTuple):
     """An error on its way out of a worker: there it would be wrapped into a traceback."""
 
     error: UserError | WorkFailedError
 
 
-class Crops(Dataset[dict[str, Tensor] | Mistake]):
-    """Place in the list of rows → uint8 `pixels`, and where they are asked for `mask` and `again`."""
+class CentreCrops(Dataset[dict[str, Tensor] | WorkerError]):
+    """DistributedContext in the list of rows → uint8 `pixels`, and where they are asked for `mask` and `again`."""
 
-    def __init__(self, images: Pictures, rows: np.ndarray, cut: Cut, masks: Masks | None, again: bool) -> None:
+    def __init__(
+        self, images: IndexedImages, rows: np.ndarray, cut: CropSize, masks: Masks | None, again: bool
+    ) -> None:
         self.images, self.rows, self.cut, self.masks, self.again = images, rows, cut, masks, again
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, place: int) -> dict[str, Tensor] | Mistake:
+    def __getitem__(self, place: int) -> dict[str, Tensor] | WorkerError:
         row, (size, resize, _) = int(self.rows[place]), self.cut
         try:
             image = self.images.pixels(row)
-            found = {"pixels": centre_crop(image, size, resize)}
+            views = {"pixels": centre_crop(image, size, resize)}
             if self.masks is not None:
-                found["mask"] = centre_crop_mask(self.masks.classes(row, image.size), size, resize)
+                views["mask"] = centre_crop_mask(self.masks.classes(row, image.size), size, resize)
             if self.again:
-                found["again"] = random_crop(image, size, row)
+                views["again"] = random_crop(image, size, row)
         except (UserError, WorkFailedError) as error:
-            return Mistake(error)
-        return {name: torch.from_numpy(array) for name, array in found.items()}
+            return WorkerError(error)
+        return {name: torch.from_numpy(array) for name, array in views.items()}
 
 
-def collated(items: Sequence[dict[str, Tensor] | Mistake]) -> dict[str, Tensor] | Mistake:
-    """Return the batch, or the first mistake in it."""
-    found: list[Any] = [item for item in items if isinstance(item, Mistake)] or list(items)
-    if isinstance(found[0], Mistake):
-        return found[0]
-    return {name: torch.stack([item[name] for item in found]) for name in found[0]}
+def collated(items: Sequence[dict[str, Tensor] | WorkerError]) -> dict[str, Tensor] | WorkerError:
+    """Return the batch, or the first error in it."""
+    errors_or_items: list[Any] = [item for item in items if isinstance(item, WorkerError)] or list(items)
+    first = errors_or_items[0]
+    if isinstance(first, WorkerError):
+        return first
+    return {name: torch.stack([item[name] for item in errors_or_items]) for name in first}

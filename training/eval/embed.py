@@ -23,13 +23,13 @@ class Teacher(NamedTuple):
     path: str
     step: int
     size: int
-    """Side of the large crops that it was trained on."""
+    """Side of the global crops that it was trained on."""
     patch_size: int
     content: str
     """Changes when anything changes that its vectors depend on."""
 
 
-def look(path: str, step: int | None) -> Teacher:
+def describe(path: str, step: int | None) -> Teacher:
     """Return what there is to know of a step's checkpoint, the newest by default. Raises WorkspaceError."""
     folder = RunFolder(Path(path))
     steps = folder.steps()
@@ -42,7 +42,7 @@ def look(path: str, step: int | None) -> Teacher:
             f"The embedder run needs a step with a checkpoint, got {step}. {path} has {', '.join(map(str, steps))}."
         )
     about = json.loads((folder.checkpoint(step) / ABOUT).read_text())
-    model, size = params.model, params.crops.large_size
+    model, size = params.model, params.crops.global_size
     return Teacher(path, step, size, model.patch_size, fingerprint(about["sha256"], model.identity(), size))
 
 

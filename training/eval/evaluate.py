@@ -8,20 +8,21 @@ from typing import Any
 
 from shared.dataset_version import Published
 from shared.errors import WorkspaceError
+from shared.launch.progress import OnProgress, emit, silent
 from shared.params import Compute
 from training.distributed import joined
 from training.eval.backbone import open_model, vit
-from training.eval.inputs import Score
+from training.eval.inputs import ScoreRow
 from training.eval.params import EvaluateParams
-from training.eval.score_model import Judged, judged, read_by
+from training.eval.score_model import SetScores, read_by, score_models
 from training.eval.sets import DatasetSet
-from training.eval.visualize.make_snapshots import draw_albums
+from training.eval.visualize.make_snapshots import make_snapshots
 from training.model.student_teacher import initial_student
 from training.params import PretrainParams
 from training.runs.best import mark_best
 from training.runs.checkpoint import GoneError
 from training.runs.run_folder import RunFolder
-from training.runs.scores import PIXELS, UNTRAINED, ScoreFolder, told
+from training.runs.scores import PIXELS, UNTRAINED, ScoreFolder, score_label
 from training.weights import Weights
 from training.weights.run import from_run
 
@@ -40,34 +41,40 @@ def evaluate(
         weights = {str(step): teacher for step in steps if (teacher := _teacher(folder, step))}
         if not weights:
             return
-        known = scores.baselines() if params.baselines else {}
-        params = params.model_copy(update={"baselines": params.baselines and not known})
+        baselines = scores.baselines() if params.baselines else {}
+        params = params.model_copy(update={"baselines": params.baselines and not baselines})
         if params.baselines:
             weights[UNTRAINED] = _untrained(trained)
         models = {name: vit(one, place.device) for name, one in weights.items()}
         sets = [one.opened(dataset) for one in params.sets]
         readings = {name: read_by(params, model) for name, model in models.items()}
-        found = list(judged(readings, sets, params, place, compute, trained.seed))
+        by_set = list(
+            score_models(readings, sets, params, place, compute, trained.seed, emit if place.leads else silent)
+        )
         own = [one.kind == DatasetSet().kind for one in params.sets]
-        known = known or {name: _named(name, found, own) for name in (UNTRAINED, PIXELS) if params.baselines}
-        note = " · ".join(dict.fromkeys(note for one in found for note in one.notes)) or None
+        baselines = baselines or {name: _named(name, by_set, own) for name in (UNTRAINED, PIXELS) if params.baselines}
+        note = " · ".join(dict.fromkeys(note for one in by_set for note in one.notes)) or None
         for step in steps if place.leads else []:
             if str(step) not in weights:
                 print(f"step {step} is gone: training has dropped its checkpoint", flush=True)
                 continue
-            got = _named(str(step), found, own)
+            step_scores = _named(str(step), by_set, own)
             title = f"{dataset.name} {dataset.version}"
-            scores.write(step, {"dataset": title, "scores": got, "baselines": known, "note": note})
-            line = " · ".join(f"{told(score)} {score['value']:.3f}" for score in got)
+            scores.write(step, {"dataset": title, "scores": step_scores, "baselines": baselines, "note": note})
+            line = " · ".join(f"{score_label(score)} {score['value']:.3f}" for score in step_scores)
             print(f"evaluated step {step} · {line}" + (f" · {note}" if note else ""), flush=True)
         if place.leads:
             mark_best(folder, scores)
         if params.pictures:
-            draw_albums(dataset, weights, readings, params, place, compute, folder, trained.seed)
+            make_snapshots(dataset, weights, readings, params, place, compute, folder, trained.seed)
 
 
 def evaluate_models(
-    specs: Mapping[str, str], params: EvaluateParams, compute: Compute, dataset: Published | None
+    specs: Mapping[str, str],
+    params: EvaluateParams,
+    compute: Compute,
+    dataset: Published | None,
+    report: OnProgress = silent,
 ) -> dict[str, Any]:
     """Return what models (name in tables → what `open_model` takes) are, and their scores on the sets of the params.
 
@@ -79,7 +86,7 @@ def evaluate_models(
         rows: list[dict[str, Any]] = []
         left_out = []
         readings = {name: read_by(params, model) for name, model in models.items()}
-        for one in judged(readings, sets, params, place, compute):
+        for one in score_models(readings, sets, params, place, compute, report=report):
             rows += [
                 {"model": name, "set": one.set, **score} for name, scores in one.scores.items() for score in scores
             ]
@@ -107,14 +114,14 @@ def _teacher(folder: RunFolder, step: int) -> Weights | None:
 
 
 def _untrained(trained: PretrainParams) -> Weights:
-    size = trained.crops.large_size
+    size = trained.crops.global_size
     return Weights(UNTRAINED, trained.model, size, initial_student(trained).backbone.vit.state_dict())
 
 
-def _named(model: str, found: Sequence[Judged], own: Sequence[bool]) -> list[Score]:
+def _named(model: str, by_set: Sequence[SetScores], own: Sequence[bool]) -> list[ScoreRow]:
     """Return the model's scores; those on another set than the published dataset say which."""
     return [
         score if is_own else {**score, "set": one.set}
-        for one, is_own in zip(found, own, strict=True)
+        for one, is_own in zip(by_set, own, strict=True)
         for score in one.scores[model]
     ]

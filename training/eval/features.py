@@ -1,12 +1,12 @@
 """Features of images: one pass over the pixels for any number of models.
 
 They do not depend on workers or processes: batches are cut before they are shared out, so every product has
-the same shape everywhere, and no image is looked at twice.
+the same shape everywhere, and no image is read twice.
 
 Shapes: B images, C colours, H W pixels, N patches, D width of a feature.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from training.distributed import Place, gathered
-from training.eval.backbone import Frozen
-from training.eval.crops import Crops, Cut, Mistake, collated
-from training.eval.sets.labelled import Masks, Pictures
+from training.distributed import DistributedContext, gathered
+from training.eval.backbone import FeatureExtractor
+from training.eval.crops import CentreCrops, CropSize, WorkerError, collated
+from training.eval.sets.labelled import IndexedImages, Masks
 from training.model.vit import Tokens
 
 Pooling = Literal["cls", "patch_mean", "cls+patch_mean"]
@@ -26,10 +26,10 @@ Pooling = Literal["cls", "patch_mean", "cls+patch_mean"]
 
 
 @dataclass(frozen=True)
-class Reading:
+class Readout:
     """How a model is read: after which block, and by which of its tokens."""
 
-    model: Frozen
+    model: FeatureExtractor
     block: int
     pooling: Pooling
 
@@ -43,8 +43,8 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Features:
-    """What one model sees in a list of images, on the CPU."""
+class ExtractedFeatures:
+    """What one model makes of a list of images, on the CPU."""
 
     pooled: Tensor
     """pooled_BD."""
@@ -56,47 +56,50 @@ class Features:
 
 @torch.inference_mode()
 def extract(
-    images: Pictures,
+    images: IndexedImages,
     rows: np.ndarray,
-    readings: Mapping[str, Reading],
-    place: Place,
-    cut: Cut,
+    readings: Mapping[str, Readout],
+    place: DistributedContext,
+    cut: CropSize,
     *,
     workers: int,
     masks: Masks | None = None,
     again: bool = False,
-) -> tuple[dict[str, Features], Tensor | None]:
+    report: Callable[[int], None] = lambda _: None,
+) -> tuple[dict[str, ExtractedFeatures], Tensor | None]:
     """Return features of the rows for every model, in the order of rows, and with masks mask_BHW; on every rank.
 
-    Raises UserError or WorkFailedError naming the image that cannot be read.
+    `report` gets the number of images of each batch. Raises UserError or WorkFailedError naming the image
+    that cannot be read.
     """
     batches = np.array_split(np.arange(-(-len(rows) // cut.batch_size)), place.world)[place.rank]
-    mine = rows[batches[0] * cut.batch_size : (batches[-1] + 1) * cut.batch_size] if len(batches) else rows[:0]
-    crops = Crops(images, mine, cut, masks, again)
-    found: dict[tuple[str, str], list[Tensor]] = {}
+    own = rows[batches[0] * cut.batch_size : (batches[-1] + 1) * cut.batch_size] if len(batches) else rows[:0]
+    crops = CentreCrops(images, own, cut, masks, again)
+    chunks: dict[tuple[str, str], list[Tensor]] = {}
     for batch in DataLoader(crops, batch_size=cut.batch_size, num_workers=workers, collate_fn=collated):
-        if isinstance(batch, Mistake):
+        if isinstance(batch, WorkerError):
             raise batch.error
         if masks is not None:
-            found.setdefault(("", "mask"), []).append(batch["mask"])
+            chunks.setdefault(("", "mask"), []).append(batch["mask"])
         for view in ("pixels", "again") if again else ("pixels",):
-            for name, tokens in _looked(readings, batch[view].to(place.device)):
-                seen = {"pooled" if view == "pixels" else "again": readings[name].pooled(tokens)}
+            for name, tokens in _forward(readings, batch[view].to(place.device)):
+                vectors = {"pooled" if view == "pixels" else "again": readings[name].pooled(tokens)}
                 if masks is not None and view == "pixels":
-                    seen["patches"] = tokens.patches
-                for what, tensor in seen.items():
-                    found.setdefault((name, what), []).append(tensor.float().cpu())
-    parts = gathered({key: torch.cat(chunks) for key, chunks in found.items()}, place.world)
+                    vectors["patches"] = tokens.patches
+                for what, tensor in vectors.items():
+                    chunks.setdefault((name, what), []).append(tensor.float().cpu())
+        report(len(batch["pixels"]))
+    parts = gathered({key: torch.cat(tensors) for key, tensors in chunks.items()}, place.world)
     whole = {key: torch.cat([part[key] for part in parts if key in part]) for key in parts[0]}
     features = {
-        name: Features(whole[name, "pooled"], whole.get((name, "again")), whole.get((name, "patches")))
+        name: ExtractedFeatures(whole[name, "pooled"], whole.get((name, "again")), whole.get((name, "patches")))
         for name in readings
     }
     return features, whole.get(("", "mask"))
 
 
-def _looked(readings: Mapping[str, Reading], pixels_BCHW: Tensor) -> Iterator[tuple[str, Tokens]]:
-    """Yield what each reading sees; a model that is read after several blocks looks once."""
+def _forward(readings: Mapping[str, Readout], pixels_BCHW: Tensor) -> Iterator[tuple[str, Tokens]]:
+    """Yield the outputs of each readout; a model that is read after several blocks runs once."""
     for model in {id(reading.model): reading.model for reading in readings.values()}.values():
-        own = {name: reading.block for name, reading in readings.items() if reading.model is model}
-        yield from zip(own, model.layers(pixels_BCHW, list(own.values())), strict=True)
+        blocks = {name: reading.block for name, reading in readings.items() if reading.model is model}
+        yield from zip(blocks, model.layers(pixels_BCHW, list(blocks.values())), strict=True)

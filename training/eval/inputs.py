@@ -6,13 +6,13 @@ Shapes: B images of the bank (training split), Q queries (test split), D width, 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from training.eval.sets.labelled import IGNORED
+from training.eval.sets.base import IGNORED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-Score = dict[str, Any]
+ScoreRow = dict[str, Any]
 """{"evaluation", "metric", "value", "protocol"}."""
 
 
@@ -21,7 +21,7 @@ class OmittedError(Exception):
 
 
 @dataclass(frozen=True)
-class SeenImages:
+class ImageFeatures:
     """Needs "images": features alone."""
 
     features: "Tensor"
@@ -37,7 +37,7 @@ class SeenImages:
 
 
 @dataclass(frozen=True)
-class SeenLabels:
+class LabelledFeatures:
     """Needs "labels": two splits that share no image."""
 
     bank: "Tensor"
@@ -52,9 +52,9 @@ class SeenLabels:
 
     def check(self) -> None:
         """Raise OmittedError where there is nothing to tell apart."""
-        known = len(self.bank_label.unique())  # type: ignore[no-untyped-call]
-        if known < 2:
-            raise OmittedError(f"needs a bank of two classes, got {known}")
+        class_count = len(self.bank_label.unique())  # type: ignore[no-untyped-call]
+        if class_count < 2:
+            raise OmittedError(f"needs a bank of two classes, got {class_count}")
         if not len(self.queries):
             raise OmittedError("needs a query, got none")
         _check_finite(self.bank, self.queries)
@@ -66,7 +66,7 @@ class SeenLabels:
 
 
 @dataclass(frozen=True)
-class SeenCopies:
+class CopyFeatures:
     """Needs "copies": one list of images and the pairs that are known."""
 
     features: "Tensor"
@@ -84,7 +84,7 @@ class SeenCopies:
 
 
 @dataclass(frozen=True)
-class SeenMasks:
+class PatchFeatures:
     """Needs "masks": patch features and the pixels' classes, under the same centre crop.
 
     Patches lie row by row on a grid of the proportions of the mask.
@@ -102,9 +102,9 @@ class SeenMasks:
 
     def check(self) -> None:
         """Raise OmittedError where there is nothing to tell apart."""
-        known = len(self.bank_mask[self.bank_mask != IGNORED].unique())  # type: ignore[no-untyped-call]
-        if known < 2:
-            raise OmittedError(f"needs a bank with pixels of two classes, got {known}")
+        class_count = len(self.bank_mask[self.bank_mask != IGNORED].unique())  # type: ignore[no-untyped-call]
+        if class_count < 2:
+            raise OmittedError(f"needs a bank with pixels of two classes, got {class_count}")
         if not bool((self.query_mask != IGNORED).any()):
             raise OmittedError("needs a query with a pixel that counts, got none")
         _check_finite(self.bank, self.queries)
@@ -115,7 +115,7 @@ class SeenMasks:
         return {"bank": len(self.bank), "queries": len(self.queries)}
 
 
-def score(evaluation: str, metric: str, value: float, protocol: dict[str, Any]) -> Score:
+def score(evaluation: str, metric: str, value: float, protocol: dict[str, Any]) -> ScoreRow:
     """Return a score with the protocol it was measured by."""
     return {"evaluation": evaluation, "metric": metric, "value": value, "protocol": protocol}
 

@@ -7,7 +7,6 @@ from pydantic import ConfigDict, Field
 from shared.dataset_version import Published
 from shared.params import Params, fingerprint
 from training.eval.protocols import DEFAULT_EVALUATIONS, Evaluation
-from training.eval.protocols.alignment import Alignment
 from training.eval.sets import DatasetSet, LabelledSet
 
 
@@ -25,7 +24,7 @@ class EvaluateParams(Params):
     layer: int = Field(default=0, ge=0)
     """The block after which a model is read, from 1; 0 = its last."""
     image_size: int = Field(default=0, ge=0)
-    """Side of the centre crop, in pixels; 0 = that of a model's training (a run's large crop), at most 224."""
+    """Side of the centre crop, in pixels; 0 = that of a model's training (a run's global crop), at most 224."""
     resize: float = Field(default=1.143, ge=1)
     """The shorter side is resized to so many crop sides before the centre crop (256 / 224)."""
     bank_limit: int = Field(default=100_000, ge=1)
@@ -42,9 +41,9 @@ class EvaluateParams(Params):
     """Also score the untrained model and 16×16 pixels, once for a run."""
 
     @property
-    def looks_again(self) -> bool:
+    def needs_second_view(self) -> bool:
         """Whether an evaluation needs a second view of each image."""
-        return any(isinstance(evaluation, Alignment) for evaluation in self.evaluations)
+        return any(evaluation.second_view for evaluation in self.evaluations)
 
 
 def score_fingerprint(stage_version: int, params: EvaluateParams, dataset: Published) -> str:

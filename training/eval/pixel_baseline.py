@@ -9,20 +9,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.eval.backbone import Frozen
+from training.eval.backbone import FeatureExtractor
 from training.model.vit import COLOUR_MEAN, COLOUR_STD, Tokens
 
 SIDE = 16
 
 
-def raw_pixels(size: int, patch_size: int) -> Frozen:
+def raw_pixels(size: int, patch_size: int) -> FeatureExtractor:
     """Return the baseline as a model, with patches as large as those of the model it stands beside."""
 
-    def look(images_BCHW: Tensor, blocks: Sequence[int]) -> list[Tokens]:
+    def forward(images_BCHW: Tensor, blocks: Sequence[int]) -> list[Tokens]:
         return [Tokens(pixel_features(images_BCHW), _patches(images_BCHW, patch_size))] * len(blocks)
 
     width = 3 * SIDE**2
-    return Frozen("pixels", f"pixels {SIDE}", size, patch_size, width, 1, COLOUR_MEAN, COLOUR_STD, look)
+    return FeatureExtractor("pixels", f"pixels {SIDE}", size, patch_size, width, 1, COLOUR_MEAN, COLOUR_STD, forward)
 
 
 def pixel_features(images_BCHW: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ class Net:
         self.mean, self.std = tuple(config["mean"]), tuple(config["std"])
         self.resizes = hasattr(module, "set_input_size")
 
-    def look(self, images_BCHW: Tensor, blocks: Sequence[int]) -> list[Tokens]:
+    def forward(self, images_BCHW: Tensor, blocks: Sequence[int]) -> list[Tokens]:
         """Return the maps after some stages, each with its mean; for the last one, with the pooled features."""
         if self.resizes and images_BCHW.shape[-1] != self.size:
             self.size = images_BCHW.shape[-1]
@@ -76,10 +76,10 @@ class Net:
         last, maps = self.module.forward_intermediates(
             images_BCHW, indices=[block - 1 for block in ordered], norm=True, output_fmt="NCHW"
         )
-        found = {}
+        outputs = {}
         for block, map_BDHW in zip(ordered, maps, strict=True):
             patches_BND = map_BDHW.flatten(2).transpose(1, 2)
             pooled = block == self.depth
             cls_BD = self.module.forward_head(last, pre_logits=True) if pooled else patches_BND.mean(dim=1)
-            found[block] = Tokens(cls_BD, patches_BND)
-        return [found[block] for block in blocks]
+            outputs[block] = Tokens(cls_BD, patches_BND)
+        return [outputs[block] for block in blocks]

@@ -1,4 +1,8 @@
-"""A run's teacher for other programs: timm, transformers, ONNX, with its heads and a card that says what it is."""
+"""A run's teacher for other programs: timm, transformers, ONNX, with its heads and a card that says what it is.
+
+for_timm.py, for_transformers.py, for_onnx.py: one file for each format · preprocessing.py: how images are prepared
+card.py, history.py: the card, and what is known of the run.
+"""
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -52,13 +56,13 @@ def export(
     _write_heads(weights, folder)
     checksums = _checksums(folder)
     Store(str(folder)).write(CARD, card(weights, history(RunFolder(run), step), checksums))
-    there = {name: str(folder / name) for name in FORMATS if (folder / name).is_dir()}
+    written = {name: str(folder / name) for name in FORMATS if (folder / name).is_dir()}
     return {
         "run": run.name,
         "step": step,
         "export": str(folder),
         "image_size": weights.image_size,
-        "formats": there,
+        "formats": written,
         "left_out": left_out,
         "heads": str(folder / HEADS),
         "card": str(folder / CARD),
@@ -95,8 +99,8 @@ def _check_is_its_own(folder: Path, weights: Weights) -> None:
     """Raise WorkspaceError where the folder holds another model's export: formats that stay would not be of this."""
     if (folder / HEADS).is_file():
         with safe_open(folder / HEADS, "pt") as file:
-            told = file.metadata()
-        if told[CONTENT] != weights.content:
+            metadata = file.metadata()
+        if metadata[CONTENT] != weights.content:
             raise WorkspaceError(
                 f"Export needs a folder of its own, got {folder} with another model in it. "
                 "Delete it, or give another one with --to."
@@ -105,5 +109,5 @@ def _check_is_its_own(folder: Path, weights: Weights) -> None:
 
 def _checksums(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file that is exported, by its path in the folder."""
-    found = [path for name in FORMATS for path in sorted((folder / name).glob("*"))] + [folder / HEADS]
-    return {str(path.relative_to(folder)): sha256(path) for path in found}
+    files = [path for name in FORMATS for path in sorted((folder / name).glob("*"))] + [folder / HEADS]
+    return {str(path.relative_to(folder)): sha256(path) for path in files}

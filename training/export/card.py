@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from training.export import for_onnx, for_timm, for_transformers
 from training.export.history import History
-from training.runs.scores import told
+from training.params import CropParams
+from training.runs.scores import score_label
 from training.weights import Weights
 from training.weights.exported import HEADS
 
-Rows = list[tuple[str, ...]]
+CardRows = list[tuple[str, ...]]
 
 
 def card(weights: Weights, past: History, checksums: Mapping[str, str]) -> str:
@@ -18,7 +18,7 @@ def card(weights: Weights, past: History, checksums: Mapping[str, str]) -> str:
     sections = [
         f"# {past.run}, step {past.step:,}",
         "A vision transformer, pre-trained without labels by DINOv2's objective with dinoflow. "
-        "What was exported is the teacher: the slow average of the trained model.",
+        "What was exported is the teacher: the moving average (EMA) of the trained model.",
         _table(_model(weights)),
         "## Training",
         _table(_training(past)),
@@ -41,7 +41,7 @@ def card(weights: Weights, past: History, checksums: Mapping[str, str]) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _model(weights: Weights) -> Rows:
+def _model(weights: Weights) -> CardRows:
     model = weights.model
     count = sum(tensor.numel() for tensor in weights.vit.values())
     return [
@@ -54,31 +54,31 @@ def _model(weights: Weights) -> Rows:
     ]
 
 
-def _training(past: History) -> Rows:
+def _training(past: History) -> CardRows:
     params, resolved = past.config["params"], past.config.get("resolved", {})
     optim = params["optim"]
-    whole, seen = resolved.get("steps", optim["steps"]), past.step * optim["batch_size"]
-    rows: Rows = [
+    whole, images = resolved.get("steps", optim["steps"]), past.step * optim["batch_size"]
+    rows: CardRows = [
         ("steps", f"{past.step:,} of {whole if isinstance(whole, str) else format(whole, ',')}"),
-        ("images seen", f"{seen:,}, {optim['batch_size']:,} a step"),
-        ("crops", _crops(params["crops"])),
+        ("images seen", f"{images:,}, {optim['batch_size']:,} a step"),
+        ("crops", _crops(CropParams.model_validate(params["crops"]))),
         ("precision", optim["precision"]),
         ("seed", str(params["seed"])),
     ]
     if "training_images" in resolved:
-        rows.append(("passes over the data", f"{seen / resolved['training_images']:.1f}"))
+        rows.append(("passes over the data", f"{images / resolved['training_images']:.1f}"))
     if "peak_lr" in resolved:
         rows.append(("peak learning rate", f"{resolved['peak_lr']:.3g}"))
     return [*rows, ("started from", params.get("start") or "chance")]
 
 
-def _crops(crops: dict[str, Any]) -> str:
-    return ", ".join(f"{crops[f'{kind}_count']} of {crops[f'{kind}_size']} pixels" for kind in ("large", "small"))
+def _crops(crops: CropParams) -> str:
+    return f"{crops.global_count} of {crops.global_size} pixels, {crops.local_count} of {crops.local_size} pixels"
 
 
 def _data(past: History) -> str:
     info = past.dataset
-    rows: Rows = [("dataset", past.config.get("dataset", "not recorded"))]
+    rows: CardRows = [("dataset", past.config.get("dataset", "not recorded"))]
     if "training_images" in past.config.get("resolved", {}):
         rows.append(("images to train on", f"{past.config['resolved']['training_images']:,}"))
     counts = info.get("counts", {})
@@ -96,10 +96,10 @@ def _data(past: History) -> str:
 def _scores(past: History) -> str:
     if not past.scores:
         return "None yet: `dinoflow evaluate`, then export again."
-    rows: Rows = [("score", "value", "measured on", "protocol")]
+    rows: CardRows = [("score", "value", "measured on", "protocol")]
     for score in past.scores:
         protocol = ", ".join(f"{key} {value}" for key, value in score.get("protocol", {}).items())
-        rows.append((told(score), f"{score['value']:.4g}", score["dataset"], protocol))
+        rows.append((score_label(score), f"{score['value']:.4g}", score["dataset"], protocol))
     return _table(rows, header=True)
 
 
@@ -110,14 +110,14 @@ def _loading(weights: Weights, checksums: Mapping[str, str]) -> list[str]:
         "transformers": (for_transformers.loading(weights), for_transformers.sizes(weights)),
         "onnx": (for_onnx.loading(weights), for_onnx.SIZES),
     }
-    there = {name.partition("/")[0] for name in checksums}
-    told = [
-        f"### {name}\n\n```python\n{code}```\n\n{sizes}" for name, (code, sizes) in sections.items() if name in there
+    formats = {name.partition("/")[0] for name in checksums}
+    blocks = [
+        f"### {name}\n\n```python\n{code}```\n\n{sizes}" for name, (code, sizes) in sections.items() if name in formats
     ]
-    return ["Run in this folder; `cls` is one vector an image, `patches` one a patch, row by row.", *told]
+    return ["Run in this folder; `cls` is one vector an image, `patches` one a patch, row by row.", *blocks]
 
 
-def _table(rows: Rows, header: bool = False) -> str:
+def _table(rows: CardRows, header: bool = False) -> str:
     width = len(rows[0])
     first = [rows[0]] if header else [("",) * width]
     body = rows[1:] if header else rows

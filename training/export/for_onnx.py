@@ -28,7 +28,7 @@ LARGEST = 1 << 30
 """Bytes of weights up to which they are in the file itself, whose format ends at 2 GB; else they are beside it."""
 
 
-class Looking(nn.Module):
+class ClsAndPatches(nn.Module):
     """timm's model, returning what evaluations use: cls_BD and patches_BND."""
 
     def __init__(self, vit: Any) -> None:
@@ -36,7 +36,7 @@ class Looking(nn.Module):
         self.vit = vit
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Look at normalised images_BCHW."""
+        """Return the tokens of normalised images_BCHW."""
         tokens_BTD: Tensor = self.vit.forward_features(images)
         return tokens_BTD[:, 0], tokens_BTD[:, self.vit.num_prefix_tokens :]
 
@@ -58,7 +58,7 @@ def write_onnx(weights: Weights, folder: Path) -> None:
             f"ONNX export needs the Python module {missing()[0]}, which is not installed. "
             "Run `pip install 'dinoflow[export]'`, or leave it out: --formats timm,transformers."
         )
-    model = Looking(weights.backbone().vit).eval()
+    model = ClsAndPatches(weights.backbone().vit).eval()
     side = weights.image_size + weights.model.patch_size  # sizes that the graph must not take for fixed
     example = torch.zeros(2, 3, side, side + weights.model.patch_size)
     with warnings.catch_warnings():

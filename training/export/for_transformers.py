@@ -132,14 +132,14 @@ def _in_dinov2s_names(weights: Weights) -> Tensors:
 
 def _with_parts(tensors: Tensors) -> Tensors:
     """Return the tensors with queries, keys and values apart."""
-    found: Tensors = {}
+    split: Tensors = {}
     for name, tensor in tensors.items():
         if ".attn.qkv." in name:
             parts = zip(QKV, tensor.chunk(3), strict=True)
-            found |= {name.replace("attn.qkv", part): piece.contiguous() for part, piece in parts}
+            split |= {name.replace("attn.qkv", part): piece.contiguous() for part, piece in parts}
         else:
-            found[name] = tensor
-    return found
+            split[name] = tensor
+    return split
 
 
 def _renamed(name: str) -> str:

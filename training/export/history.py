@@ -27,10 +27,10 @@ def history(folder: RunFolder, step: int) -> History:
     workspace = folder.path.parent.parent
     config = folder.config() or {}
     name, _, version = config.get("dataset", "").partition(" ")
-    found = sorted((workspace / "evaluations" / folder.path.name).glob("*.json"))
+    files = sorted((workspace / "evaluations" / folder.path.name).glob("*.json"))
     scores = [
         score | {"dataset": facts.get("dataset", "")}
-        for facts in map(_facts, found)
+        for facts in map(_facts, files)
         if facts.get("step") == step
         for score in facts.get("scores", [])
     ]

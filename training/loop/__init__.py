@@ -1,5 +1,6 @@
 """The training run: pretrain.py sets it up, train_loop.py goes through the steps, train_step.py is one of them.
 
-optimizer.py, schedules.py, resolve.py: rates and lengths · init_weights.py: starting from weights of others
+train_step.py holds gradient accumulation and the EMA update
+optimizer.py, schedules.py: rates · run_facts.py: what a request comes to · init_weights.py: weights of others
 metrics.py, alarms.py, online_knn.py, data_wait.py: what is watched meanwhile · sigterm.py: stopping when asked to.
 """

@@ -13,11 +13,11 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
 
-from training.params import PretrainParams
+from training.params.resolved import ResolvedParams
 
 WINDOW = 50
 """Steps that a judgement is about."""
-LOOKS = 5
+RANKS = 5
 """Measurements of the effective rank that a judgement is about."""
 PATIENCE = 100
 """Steps in which a run may look like a failing one; at least half of its warm-up."""
@@ -67,8 +67,9 @@ ADVICE = {
 }
 """Kind → what it usually means, and what to try."""
 
-Facts = Mapping[str, Any]
-Check = Callable[[Facts], str | None]
+MetricsRow = Mapping[str, Any]
+"""A line of metrics.jsonl."""
+Check = Callable[[MetricsRow], str | None]
 
 
 class Recent:
@@ -78,11 +79,11 @@ class Recent:
         self.column = column
         self.rows: deque[tuple[int, float]] = deque(maxlen=length)
 
-    def add(self, facts: Facts) -> bool:
+    def add(self, row: MetricsRow) -> bool:
         """Take in a step's value, if it has one; say whether that fills the window."""
-        if self.column not in facts:
+        if self.column not in row:
             return False
-        self.rows.append((facts["step"], facts[self.column]))
+        self.rows.append((row["step"], row[self.column]))
         return len(self.rows) == self.rows.maxlen
 
     @property
@@ -99,7 +100,7 @@ class Recent:
 class Alarms:
     """Looks at a run step by step."""
 
-    def __init__(self, params: PretrainParams) -> None:
+    def __init__(self, params: ResolvedParams) -> None:
         self.patience = max(PATIENCE, params.optim.warmup_steps // 2)
         self.most = math.log(params.objective.prototypes)
         self.allowed = min(self.most, math.log(params.optim.batch_size))
@@ -107,7 +108,7 @@ class Alarms:
         self.first_losses: list[float] = []
         self.moved = False
         self.best_rank = self.best_knn = self.greatest_norm = 0.0
-        self.rank = Recent("teacher_effective_rank", LOOKS)
+        self.rank = Recent("teacher_effective_rank", RANKS)
         self.mean_target = Recent("prototype_entropy", WINDOW)
         self.target = Recent("target_entropy", WINDOW)
         self.loss = Recent("loss_dino", WINDOW)
@@ -123,50 +124,54 @@ class Alarms:
             "knn": self._knn,
         }
 
-    def add(self, facts: Facts) -> dict[str, str]:
+    def add(self, row: MetricsRow) -> dict[str, str]:
         """Take in a line of metrics.jsonl; return the alarms it sets off: kind → all there is to say."""
-        found = {"skipped": self._skipped(facts)}
-        if facts["taken"]:
-            found |= {kind: check(facts) for kind, check in self.checks.items()}
-        new = {kind: self._line(kind, seen) for kind, seen in found.items() if seen and kind not in self.given}
+        sentences = {"skipped": self._skipped(row)}
+        if row["taken"]:
+            sentences |= {kind: check(row) for kind, check in self.checks.items()}
+        new = {
+            kind: self._line(kind, sentence)
+            for kind, sentence in sentences.items()
+            if sentence and kind not in self.given
+        }
         self.given |= new
         return new
 
-    def _line(self, kind: str, seen: str) -> str:
+    def _line(self, kind: str, sentence: str) -> str:
         means, attempt = ADVICE[kind]
-        return f"{seen} · usually {means} · try {attempt}"
+        return f"{sentence} · usually {means} · try {attempt}"
 
-    def _rank(self, facts: Facts) -> str | None:
-        if not self.rank.add(facts):
+    def _rank(self, row: MetricsRow) -> str | None:
+        if not self.rank.add(row):
             return None
         now = median(self.rank.values)
         self.best_rank = max(self.best_rank, now)
-        if facts["step"] <= self.patience or now >= max(FALLEN_RANK * self.best_rank, LEAST_RANK):
+        if row["step"] <= self.patience or now >= max(FALLEN_RANK * self.best_rank, LEAST_RANK):
             return None
         return f"effective rank of the teacher's CLS {now:.1f} in {self.rank.steps}, {self.best_rank:.1f} at its best"
 
-    def _prototypes(self, facts: Facts) -> str | None:
-        if not self.mean_target.add(facts) or (now := fmean(self.mean_target.values)) >= FEW_PROTOTYPES * self.allowed:
+    def _prototypes(self, row: MetricsRow) -> str | None:
+        if not self.mean_target.add(row) or (now := fmean(self.mean_target.values)) >= FEW_PROTOTYPES * self.allowed:
             return None
         return f"entropy of the mean target {now:.2f} in {self.mean_target.steps}, where {self.allowed:.2f} is possible"
 
-    def _uniform(self, facts: Facts) -> str | None:
-        if not self.target.add(facts) or facts["step"] <= self.patience:
+    def _uniform(self, row: MetricsRow) -> str | None:
+        if not self.target.add(row) or row["step"] <= self.patience:
             return None
         now = fmean(self.target.values)
         if now <= UNIFORM * self.most:
             return None
         return f"entropy of single targets {now:.2f} in {self.target.steps}, where {self.most:.2f} is uniform"
 
-    def _loss(self, facts: Facts) -> str | None:
+    def _loss(self, row: MetricsRow) -> str | None:
         if len(self.first_losses) < START:
-            self.first_losses.append(facts["loss_dino"])
-        if not self.loss.add(facts):
+            self.first_losses.append(row["loss_dino"])
+        if not self.loss.add(row):
             return None
         values, now = self.loss.values, fmean(self.loss.values)
         start, jumps = fmean(self.first_losses), [abs(b - a) for a, b in pairwise(values)]
         self.moved |= abs(now - start) > max(STUCK * start, NOISE * median(jumps))
-        if facts["step"] <= self.patience:
+        if row["step"] <= self.patience:
             return None
         if not self.moved:
             return f"DINO loss {now:.3f} in {self.loss.steps}, as in the first {START} steps"
@@ -174,21 +179,21 @@ class Alarms:
             return f"DINO loss {now:.3f} in {self.loss.steps}, as for a guess among all prototypes"
         return None
 
-    def _gradient(self, facts: Facts) -> str | None:
-        self.greatest_norm = max(self.greatest_norm, facts["grad_norm"])
-        if not self.norm.add(facts) or (now := max(self.norm.values)) > VANISHED * self.greatest_norm:
+    def _gradient(self, row: MetricsRow) -> str | None:
+        self.greatest_norm = max(self.greatest_norm, row["grad_norm"])
+        if not self.norm.add(row) or (now := max(self.norm.values)) > VANISHED * self.greatest_norm:
             return None
         return f"gradient norm at most {now:.1e} in {self.norm.steps}, {self.greatest_norm:.1e} at its greatest"
 
-    def _knn(self, facts: Facts) -> str | None:
-        full = self.knn.add(facts)
-        self.best_knn = max(self.best_knn, facts.get(self.knn.column, 0.0))
+    def _knn(self, row: MetricsRow) -> str | None:
+        full = self.knn.add(row)
+        self.best_knn = max(self.best_knn, row.get(self.knn.column, 0.0))
         if not full or (now := max(self.knn.values)) >= FALLEN_KNN * self.best_knn:
             return None
         return f"k-NN {now:.1%} or less in {self.knn.steps}, {self.best_knn:.1%} at its best"
 
-    def _skipped(self, facts: Facts) -> str | None:
-        if not self.left_out.add({"step": facts["step"], "left_out": not facts["taken"]}):
+    def _skipped(self, row: MetricsRow) -> str | None:
+        if not self.left_out.add({"step": row["step"], "left_out": not row["taken"]}):
             return None
         count = sum(self.left_out.values)
         return f"{count:.0f} steps left out of {self.left_out.steps}" if count >= SKIPPED else None

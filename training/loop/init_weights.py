@@ -23,7 +23,7 @@ def start_from(weights: Weights, student: Student, params: PretrainParams) -> li
     Raises RecipeError for another architecture.
     """
     _check_shape(weights, params.model)
-    weights = weights.at(params.crops.large_size)
+    weights = weights.at(params.crops.global_size)
     vit, backbone, fresh = _for_our_colours(weights), student.backbone, []
     if params.model.registers and not weights.model.registers:
         vit = as_ours(vit | {"reg_token": backbone.vit.reg_token.detach()}, weights.title)
@@ -34,34 +34,36 @@ def start_from(weights: Weights, student: Student, params: PretrainParams) -> li
     else:
         fresh.append("mask token")
     for name, head in (("head", student.head), ("patch_head", student.patch_head)):
-        if head is not None and not _taken(head.state_dict(), weights.heads, f"{name}."):
+        if head is not None and not _copied(head.state_dict(), weights.heads, f"{name}."):
             fresh.append(name.replace("_", " "))
     return fresh
 
 
-def _taken(ours: dict[str, Tensor], theirs: dict[str, Tensor], prefix: str) -> bool:
+def _copied(ours: dict[str, Tensor], theirs: dict[str, Tensor], prefix: str) -> bool:
     """Copy a whole head into ours, which shares the module's memory, if it is there and fits."""
-    given = {name: theirs[prefix + name] for name in ours if prefix + name in theirs}
-    fits = given.keys() == ours.keys() and all(given[name].shape == ours[name].shape for name in ours)
-    for name, tensor in given.items() if fits else ():
+    present = {name: theirs[prefix + name] for name in ours if prefix + name in theirs}
+    fits = present.keys() == ours.keys() and all(present[name].shape == ours[name].shape for name in ours)
+    for name, tensor in present.items() if fits else ():
         ours[name].copy_(tensor)
     return fits
 
 
 def _check_shape(weights: Weights, ours: ModelParams) -> None:
     theirs = weights.model
-    wanted = {name: getattr(theirs, name) for name in SHAPE if getattr(theirs, name) != getattr(ours, name)}
-    if not wanted and ffn_columns(theirs) != ffn_columns(ours):
-        wanted["mlp_ratio"] = theirs.mlp_ratio
+    mismatches = {name: getattr(theirs, name) for name in SHAPE if getattr(theirs, name) != getattr(ours, name)}
+    if not mismatches and ffn_columns(theirs) != ffn_columns(ours):
+        mismatches["mlp_ratio"] = theirs.mlp_ratio
     if bool(theirs.layer_scale) != bool(ours.layer_scale):
-        wanted["layer_scale"] = theirs.layer_scale
+        mismatches["layer_scale"] = theirs.layer_scale
     if theirs.registers not in (0, ours.registers):
-        wanted["registers"] = theirs.registers
-    if wanted:
-        told = ", ".join(f"model.{name} {getattr(ours, name)} here and {value} there" for name, value in wanted.items())
-        settings = ", ".join(f"training.model.{name}={value}" for name, value in wanted.items())
+        mismatches["registers"] = theirs.registers
+    if mismatches:
+        listed = ", ".join(
+            f"model.{name} {getattr(ours, name)} here and {value} there" for name, value in mismatches.items()
+        )
+        settings = ", ".join(f"training.model.{name}={value}" for name, value in mismatches.items())
         raise RecipeError(
-            f"training.start needs the architecture of {weights.title}, got another: {told}. Set {settings}."
+            f"training.start needs the architecture of {weights.title}, got another: {listed}. Set {settings}."
         )
 
 

@@ -1,36 +1,37 @@
-"""What a run tells: metrics.jsonl, TensorBoard, and one plain line a second. Rank 0 only."""
+"""What a run logs: metrics.jsonl, TensorBoard, and one event a second. Rank 0 only."""
 
 import json
 import time
 from typing import Any, Self
 
+from shared.launch.progress import ProgressEvent, emit
 from training.loop.alarms import Alarms
-from training.loop.train_step import Report
-from training.params import PretrainParams
+from training.loop.train_step import StepReport
+from training.params.resolved import ResolvedParams
 from training.runs.run_folder import RunFolder
 
-LINE_SECONDS = 1.0
+EVENT_SECONDS = 1.0
 RATE_STEPS = 20
 """Speed and waiting are averaged over so many steps."""
 
 
-class Journal:
+class MetricsLogger:
     """Writes one JSON line for each step; on a resume, steps that will be taken again are struck out."""
 
-    def __init__(self, folder: RunFolder, params: PretrainParams, *, start: int, ceiling: float) -> None:
+    def __init__(self, folder: RunFolder, params: ResolvedParams, *, start: int, ceiling: float) -> None:
         self.steps, self.batch_size, self.ceiling = params.optim.steps, params.optim.batch_size, ceiling
         path, self.alarms = folder.path / "metrics.jsonl", Alarms(params)
         kept = []
         for line in _lines(path):
-            facts = json.loads(line)
-            if facts["step"] <= start:
+            row = json.loads(line)
+            if row["step"] <= start:
                 kept.append(line)
-                self.alarms.add(facts)
+                self.alarms.add(row)
         folder.store.write(path.name, "".join(kept))
         self.file = path.open("a", buffering=1)
         self.board = _board(folder, start)
         self.recent: list[tuple[float, float]] = []
-        self.told = 0.0
+        self.began, self.sent_at = time.monotonic(), 0.0
         self.knn: float | None = None
 
     def __enter__(self) -> Self:
@@ -41,12 +42,12 @@ class Journal:
         if self.board:
             self.board.close()
 
-    def write(self, step: int, report: Report, seconds: float, waited: float, measured: dict[str, float]) -> None:
+    def write(self, step: int, report: StepReport, seconds: float, waited: float, measured: dict[str, float]) -> None:
         """Record a finished step (counted from 1) that took `seconds`, `waited` of them for data."""
         self.recent = [*self.recent[-RATE_STEPS + 1 :], (seconds, waited)]
         spent = sum(s for s, _ in self.recent)
         speed = self.batch_size * len(self.recent) / spent
-        facts: dict[str, Any] = {
+        row: dict[str, Any] = {
             "step": step,
             **{f"loss_{name}" if name != "total" else "loss": v for name, v in report.losses.items()},
             **report.values._asdict(),
@@ -60,13 +61,13 @@ class Journal:
             "taken": report.taken,
             **measured,
         }
-        alarms = self.alarms.add(facts)
-        self.file.write(json.dumps(facts | ({"alarm": alarms} if alarms else {})) + "\n")
-        for name, value in facts.items() if self.board else ():
+        alarms = self.alarms.add(row)
+        self.file.write(json.dumps(row | ({"alarm": alarms} if alarms else {})) + "\n")
+        for name, value in row.items() if self.board else ():
             if name != "step":
                 self.board.add_scalar(name, float(value), step)
         self.knn = measured.get("knn_top1", self.knn)
-        self._tell(facts)
+        self._print_line(row)
         for line in alarms.values():
             print(f"alarm: {line}", flush=True)
 
@@ -74,19 +75,24 @@ class Journal:
         """Return what a run's summary says of alarms and k-NN."""
         return {"alarms": list(self.alarms.given.values())} | ({} if self.knn is None else {"knn_top1": self.knn})
 
-    def _tell(self, facts: dict[str, Any]) -> None:
+    def _print_line(self, row: dict[str, Any]) -> None:
         now = time.monotonic()
-        if now - self.told < LINE_SECONDS and facts["step"] < self.steps:
+        if now - self.sent_at < EVENT_SECONDS and row["step"] < self.steps:
             return
-        self.told = now
-        knn = "" if self.knn is None else f"k-NN {self.knn:.1%} · "
-        minutes, seconds = divmod(round(facts["eta_seconds"]), 60)
-        print(
-            f"step {facts['step']}/{self.steps} · loss {facts['loss']:.3f} · "
-            f"{knn}{facts['images_per_second']:.1f} images/s · mfu {facts['mfu']:.0%} · "
-            f"data wait {facts['data_wait']:.0%} · "
-            f"eta {minutes // 60}:{minutes % 60:02d}:{seconds:02d}",
-            flush=True,
+        self.sent_at = now
+        emit(
+            ProgressEvent(
+                "pretrain",
+                row["step"],
+                self.steps,
+                "steps",
+                rate=row["images_per_second"] / self.batch_size,
+                seconds=now - self.began,
+                ended=row["step"] == self.steps,
+                fields={"loss": row["loss"]}
+                | ({} if self.knn is None else {"k-NN": self.knn})
+                | {"images/s": row["images_per_second"], "mfu": row["mfu"], "data wait": row["data_wait"]},
+            )
         )
 
 

@@ -9,20 +9,21 @@ from shared.dataset_version import Published
 from shared.errors import RecipeError
 from shared.params import Compute
 from training.cost.peak_flops import peak_of
-from training.data.index import Corpus
+from training.data.index import SampleIndex
 from training.data.loader import batches
 from training.data.preview import draw_views
-from training.distributed import Place, check_precision, from_leader, joined
+from training.distributed import DistributedContext, check_precision, from_leader, joined
 from training.loop.init_weights import start_from
 from training.loop.online_knn import online_knn
 from training.loop.optimizer import adamw
-from training.loop.resolve import counted, facts, resolved, told
+from training.loop.run_facts import facts_text, parameter_counts, run_facts
 from training.loop.sigterm import StopRequest
 from training.loop.train_loop import train
-from training.loss.objective import Objective
+from training.loss.losses import Objective
 from training.model.blocks import compiled
-from training.model.student_teacher import initial_student, teacher_of
+from training.model.student_teacher import initial_student, make_ema_teacher
 from training.params import PretrainParams
+from training.params.resolved import resolved
 from training.runs import checkpoint
 from training.runs.checkpoint import State
 from training.runs.run_folder import RunFolder
@@ -30,42 +31,42 @@ from training.weights import Weights, read_weights
 from training.weights.content import content
 
 
-def pretrain(dataset: Published, params: PretrainParams, compute: Compute, folder: RunFolder) -> dict[str, Any]:
+def pretrain(dataset: Published, request: PretrainParams, compute: Compute, folder: RunFolder) -> dict[str, Any]:
     """Train to the last step and return the run's summary.
 
     Raises RecipeError when the request cannot be met, WorkFailedError when too many steps in a row are not
     finite, SystemExit(143) when asked to stop: a checkpoint is there then, and a rerun goes on from it.
     """
-    with joined(compute) as place, StopRequest() as stop:
-        check_precision(place.device, params.optim.precision)
-        corpus = Corpus(dataset, params.seed)
-        asked, params = params, resolved(params, len(corpus))
-        check_batch(params, len(corpus), place.world, compute.accumulate)
-        found = from_leader(checkpoint.last_good(folder) if place.leads else None)
-        weights = read_weights(params.start) if params.start and found is None else None
-        state = initial_state(params, place, weights)
-        if found is not None:
-            checkpoint.resume(folder, found, state)
-        peak = peak_of(place, params.optim.precision)
-        known = facts(params, len(corpus), place.world, compute.accumulate, peak) | counted(state.student)
-        known |= {"device": str(place.device), "torch": torch.__version__}
-        if place.leads:
-            print(told(known, params), flush=True)
-            _open_run(folder, corpus, asked, known)
-        if place.leads and not state.step:
-            draw_views(corpus, params, folder.path / "views.png")
+    with joined(compute) as context, StopRequest() as stop:
+        check_precision(context.device, request.optim.precision)
+        index = SampleIndex(dataset, request.seed)
+        params = resolved(request, len(index))
+        check_batch(params, len(index), context.world, compute.accumulate)
+        last_good = from_leader(checkpoint.last_good(folder) if context.leads else None)
+        weights = read_weights(params.start) if params.start and last_good is None else None
+        state = initial_state(params, context, weights)
+        if last_good is not None:
+            checkpoint.resume(folder, last_good, state)
+        peak = peak_of(context, params.optim.precision)
+        facts = run_facts(params, len(index), context.world, compute.accumulate, peak) | parameter_counts(state.student)
+        facts |= {"device": str(context.device), "torch": torch.__version__}
+        if context.leads:
+            print(facts_text(facts, params), flush=True)
+            _open_run(folder, index, request, facts)
+        if context.leads and not state.step:
+            draw_views(index, params, folder.path / "views.png")
         for model in (state.student, state.teacher) if compute.compile else ():
             model.backbone.branches = compiled(params.model.depth)
-        workers = place.loader_workers(compute)
-        on_device = place.augments(compute)
-        loader = batches(corpus, params, start=state.step, place=place, workers=workers, on_device=on_device)
-        online = online_knn(dataset, params, place, compute)
-        ceiling = known["peak_images_per_second"]
-        return train(state, loader, params, folder, place, stop, compute.accumulate, online, ceiling)
+        workers = context.loader_workers(compute)
+        on_device = context.augments(compute)
+        loader = batches(index, params, start=state.step, context=context, workers=workers, on_device=on_device)
+        online = online_knn(dataset, params, context, compute)
+        ceiling = facts["peak_images_per_second"]
+        return train(state, loader, params, folder, context, stop, compute.accumulate, online, ceiling)
 
 
 def check_batch(params: PretrainParams, images: int, world: int, accumulate: int = 1) -> None:
-    """Raise RecipeError when the batch does not fit the dataset, the processes or the pieces."""
+    """Raise RecipeError when the batch does not fit the dataset, the processes or the micro-batches."""
     batch, group = params.optim.batch_size, params.objective.koleo_group
     if images < batch:
         raise RecipeError(
@@ -88,36 +89,36 @@ def check_batch(params: PretrainParams, images: int, world: int, accumulate: int
         most = share // whole
         fitting = [str(count) for count in range(1, most + 1) if most % count == 0]
         raise RecipeError(
-            f"Each of compute.accumulate = {accumulate} pieces of a process's {share} images needs whole groups of "
-            f"{whole}, because neighbours are sought and images skipped inside of them. Set compute.accumulate to "
-            f"one of {', '.join(fitting)}, or objective.koleo_group to a smaller divisor."
+            f"Gradient accumulation needs whole groups of {whole} images in each micro-batch, because neighbours are "
+            f"sought and images skipped inside of them, got compute.accumulate = {accumulate} of a process's {share} "
+            f"images. Set it to one of {', '.join(fitting)}, or objective.koleo_group to a smaller divisor."
         )
 
 
-def initial_state(params: PretrainParams, place: Place, weights: Weights | None = None) -> State:
+def initial_state(params: PretrainParams, context: DistributedContext, weights: Weights | None = None) -> State:
     """Return the state before the first step: the same weights on every rank and device."""
     student = initial_student(params)
     if weights:
         fresh = start_from(weights, student, params)
-        if place.leads:
+        if context.leads:
             print(f"starts from   {weights.title}" + (f"; fresh: {', '.join(fresh)}" if fresh else ""), flush=True)
-    student = student.to(place.device)
+    student = student.to(context.device)
     return State(
         student=student,
-        teacher=teacher_of(student),
-        objective=Objective(params.objective, params.crops).to(place.device),
+        teacher=make_ema_teacher(student),
+        objective=Objective(params.objective, params.crops).to(context.device),
         optimizer=adamw(student, params.optim, params.model.depth),
-        scaler=torch.amp.GradScaler(place.device.type, enabled=params.optim.precision == "fp16"),
+        scaler=torch.amp.GradScaler(context.device.type, enabled=params.optim.precision == "fp16"),
     )
 
 
-def _open_run(folder: RunFolder, corpus: Corpus, asked: PretrainParams, known: dict[str, Any]) -> None:
+def _open_run(folder: RunFolder, index: SampleIndex, request: PretrainParams, facts: dict[str, Any]) -> None:
     """Write what the run is made with."""
     folder.path.mkdir(parents=True, exist_ok=True)
     config = {
-        "params": asked.model_dump(mode="json"),
-        "dataset": f"{corpus.dataset.name} {corpus.dataset.version}",
-        "start": content(asked.start),
-        "resolved": known,
+        "params": request.model_dump(mode="json"),
+        "dataset": f"{index.dataset.name} {index.dataset.version}",
+        "start": content(request.start),
+        "resolved": facts,
     }
     folder.store.write("config.json", json.dumps(config, indent=1))

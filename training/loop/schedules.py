@@ -3,7 +3,8 @@
 import math
 from typing import NamedTuple
 
-from training.params import OptimParams, PretrainParams
+from training.params import OptimParams
+from training.params.resolved import ResolvedOptimParams, ResolvedParams
 
 
 class Values(NamedTuple):
@@ -34,7 +35,7 @@ def peak_lr(params: OptimParams) -> float:
     return params.lr * {"none": 1.0, "sqrt": math.sqrt(ratio), "linear": ratio}[params.lr_rule]
 
 
-def learning_rate(step: int, params: OptimParams) -> float:
+def learning_rate(step: int, params: ResolvedOptimParams) -> float:
     """Rise linearly, reach the peak after `warmup_steps` steps, then fall along a cosine."""
     peak, warmup = peak_lr(params), params.warmup_steps
     if step < warmup:
@@ -42,14 +43,14 @@ def learning_rate(step: int, params: OptimParams) -> float:
     return cosine(step - warmup, params.steps - warmup, peak, params.lr_final)
 
 
-def momentum(step: int, params: OptimParams) -> float:
-    """Go from the first value to the last, which the last step has, along a cosine or a line."""
+def momentum(step: int, params: ResolvedOptimParams) -> float:
+    """Return the EMA's momentum: from the first value to the last, which the last step has, by a cosine or a line."""
     if params.momentum_rule == "cosine":
         return cosine(step, params.steps, *params.momentum)
     return linear(step, params.steps - 1, *params.momentum)
 
 
-def values(step: int, params: PretrainParams) -> Values:
+def values(step: int, params: ResolvedParams) -> Values:
     """Return all scheduled values of a step."""
     optim, objective = params.optim, params.objective
     return Values(

@@ -10,22 +10,22 @@ STOPPED = 143
 
 
 class StopRequest:
-    """While open, SIGTERM only sets `asked`; loader workers, started inside, keep working until the end."""
+    """While open, SIGTERM only sets `requested`; loader workers, started inside, keep working until the end."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.requested = True
 
     def __enter__(self) -> Self:
-        self.mine = threading.current_thread() is threading.main_thread()  # others may not set handlers
-        if self.mine:
-            self.before = signal.signal(signal.SIGTERM, self._remember)
+        self.in_main_thread = threading.current_thread() is threading.main_thread()  # others may not set handlers
+        if self.in_main_thread:
+            self.former_handler = signal.signal(signal.SIGTERM, self._remember)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.mine:
-            signal.signal(signal.SIGTERM, self.before)
+        if self.in_main_thread:
+            signal.signal(signal.SIGTERM, self.former_handler)

@@ -1,6 +1,9 @@
-"""One training step: forward, backward, look before stepping, step, let the teacher follow.
+"""One training step: forward and backward with gradient accumulation, clip, optimizer step, EMA of the teacher.
 
-Shapes: as in data.py; K prototypes.
+Batch to losses goes through nine files: training/data/batch.py, here, training/model/{student_teacher,vit,blocks,
+drop_path}.py, training/loss/{losses,targets,cross_entropy}.py.
+
+Shapes: as in training/data/loader.py; K prototypes.
 """
 
 from contextlib import nullcontext
@@ -12,22 +15,22 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from training.data.batch import Batch
-from training.distributed import Place, all_sum
+from training.distributed import DistributedContext, all_sum
 from training.loop.optimizer import apply
 from training.loop.schedules import Values, values
-from training.loss.chunked_logits import Chunks
-from training.loss.objective import Losses
-from training.model.drop_path import draw_skips
-from training.model.student_teacher import Seen, follow
+from training.loss.cross_entropy import Chunks
+from training.loss.losses import Losses
+from training.model.drop_path import draw_drop_path
+from training.model.student_teacher import Outputs, update_ema
 from training.model.vit import normalised
-from training.params import PretrainParams
+from training.params.resolved import ResolvedParams
 from training.runs.checkpoint import State
 
 FEW = 16
 
 
 @dataclass(frozen=True)
-class Report:
+class StepReport:
     """What one step came to, the same on every rank."""
 
     losses: dict[str, float]
@@ -42,57 +45,58 @@ class Report:
     stop: bool
     """Whether any rank was asked to stop."""
     teacher_cls: Tensor
-    """cls_RD, the teacher's CLS tokens of this process's large crops."""
+    """cls_RD, the teacher's CLS tokens of this process's global crops."""
 
 
 def take_step(
     state: State,
     wrapped: nn.Module,
     batch: Batch,
-    params: PretrainParams,
-    place: Place,
+    params: ResolvedParams,
+    context: DistributedContext,
     stop: bool,
     accumulate: int = 1,
-) -> Report:
+) -> StepReport:
     """Do one step. `wrapped` is the student, inside DDP where there are several processes.
 
-    The batch may be worked through in pieces: targets are balanced over all of it first, so that the gradient is
-    the same.
+    Gradient accumulation: the batch is worked through in `accumulate` micro-batches. Targets are balanced over all of
+    it first, so that the gradient is the same.
 
     The processor waits for the device once, before the update, because optimizer, teacher, counters, a stop and
     a checkpoint all depend on whether the step is finite. Deciding on the device would make each of them a step late,
-    and save little: while the device updates and then sees the next batch as the teacher, the processor is ahead
-    again, and what costs it time, drawing the skipped images, comes after the teacher has been sent off.
+    and save little: while the device updates and then runs the teacher on the next batch, the processor is ahead
+    again, and what costs it time, drawing the skipped images, comes after the teacher's work has been queued.
     """
     now = values(state.step, params)
     apply(now, state.optimizer)
-    images = params.optim.batch_size // place.world
-    pieces = batch.pieces(accumulate, images)
-    with torch.no_grad(), place.autocast(params.optim.precision):
-        seen = [state.teacher([normalised(piece.large)], None, piece.places) for piece in pieces]
-        teacher = Seen(*map(torch.cat, zip(*seen, strict=True)))
+    images = params.optim.batch_size // context.world
+    micro_batches = batch.micro_batches(accumulate, images)
+    with torch.no_grad(), context.autocast(params.optim.precision):
+        parts = [state.teacher([normalised(micro.global_crops)], None, micro.mask_indices) for micro in micro_batches]
+        teacher = Outputs(*map(torch.cat, zip(*parts, strict=True)))
         targets = state.objective.targets(teacher, state.teacher, now.teacher_temperature)
-        mean_K, each = _spread(targets[0])
-    losses = _backward(state, wrapped, pieces, seen, targets, params, place)
+        mean_K, single_entropy = _target_statistics(targets[0])
+    losses = _backward(state, wrapped, micro_batches, parts, targets, params, context)
     norm = _gradient_norm(state, params)
-    entropy = torch.special.entr(all_sum(mean_K) / place.world).sum()
-    means = all_sum(torch.cat([losses, losses.new_tensor([float(stop)]), each.view(1)])) / place.world
-    *told, stopping, each_entropy, norm, entropy = torch.cat([means, norm.view(1), entropy.view(1)]).tolist()  # waits
-    taken = bool(np.isfinite([*told, norm]).all())
+    entropy = torch.special.entr(all_sum(mean_K) / context.world).sum()
+    means = all_sum(torch.cat([losses, losses.new_tensor([float(stop)]), single_entropy.view(1)])) / context.world
+    numbers = torch.cat([means, norm.view(1), entropy.view(1)]).tolist()  # waits
+    *mean_losses, stopping, target_entropy, norm, entropy = numbers
+    taken = bool(np.isfinite([*mean_losses, norm]).all())
     if taken:
         _clip(state, params.optim.clip, norm)
         state.scaler.step(state.optimizer)
     state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)
     if taken:
-        follow(state.teacher, state.student, now.momentum)
+        update_ema(state.teacher, state.student, now.momentum)
     state.step += 1
     state.skipped += not taken
-    return Report(
-        losses=dict(zip(Losses._fields, told, strict=True)),
+    return StepReport(
+        losses=dict(zip(Losses._fields, mean_losses, strict=True)),
         grad_norm=norm,
         prototype_entropy=entropy,
-        target_entropy=each_entropy,
+        target_entropy=target_entropy,
         values=now,
         taken=taken,
         stop=stopping > 0,
@@ -103,44 +107,44 @@ def take_step(
 def _backward(
     state: State,
     wrapped: nn.Module,
-    pieces: list[Batch],
-    seen: list[Seen],
+    micro_batches: list[Batch],
+    teacher: list[Outputs],
     targets: tuple[Chunks, Chunks],
-    params: PretrainParams,
-    place: Place,
+    params: ResolvedParams,
+    context: DistributedContext,
 ) -> Tensor:
-    """Make the gradient piece by piece, exchange it with the last, and return the mean losses."""
-    share, images = 1 / len(pieces), params.optim.batch_size // place.world // len(pieces)
+    """Accumulate the gradient over micro-batches, exchange it with the last, and return the mean losses."""
+    share, images = 1 / len(micro_batches), params.optim.batch_size // context.world // len(micro_batches)
     of_crops, of_patches = targets
-    goals = zip(
-        of_crops.split([len(s.crops) for s in seen]), of_patches.split([len(s.patches) for s in seen]), strict=True
-    )
+    crop_targets = of_crops.split([len(part.crops) for part in teacher])
+    patch_targets = of_patches.split([len(part.patches) for part in teacher])
+    work = zip(micro_batches, crop_targets, patch_targets, strict=True)
     losses = []
-    for number, (piece, goal) in enumerate(zip(pieces, goals, strict=True)):
-        first = (place.rank * len(pieces) + number) * images
-        skips = draw_skips(params, state.step, first, images, place.device)
-        last = number == len(pieces) - 1
-        alone = wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) and not last else nullcontext()
-        with alone:
-            with place.autocast(params.optim.precision):
-                views = [normalised(piece.large)]
-                if params.crops.small_count:
-                    views.append(normalised(piece.small))
-                student: Seen = wrapped(views, piece.mask, piece.places, skips)
-                found = state.objective(student, state.student, goal, piece.weight)
-            state.scaler.scale(found.total * share).backward()
-        losses.append(torch.stack(found).detach() * share)
+    for number, (micro_batch, crops, patches) in enumerate(work):
+        first = (context.rank * len(micro_batches) + number) * images
+        subsets = draw_drop_path(params, state.step, first, images, context.device)
+        last = number == len(micro_batches) - 1
+        unsynced = wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) and not last else nullcontext()
+        with unsynced:
+            with context.autocast(params.optim.precision):
+                views = [normalised(micro_batch.global_crops)]
+                if params.crops.local_count:
+                    views.append(normalised(micro_batch.local_crops))
+                outputs: Outputs = wrapped(views, micro_batch.mask, micro_batch.mask_indices, subsets)
+                parts = state.objective(outputs, state.student, (crops, patches), micro_batch.mask_weight)
+            state.scaler.scale(parts.total * share).backward()
+        losses.append(torch.stack(parts).detach() * share)
     return torch.stack(losses).sum(dim=0)
 
 
-def _spread(targets: Chunks) -> tuple[Tensor, Tensor]:
+def _target_statistics(targets: Chunks) -> tuple[Tensor, Tensor]:
     """Return the mean target_K, and the mean entropy of single ones: of a few, because logarithms are slow."""
-    looked = [(target_Rk.mean(dim=0), torch.special.entr(target_Rk[:FEW]).sum()) for _, target_Rk in targets]
-    mean_Ks, sums = zip(*looked, strict=True)
+    by_chunk = [(target_Rk.mean(dim=0), torch.special.entr(target_Rk[:FEW]).sum()) for _, target_Rk in targets]
+    mean_Ks, sums = zip(*by_chunk, strict=True)
     return torch.cat(mean_Ks), torch.stack(sums).sum() / min(FEW, targets.rows)
 
 
-def _gradient_norm(state: State, params: PretrainParams) -> Tensor:
+def _gradient_norm(state: State, params: ResolvedParams) -> Tensor:
     """Unscale the gradient of the whole student and return its norm."""
     state.scaler.unscale_(state.optimizer)
     if state.step < params.optim.freeze_prototypes:

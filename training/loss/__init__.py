@@ -1,4 +1,4 @@
-"""DINOv2's objective: objective.py adds up losses.py (DINO, iBOT, KoLeo, each beside the loop that it stands for).
+"""DINOv2's objective: losses.py (DINO, iBOT, KoLeo, each beside the loop that it stands for, and their sum).
 
-teacher_targets.py and sinkhorn_knopp.py make the targets · cross_entropy.py and chunked_logits.py save memory.
+targets.py: Sinkhorn-Knopp or centring of the teacher's scores · cross_entropy.py: in chunks, so that memory is saved
 """

@@ -1,55 +1,63 @@
-"""The three losses of DINOv2 (Oquab et al. 2024), in fp32 whatever comes in.
+"""The three losses of DINOv2 (Oquab et al. 2024), in fp32 whatever comes in, and the objective that adds them up.
 
-Shapes: T teacher crops (the large ones) of B images, R = T·B; Q = student crops (the same T first, then the
-small ones) times B; M masked patches; k prototypes of one chunk; G groups of P images; D width.
+Shapes: T teacher crops (the global ones) of B images, R = T·B; Q = student crops (the same T first, then the
+local ones) times B; M masked patches; K prototypes, k of one chunk; G groups of P images; D width.
 """
 
+from functools import partial
+from typing import NamedTuple
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from training.loss.cross_entropy import Chunks, Prototypes, RowTargets, cross_entropy, product_dtype
+from training.loss.targets import TeacherTargets
+from training.model.student_teacher import Outputs, Student
+from training.params import CropParams, ObjectiveParams
 
 COPIES_BELOW = 1e-4
 """Two CLS tokens nearer than this, on the unit sphere, are copies: pushing them apart would divide by zero."""
 
 
-def sums_over_other_views(target_Rk: Tensor, large: int, crops: int) -> Tensor:
-    """Return, for each of `crops` student crops, the sum of the targets of all large crops but itself.
+def sums_over_other_views(target_Rk: Tensor, global_count: int, crop_count: int) -> Tensor:
+    """Return, for each of `crop_count` student crops, the sum of the targets of all global crops but itself.
 
-    Rows are crop-major: (large, B) in, (crops, B) out.
+    Rows are crop-major: (global_count, B) in, (crop_count, B) out.
     """
-    target_TBk = target_Rk.view(large, -1, target_Rk.shape[1])
+    target_TBk = target_Rk.view(global_count, -1, target_Rk.shape[1])
     sum_Bk = target_TBk.sum(dim=0)
-    small_Bk = sum_Bk.repeat(crops - large, 1)
-    return torch.cat([(sum_Bk - target_TBk).flatten(0, 1), small_Bk])
+    local_Bk = sum_Bk.repeat(crop_count - global_count, 1)
+    return torch.cat([(sum_Bk - target_TBk).flatten(0, 1), local_Bk])
 
 
-def dino_loss(entropy_Q: Tensor, large: int, crops: int) -> Tensor:
+def dino_loss(entropy_Q: Tensor, global_count: int, crop_count: int) -> Tensor:
     """Return the mean cross-entropy over all pairs of a teacher crop and another student crop.
 
     Each entropy is against the sum of targets above. The slow form:
 
-        for t in range(large):
-            for s in range(crops):
+        for t in range(global_count):
+            for s in range(crop_count):
                 if s != t:
                     loss += mean over b of -(targets[t, b] · log_softmax(student[s, b] / temperature))
-        loss /= large * crops - large
+        loss /= global_count * crop_count - global_count
     """
-    images = len(entropy_Q) // crops
-    return entropy_Q.sum() / (images * (large * crops - large))
+    images = len(entropy_Q) // crop_count
+    return entropy_Q.sum() / (images * (global_count * crop_count - global_count))
 
 
-def ibot_loss(entropy_M: Tensor, weight_M: Tensor, crops: int) -> Tensor:
-    """Return the cross-entropy on masked patches: mean in a crop, then over all large crops.
+def ibot_loss(entropy_M: Tensor, weight_M: Tensor, crop_count: int) -> Tensor:
+    """Return the cross-entropy on masked patches: mean in a crop, then over all global crops.
 
     The slow form:
 
         for m in range(M):
             loss += weight[m] * -(targets[m] · log_softmax(student[m] / temperature))
-        loss /= crops
+        loss /= crop_count
 
     Here `weight` is 1 / (masked patches of the crop). Crops without a mask count as 0, as in DINOv2.
     """
-    return (entropy_M * weight_M).sum() / crops
+    return (entropy_M * weight_M).sum() / crop_count
 
 
 def koleo_loss(cls_GPD: Tensor) -> Tensor:
@@ -73,3 +81,62 @@ def koleo_loss(cls_GPD: Tensor) -> Tensor:
         counts_GP = squared_GP.detach() > COPIES_BELOW**2
         safe_GP = torch.where(counts_GP, squared_GP, torch.ones_like(squared_GP))
         return -0.5 * safe_GP.log().mean()
+
+
+class Losses(NamedTuple):
+    """Scalars of one step; `total` is what is minimised."""
+
+    total: Tensor
+    dino: Tensor
+    ibot: Tensor
+    koleo: Tensor
+
+
+class Objective(nn.Module):
+    """DINO, iBOT and KoLeo, weighted. Holds nothing but the running centres, where the recipe wants them."""
+
+    def __init__(self, params: ObjectiveParams, crops: CropParams) -> None:
+        super().__init__()
+        self.params = params
+        self.global_count, self.crop_count = crops.global_count, crops.global_count + crops.local_count
+        shapes = params.head_shapes
+        self.crop_targets = TeacherTargets(params.targets, shapes[0][1])
+        self.patch_targets = TeacherTargets(params.targets, shapes[-1][1])
+
+    def forward(self, outputs: Outputs, student: Student, targets: tuple[Chunks, Chunks], weight_M: Tensor) -> Losses:
+        """Return the losses of the student's outputs on whole groups of images; of it only the prototypes are used."""
+        p = self.params
+        entropy_Q, entropy_M = self._entropies(outputs, student, targets)
+        dino = dino_loss(entropy_Q, self.global_count, self.crop_count)
+        ibot = ibot_loss(entropy_M, weight_M, targets[0].rows)
+        koleo = torch.zeros_like(dino)
+        if p.koleo_weight:  # each crop for itself: two views of an image may be near
+            koleo = koleo_loss(outputs.cls.reshape(-1, p.koleo_group, outputs.cls.shape[1]))
+        total = p.dino_weight * dino + p.ibot_weight * ibot + p.koleo_weight * koleo
+        return Losses(total, dino.detach(), ibot.detach(), koleo.detach())
+
+    @torch.no_grad()
+    def targets(self, outputs: Outputs, teacher: Student, temperature: float) -> tuple[Chunks, Chunks]:
+        """Return the targets of CLS tokens and of masked patches, over the whole batch of all processes."""
+        dtype = product_dtype(outputs.crops)
+        with torch.autocast(outputs.crops.device.type, enabled=False):
+            prototypes = [Prototypes.of(head.prototypes.weight, dtype) for head in teacher.heads()]
+            crop_targets: Chunks = self.crop_targets(outputs.crops, prototypes[0], temperature)
+            patch_targets: Chunks = self.patch_targets(outputs.patches, prototypes[-1], temperature)
+        return crop_targets, patch_targets
+
+    def _entropies(self, outputs: Outputs, student: Student, targets: tuple[Chunks, Chunks]) -> tuple[Tensor, Tensor]:
+        """Return entropy_Q of the CLS tokens and entropy_M of the masked patches."""
+        n_targets_Q = torch.full_like(outputs.crops[:, 0], float(self.global_count), requires_grad=False)
+        n_targets_Q[: self.global_count * len(n_targets_Q) // self.crop_count] -= 1
+        expand = partial(sums_over_other_views, global_count=self.global_count, crop_count=self.crop_count)
+        of_crops = RowTargets(targets[0], expand, n_targets_Q)
+        of_patches = RowTargets(targets[1], lambda target_Mk: target_Mk, torch.ones_like(outputs.patches[:, 0]))
+        weights = [head.prototypes.weight for head in student.heads()]
+        sharpness = self.params.student_temperature
+        if len(weights) == 1:
+            both_RE = torch.cat([outputs.crops, outputs.patches])
+            entropy_R = cross_entropy(both_RE, weights[0], [of_crops, of_patches], sharpness)
+            return entropy_R[: len(n_targets_Q)], entropy_R[len(n_targets_Q) :]
+        entropy_Q = cross_entropy(outputs.crops, weights[0], [of_crops], sharpness)
+        return entropy_Q, cross_entropy(outputs.patches, weights[1], [of_patches], sharpness)

@@ -1,4 +1,5 @@
-"""The network: vit.py (with iBOT's mask token), blocks.py, drop_path.py (stochastic depth), packed_crops.py and
-dino_head.py.
-student_teacher.py holds the student, its EMA teacher and `update_ema`.
+"""The network, four files: student_teacher.py, vit.py (with iBOT's mask token), drop_path.py, blocks.py.
+
+student_teacher.py holds backbone and DINO heads, the EMA teacher and `update_ema`; drop_path.py holds stochastic depth
+and how crops of several sizes are packed; blocks.py holds attention and MLP.
 """

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from training.distributed import products_in_onednn
-from training.model.packed_crops import Kept, Packing
+from training.model.drop_path import KeptTokens, Packing
 
 Branch = Callable[[Any, Tensor, Packing], Tensor]
 """Block, its input, how that lies → what is added to it."""
@@ -29,7 +29,7 @@ class Branches(NamedTuple):
 
 
 def run_block(
-    block: Any, x_LD: Tensor, packing: Packing, kept: list[Kept | None], recompute: bool, branches: Branches
+    block: Any, x_LD: Tensor, packing: Packing, kept: list[KeptTokens | None], recompute: bool, branches: Branches
 ) -> Tensor:
     """Return the tokens after a block; where images are skipped, x_LD itself is overwritten."""
     for branch, part in zip(branches, kept, strict=True):
@@ -42,19 +42,19 @@ def run_block(
     return x_LD
 
 
-def run_last_block(block: Any, x_LD: Tensor, packing: Packing, rows_R: Tensor, kept: list[Kept | None]) -> Tensor:
+def run_last_block(block: Any, x_LD: Tensor, packing: Packing, rows_R: Tensor, kept: list[KeptTokens | None]) -> Tensor:
     """Return x_RD, the tokens at some rows after the last block.
 
-    All tokens are looked at, but nothing is computed for those that nobody reads.
+    Attention reads all tokens, but nothing is computed for those that nobody reads.
     """
     attention, mlp = kept
     x_RD = x_LD.index_select(0, rows_R)
     if attention is None:
-        change_RD = _scaled(block.attn.proj, block.ls1, _mixed(block, x_LD, packing)[rows_R])
+        change_RD = _scaled(block.attn.proj, block.ls1, _attend(block, x_LD, packing)[rows_R])
     else:
-        mixed_KD = _mixed(block, x_LD.index_select(0, attention.rows), attention.packing)
+        attended_KD = _attend(block, x_LD.index_select(0, attention.rows), attention.packing)
         among_R, factor_R1 = attention.reading(rows_R, len(x_LD))
-        change_RD = _scaled(block.attn.proj, block.ls1, mixed_KD[among_R]) * factor_R1
+        change_RD = _scaled(block.attn.proj, block.ls1, attended_KD[among_R]) * factor_R1
     x_RD = x_RD + change_RD
     change_RD = _mlp(block, x_RD, packing)
     return x_RD + (change_RD if mlp is None else change_RD * mlp.reading(rows_R, len(x_LD))[1])
@@ -67,7 +67,7 @@ def _run(branch: Branch, block: Any, x_KD: Tensor, packing: Packing, recompute: 
 
 
 def _attention(block: Any, x_LD: Tensor, packing: Packing) -> Tensor:
-    return _scaled(block.attn.proj, block.ls1, _mixed(block, x_LD, packing))
+    return _scaled(block.attn.proj, block.ls1, _attend(block, x_LD, packing))
 
 
 def _mlp(block: Any, x_LD: Tensor, packing: Packing) -> Tensor:
@@ -78,15 +78,15 @@ def _mlp(block: Any, x_LD: Tensor, packing: Packing) -> Tensor:
     return _scaled(block.mlp.fc2, block.ls2, block.mlp.act(hidden))
 
 
-def _mixed(block: Any, x_LD: Tensor, packing: Packing) -> Tensor:
+def _attend(block: Any, x_LD: Tensor, packing: Packing) -> Tensor:
     """Return what attention brings to each token, before the projection."""
     qkv_L3D: Any = block.attn.qkv(block.norm1(x_LD))
     sizes = zip(qkv_L3D.split(packing.lengths), packing.images, packing.tokens, strict=True)
-    mixed = [_mixed_within(part.view(B, T, 3, block.attn.num_heads, -1)) for part, B, T in sizes]
-    return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+    attended = [_attend_within(part.view(B, T, 3, block.attn.num_heads, -1)) for part, B, T in sizes]
+    return attended[0] if len(attended) == 1 else torch.cat(attended)
 
 
-def _mixed_within(qkv_BT3HE: Any) -> Tensor:
+def _attend_within(qkv_BT3HE: Any) -> Tensor:
     """Attend within each image.
 
     On a CPU the fused kernel's backward pass costs three to ten times that of plain products, wherever oneDNN
@@ -96,11 +96,11 @@ def _mixed_within(qkv_BT3HE: Any) -> Tensor:
     q_BHTE, k_BHTE, v_BHTE = qkv_BT3HE.permute(2, 0, 3, 1, 4)
     one_dnn = qkv_BT3HE.dtype == torch.bfloat16 or products_in_onednn()
     if qkv_BT3HE.is_cpu and qkv_BT3HE.requires_grad and one_dnn:
-        mixed_BHTE = torch.softmax(q_BHTE * E**-0.5 @ k_BHTE.mT, dim=-1) @ v_BHTE
+        attended_BHTE = torch.softmax(q_BHTE * E**-0.5 @ k_BHTE.mT, dim=-1) @ v_BHTE
     else:
-        mixed_BHTE = F.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE)
-    mixed_LD: Tensor = mixed_BHTE.transpose(1, 2).reshape(B * T, H * E)
-    return mixed_LD
+        attended_BHTE = F.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE)
+    attended_LD: Tensor = attended_BHTE.transpose(1, 2).reshape(B * T, H * E)
+    return attended_LD
 
 
 def _scaled(last: Any, scale: Any, x_LD: Tensor) -> Tensor:
@@ -127,9 +127,9 @@ class _Take(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        of_x_LD, of_x_KD = gradients
+        grad_x_LD, grad_x_KD = gradients
         (rows_K,) = ctx.saved_tensors
-        return of_x_LD.index_add_(0, rows_K, of_x_KD), None
+        return grad_x_LD.index_add_(0, rows_K, grad_x_KD), None
 
 
 PLAIN = Branches(_attention, _mlp)
@@ -159,6 +159,6 @@ class _Add(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, Tensor]:
-        (of_x_LD,) = gradients
+        (grad_x_LD,) = gradients
         rows_K, factor_K1 = ctx.saved_tensors
-        return of_x_LD, None, None, of_x_LD.index_select(0, rows_K) * factor_K1
+        return grad_x_LD, None, None, grad_x_LD.index_select(0, rows_K) * factor_K1

@@ -1,7 +1,7 @@
-"""Student and teacher: a backbone with its heads, and the slow copy that sets the targets.
+"""Student and teacher: a backbone with its DINO heads, and the EMA (momentum) copy of it that sets the targets.
 
-Shapes: V large crops and S small crops of each of B images, crop-major (row v·B + b is crop v of image b), Q of
-both; M masked patches of the whole batch; N patches of a crop; D width; E bottleneck.
+Shapes: V global crops and S local crops of each of B images, crop-major (row v·B + b is crop v of image b), Q of
+both; M masked patches of the whole batch; N patches of a crop; D width; E bottleneck; K prototypes.
 """
 
 import copy
@@ -9,22 +9,50 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from training.model.dino_head import Head
-from training.model.drop_path import Skips
+from training.model.drop_path import DropPathSubsets
 from training.model.vit import Backbone
 from training.params import PretrainParams
 
 
-class Seen(NamedTuple):
-    """What a model makes of one batch."""
+class Outputs(NamedTuple):
+    """What student or teacher makes of one batch."""
 
     crops: Tensor
-    """z_QE of the CLS tokens: the large crops, and for the student the small ones too."""
+    """z_QE of the CLS tokens: the global crops, and for the student the local ones too."""
     patches: Tensor
     """z_ME of the masked patches."""
     cls: Tensor
-    """cls_RD of the large crops before the head, R = V·B."""
+    """cls_RD of the global crops before the head, R = V·B."""
+
+
+class DinoHead(nn.Module):
+    """Three linear layers to a bottleneck on the unit sphere (Caron et al. 2021); scores are cosines with K prototypes.
+
+    The prototypes are weight-normed with gain 1, as in DINO: scores stay in [-1, 1], so that their exponentials
+    cannot overflow. DINOv2 lets the gain train.
+    """
+
+    def __init__(self, width: int, hidden: int, bottleneck: int, prototypes: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(width, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, bottleneck),
+        )
+        self.prototypes = nn.Linear(bottleneck, prototypes, bias=False)
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):  # small prototypes too: their length decides how fast they turn
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def forward(self, x_RD: Tensor) -> Tensor:
+        """Return z_RE, of unit length."""
+        return F.normalize(self.mlp(x_RD).float(), dim=-1, eps=1e-6)
 
 
 class Student(nn.Module):
@@ -32,39 +60,39 @@ class Student(nn.Module):
 
     def __init__(self, params: PretrainParams) -> None:
         super().__init__()
-        self.backbone = Backbone(params.model, params.crops.large_size)
+        self.backbone = Backbone(params.model, params.crops.global_size)
         width, hidden = params.model.width, params.objective.head_hidden
-        heads = [Head(width, hidden, *shape) for shape in params.objective.head_shapes]
+        heads = [DinoHead(width, hidden, *shape) for shape in params.objective.head_shapes]
         self.head = heads[0]
         self.patch_head = heads[1] if len(heads) > 1 else None
 
     def forward(
-        self, crops: list[Tensor], mask_RN: Tensor | None, places_M: Tensor, skips: Skips | None = None
-    ) -> Seen:
-        """Look at normalised crops (large, then maybe small) and at the patches at `places_M` of the large ones.
+        self, crops: list[Tensor], mask_RN: Tensor | None, indices_M: Tensor, subsets: DropPathSubsets | None = None
+    ) -> Outputs:
+        """Run on normalised crops (global, then maybe local), reading the patches at `indices_M` of the global ones.
 
-        Places count through the flattened (R, N); the teacher gets them without a mask, and skips nothing.
+        Indices count through the flattened (R, N); the teacher gets them without a mask, and drops no path.
         """
-        cls_QD, patches_MD = self.backbone.read(crops, mask_RN, places_M, skips)
-        large_RD = cls_QD[: len(crops[0])]
+        cls_QD, patches_MD = self.backbone.forward_crops(crops, mask_RN, indices_M, subsets)
+        global_RD = cls_QD[: len(crops[0])]
         if self.patch_head is not None:
-            return Seen(self.head(cls_QD), self.patch_head(patches_MD), large_RD)
+            return Outputs(self.head(cls_QD), self.patch_head(patches_MD), global_RD)
         z_RE = self.head(torch.cat([cls_QD, patches_MD]))
-        return Seen(z_RE[: len(cls_QD)], z_RE[len(cls_QD) :], large_RD)
+        return Outputs(z_RE[: len(cls_QD)], z_RE[len(cls_QD) :], global_RD)
 
-    def heads(self) -> list[Head]:
+    def heads(self) -> list[DinoHead]:
         """Return the one head, or both."""
         return [self.head] if self.patch_head is None else [self.head, self.patch_head]
 
 
-def teacher_of(student: Student) -> Student:
+def make_ema_teacher(student: Student) -> Student:
     """Return an exact copy, heads included, that never trains."""
     return copy.deepcopy(student).requires_grad_(False).eval()
 
 
 @torch.no_grad()
-def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
-    """Move the teacher: teacher ← momentum · teacher + (1 - momentum) · student, parameter by parameter."""
+def update_ema(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+    """Move the EMA teacher: teacher ← momentum · teacher + (1 - momentum) · student, parameter by parameter."""
     slow, fast = dict(teacher.named_parameters()), dict(student.named_parameters())
     assert slow.keys() == fast.keys()
     torch._foreach_lerp_(list(slow.values()), [fast[name] for name in slow], 1 - momentum)

@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.model.blocks import PLAIN, run_block, run_last_block
-from training.model.drop_path import Skips
-from training.model.packed_crops import Kept, Packing
+from training.model.drop_path import DropPathSubsets, KeptTokens, Packing
 from training.params import ModelParams
 
 COLOUR_MEAN = (0.485, 0.456, 0.406)
@@ -27,7 +26,7 @@ COLOUR_STD = (0.229, 0.224, 0.225)
 
 
 class Tokens(NamedTuple):
-    """What the backbone sees in each image."""
+    """The last tokens of each image."""
 
     cls: Tensor
     """cls_BD."""
@@ -77,41 +76,43 @@ class Backbone(nn.Module):
         self.branches = PLAIN
 
     def forward(self, images_BCHW: Tensor, mask_BN: Tensor | None = None) -> Tokens:
-        """Look at normalised images; where the mask is true, the patch is hidden. Nothing is skipped."""
-        return self.layers(images_BCHW, [len(self.vit.blocks)], mask_BN)[0]
+        """Return the tokens of normalised images; where the mask is true, the patch is hidden. Nothing is skipped."""
+        return self.intermediate_layers(images_BCHW, [len(self.vit.blocks)], mask_BN)[0]
 
-    def layers(self, images_BCHW: Tensor, blocks: Sequence[int], mask_BN: Tensor | None = None) -> list[Tokens]:
-        """Return what is seen after some blocks (1 … depth); no block is run in vain.
+    def intermediate_layers(
+        self, images_BCHW: Tensor, blocks: Sequence[int], mask_BN: Tensor | None = None
+    ) -> list[Tokens]:
+        """Return the tokens after some blocks (1 … depth); no block is run in vain.
 
         The last norm was made for the last block, and is for that alone.
         """
         x_LD, packing = self._packed([images_BCHW], mask_BN)
-        found = {}
+        after_block = {}
         for number, block in enumerate(self.vit.blocks[: max(blocks)], 1):
             x_LD = run_block(block, x_LD, packing, [None, None], self._recompute, PLAIN)
             if number in blocks:
-                seen_LD = self.vit.norm(x_LD) if number == len(self.vit.blocks) else x_LD
-                x_BTD = seen_LD.view(len(images_BCHW), packing.tokens[0], -1)
-                found[number] = Tokens(x_BTD[:, 0], x_BTD[:, self.vit.num_prefix_tokens :])
-        return [found[number] for number in blocks]
+                last_LD = self.vit.norm(x_LD) if number == len(self.vit.blocks) else x_LD
+                x_BTD = last_LD.view(len(images_BCHW), packing.tokens[0], -1)
+                after_block[number] = Tokens(x_BTD[:, 0], x_BTD[:, self.vit.num_prefix_tokens :])
+        return [after_block[number] for number in blocks]
 
-    def read(
-        self, crops: list[Tensor], mask_BN: Tensor | None, places_M: Tensor, skips: Skips | None
+    def forward_crops(
+        self, crops: list[Tensor], mask_BN: Tensor | None, indices_M: Tensor, subsets: DropPathSubsets | None
     ) -> tuple[Tensor, Tensor]:
-        """Look at crops of several sizes at once; return cls_QD of all of them and patches_MD of the first size.
+        """Run on crops of several sizes at once; return cls_QD of all of them and patches_MD of the first size.
 
-        The mask is for the first size, and places count through its flattened (B, N).
+        The mask (iBOT's) is for the first size, and indices count through its flattened (B, N).
         """
         x_LD, packing = self._packed(crops, mask_BN)
-        kept: list[Kept | None] = [None] * (2 * len(self.vit.blocks))
-        if skips:
-            kept = [Kept.of(chosen, packing) for chosen in skips]
+        kept: list[KeptTokens | None] = [None] * (2 * len(self.vit.blocks))
+        if subsets:
+            kept = [KeptTokens.of(chosen, packing) for chosen in subsets]
         *blocks, last = self.vit.blocks
         for number, block in enumerate(blocks):
             of_block = kept[2 * number : 2 * number + 2]
             x_LD = run_block(block, x_LD, packing, of_block, self._recompute, self.branches)
         cls_Q = packing.first_tokens(x_LD.device)
-        rows_R = torch.cat([cls_Q, packing.patches(places_M, self.vit.num_prefix_tokens)])
+        rows_R = torch.cat([cls_Q, packing.patches(indices_M, self.vit.num_prefix_tokens)])
         x_RD = self.vit.norm(run_last_block(last, x_LD, packing, rows_R, kept[-2:]))
         return x_RD[: len(cls_Q)], x_RD[len(cls_Q) :]
 
@@ -120,7 +121,7 @@ class Backbone(nn.Module):
         return self.activation_checkpointing and self.training and torch.is_grad_enabled()
 
     def _packed(self, crops: list[Tensor], mask_BN: Tensor | None) -> tuple[Tensor, Packing]:
-        """Return the tokens of all crops before the first block, in fp32, and how they lie."""
+        """Return the tokens of all crops before the first block, in fp32, the mask token put in; and how they lie."""
         parts = []
         for size, images_BCHW in enumerate(crops):
             x_BHWD = self._embedded(images_BCHW).float()

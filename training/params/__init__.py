@@ -1,4 +1,7 @@
-"""What pre-training depends on, with DINOv2's short ViT-S recipe as defaults."""
+"""What pre-training depends on, with DINOv2's short ViT-S recipe as defaults.
+
+A length is in steps, samples or epochs (duration.py); resolved.py makes steps of all, once the dataset is known.
+"""
 
 from typing import Self
 
@@ -45,9 +48,9 @@ class PretrainParams(Params):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         patch, objective = self.model.patch_size, self.objective
-        sizes = {"large_size": self.crops.large_size}
-        if self.crops.small_count:
-            sizes["small_size"] = self.crops.small_size
+        sizes = {"global_size": self.crops.global_size}
+        if self.crops.local_count:
+            sizes["local_size"] = self.crops.local_size
         for name, size in sizes.items():
             if size % patch:
                 raise ValueError(

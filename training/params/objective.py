@@ -44,14 +44,17 @@ class ObjectiveParams(Params):
     koleo_group: int = Field(default=64, ge=2)
     """Neighbours are sought, and skipped images drawn, among so many images, whatever the number of processes."""
     mask_share: float = Field(default=0.5, ge=0, le=1)
-    """Share of the large crops that are masked for the student."""
+    """Share of the global crops that are masked for the student."""
     mask_ratio: Share = (0.1, 0.5)
     """Share of the patches that a mask covers, from and to; evenly spread over a batch."""
 
     @model_validator(mode="after")
     def _patches_have_what_is_theirs(self) -> Self:
         if (self.patch_prototypes or self.patch_bottleneck) and not self.separate_heads:
-            raise ValueError("patch_prototypes and patch_bottleneck need separate_heads: true, got one head for both")
+            raise ValueError(
+                f"patch_prototypes and patch_bottleneck need separate_heads: true, got {self.patch_prototypes} and "
+                f"{self.patch_bottleneck} with one head for both"
+            )
         return self
 
     @property

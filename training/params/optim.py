@@ -48,7 +48,7 @@ class OptimParams(Params):
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> Self:
-        told = isinstance(self.warmup_steps, int) and isinstance(self.steps, int)
-        if told and self.warmup_steps >= self.steps:
-            raise ValueError(f"optim.warmup_steps must be below optim.steps, got {self.warmup_steps} and {self.steps}")
+        warmup, steps = self.warmup_steps, self.steps
+        if isinstance(warmup, int) and isinstance(steps, int) and warmup >= steps:
+            raise ValueError(f"optim.warmup_steps must be below optim.steps, got {warmup} and {steps}")
         return self

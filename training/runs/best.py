@@ -17,11 +17,11 @@ def mark_best(folder: RunFolder, scores: ScoreFolder) -> None:
 
     Only scores of one fingerprint are compared.
     """
-    there = {step: told for step in folder.steps() if (told := scores.brief(step))}
-    names = dict.fromkeys(name for told in there.values() for name in told)
-    by = next((found for key in BY if (found := measured(key, names))), None)
+    scored = {step: values for step in folder.steps() if (values := scores.brief(step))}
+    names = dict.fromkeys(name for values in scored.values() for name in values)
+    by = next((name for key in BY if (name := measured(key, names))), None)
     if by is not None:
-        value, step = max((told[by], step) for step, told in there.items() if by in told)
+        value, step = max((values[by], step) for step, values in scored.items() if by in values)
         folder.store.write(MARK, json.dumps({"step": step, "by": by, "value": value}))
 
 

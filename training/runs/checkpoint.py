@@ -12,7 +12,7 @@ import torch
 
 from shared.errors import WorkFailedError
 from shared.storage import sha256
-from training.loss.objective import Objective
+from training.loss.losses import Objective
 from training.model.student_teacher import Student
 from training.runs.best import best_step
 from training.runs.run_folder import ABOUT, RunFolder

@@ -32,8 +32,8 @@ class RunFolder:
 
     def steps(self) -> list[int]:
         """Return the steps that have a checkpoint, ascending."""
-        found = (self.path / "checkpoints").glob(f"step-{'[0-9]' * STEP_DIGITS}")
-        return sorted(int(folder.name.removeprefix("step-")) for folder in found)
+        folders = (self.path / "checkpoints").glob(f"step-{'[0-9]' * STEP_DIGITS}")
+        return sorted(int(folder.name.removeprefix("step-")) for folder in folders)
 
     def summary(self) -> dict[str, Any] | None:
         """Return what the run came to when its last step has been saved, else None: only that one tells it."""
@@ -69,24 +69,24 @@ class RunFolder:
         config = self.config()
         if config is None:
             return
-        facts = {"dataset": f"{dataset.name} {dataset.version}", "start": start}
-        given = {**params.model_dump(mode="json"), **facts}
+        beside = {"dataset": f"{dataset.name} {dataset.version}", "start": start}
+        given = {**params.model_dump(mode="json"), **beside}
         old = PretrainParams.model_validate(config["params"])  # settings that are newer than the run have defaults
-        there = {**old.model_dump(mode="json"), "dataset": config["dataset"], "start": config.get("start", "")}
-        other = _differences(there, given)
-        if other:
+        recorded = {**old.model_dump(mode="json"), "dataset": config["dataset"], "start": config.get("start", "")}
+        changed = _differences(recorded, given)
+        if changed:
             raise RecipeError(
-                f"Run {self.path.name} needs what it was started with, got other values: {'; '.join(other)}. "
+                f"Run {self.path.name} needs what it was started with, got other values: {'; '.join(changed)}. "
                 "Give the new run another name, or go back to the old values."
             )
 
 
-def _differences(there: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:
-    found = []
-    for key in sorted(there.keys() | given.keys()):
-        old, new = there.get(key), given.get(key)
+def _differences(recorded: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:
+    changed = []
+    for key in sorted(recorded.keys() | given.keys()):
+        old, new = recorded.get(key), given.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new, f"{prefix}{key}.")
+            changed += _differences(old, new, f"{prefix}{key}.")
         elif old != new:
-            found.append(f"{prefix}{key} was {old}, now {new}")
-    return found
+            changed.append(f"{prefix}{key} was {old}, now {new}")
+    return changed

@@ -21,7 +21,7 @@ def title(score: dict[str, Any]) -> str:
     return f"{score['evaluation']} {score['metric']}"
 
 
-def told(score: dict[str, Any]) -> str:
+def score_label(score: dict[str, Any]) -> str:
     """Name a score by its title, and by its set where that is not the published dataset."""
     return title(score) + (f" on {score['set']}" if "set" in score else "")
 
@@ -49,8 +49,8 @@ class ScoreFolder:
         """Return the scores of a step under this fingerprint, or None."""
         if not self.store.exists(f"{step}.json"):
             return None
-        facts: dict[str, Any] = json.loads(self.store.read(f"{step}.json"))
-        return facts if facts["fingerprint"] == self.fingerprint else None
+        scored: dict[str, Any] = json.loads(self.store.read(f"{step}.json"))
+        return scored if scored["fingerprint"] == self.fingerprint else None
 
     def has(self, step: int) -> bool:
         """Tell whether a step is scored under this fingerprint."""
@@ -58,14 +58,14 @@ class ScoreFolder:
 
     def brief(self, step: int) -> dict[str, float]:
         """Return {"knn top1": value, …} of a step under this fingerprint; nothing where it is not scored."""
-        facts = self.read(step)
-        return _brief(facts["scores"]) if facts else {}
+        scored = self.read(step)
+        return _brief(scored["scores"]) if scored else {}
 
     def baselines(self) -> dict[str, Any]:
         """Return the baselines' scores, which any scored step under this fingerprint has; nothing where none is."""
         names = (name.removesuffix(".json") for name in self.store.names("") if name.endswith(".json"))
-        told = (facts for name in names if name.isdigit() and (facts := self.read(int(name))))
-        return next((dict(facts["baselines"]) for facts in told if facts["baselines"]), {})
+        files = (scored for name in names if name.isdigit() and (scored := self.read(int(name))))
+        return next((dict(scored["baselines"]) for scored in files if scored["baselines"]), {})
 
     def write(self, step: int, facts: dict[str, Any]) -> None:
         """Commit the scores of a step."""
@@ -77,12 +77,12 @@ class ScoreFolder:
         names = [name.removesuffix(".json") for name in self.store.names("") if name.endswith(".json")]
         table: dict[str, dict[str, float]] = {}
         for step in sorted(int(name) for name in names if name.isdigit()):
-            facts = self.read(step)
-            if facts is not None:
-                table |= {name: _brief(scores) for name, scores in facts["baselines"].items()}
-                table[str(step)] = _brief(facts["scores"])
+            scored = self.read(step)
+            if scored is not None:
+                table |= {name: _brief(scores) for name, scores in scored["baselines"].items()}
+                table[str(step)] = _brief(scored["scores"])
         return table
 
 
 def _brief(scores: list[dict[str, Any]]) -> dict[str, float]:
-    return {told(score): score["value"] for score in scores}
+    return {score_label(score): score["value"] for score in scores}

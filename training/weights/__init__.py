@@ -1,7 +1,8 @@
 """A vision transformer's weights from wherever they come, under one set of names: timm's.
 
-Used to start a run from, to evaluate and to export. `weights.py` says what they are, `reading.py` finds out whose they
-are, and there is one module for each origin.
+Used to start a run from, to evaluate and to export. weights.py says what they are, reading.py finds out whose they are
+dinov2.py, hf_dinov2.py, timm_vit.py, exported.py, run.py: one file for each origin
+files.py opens tensors, architecture.py and positions.py fit them to a model, content.py names them.
 """
 
 from training.weights.reading import read_weights

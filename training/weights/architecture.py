@@ -65,11 +65,11 @@ def check_takes(title: str, model: ModelParams, image_size: int, vit: dict[str, 
 
 def foreign(title: str, absent: list[str], unexpected: list[str]) -> RecipeError:
     """Return the error for weights of another kind of model."""
-    told = [f"lacks {_some(absent)}"] if absent else []
-    told += [f"has {_some(unexpected)}, which nothing takes"] if unexpected else []
+    reasons = [f"lacks {_some(absent)}"] if absent else []
+    reasons += [f"has {_some(unexpected)}, which nothing takes"] if unexpected else []
     return RecipeError(
         f"{title} needs the weights of a vision transformer that is understood, got a file that "
-        f"{' and '.join(told)}. {UNDERSTOOD}."
+        f"{' and '.join(reasons)}. {UNDERSTOOD}."
     )
 
 

@@ -59,7 +59,7 @@ def brief(error: Exception) -> str:
 def within(tensors: Tensors, prefixes: tuple[str, ...]) -> Tensors:
     """Return the tensors under the first of the prefixes that there is, without it; all where there is none."""
     for prefix in prefixes:
-        found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        if found:
-            return found
+        stripped = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        if stripped:
+            return stripped
     return tensors

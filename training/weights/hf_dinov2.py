@@ -87,13 +87,13 @@ def _renamed(name: str) -> str:
 
 def _joined(tensors: Tensors) -> Tensors:
     """Return the tensors with queries, keys and values in one matrix, and gates with their values."""
-    found = dict(tensors)
+    joined = dict(tensors)
     for whole, parts in JOINED:
         for name in [name for name in tensors if f".{parts[0]}." in name]:
             names = [name.replace(parts[0], part) for part in parts]
-            if all(part in found for part in names):
-                found[name.replace(parts[0], whole)] = torch.cat([found.pop(part) for part in names])
-    return found
+            if all(part in joined for part in names):
+                joined[name.replace(parts[0], whole)] = torch.cat([joined.pop(part) for part in names])
+    return joined
 
 
 def _without_idle_scales(tensors: Tensors) -> Tensors:
@@ -107,6 +107,6 @@ def _without_idle_scales(tensors: Tensors) -> Tensors:
 def _colours(folder: Path) -> dict[str, Any]:
     """Return the mean and deviation that images are prepared with, where the folder tells."""
     path = folder / "preprocessor_config.json"
-    told = json.loads(path.read_text()) if path.is_file() else {}
+    config = json.loads(path.read_text()) if path.is_file() else {}
     names = {"mean": "image_mean", "std": "image_std"}
-    return {ours: tuple(told[theirs]) for ours, theirs in names.items() if theirs in told}
+    return {ours: tuple(config[theirs]) for ours, theirs in names.items() if theirs in config}

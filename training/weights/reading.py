@@ -14,7 +14,7 @@ from training.weights.dinov2 import from_dinov2, is_dinov2
 from training.weights.exported import from_exported, is_exported
 from training.weights.files import read_tensors
 from training.weights.hf_dinov2 import from_transformers_folder
-from training.weights.run import Part, from_run, is_run
+from training.weights.run import WhichNetwork, from_run, is_run
 from training.weights.timm_vit import from_timm, from_timm_folder, from_timm_name
 from training.weights.weights import Weights
 
@@ -40,10 +40,10 @@ def read_weights(spec: str) -> Weights:
         return from_dinov2(str(path), tensors) if is_dinov2(tensors) else from_timm(str(path), tensors)
     if path.is_dir():
         return from_run(path) if is_run(path) else _folder(path)
-    told = RUN.fullmatch(spec)
-    if told and is_run(folder := Path(told["path"]).expanduser()):
-        part: Part = "student" if told["part"] == "student" else "teacher"
-        return from_run(folder, int(told["step"]) if told["step"] else None, part)
+    match = RUN.fullmatch(spec)
+    if match and is_run(folder := Path(match["path"]).expanduser()):
+        network: WhichNetwork = "student" if match["part"] == "student" else "teacher"
+        return from_run(folder, int(match["step"]) if match["step"] else None, network)
     if timm.is_model(spec):
         return from_timm_name(spec)
     raise WorkspaceError(f"Weights are needed, and {spec} is no file, folder, run or name of timm's. {ALLOWED}.")

@@ -11,7 +11,7 @@ from training.runs import checkpoint
 from training.runs.run_folder import RunFolder
 from training.weights.weights import Weights
 
-Part = Literal["teacher", "student"]
+WhichNetwork = Literal["teacher", "student"]
 TRAINING_ONLY = ("drop_path", "drop_path_rule", "activation_checkpointing")
 
 
@@ -25,7 +25,7 @@ def is_checkpoint(path: Path) -> bool:
     return (path / checkpoint.STATE).is_file() and path.parent.name == "checkpoints"
 
 
-def from_run(path: Path, step: int | None = None, part: Part = "teacher") -> Weights:
+def from_run(path: Path, step: int | None = None, network: WhichNetwork = "teacher") -> Weights:
     """Return the weights of a step's checkpoint, the newest by default. Raises WorkspaceError where it is not there."""
     if is_checkpoint(path):
         step, path = int(path.name.removeprefix("step-")), path.parent.parent
@@ -35,11 +35,11 @@ def from_run(path: Path, step: int | None = None, part: Part = "teacher") -> Wei
     if step not in steps:
         listed = ", ".join(map(str, steps))
         raise WorkspaceError(f"{path} has no checkpoint of step {step}. Choose one of: {listed}.")
-    state: dict[str, Tensor] = checkpoint.read(folder, step)[part]
+    state: dict[str, Tensor] = checkpoint.read(folder, step)[network]
     vit = _under(state, "backbone.vit.")
-    size = params.crops.large_size
+    size = params.crops.global_size
     return Weights(
-        title=f"{path.name} step {step}" + (" student" if part == "student" else ""),
+        title=f"{path.name} step {step}" + (" student" if network == "student" else ""),
         model=_bare(params.model),
         image_size=size,
         vit=vit,

@@ -43,7 +43,7 @@ ORIENTATION_NAMES = (
     (UPRIGHT, "turned 90°", "turned 180°", "turned 270°"),
     (MIRRORED, "mirrored, turned 90°", "mirrored, turned 180°", "mirrored, turned 270°"),
 )
-Shape = tuple[float, ...]
+FrameShape = tuple[float, ...]
 
 
 def _turned(grid: Array, quarters: int, mirrored: bool) -> Array:
@@ -97,7 +97,7 @@ def _to_frame(features: LocalFeatures) -> Doubles:
     return np.array([[x, 0, (0.5 - left) * x - 0.5], [0, y, (0.5 - top) * y - 0.5], [0, 0, 1]])
 
 
-def between(affine: Affine, shapes: tuple[Shape, Shape], others: tuple[Shape, Shape]) -> Affine:
+def between(affine: Affine, shapes: tuple[FrameShape, FrameShape], others: tuple[FrameShape, FrameShape]) -> Affine:
     """Return a map between two frames as one between frames of other sizes."""
     (first, second), (other_first, other_second) = shapes, others
     return np.asarray(
@@ -105,7 +105,7 @@ def between(affine: Affine, shapes: tuple[Shape, Shape], others: tuple[Shape, Sh
     )
 
 
-def _resized(shape: Shape, other: Shape) -> Doubles:
+def _resized(shape: FrameShape, other: FrameShape) -> Doubles:
     x, y = other[1] / shape[1], other[0] / shape[0]
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
@@ -179,7 +179,7 @@ def _plausible(affine: Affine, mirrored: bool) -> bool:
     return bool(large < MAX_STRETCH * small and (np.linalg.det(affine[:, :2]) < 0) == mirrored)
 
 
-def _map_of_turn(shape_a: Shape, shape_b: Shape, quarters: int, mirrored: bool) -> Affine:
+def _map_of_turn(shape_a: FrameShape, shape_b: FrameShape, quarters: int, mirrored: bool) -> Affine:
     """Turn coordinates instead of gray levels: that says where each place of b comes from in a."""
     corners = np.array([[[-1, -1], [1, -1]], [[-1, 1], [1, 1]]], np.float64)  # [y, x] → x, y of a
     came = np.stack([_turned(corners[..., axis], quarters, mirrored) for axis in (0, 1)], axis=-1)

@@ -20,7 +20,7 @@ from curation.dedup.geometry.alignments import (
     refined,
     whole,
 )
-from curation.dedup.geometry.differences import Difference, Laid, difference, laid, misfit, softened
+from curation.dedup.geometry.differences import Differing, Laid, difference, laid, misfit, softened
 from curation.dedup.geometry.features import LocalFeatures
 from curation.dedup.geometry.windows import PART_OF, best_correlation
 
@@ -50,11 +50,11 @@ SAME_SCENE = 0.3
 SOFT = 2.0
 """Pixels of the finer frame by which rich pictures are blurred for a second look."""
 PLAIN_COLOUR, SAME_COLOUR = 4.0, 16.0
-"""Difference of colours in a plain copy, and in one that is tiny or has something laid over it. Recoloured photographs
+"""Differing of colours in a plain copy, and in one that is tiny or has something laid over it. Recoloured photographs
 of a proper size are still known by their gray levels."""
 
-Verdict = Literal["copy", "same scene", "look-alike", "other"]
-RANK: dict[Verdict, int] = {"other": 0, "look-alike": 1, "same scene": 2, "copy": 3}
+PairVerdict = Literal["copy", "same scene", "look-alike", "other"]
+RANK: dict[PairVerdict, int] = {"other": 0, "look-alike": 1, "same scene": 2, "copy": 3}
 """Of the verdicts under several maps, the greatest counts."""
 
 
@@ -63,7 +63,7 @@ class Comparison(NamedTuple):
 
     score: float
     """How much agrees, as `agreement` tells it: from 1.0 on they may be copies."""
-    verdict: Verdict
+    verdict: PairVerdict
     """copy · same scene: a rich picture agrees but for something in it · look-alike: not enough to be sure · other."""
     orientation: str
     """What lays the first over the second."""
@@ -125,7 +125,7 @@ def _better(a: LocalFeatures, b: LocalFeatures, affine: Affine, promising: float
     return affine, score
 
 
-def _judged(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> tuple[Verdict, Affine]:
+def _judged(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> tuple[PairVerdict, Affine]:
     """Return what two pictures that mostly agree are, from what differs in their finer frames."""
     maps = [affine, framed(a, b, affine)]
     maps += [refined(a, b, each) for each in maps if each is not None]
@@ -155,7 +155,7 @@ def _best_fit(first: Bytes, second: Bytes, maps: list[Affine]) -> tuple[Laid, Af
     return min(ample, key=lambda candidate: misfit(candidate[0]), default=None)
 
 
-def _verdict(found: Difference, plain: bool, tiny: bool, turn: str) -> Verdict:
+def _verdict(found: Differing, plain: bool, tiny: bool, turn: str) -> PairVerdict:
     if found.conflict <= NOISE_CONFLICT and found.residual <= NOISE_RESIDUAL:
         if plain:
             return "copy" if turn == UPRIGHT and found.colour <= PLAIN_COLOUR else "look-alike"

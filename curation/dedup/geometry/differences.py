@@ -12,6 +12,7 @@ import numpy as np
 
 from curation.arrays import Array, Bools, Bytes, Floats
 from curation.dedup.geometry.alignments import Affine
+from curation.dedup.geometry.overlays import overlay
 
 TILE, MIN_TILES = 12, 8
 """Pixels along a tile of the finer frame, and the least tiles along its shorter side."""
@@ -24,20 +25,13 @@ EXPLAINED = 0.25
 CONTENT, CONTENT_SHARE = 3.0, 0.12
 """Standard deviation of detail, in gray levels and as a share of the picture's contrast, that makes content."""
 LEVEL, LEVEL_SHARE = 10.0, 0.35
-"""Difference of mean gray levels, and its share of the contrast, from which a tile differs without any detail."""
+"""Differing of mean gray levels, and its share of the contrast, from which a tile differs without any detail."""
 SIGMAS = (0.0, 0.6, 1.0, 1.6, 2.4)
 """Blurs of the sharper picture, of which that with the least residual is taken."""
 LIGHT = 32.0
 """Pixels of the finer frame: what a blur of this width leaves is light."""
 CAP = 20.0
 """Gray levels from which a residual counts no more while maps are chosen: a watermark must not bend them."""
-STRONG = 12.0
-"""Gray levels of residual that are a difference and no noise."""
-SMALLEST_BLOB = 12
-STEEP = 1.6
-"""An overlay's rim is so many times as steep as what it covers there."""
-HIDDEN, STREWN = 2.5, 1.25
-"""What is under an overlay varies by so many gray levels, and by so many times more than the overlay."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -50,7 +44,7 @@ class Laid(NamedTuple):
     both: Bools
 
 
-class Difference(NamedTuple):
+class Differing(NamedTuple):
     """What differs, in shares."""
 
     conflict: float
@@ -100,7 +94,7 @@ def misfit(pair: Laid) -> float:
     return float(np.minimum(np.abs(x - y)[few.both], CAP).mean())
 
 
-def difference(pair: Laid) -> Difference:
+def difference(pair: Laid) -> Differing:
     """Return what differs between two pictures that are laid over each other."""
     own_x, own_y, inliers = _fitted(pair)
     x, y = _as_sharp(own_x, own_y, inliers)
@@ -115,12 +109,12 @@ def difference(pair: Laid) -> Difference:
     level = np.abs(_tiles((x - y) * weight, side)) / count
     unlit = (level > max(LEVEL, LEVEL_SHARE * contrast)) & ~(content & (left <= EXPLAINED * total))
     conflict = content & (left > UNEXPLAINED * total) | asked & unlit
-    return Difference(
+    return Differing(
         conflict=float(conflict.sum() / max(1, asked.sum())),
         residual=_share(left, total, content),
         rest=_share(left, total, content & ~conflict),
         colour=_colour(pair, count, asked & ~conflict, side),
-        overlay=_overlay(own_x, own_y, pair.both, contrast),
+        overlay=overlay(own_x, own_y, pair.both, contrast),
     )
 
 
@@ -199,34 +193,6 @@ def _colour(pair: Laid, count: Floats, chosen: Bools, side: int) -> float:
         return 0.0
     paled = np.clip(float(np.vdot(rich, pale)) / max(1e-3, float(np.vdot(rich, rich))), 0, 1)
     return float(np.percentile(np.sqrt(np.square(paled * rich - pale).sum(1)), 97))
-
-
-def _overlay(x: Floats, y: Floats, both: Bools, contrast: float) -> float:
-    """Return the share of strong residuals that one picture, the same everywhere, lays over the other."""
-    strong = ((np.abs(x - y) > max(STRONG, LEVEL_SHARE * contrast)) & both).astype(np.uint8)
-    strong = cv2.morphologyEx(strong, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(strong, connectivity=8)
-    slopes = [np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1)) for gray in (x, y)]
-    areas: dict[int | None, int] = {0: 0, 1: 0, None: 0}
-    for blob in range(1, count):
-        left, top, width, height, area = (int(value) for value in stats[blob])
-        if area >= SMALLEST_BLOB:
-            cut = np.s_[max(0, top - 2) : top + height + 2, max(0, left - 2) : left + width + 2]
-            inside = (labels[cut] == blob).astype(np.uint8)
-            areas[_on_top((x[cut], y[cut]), (slopes[0][cut], slopes[1][cut]), inside)] += area
-    return max(areas[0], areas[1]) / max(1, sum(areas.values()))
-
-
-def _on_top(grays: tuple[Floats, Floats], slopes: tuple[Floats, Floats], inside: Bytes) -> int | None:
-    """Return which picture has something laid over the other in a blob: what ends at its rim, or is plainer inside."""
-    rim = (cv2.dilate(inside, np.ones((3, 3), np.uint8)) - cv2.erode(inside, np.ones((3, 3), np.uint8))) > 0
-    steep = [float(slope[rim].mean()) for slope in slopes]
-    if max(steep) >= STEEP * min(steep):
-        return int(np.argmax(steep))
-    core = cv2.erode(inside, np.ones((5, 5), np.uint8), borderValue=0) > 0
-    core = core if core.sum() >= SMALLEST_BLOB else inside > 0  # without its blurred rim
-    strewn = [float(gray[core].std()) for gray in grays]
-    return int(np.argmin(strewn)) if max(strewn) >= max(HIDDEN, STREWN * min(strewn)) else None
 
 
 def _detail(gray: Floats) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 
 from flows.demo.corpus.copies import COPIES, jpeg, png
 from flows.demo.corpus.defects import DEFECTS
-from flows.demo.corpus.distinct import Album
+from flows.demo.corpus.distinct import DistinctPictures
 from flows.demo.corpus.scene import CLASSES, picture
 from flows.demo.corpus.signals import passes
 
@@ -72,13 +72,13 @@ def planted_counts(images: int) -> dict[str, int]:
 
 
 def _originals(truth: Truth, images: int, seed: int) -> None:
-    album, labels = Album(images), list(CLASSES)
+    accepted, labels = DistinctPictures(images), list(CLASSES)
     for number in range(images):
         label, attempt = labels[number % len(labels)], 0
         while True:
             rng = np.random.default_rng([seed, _ORIGINAL, number, attempt])
             image = picture(label, rng)
-            if passes(image) and album.accepts(image):
+            if passes(image) and accepted.accepts(image):
                 break
             attempt += 1
         lossless = rng.random() < 0.1

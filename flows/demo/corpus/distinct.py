@@ -25,7 +25,7 @@ def phash(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(low >= np.median(low[1:]))
 
 
-class Album:
+class DistinctPictures:
     """The pictures accepted so far."""
 
     def __init__(self, room: int) -> None:
@@ -34,13 +34,13 @@ class Album:
         self._filled = 0
 
     def accepts(self, image: Image.Image) -> bool:
-        """Take a picture in, unless it resembles one that is there, mirrored or not."""
+        """Take a picture in, unless it resembles an accepted one, mirrored or not."""
         as_is = gray(image)
         mirrored = as_is.reshape(GRAY_SIDE, GRAY_SIDE)[:, ::-1].ravel()
-        there, hashes = self._gray[: self._filled], self._bits[: self._filled]
+        accepted, hashes = self._gray[: self._filled], self._bits[: self._filled]
         for pixels in (as_is, mirrored):
             differ = (hashes != phash(pixels)).sum(1)
-            if (there @ pixels > MAX_CORRELATION).any() or (differ < MIN_BITS).any():
+            if (accepted @ pixels > MAX_CORRELATION).any() or (differ < MIN_BITS).any():
                 return False
         self._gray[self._filled], self._bits[self._filled] = as_is, phash(as_is)
         self._filled += 1

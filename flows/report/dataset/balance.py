@@ -15,13 +15,13 @@ POINTS = 400
 def contamination(dropped: pa.Table, evidence: Evidence, info: dict[str, Any]) -> list[dict[str, Any]]:
     """Return, for each evaluation set, how many images resembled one of its own, and how many were dropped for it."""
     search = info.get("search", {}).get("decontaminate")
-    found: dict[str, int] = search.get("contaminated", {}) if isinstance(search, dict) else {}
+    resembling: dict[str, int] = search.get("contaminated", {}) if isinstance(search, dict) else {}
     uris = samples.of_reason(dropped, "contaminated")["kept_uri"].to_pylist()
     taken = Counter(evidence.sets.get(uri, "") for uri in uris)
-    names = list(dict.fromkeys([*found, *(name for name in taken if name)]))
-    known = bool(evidence.sets)
+    names = list(dict.fromkeys([*resembling, *(name for name in taken if name)]))
+    traced = bool(evidence.sets)
     return [
-        {"name": name, "found": found.get(name, taken[name]), "dropped": taken[name] if known else None}
+        {"name": name, "found": resembling.get(name, taken[name]), "dropped": taken[name] if traced else None}
         for name in names
     ]
 
@@ -38,5 +38,5 @@ def clusters(kept: pa.Table, evidence: Evidence) -> dict[str, Any] | None:
     series = [Series("before", ranks, before)] if before else []
     series.append(Series("after", ranks, after, dots=len(after) == 1))
     chart = lines(series, x_name="cluster, largest first", title="Images in each cluster", zero=True)
-    told = {"all": len(after), "chart": chart, "after": sum(after), "largest_after": max(after)}
-    return told | {"before": sum(before), "largest_before": max(before, default=0)}
+    facts = {"all": len(after), "chart": chart, "after": sum(after), "largest_after": max(after)}
+    return facts | {"before": sum(before), "largest_before": max(before, default=0)}

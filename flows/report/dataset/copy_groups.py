@@ -6,11 +6,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.publish.reasons import DUPLICATES
 from flows.report.dataset import samples
-from flows.report.dataset.pictures import Pictures, name_of
+from flows.report.dataset.pictures import Thumbnails, name_of
 from flows.report.kit import reason_text
+from flows.report.kit.reason_text import Checks
 
-DUPLICATES = ("exact_duplicate", "perceptual_duplicate", "near_duplicate")
 MEMBER = ["uri", "reason", "value", "threshold", "kept_uri", "orientation"]
 GRADED = ("perceptual_duplicate", "near_duplicate")
 GROUPS, MEMBERS, PAIRS = 12, 6, 4
@@ -27,32 +28,30 @@ class Groups:
     members: dict[str, list[dict[str, Any]]]
     kept: set[str]
     """Those of them that are kept: balance leaves some out."""
-    verify: str | None
+    checks: Checks
 
     @classmethod
-    def choose(cls, kept: pa.Table, dropped: pa.Table, verify: str | None) -> "Groups":
+    def choose(cls, kept: pa.Table, dropped: pa.Table, checks: Checks) -> "Groups":
         """Take the largest groups, and a few of each."""
         copies = dropped.filter(pc.is_in(dropped["reason"].cast(pa.string()), pa.array(DUPLICATES)))
         counted = copies.group_by("kept_uri").aggregate([([], "count_all")])
         keys = [("count_all", "descending"), ("kept_uri", "ascending")]
         largest = counted.take(pc.select_k_unstable(counted, k=min(GROUPS, counted.num_rows), sort_keys=keys))
         sizes = dict(zip(largest["kept_uri"].to_pylist(), largest["count_all"].to_pylist(), strict=True))
-        mine = copies.filter(pc.is_in(copies["kept_uri"], pa.array(list(sizes), pa.string())))
+        shown = copies.filter(pc.is_in(copies["kept_uri"], pa.array(list(sizes), pa.string())))
         members: dict[str, list[dict[str, Any]]] = {uri: [] for uri in sizes}
-        for row in (
-            mine.sort_by("uri").select(["uri", "reason", "value", "threshold", "kept_uri", "orientation"]).to_pylist()
-        ):
+        for row in shown.sort_by("uri").select(MEMBER).to_pylist():
             members[row["kept_uri"]].append(row)
         order = {reason: place for place, reason in enumerate(DUPLICATES)}
         chosen = {uri: sorted(rows, key=lambda row: -order[row["reason"]])[:MEMBERS] for uri, rows in members.items()}
-        there = kept["uri"].filter(pc.is_in(kept["uri"], pa.array(list(sizes), pa.string())))
-        return cls(counted.num_rows, sizes, chosen, set(there.to_pylist()), verify)
+        still_kept = kept["uri"].filter(pc.is_in(kept["uri"], pa.array(list(sizes), pa.string())))
+        return cls(counted.num_rows, sizes, chosen, set(still_kept.to_pylist()), checks)
 
     def uris(self) -> set[str]:
         """Return the uris whose bytes are needed."""
         return set(self.sizes) | {row["uri"] for rows in self.members.values() for row in rows}
 
-    def facts(self, pictures: Pictures) -> list[dict[str, Any]]:
+    def facts(self, pictures: Thumbnails) -> list[dict[str, Any]]:
         """Return what the page says of each group."""
         return [
             {
@@ -67,11 +66,11 @@ class Groups:
             for uri, size in self.sizes.items()
         ]
 
-    def _member(self, row: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
-        told = reason_text.evidence(row["reason"], row["value"], None, self.verify)
+    def _member(self, row: dict[str, Any], pictures: Thumbnails) -> dict[str, Any]:
         return {"uri": row["uri"], "name": name_of(row["uri"]), "picture": pictures.of(row["uri"])} | {
             "reason": row["reason"],
-            "evidence": told + reason_text.turned(row["orientation"]),
+            "evidence": reason_text.evidence(row["reason"], row["value"], None, self.checks)
+            + reason_text.turned(row["orientation"]),
         }
 
 
@@ -83,26 +82,26 @@ class Edge:
     threshold: float | None
     dropped: list[dict[str, Any]]
     kept: list[dict[str, Any]]
-    verify: str | None
+    checks: Checks
 
     def uris(self) -> set[str]:
         """Return the uris whose bytes are needed."""
         return {row[side] for row in [*self.dropped, *self.kept] for side in ("uri", "kept_uri") if row[side]}
 
-    def facts(self, pictures: Pictures) -> dict[str, Any]:
+    def facts(self, pictures: Thumbnails) -> dict[str, Any]:
         """Return what the page says."""
-        told = {
+        heading = {
             "title": reason_text.title(self.reason),
-            "limit": reason_text.edge(self.reason, self.threshold, self.verify),
+            "limit": reason_text.edge(self.reason, self.threshold, self.checks),
         }
         sides = {"dropped": self.dropped, "kept": self.kept}
-        return told | {side: [self._card(row, pictures) for row in rows] for side, rows in sides.items()}
+        return heading | {side: [self._card(row, pictures) for row in rows] for side, rows in sides.items()}
 
-    def _card(self, row: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
+    def _card(self, row: dict[str, Any], pictures: Thumbnails) -> dict[str, Any]:
         one, other = row["uri"], row["kept_uri"] or ""
         return {
             "pictures": [(uri, name_of(uri), pictures.of(uri)) for uri in (other, one)],
-            "evidence": reason_text.evidence(self.reason, row["value"], None, self.verify)
+            "evidence": reason_text.evidence(self.reason, row["value"], None, self.checks)
             + _unlike(row.get("verdict")),
         }
 
@@ -112,9 +111,9 @@ def _unlike(verdict: str | None) -> str:
     return f", {verdict}" if verdict in ("look-alike", "same scene") else ""
 
 
-def edges(kept: pa.Table, dropped: pa.Table, pairs: pa.Table | None, verify: str | None) -> list[Edge]:
+def edges(kept: pa.Table, dropped: pa.Table, pairs: pa.Table | None, checks: Checks) -> list[Edge]:
     """Return the pairs nearest to the limit, for each reason that has one."""
-    found = []
+    lines = []
     for reason in GRADED:
         rows = samples.of_reason(dropped, reason)
         rows = rows.filter(pc.is_valid(rows["value"]))
@@ -122,11 +121,11 @@ def edges(kept: pa.Table, dropped: pa.Table, pairs: pa.Table | None, verify: str
         threshold = float(limit[0].as_py()) if len(limit) else None
         copies = samples.nearest_the_limit(rows, PAIRS).select(["uri", "kept_uri", "value"]).to_pylist()
         escaped = []
-        if reason == "near_duplicate" and verify == reason_text.GEOMETRIC and pairs is not None:
+        if reason == "near_duplicate" and checks.verify == reason_text.GEOMETRIC and pairs is not None:
             escaped = _escaped(kept, pairs, 1.0 if threshold is None else threshold)
         if copies or escaped:
-            found.append(Edge(reason, threshold, copies, escaped, verify))
-    return found
+            lines.append(Edge(reason, threshold, copies, escaped, checks))
+    return lines
 
 
 def _escaped(kept: pa.Table, pairs: pa.Table, limit: float) -> list[dict[str, Any]]:

@@ -6,12 +6,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.report.kit import reason_text
+from flows.report.kit.reason_text import Checks
 
 SOURCES = 6
 """More sources than this are told together."""
 
 
-def matrix(kept: pa.Table, dropped: pa.Table, reasons: list[str], verify: str | None) -> dict[str, Any]:
+def matrix(kept: pa.Table, dropped: pa.Table, reasons: list[str], checks: Checks) -> dict[str, Any]:
     """Return sources as columns; found, kept and each reason as rows."""
     counts = _counts(kept.append_column("reason", pa.nulls(kept.num_rows, pa.string())), dropped)
     sources = sorted({source for source, _ in counts}, key=lambda s: -sum(n for (o, _), n in counts.items() if o == s))
@@ -30,7 +31,7 @@ def matrix(kept: pa.Table, dropped: pa.Table, reasons: list[str], verify: str | 
             {
                 "name": reason,
                 "title": reason_text.title(reason),
-                "meaning": reason_text.meaning(reason, verify),
+                "meaning": reason_text.meaning(reason, checks),
                 "group": reason_text.group(reason),
                 "count": sum(row([reason])),
                 "cells": row([reason]),

@@ -39,16 +39,16 @@ def read_evidence(lineage: Lineage) -> Evidence:
 
 
 def _measured(lineage: Lineage) -> tuple[pa.Table | None, float, dict[str | None, int]]:
-    found = lineage.measured()
-    if found is None:
+    tables = lineage.measured()
+    if tables is None:
         return None, 1.0, {}
-    measurements, decisions = found
+    measurements, decisions = tables
     share = min(1.0, SIGNAL_ROWS / max(1, measurements.output.rows))
     sampled: list[pa.Table] = []
     sizes: Counter[str | None] = Counter()
     parts = zip(measurements.tables([*MEASURED, "bytes", "error"]), decisions.tables(["reason"]), strict=True)
-    for number, (told, decided) in enumerate(parts):
-        part = told.append_column("reason", decided["reason"].cast(pa.string()))
+    for number, (measured, decided) in enumerate(parts):
+        part = measured.append_column("reason", decided["reason"].cast(pa.string()))
         sizes.update(_sum_bytes(part))
         good = part.filter(pc.is_null(part["error"])).select(["reason", *MEASURED])
         rows = np.random.default_rng(number).permutation(good.num_rows)[: int(np.ceil(good.num_rows * share))]
@@ -73,10 +73,10 @@ def _pairs(lineage: Lineage) -> pa.Table | None:
 
 def _sets(lineage: Lineage) -> dict[str, str]:
     references = lineage.rows("references")
-    found: dict[str, str] = {}
+    set_of: dict[str, str] = {}
     for part in references.tables(["uri", "source"]) if references else ():
-        found |= zip(part["uri"].to_pylist(), part["source"].cast(pa.string()).to_pylist(), strict=True)
-    return found
+        set_of |= zip(part["uri"].to_pylist(), part["source"].cast(pa.string()).to_pylist(), strict=True)
+    return set_of
 
 
 def _clusters(lineage: Lineage) -> pa.Table | None:

@@ -20,9 +20,9 @@ def funnel(kept: int, reasons: dict[str, int], sizes: dict[str | None, int]) -> 
     first = {"title": "Found", "does": "the sources are listed", "group": "kept", "taken": 0}
     rows = [first | {"images": images, "bytes": data if sizes else None}]
     for title, does, groups in STEPS:
-        mine = [reason for reason in reasons if reason_text.group(reason) in groups]
-        taken = sum(reasons[reason] for reason in mine)
-        images, data = images - taken, data - sum(sizes.get(reason, 0) for reason in mine)
+        of_step = [reason for reason in reasons if reason_text.group(reason) in groups]
+        taken = sum(reasons[reason] for reason in of_step)
+        images, data = images - taken, data - sum(sizes.get(reason, 0) for reason in of_step)
         if taken or groups[0] in ("broken", "quality", "duplicate"):
             row = {"title": title, "does": does, "group": groups[0], "taken": taken}
             rows.append(row | {"images": images, "bytes": data if sizes else None})

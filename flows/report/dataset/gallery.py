@@ -6,9 +6,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.quality import RULES
+from curation.quality.signals import SHORTER_SIDE
 from flows.report.dataset import samples
-from flows.report.dataset.pictures import Pictures, name_of
+from flows.report.dataset.pictures import Thumbnails, name_of
 from flows.report.kit import reason_text
+from flows.report.kit.reason_text import Checks
 
 KEPT, PAIRS, OTHERS, ERRORS = 35, 6, 7, 15
 EVIDENCE = ["uri", "value", "threshold", "kept_uri", "orientation"]
@@ -24,13 +27,13 @@ class Gallery:
     """Width × height of the kept images of pairs."""
     sets: dict[str, str]
     """Uri of an evaluation image → its set."""
-    verify: str | None
+    checks: Checks
     errors: list[dict[str, Any]]
     """The most frequent errors of unreadable files, with the first file of each."""
 
     @classmethod
     def choose(
-        cls, kept: pa.Table, dropped: pa.Table, reasons: list[str], sets: dict[str, str], verify: str | None
+        cls, kept: pa.Table, dropped: pa.Table, reasons: list[str], sets: dict[str, str], checks: Checks
     ) -> "Gallery":
         """Sample the kept images, and each reason."""
         chosen = {reason: _chosen(samples.of_reason(dropped, reason), reason) for reason in reasons}
@@ -38,7 +41,7 @@ class Gallery:
         pairs = kept.filter(pc.is_in(kept["uri"], pa.array(sorted(partners), pa.string())))
         sizes = {row["uri"]: f"{row['width']} × {row['height']}" for row in _list(pairs, ["uri", "width", "height"])}
         shown = _list(samples.rows(kept, KEPT), ["uri", "label", "width", "height"])
-        return cls(shown, chosen, sizes, sets, verify, _errors(samples.of_reason(dropped, "unreadable")))
+        return cls(shown, chosen, sizes, sets, checks, _errors(samples.of_reason(dropped, "unreadable")))
 
     def uris(self) -> set[str]:
         """Return the uris whose bytes are needed."""
@@ -47,7 +50,7 @@ class Gallery:
             uris |= {row["uri"] for row in rows} | {row["kept_uri"] for row in rows if row["kept_uri"]}
         return uris
 
-    def kept_cards(self, pictures: Pictures) -> list[dict[str, Any]]:
+    def kept_cards(self, pictures: Thumbnails) -> list[dict[str, Any]]:
         """Return the kept images with what is written under them."""
         return [
             {
@@ -59,27 +62,28 @@ class Gallery:
             for row in self.kept
         ]
 
-    def section(self, reason: str, pictures: Pictures) -> dict[str, Any]:
+    def section(self, reason: str, pictures: Thumbnails) -> dict[str, Any]:
         """Return one reason's cards: pairs, single pictures or error texts."""
         shape = "errors" if reason == "unreadable" else "pairs" if reason in reason_text.PAIRED else "pictures"
         cards = [self._card(reason, row, pictures, shape) for row in self.dropped[reason]]
         return {
             "name": reason,
             "title": reason_text.title(reason),
-            "meaning": reason_text.meaning(reason, self.verify),
+            "meaning": reason_text.meaning(reason, self.checks),
             "group": reason_text.group(reason),
             "shape": shape,
+            "pixels": reason in RULES and RULES[reason].signal is SHORTER_SIDE,
             "errors": self.errors,
             "cards": cards,
         }
 
-    def _card(self, reason: str, row: dict[str, Any], pictures: Pictures, shape: str) -> dict[str, Any]:
+    def _card(self, reason: str, row: dict[str, Any], pictures: Thumbnails, shape: str) -> dict[str, Any]:
         kept = row["kept_uri"]
         return {
             "picture": pictures.of(row["uri"]),
             "uri": row["uri"],
             "name": name_of(row["uri"]),
-            "evidence": reason_text.evidence(reason, row["value"], row["threshold"], self.verify)
+            "evidence": reason_text.evidence(reason, row["value"], row["threshold"], self.checks)
             + reason_text.turned(row["orientation"]),
             "kept_uri": kept or "",
             "kept_name": name_of(kept) if kept else "",
@@ -95,8 +99,8 @@ def _chosen(rows: pa.Table, reason: str) -> list[dict[str, Any]]:
 
 
 def _errors(unreadable: pa.Table) -> list[dict[str, Any]]:
-    told = pa.table({"error": pc.fill_null(unreadable["error"], "no details"), "uri": unreadable["uri"]})
-    counted = told.group_by("error").aggregate([("uri", "count"), ("uri", "min")])
+    errors = pa.table({"error": pc.fill_null(unreadable["error"], "no details"), "uri": unreadable["uri"]})
+    counted = errors.group_by("error").aggregate([("uri", "count"), ("uri", "min")])
     keys = [("uri_count", "descending"), ("error", "ascending")]
     most = counted.take(pc.select_k_unstable(counted, k=min(ERRORS, counted.num_rows), sort_keys=keys))
     rows = zip(*(most[name].to_pylist() for name in ("error", "uri_count", "uri_min")), strict=True)

@@ -11,7 +11,7 @@ MOST = 400
 
 
 @dataclass
-class Pictures:
+class Thumbnails:
     """Originals by uri, and the thumbnails made of them so far."""
 
     source: dict[str, Original]

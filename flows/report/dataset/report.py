@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.publish.read_back import Original
+from curation.publish.reasons import ordered
 from flows.report.dataset import samples
 from flows.report.dataset.balance import clusters, contamination
 from flows.report.dataset.copy_groups import Groups, edges
@@ -16,11 +17,11 @@ from flows.report.dataset.counts import matrix
 from flows.report.dataset.evidence import Evidence
 from flows.report.dataset.funnel import funnel
 from flows.report.dataset.gallery import Gallery
-from flows.report.dataset.pictures import Pictures
+from flows.report.dataset.pictures import Thumbnails
 from flows.report.dataset.thresholds import limits
-from flows.report.kit import reason_text
 from flows.report.kit.pages import page
-from shared.catalog import DROPPED, MANIFEST, REASONS, SIGNALS
+from flows.report.kit.reason_text import GEOMETRIC, Checks
+from shared.catalog import DROPPED, MANIFEST, SIGNALS
 from shared.dataset_version import Published
 
 PictureSource = Callable[[list[str]], dict[str, Original]]
@@ -38,12 +39,12 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
     kept = samples.table(dataset, MANIFEST, KEPT_COLUMNS)
     info, counts = dataset.info, samples.frequencies(dropped["reason"])
     recipe, reasons = info.get("recipe", {}), ordered(counts)
-    verify = verified_by(recipe)
-    gallery = Gallery.choose(kept, dropped, reasons, evidence.sets, verify)
-    groups, lines = Groups.choose(kept, dropped, verify), limits(kept, dropped, evidence, recipe)
-    pairs = edges(kept, dropped, evidence.pairs, verify)
+    checks = Checks.of(recipe)
+    gallery = Gallery.choose(kept, dropped, reasons, evidence.sets, checks)
+    groups, lines = Groups.choose(kept, dropped, checks), limits(kept, dropped, evidence, recipe)
+    pairs = edges(kept, dropped, evidence.pairs, checks)
     needed = gallery.uris().union(groups.uris(), *(one.uris() for one in lines), *(one.uris() for one in pairs))
-    pictures = Pictures(picture_source(sorted(needed)))
+    pictures = Thumbnails(picture_source(sorted(needed)))
     return page(
         "flows.report.dataset",
         "dataset.html",
@@ -52,13 +53,13 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         created=str(info.get("created", "")),
         headline=_headline(kept, dropped),
         steps=funnel(kept.num_rows, counts, evidence.sizes),
-        matrix=matrix(kept, dropped, reasons, verify),
+        matrix=matrix(kept, dropped, reasons, checks),
         whole=evidence.measured is not None,
         kept=gallery.kept_cards(pictures),
         limits=[one.facts(pictures) for one in lines],
         groups=groups.facts(pictures),
         groups_in_all=groups.total,
-        geometric=verify == reason_text.GEOMETRIC,
+        geometric=checks.verify == GEOMETRIC,
         edges=[one.facts(pictures) for one in pairs],
         sections=[gallery.section(reason, pictures) for reason in gallery.dropped],
         contamination=contamination(dropped, evidence, info),
@@ -69,19 +70,6 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         seconds=info.get("seconds", {}),
         recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),
     )
-
-
-def ordered(reasons: Iterable[str]) -> list[str]:
-    """Return reasons in the contract's order, those of other rules before the duplicates."""
-    place = {reason: i for i, reason in enumerate(REASONS)}
-    return sorted(reasons, key=lambda reason: (place.get(reason, place["blurry"] + 0.5), reason))
-
-
-def verified_by(recipe: Any) -> str | None:
-    """Return how the recipe has near duplicates checked: `geometric`, `none`, or null where it does not say."""
-    for key in ("curation", "dedup", "near", "verify"):
-        recipe = recipe.get(key) if isinstance(recipe, dict) else None
-    return recipe if isinstance(recipe, str) else None
 
 
 def _headline(kept: pa.Table, dropped: pa.Table) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Small SVG charts: numbers in, inline markup out. Colours are the page's, so that dark and light both work."""
+"""Small SVG charts: numbers in, inline markup out.
+
+Our own, since a page is one file without scripts whose colours follow the reader's dark or light mode: matplotlib's SVG
+carries its own colours, and plotly or vega megabytes of JavaScript.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -12,7 +12,7 @@ MOST = 30
 Protocols = dict[str, dict[str, Any]]
 
 
-class Row(NamedTuple):
+class ScoredModel(NamedTuple):
     """A run, a model or a baseline, with its scores by name."""
 
     name: str
@@ -26,12 +26,12 @@ def compared(workspace: Store, everything: list[Evaluated], run: str) -> list[di
     tables = []
     for dataset in dict.fromkeys(one.dataset for one in everything if one.run == run):
         newest = {one.run: one for one in everything if one.dataset == dataset}
-        mine = newest[run]
-        rows = [Row(one.run, one.step, one.scores, one.protocols) for one in newest.values()]
-        rows += [Row(name, None, values, {}) for name, values in mine.baselines.items()]
-        rows += [row for row in _models(workspace, dataset) if row.name not in mine.baselines]
-        columns = list(mine.scores)
-        falling = {key for key in columns if mine.protocols.get(key, {}).get("better") == "lower"}
+        this = newest[run]
+        rows = [ScoredModel(one.run, one.step, one.scores, one.protocols) for one in newest.values()]
+        rows += [ScoredModel(name, None, values, {}) for name, values in this.baselines.items()]
+        rows += [row for row in _models(workspace, dataset) if row.name not in this.baselines]
+        columns = list(this.scores)
+        falling = {key for key in columns if this.protocols.get(key, {}).get("better") == "lower"}
         rows.sort(key=lambda row: -row.scores.get(columns[0], -1.0))
         tables.append(
             {
@@ -47,8 +47,8 @@ def compared(workspace: Store, everything: list[Evaluated], run: str) -> list[di
                     {
                         "name": row.name,
                         "step": row.step,
-                        "mine": row.name == run,
-                        "other": _differences(row.protocols, mine.protocols),
+                        "this": row.name == run,
+                        "other": _differences(row.protocols, this.protocols),
                         "values": [row.scores.get(key) for key in columns],
                     }
                     for row in rows[:MOST]
@@ -58,21 +58,21 @@ def compared(workspace: Store, everything: list[Evaluated], run: str) -> list[di
     return tables
 
 
-def _models(workspace: Store, dataset: str) -> list[Row]:
+def _models(workspace: Store, dataset: str) -> list[ScoredModel]:
     """Return the models that were scored on a dataset, each as it was scored last."""
-    found: dict[str, Row] = {}
+    models: dict[str, ScoredModel] = {}
     for name in workspace.names(MODELS):
-        for told in facts(workspace, f"{MODELS}/{name}").get("results", []):
-            if told["set"] == dataset and told["model"] != PIXELS:
-                row = found.setdefault(told["model"], Row(told["model"], None, {}, {}))
-                key = title(told)
-                row.scores[key], row.protocols[key] = float(told["value"]), told["protocol"]
-    return list(found.values())
+        for score in facts(workspace, f"{MODELS}/{name}").get("results", []):
+            if score["set"] == dataset and score["model"] != PIXELS:
+                row = models.setdefault(score["model"], ScoredModel(score["model"], None, {}, {}))
+                key = title(score)
+                row.scores[key], row.protocols[key] = float(score["value"]), score["protocol"]
+    return list(models.values())
 
 
-def _differences(protocols: Protocols, mine: Protocols) -> str:
+def _differences(protocols: Protocols, reference: Protocols) -> str:
     """Return the settings in which a protocol is not the run's, such as `image_size 224`."""
-    told: dict[str, Any] = {}
-    for key in protocols.keys() & mine.keys():
-        told |= {name: value for name, value in protocols[key].items() if mine[key].get(name) != value}
-    return ", ".join(f"{name} {value}" for name, value in sorted(told.items()))
+    settings: dict[str, Any] = {}
+    for key in protocols.keys() & reference.keys():
+        settings |= {name: value for name, value in protocols[key].items() if reference[key].get(name) != value}
+    return ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))

@@ -27,7 +27,7 @@ def render_run(workspace: Store, run: str) -> str:
     table, config = rows(store, "metrics.jsonl"), facts(store, "config.json")
     result, best = facts(store, "pretrain.json"), facts(store, "best.json") or None
     everything = evaluations(workspace)
-    mine = [one for one in everything if one.run == run]
+    scored = [one for one in everything if one.run == run]
     dataset = str(config.get("dataset", ""))
     last = table[-1] if table else {}
     return page(
@@ -40,9 +40,9 @@ def render_run(workspace: Store, run: str) -> str:
         dataset=_dataset(workspace, dataset),
         finished=bool(result),
         best=best,
-        verdicts={"learned": learned(mine, best), "healthy": healthy(table, bool(result))},
-        scores=_scores(mine),
-        charts=_over_steps(mine, table),
+        verdicts={"learned": learned(scored, best), "healthy": healthy(table, bool(result))},
+        scores=_scores(scored),
+        charts=_over_steps(scored, table),
         health=curves.draw(table, curves.HEALTH),
         schedules=curves.draw(table, curves.SCHEDULES),
         alarms=alarms_of(table),
@@ -60,7 +60,7 @@ def _head(config: dict[str, Any], table: list[dict[str, Any]], result: dict[str,
     model, optim = params.get("model", {}), params.get("optim", {})
     last = table[-1] if table else {}
     done = int(last["step"]) if is_number(last.get("step")) else 0
-    known = {"steps": optim.get("steps"), "batch_size": optim.get("batch_size"), **resolved}
+    settings = {"steps": optim.get("steps"), "batch_size": optim.get("batch_size"), **resolved}
     return {
         "model": f"ViT of {model['depth']} blocks, width {model['width']}, patch {model['patch_size']}"
         if model
@@ -68,8 +68,8 @@ def _head(config: dict[str, Any], table: list[dict[str, Any]], result: dict[str,
         "parameters": resolved.get("backbone_parameters"),
         "step": done,
         "start": params.get("start", ""),
-        "steps": known["steps"] if is_number(known["steps"]) else None,
-        "samples": done * known["batch_size"] if is_number(known["batch_size"]) else 0,
+        "steps": settings["steps"] if is_number(settings["steps"]) else None,
+        "samples": done * settings["batch_size"] if is_number(settings["batch_size"]) else 0,
         "images": resolved.get("training_images"),
         "seconds": result.get("seconds"),
         "eta": last.get("eta_seconds"),
@@ -86,28 +86,32 @@ def _dataset(workspace: Store, dataset: str) -> dict[str, Any]:
     return {"title": dataset, "report": f"../../{report}" if dataset and workspace.exists(report) else None}
 
 
-def _scores(mine: list[Evaluated]) -> dict[str, Any]:
+def _scores(scored: list[Evaluated]) -> dict[str, Any]:
     """Return a row for each scored checkpoint and each baseline, and the protocol of each column."""
-    columns = list(dict.fromkeys(key for one in mine for key in one.scores))
-    levels = {name: values for one in mine for name, values in one.baselines.items()}
-    protocols = {key: told for one in mine for key, told in one.protocols.items()}
+    columns = list(dict.fromkeys(key for one in scored for key in one.scores))
+    levels = {name: values for one in scored for name, values in one.baselines.items()}
+    protocols = {key: protocol for one in scored for key, protocol in one.protocols.items()}
     return {
         "columns": columns,
-        "rows": [{"step": one.step, "values": [one.scores.get(key) for key in columns]} for one in mine],
-        "baselines": [{"name": name, "values": [told.get(key) for key in columns]} for name, told in levels.items()],
+        "rows": [{"step": one.step, "values": [one.scores.get(key) for key in columns]} for one in scored],
+        "baselines": [
+            {"name": name, "values": [values.get(key) for key in columns]} for name, values in levels.items()
+        ],
         "protocols": [{"score": key, "text": protocol_text(protocols[key])} for key in columns if key in protocols],
     }
 
 
-def _over_steps(mine: list[Evaluated], table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _over_steps(scored: list[Evaluated], table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return a chart over the steps for each score; k-NN while training is a line beside the one of evaluations."""
     charts = []
-    for key in dict.fromkeys(key for one in mine for key in one.scores if OTHER_K not in key):
-        told = [one for one in mine if key in one.scores]
-        series = [Series("evaluation", [one.step for one in told], [one.scores[key] for one in told], dots=True)]
+    for key in dict.fromkeys(key for one in scored for key in one.scores if OTHER_K not in key):
+        with_score = [one for one in scored if key in one.scores]
+        series = [
+            Series("evaluation", [one.step for one in with_score], [one.scores[key] for one in with_score], dots=True)
+        ]
         if key == KNN:
             series.append(Series("while training", *column(table, ONLINE)))
-        levels = {name: values[key] for one in told for name, values in one.baselines.items() if key in values}
+        levels = {name: values[key] for one in with_score for name, values in one.baselines.items() if key in values}
         chart = lines(series, x_name="step", title=key, baselines=list(levels.items()))
         charts.append({"title": key, "hint": "", "chart": chart})
     return charts or curves.draw(table, (curves.KNN,))

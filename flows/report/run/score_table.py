@@ -4,14 +4,14 @@ import json
 from typing import Any
 
 from shared.storage import Store
-from training.runs.scores import told
+from training.runs.scores import score_label
 
 
 def scored_checkpoints(store: Store, run: str) -> list[dict[str, Any]]:
     """Return what each scored checkpoint of a run got, by step."""
     folder = f"evaluations/{run}"
-    found = [json.loads(store.read(f"{folder}/{name}")) for name in store.names(folder)]
-    return sorted(found, key=lambda scored: int(scored["step"]))
+    checkpoints = [json.loads(store.read(f"{folder}/{name}")) for name in store.names(folder)]
+    return sorted(checkpoints, key=lambda scored: int(scored["step"]))
 
 
 def last_scores(store: Store, run: str) -> dict[str, dict[str, float]]:
@@ -21,8 +21,8 @@ def last_scores(store: Store, run: str) -> dict[str, dict[str, float]]:
         return {}
     last = scored[-1]
     columns = {"trained": last["scores"], **last["baselines"]}
-    titles = dict.fromkeys(told(score) for scores in columns.values() for score in scores)
+    titles = dict.fromkeys(score_label(score) for scores in columns.values() for score in scores)
     return {
-        name: {who: score["value"] for who, scores in columns.items() for score in scores if told(score) == name}
+        name: {who: score["value"] for who, scores in columns.items() for score in scores if score_label(score) == name}
         for name in titles
     }

@@ -28,32 +28,32 @@ class Evaluated:
 
 def evaluations(workspace: Store) -> list[Evaluated]:
     """Read every file under evaluations/, by run and step."""
-    found = []
+    evaluated = []
     for run in workspace.names("evaluations"):
         for name in workspace.names(f"evaluations/{run}"):
-            told = facts(workspace, f"evaluations/{run}/{name}") if name.endswith(".json") else {}
-            if told.get("scores"):
-                found.append(_evaluated(told, run, name))
-    return sorted(found, key=lambda one: (one.run, one.step))
+            content = facts(workspace, f"evaluations/{run}/{name}") if name.endswith(".json") else {}
+            if content.get("scores"):
+                evaluated.append(_evaluated(content, run, name))
+    return sorted(evaluated, key=lambda one: (one.run, one.step))
 
 
-def _evaluated(told: dict[str, Any], run: str, name: str) -> Evaluated:
+def _evaluated(content: dict[str, Any], run: str, name: str) -> Evaluated:
     stem = name.removesuffix(".json")
-    step = told.get("step", int(stem) if stem.isdigit() else 0)
-    baselines = told.get("baselines") or {}
+    step = content.get("step", int(stem) if stem.isdigit() else 0)
+    baselines = content.get("baselines") or {}
     return Evaluated(
-        run=str(told.get("run", run)),
+        run=str(content.get("run", run)),
         step=int(step) if is_number(step) else 0,
-        dataset=str(told.get("dataset", "")),
-        scores=_values(told["scores"]),
-        protocols={key_of(row): row["protocol"] for row in told["scores"] if isinstance(row.get("protocol"), dict)},
+        dataset=str(content.get("dataset", "")),
+        scores=_values(content["scores"]),
+        protocols={key_of(row): row["protocol"] for row in content["scores"] if isinstance(row.get("protocol"), dict)},
         baselines={BASELINES.get(who, who): _values(rows or []) for who, rows in baselines.items()},
     )
 
 
-def score_table(found: list[Evaluated]) -> dict[str, Any]:
+def score_table(evaluated: list[Evaluated]) -> dict[str, Any]:
     """Return the newest checkpoint of each run, one row for each score, with the baselines as columns."""
-    newest = {(one.run, one.dataset): one for one in found}
+    newest = {(one.run, one.dataset): one for one in evaluated}
     columns = list(dict.fromkeys(name for one in newest.values() for name in one.baselines))
     rows = [
         {
@@ -64,7 +64,9 @@ def score_table(found: list[Evaluated]) -> dict[str, Any]:
             "value": value,
             "share": 0 <= value <= 1,
             "better": all(
-                beats(value, told[key], one.protocols.get(key, {})) for told in one.baselines.values() if key in told
+                beats(value, baseline[key], one.protocols.get(key, {}))
+                for baseline in one.baselines.values()
+                if key in baseline
             ),
             "baselines": [one.baselines.get(name, {}).get(key) for name in columns],
             "protocol": protocol_text(one.protocols.get(key, {})),
@@ -75,12 +77,12 @@ def score_table(found: list[Evaluated]) -> dict[str, Any]:
     return {"columns": columns, "rows": rows}
 
 
-def score_charts(found: list[Evaluated], shown: tuple[str, ...] = ("knn top1",)) -> list[dict[str, Any]]:
+def score_charts(evaluated: list[Evaluated], shown: tuple[str, ...] = ("knn top1",)) -> list[dict[str, Any]]:
     """Return a chart over the steps for each of these scores: one line a run, dashed levels for the baselines."""
-    keys = dict.fromkeys((one.dataset, key) for one in found for key in one.scores if key in shown)
+    keys = dict.fromkeys((one.dataset, key) for one in evaluated for key in one.scores if key in shown)
     charts = []
     for dataset, key in keys:
-        of_key = [one for one in found if one.dataset == dataset and key in one.scores]
+        of_key = [one for one in evaluated if one.dataset == dataset and key in one.scores]
         series = [
             Series(run, [o.step for o in of_key if o.run == run], [o.scores[key] for o in of_key if o.run == run], True)
             for run in dict.fromkeys(one.run for one in of_key)

@@ -11,7 +11,7 @@ from flows.report.kit.arrays import heat, mosaic, square
 from shared.dataset_version import FOLDER, Published
 from shared.storage import Store
 from training.eval.visualize import pca
-from training.eval.visualize.snapshot import Album, albums, shares, written
+from training.eval.visualize.snapshot import Snapshot, read_snapshots, shares, written
 from training.runs.scores import UNTRAINED
 
 COLUMNS = 5
@@ -19,14 +19,14 @@ COLUMNS = 5
 
 
 def seen(workspace: Store, run: str, dataset: str, best: int | None) -> dict[str, Any] | None:
-    """Return everything that the page shows of a run's albums; None where there is none yet."""
-    found = albums(workspace.sub("runs", run))
-    steps = [int(name) for name in found if name.isdigit()]
+    """Return everything that the page shows of a run's snapshots; None where there is none yet."""
+    by_model = read_snapshots(workspace.sub("runs", run))
+    steps = [int(name) for name in by_model if name.isdigit()]
     if not steps:
         return None
     shown = best if best in steps else steps[-1]
-    last = found[str(shown)]
-    kept = {name: album for name, album in found.items() if album.same_subjects(last)}
+    last = by_model[str(shown)]
+    kept = {name: snapshot for name, snapshot in by_model.items() if snapshot.same_subjects(last)}
     beside = [name for name in kept if name == UNTRAINED or int(name) in _spread(steps, shown)]
     photos = _Photos(workspace, dataset)
     untrained = kept.get(UNTRAINED)
@@ -44,7 +44,7 @@ def seen(workspace: Store, run: str, dataset: str, best: int | None) -> dict[str
 
 
 def title(name: str) -> str:
-    """Name an album's model."""
+    """Name a snapshot's model."""
     return f"step {int(name):,}" if name.isdigit() else "untrained"
 
 
@@ -58,20 +58,20 @@ def _spread(steps: list[int], shown: int) -> set[int]:
 
 
 class _Photos:
-    """The pictures of an album's images, each made once."""
+    """The pictures of a snapshot's images, each made once."""
 
     def __init__(self, workspace: Store, dataset: str) -> None:
         name, _, version = dataset.partition(" ")
         self.dataset = Published(workspace.sub(FOLDER, name, version), name, version)
         self.made: dict[tuple[str, int], str | None] = {}
 
-    def of(self, album: Album, place: int) -> dict[str, Any]:
+    def of(self, snapshot: Snapshot, place: int) -> dict[str, Any]:
         """Return the picture and the label of an image that is shown; no picture where the dataset is gone."""
-        spot = str(album.shard[place]), int(album.offset[place])
+        spot = str(snapshot.shard[place]), int(snapshot.offset[place])
         if spot not in self.made:
-            data = self._bytes(*spot, int(album.length[place]))
-            self.made[spot] = square(data, int(album.rotation[place]), float(album.resize))
-        return {"picture": self.made[spot], "label": str(album.label[place])}
+            data = self._bytes(*spot, int(snapshot.length[place]))
+            self.made[spot] = square(data, int(snapshot.rotation[place]), float(snapshot.resize))
+        return {"picture": self.made[spot], "label": str(snapshot.label[place])}
 
     def _bytes(self, shard: str, offset: int, length: int) -> bytes | None:
         try:
@@ -80,9 +80,9 @@ class _Photos:
             return None
 
 
-def _components(last: Album, beside: list[Album], photos: _Photos) -> list[dict[str, Any]]:
+def _components(last: Snapshot, beside: list[Snapshot], photos: _Photos) -> list[dict[str, Any]]:
     """Return a row for each subject: the photo, a mosaic of each checkpoint, and the foreground's own components."""
-    painted = [pca.colours(pca.aligned(album.components, last.components)) for album in beside]
+    painted = [pca.colours(pca.aligned(snapshot.components, last.components)) for snapshot in beside]
     objects = np.where(last.foreground[..., None], pca.colours(last.objects), 0).astype(np.uint8)
     return [
         {**photos.of(last, s), "mosaics": [mosaic(one[s]) for one in painted], "objects": mosaic(objects[s])}
@@ -90,17 +90,17 @@ def _components(last: Album, beside: list[Album], photos: _Photos) -> list[dict[
     ]
 
 
-def _attention(last: Album, untrained: Album | None, photos: _Photos) -> list[dict[str, Any]]:
+def _attention(last: Snapshot, untrained: Snapshot | None, photos: _Photos) -> list[dict[str, Any]]:
     """Return a row for each subject: the photo, means over the heads, and every head of the shown checkpoint."""
     rows = []
     for s in range(last.subjects):
-        means = [shares(album.attention[s]).mean(axis=0) for album in (untrained, last) if album is not None]
+        means = [shares(snapshot.attention[s]).mean(axis=0) for snapshot in (untrained, last) if snapshot is not None]
         maps = [heat(written(mean, 1)) for mean in means]
         rows.append({**photos.of(last, s), "means": maps, "heads": [heat(head) for head in last.attention[s]]})
     return rows
 
 
-def _galleries(last: Album, untrained: Album | None, photos: _Photos) -> list[dict[str, Any]]:
+def _galleries(last: Snapshot, untrained: Snapshot | None, photos: _Photos) -> list[dict[str, Any]]:
     """Return for each subject its neighbours by the shown checkpoint, and by the untrained model."""
     return [
         {
@@ -112,9 +112,9 @@ def _galleries(last: Album, untrained: Album | None, photos: _Photos) -> list[di
     ]
 
 
-def _near(album: Album, s: int, photos: _Photos) -> list[dict[str, Any]]:
-    mine = album.label[s]
+def _near(snapshot: Snapshot, s: int, photos: _Photos) -> list[dict[str, Any]]:
+    label = snapshot.label[s]
     return [
-        {**photos.of(album, place), "cosine": float(cosine), "same": bool(mine and album.label[place] == mine)}
-        for place, cosine in zip(album.neighbours[s].tolist(), album.cosine[s].tolist(), strict=True)
+        {**photos.of(snapshot, place), "cosine": float(cosine), "same": bool(label and snapshot.label[place] == label)}
+        for place, cosine in zip(snapshot.neighbours[s].tolist(), snapshot.cosine[s].tolist(), strict=True)
     ]

@@ -20,14 +20,16 @@ def summary(workspace: Store, run: str) -> tuple[list[tuple[str, str]], str | No
     """Return questions with their answers, and a sheet of images above their components, as a data URI."""
     store = workspace.sub("runs", run)
     best, config = facts(store, "best.json") or None, facts(store, "config.json")
-    mine = [one for one in evaluations(workspace) if one.run == run]
-    told = {
-        "Did it learn?": learned(mine, best),
+    scored = [one for one in evaluations(workspace) if one.run == run]
+    verdicts = {
+        "Did it learn?": learned(scored, best),
         "Is it healthy?": healthy(rows(store, "metrics.jsonl"), bool(facts(store, "pretrain.json"))),
     }
-    answers = [(question, f"{verdict.word.capitalize()}. {verdict.text}") for question, verdict in told.items()]
-    found = seen(workspace, run, str(config.get("dataset", "")), best["step"] if best else None)
-    return answers, _sheet([[row["picture"], *row["mosaics"]] for row in found["components"]]) if found else None
+    answers = [(question, f"{verdict.word.capitalize()}. {verdict.text}") for question, verdict in verdicts.items()]
+    snapshots = seen(workspace, run, str(config.get("dataset", "")), best["step"] if best else None)
+    return answers, _sheet(
+        [[row["picture"], *row["mosaics"]] for row in snapshots["components"]]
+    ) if snapshots else None
 
 
 def _sheet(columns: list[list[str | None]]) -> str:

@@ -34,9 +34,9 @@ def training(workspace: Store, run: str) -> dict[str, Any]:
 def pictures(store: Store) -> list[dict[str, Any]]:
     """Return the run's own pictures, `views.png` (what the crops look like) first."""
     names = sorted((name for name in store.names("") if name.endswith(".png")), key=lambda name: name != "views.png")
-    found = []
+    shown = []
     for name in names[:PICTURES]:
         picture = data_uri(store.read(name), PICTURE_SIDE, PICTURE_BYTES)
         if picture:
-            found.append({"name": name.removesuffix(".png"), "picture": picture})
-    return found
+            shown.append({"name": name.removesuffix(".png"), "picture": picture})
+    return shown

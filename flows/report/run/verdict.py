@@ -22,26 +22,28 @@ class Verdict(NamedTuple):
     text: str
 
 
-def learned(found: list[Evaluated], best: dict[str, Any] | None) -> Verdict:
+def learned(scored: list[Evaluated], best: dict[str, Any] | None) -> Verdict:
     """Tell whether the best checkpoint, or else the last, beats what can be had without learning."""
-    if not found:
+    if not scored:
         return Verdict("", "not known yet", "No checkpoint has been scored.")
-    one = next((told for told in found if best and told.step == best["step"]), found[-1])
-    where = f"at step {one.step:,}"
-    knn = measured(KNN, one.scores)
+    checkpoint = next((one for one in scored if best and one.step == best["step"]), scored[-1])
+    where = f"at step {checkpoint.step:,}"
+    knn = measured(KNN, checkpoint.scores)
     if knn is None:
-        return Verdict("", "no labels", f"Without labels only the effective rank can be told: {_rank(one)} {where}.")
-    value, queries = one.scores[knn], one.protocols.get(knn, {}).get("queries")
+        return Verdict(
+            "", "no labels", f"Without labels only the effective rank can be told: {_rank(checkpoint)} {where}."
+        )
+    value, queries = checkpoint.scores[knn], checkpoint.protocols.get(knn, {}).get("queries")
     error = sqrt(value * (1 - value) / queries) if is_number(queries) and queries else 0.0
-    told = f"k-NN {value:.3f}{f' ± {error:.3f}' if error else ''} {where}"
-    bars = {name: scores[knn] for name, scores in one.baselines.items() if knn in scores}
+    measured_knn = f"k-NN {value:.3f}{f' ± {error:.3f}' if error else ''} {where}"
+    bars = {name: scores[knn] for name, scores in checkpoint.baselines.items() if knn in scores}
     if not bars:
-        return Verdict("", "no baseline", f"{told}.")
+        return Verdict("", "no baseline", f"{measured_knn}.")
     places: dict[str, list[str]] = {"above": [], "level with": [], "below": []}
     for name, bar in bars.items():
         place = "level with" if abs(value - bar) <= error else "above" if value > bar else "below"
         places[place].append(f"{name} ({bar:.3f})")
-    text = "; ".join([told, *(f"{place} {' and '.join(names)}" for place, names in places.items() if names)])
+    text = "; ".join([measured_knn, *(f"{place} {' and '.join(names)}" for place, names in places.items() if names)])
     small = f" ± is one standard error of {queries:,} queries." if error else ""
     good = not places["level with"] and not places["below"]
     return Verdict(*(("kept", "yes") if good else ("quality", "not clearly")), f"{text}.{small}")
@@ -82,9 +84,9 @@ def _count(number: int, noun: str) -> str:
 
 def alarms_of(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return {"step", "text"} of every alarm: a row carries one, or several by their kind."""
-    told = [(row["step"], row["alarm"]) for row in table if row.get("alarm") and is_number(row.get("step"))]
+    raised = [(row["step"], row["alarm"]) for row in table if row.get("alarm") and is_number(row.get("step"))]
     return [
         {"step": int(step), "text": str(text)}
-        for step, alarm in told
+        for step, alarm in raised
         for text in (alarm.values() if isinstance(alarm, dict) else [alarm])
     ]

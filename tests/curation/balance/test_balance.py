@@ -10,8 +10,9 @@ from PIL import Image
 
 from flows import pipeline
 from flows.recipe.recipe import Recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 
 

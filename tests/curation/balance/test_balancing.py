@@ -1,3 +1,5 @@
+"""K-means, its hierarchy and balanced sampling against their slow definitions."""
+
 import math
 from collections import Counter
 from itertools import pairwise
@@ -207,10 +209,10 @@ def test_a_dead_centroid_comes_alive_at_a_distinct_point(monkeypatch):
 def test_no_more_clusters_than_distinct_vectors(k):
     distinct = np.concatenate([np.eye(6, dtype=np.float32), np.zeros((1, 6), np.float32)])
     vectors, ids = np.repeat(distinct, 5, axis=0), digests(35)
-    found = build(Arrays(vectors), ids, [k, 2], seed=0, iterations=5, rounds=2)
-    assert len(found.centroids[0]) == min(k, 7)
-    clusters, distances = locate(Arrays(vectors), found)
-    assert sample(found.parents, clusters, distances, ids, 20, seed=0).sum() == 20
+    hierarchy = build(Arrays(vectors), ids, [k, 2], seed=0, iterations=5, rounds=2)
+    assert len(hierarchy.centroids[0]) == min(k, 7)
+    clusters, distances = locate(Arrays(vectors), hierarchy)
+    assert sample(hierarchy.parents, clusters, distances, ids, 20, seed=0).sum() == 20
     if k >= 7:
         assert distances.max() == 0
         assert set(np.bincount(clusters)) == {5}
@@ -252,9 +254,9 @@ def test_a_large_first_level_does_not_depend_on_the_order_either(monkeypatch):
 
 def test_an_empty_collection_has_no_clusters():
     nothing, ids = Arrays(np.empty((0, 4), np.float32)), digests(0)
-    found = build(nothing, ids, [5, 2], seed=0, iterations=2, rounds=1)
-    clusters, distances = locate(nothing, found)
-    assert not sample(found.parents, clusters, distances, ids, 3, seed=0).any()
+    hierarchy = build(nothing, ids, [5, 2], seed=0, iterations=2, rounds=1)
+    clusters, distances = locate(nothing, hierarchy)
+    assert not sample(hierarchy.parents, clusters, distances, ids, 3, seed=0).any()
 
 
 @pytest.mark.parametrize(
@@ -274,8 +276,8 @@ def test_a_skewed_mixture_gets_flat(pick):
     sizes = [10_000, 1_000, 1_000, 100, 100, 100]
     vectors, truth = clumps(4, sizes, 8, 0.1)
     ids, target = digests(len(truth)), 600
-    found = build(Arrays(vectors), ids, [200, 20], seed=0, iterations=5, rounds=3)
-    taken = sample(found.parents, *locate(Arrays(vectors), found), ids, target, seed=0, pick=pick)
+    hierarchy = build(Arrays(vectors), ids, [200, 20], seed=0, iterations=5, rounds=3)
+    taken = sample(hierarchy.parents, *locate(Arrays(vectors), hierarchy), ids, target, seed=0, pick=pick)
     drawn = np.argsort(draws(ids, "random", 0))[:target]
     balanced, random = np.bincount(truth[taken], minlength=6), np.bincount(truth[drawn], minlength=6)
     assert balanced.sum() == target

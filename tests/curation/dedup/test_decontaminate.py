@@ -8,9 +8,10 @@ from PIL import Image
 
 from flows import pipeline
 from flows.recipe.recipe import Recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.errors import RecipeError, WorkFailedError
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 
 
@@ -75,7 +76,7 @@ def test_images_of_an_evaluation_set_leave_with_their_evidence(corpus, test_set,
     assert {Path(row["kept_uri"]).name for row in dropped.values()} == {"a.jpg", "b.jpg", "c.jpg"}
     assert all(row["value"] >= row["threshold"] for row in dropped.values())
     assert dropped["00.jpg"]["value"] == 1.0
-    assert dataset.info["search"]["decontaminate"] == {"contaminated": {"test": 5}}
+    assert dataset.info["search"]["decontaminate"] == {"contaminated": {"test": 5}, "unreadable": {}}
 
 
 def test_a_copy_of_a_contaminated_image_that_is_itself_clean_is_kept(tmp_path):
@@ -110,6 +111,17 @@ def test_the_cosine_alone_decides_where_the_recipe_says_so(corpus, test_set, tmp
 def test_a_set_that_would_take_too_much_is_refused_with_what_to_do(corpus, test_set, tmp_path):
     with pytest.raises(WorkFailedError, match=r"drop 5 of 14 images for the evaluation set 'test'.*cap of 10%.*`cap`"):
         curate(corpus, {"test": test_set}, tmp_path / "w", test={"cap": 0.1})
+
+
+def test_a_set_of_which_nothing_can_be_read_is_refused_and_others_tell_how_much_they_lack(corpus, test_set, tmp_path):
+    broken = write(tmp_path / "broken", {"x.jpg": b"<html>not found</html>", "y.jpg": b""})
+    with pytest.raises(
+        WorkFailedError, match=r"needs readable images of the evaluation set 'val', got none of 2: .*Mend"
+    ):
+        curate(corpus, {"test": test_set, "val": broken}, tmp_path / "w")
+    write(test_set, {"torn.jpg": encoded(big(3))[:700]})
+    dataset = curate(corpus, {"test": test_set}, tmp_path / "w")
+    assert dataset.info["search"]["decontaminate"]["unreadable"] == {"test": 1}
 
 
 def test_a_new_evaluation_set_decodes_no_image_of_the_corpus_again(corpus, test_set, tmp_path, monkeypatch):

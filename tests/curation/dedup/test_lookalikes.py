@@ -13,9 +13,10 @@ from curation.dedup.verified_pairs import counts
 from curation.params.copies import DedupParams
 from flows import pipeline
 from flows.recipe.recipe import Recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.catalog import VERIFIED
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 from shared.tables import Rows
 

@@ -22,7 +22,7 @@ from curation.models import files
 from curation.models.files import content
 from curation.params import CurationParams
 from shared.errors import RecipeError
-from training.model.student_teacher import Student, teacher_of
+from training.model.student_teacher import Student, make_ema_teacher
 from training.params import PretrainParams
 from training.runs.checkpoint import State, save
 from training.runs.run_folder import RunFolder
@@ -75,7 +75,7 @@ def run_folder(tmp_path_factory) -> Path:
     params = PretrainParams.model_validate(
         {
             "model": {"patch_size": 8, "width": 32, "depth": 2, "heads": 2, "layer_scale": 0.1},
-            "crops": {"large_size": 32, "small_size": 16},
+            "crops": {"global_size": 32, "local_size": 16},
             "objective": {"prototypes": 32, "head_hidden": 32, "bottleneck": 16},
         }
     )
@@ -86,7 +86,7 @@ def run_folder(tmp_path_factory) -> Path:
         student = Student(params)
         torch.nn.init.normal_(student.backbone.vit.cls_token)
         optimizer, scaler = torch.optim.SGD(student.parameters()), torch.amp.GradScaler("cpu", enabled=False)
-        state = State(student, teacher_of(student), torch.nn.Module(), optimizer, scaler, step=step)
+        state = State(student, make_ema_teacher(student), torch.nn.Module(), optimizer, scaler, step=step)
         save(folder, state, keep=2, summary=None)
     return folder.path
 
@@ -205,7 +205,7 @@ def test_weights_that_cannot_be_downloaded_are_a_mistake_with_a_way_out(monkeypa
     ("value", "complaint"),
     [
         ("sscd", "does not match any of the expected tags: 'descriptor', 'efficientnet-lite0', 'torchscript'"),
-        ("torchscript:/nowhere/sscd.pt", "needs a file that is there; download or export"),
+        ("torchscript:/nowhere/sscd.pt", "needs a file that is there, got /nowhere/sscd.pt"),
         ({"kind": "timm", "model": "resnet18", "weights": "/nowhere.pth"}, "needs a file that is there"),
         (f"onnx:{__file__}", "needs a file whose name ends in .onnx"),
         ("timm:vit_small_patch14_dinov9", "did you mean vit_small_patch14_dinov2"),

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +14,7 @@ from PIL import Image, ImageFilter, ImageOps
 import shared.images.torchvision_cpu  # noqa: F401  imagededup imports torchvision
 
 # isort: split
-from imagededup.methods import PHash
+from imagededup.methods import AHash, DHash, PHash, WHash
 
 from curation.measure.measure import measure_images
 from curation.measure.quality_signals import signals
@@ -22,8 +24,10 @@ from curation.stages import quality
 from shared.catalog import IMAGES, MEASUREMENTS
 from shared.images.picture import Picture
 
+IMAGEDEDUPS = {"phash": PHash, "dhash": DHash, "ahash": AHash, "whash": WHash}
 
-def measured(*files: bytes, rotation: int | None = None) -> pa.Table:
+
+def measured(*files: bytes, rotation: int | None = None, **params: object) -> pa.Table:
     """Measure files by way of the disk."""
     with TemporaryDirectory() as folder:
         rows = []
@@ -32,12 +36,14 @@ def measured(*files: bytes, rotation: int | None = None) -> pa.Table:
             path.write_bytes(data)
             where = {"reader": "range", "path": str(path), "offset": 0, "length": len(data), "rotation": rotation}
             rows.append({"uri": str(path), **where})
-        return MEASUREMENTS.check(measure_images(pa.Table.from_pylist(rows, IMAGES.schema), MeasureParams()), "test")
+        return MEASUREMENTS.check(
+            measure_images(pa.Table.from_pylist(rows, IMAGES.schema), MeasureParams(**params)), "test"
+        )
 
 
-def imagededups(image: Image.Image) -> bytes:
+def imagededups(image: Image.Image, kind: str = "phash") -> bytes:
     """What imagededup says of the pixels."""
-    return bytes.fromhex(PHash(verbose=False).encode_image(image_array=np.asarray(image)))
+    return bytes.fromhex(IMAGEDEDUPS[kind](verbose=False).encode_image(image_array=np.asarray(image)))
 
 
 def distance(one: bytes, other: bytes) -> int:
@@ -53,18 +59,31 @@ def test_the_hash_is_the_one_of_imagededup_bit_for_bit(seed, tmp_path):
     assert row["hashes"][:8] == row["phash"]
 
 
-def test_the_eight_hashes_are_those_of_the_turned_image_within_a_few_bits():
+@pytest.mark.parametrize("kind", ["dhash", "ahash", "whash"])
+def test_the_other_hashes_are_those_of_imagededup_and_borders_do_not_count_for_them(kind):
+    for seed in range(4):
+        plain = picture(seed, (100 + 17 * seed, 90))
+        framed = ImageOps.expand(plain, 30, "white")
+        one, other = measured(encoded(plain, "PNG"), encoded(framed, "PNG"), hash=kind).to_pylist()
+        assert one["hashes"][:8] == imagededups(plain, kind)
+        assert one["hashes"] == other["hashes"]
+        assert one["phash"] == imagededups(plain)
+        assert other["phash"] == imagededups(framed)
+
+
+@pytest.mark.parametrize("kind", IMAGEDEDUPS)
+def test_the_eight_hashes_are_those_of_the_turned_image_within_a_few_bits(kind):
     flips = (None, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.ROTATE_180)
     for seed in range(8):
         image = picture(seed, (200, 140))
-        hashes = measured(encoded(image, "PNG"))["hashes"][0].as_py()
+        hashes = measured(encoded(image, "PNG"), hash=kind)["hashes"][0].as_py()
         turned = [
             start.transpose(flip) if flip is not None else start
             for start in (image, image.transpose(Image.Transpose.TRANSPOSE))
             for flip in flips
         ]
         for place, other in enumerate(turned):
-            assert distance(hashes[8 * place : 8 * place + 8], imagededups(other)) <= 4, (seed, place)
+            assert distance(hashes[8 * place : 8 * place + 8], imagededups(other, kind)) <= 4, (seed, place)
         assert len({hashes[i : i + 8] for i in range(0, 64, 8)}) == 8
 
 
@@ -169,3 +188,9 @@ def test_signals_do_not_depend_on_how_the_table_is_cut():
     whole = measured(*(encoded(picture(i)) for i in range(4)))
     alone = pa.concat_tables([measured(encoded(picture(i))) for i in range(4)])
     assert np.array_equal(whole["detail"].to_numpy(), alone["detail"].to_numpy())
+
+
+def test_imagededup_is_imported_only_where_its_own_hashes_are_asked_for():
+    code = "import sys, curation.measure.measure as m, curation.params as p; print('imagededup' in sys.modules)"
+    quiet = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert quiet.stdout == "False\n"

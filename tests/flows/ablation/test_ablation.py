@@ -15,10 +15,11 @@ from flows.ablation.results import write
 from flows.ablation.text import lines, table
 from flows.cli.app import finish
 from flows.demo.corpus.copies import brightness, cropped, recompressed, resized
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.dataset_version import open_version
 from shared.errors import UserError, WorkFailedError
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 
 RECIPE = """
@@ -26,7 +27,7 @@ name: tiny
 curation: {index: {part_images: 64}}
 training:
   model: {patch_size: 8, width: 16, depth: 1, heads: 2, drop_path: 0.0}
-  crops: {large_size: 16, small_size: 8, small_count: 1, shrink: 20}
+  crops: {global_size: 16, local_size: 8, local_count: 1, shrink: 20}
   objective: {prototypes: 16, head_hidden: 16, bottleneck: 8, koleo_group: 4, teacher_temperature_steps: 2}
   optim: {steps: 6, batch_size: 4, warmup_steps: 2, precision: fp32, freeze_prototypes: 1}
 compute: {workers: 1, device: cpu}
@@ -58,7 +59,7 @@ def corpus(root: Path) -> dict[str, str]:
 
 
 class Trainer:
-    """Does in this process what a gang does in its own, and counts; fails where it is told to."""
+    """Does in this process what a gang does in its own, and counts; fails where `fails` says so."""
 
     def __init__(self) -> None:
         self.jobs: list[tuple[str, str]] = []
@@ -80,10 +81,10 @@ class Ablating:
     def __init__(self, root: Path, trainer: Trainer, recipe: str = "tiny.yaml", **more: Any) -> None:
         settings = {"vary": VARY, "seeds": 2, "steps": 2, **more}
         self.request = run_ablation.Request(str(root / recipe), (), [str(root / "images")], None, **settings)
-        self.store, self.trainer, self.told = Store(str(root / "w")), trainer, []
+        self.store, self.trainer, self.lines_said = Store(str(root / "w")), trainer, []
 
     def say(self, text: str = "") -> None:
-        self.told.append(text)
+        self.lines_said.append(text)
 
     def open(self, recipe: Any) -> Session:
         return Session(recipe, self.store, Inline(), Silent())
@@ -106,8 +107,8 @@ def drawn(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trainer(drawn):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_ablation, "gang", found := Trainer())
-        yield found
+        patch.setattr(run_ablation, "gang", trainer := Trainer())
+        yield trainer
 
 
 @pytest.fixture(scope="module")
@@ -150,14 +151,14 @@ def test_run_again_it_trains_nothing_and_more_seeds_add_to_what_is_there(ablated
 def test_all_variants_cost_the_same_and_start_from_the_same_seeds(ablated, drawn):
     *_, facts = ablated
     workspace = drawn[0] / "w"
-    told = {}
+    params_of = {}
     for one in facts["variants"]:
         for run in one["runs"]:
             params = json.loads((workspace / "runs" / run["run"] / "config.json").read_text())["params"]
-            told.setdefault(run["seed"], []).append(params)
+            params_of.setdefault(run["seed"], []).append(params)
             assert json.loads((workspace / "runs" / run["run"] / "pretrain.json").read_text())["images_seen"] == 8
-    assert {seed: params["seed"] for seed, [params, *_] in told.items()} == {0: 0, 1: 1}
-    assert all(other == first for first, *others in told.values() for other in others)
+    assert {seed: params["seed"] for seed, [params, *_] in params_of.items()} == {0: 0, 1: 1}
+    assert all(other == first for first, *others in params_of.values() for other in others)
 
 
 def test_nobody_trains_on_a_query_or_on_a_copy_of_one(ablated, drawn):
@@ -165,9 +166,9 @@ def test_nobody_trains_on_a_query_or_on_a_copy_of_one(ablated, drawn):
     root, copies = drawn
     original = lambda uri: copies.get(uri.rpartition("/")[2], uri.rpartition("/")[2])  # noqa: E731
     name, version = facts["questions"]["dataset"].split()
-    asked = open_version(Store(str(root / "w")), name, version).table("manifest", ["image_id", "uri"]).to_pylist()
-    queries = {original(row["uri"]) for row in asked if int(row["image_id"][:8], 16) % 10 == 0}
-    bank = {original(row["uri"]) for row in asked} - queries
+    questions = open_version(Store(str(root / "w")), name, version).table("manifest", ["image_id", "uri"]).to_pylist()
+    queries = {original(row["uri"]) for row in questions if int(row["image_id"][:8], 16) % 10 == 0}
+    bank = {original(row["uri"]) for row in questions} - queries
     assert (len(queries), len(bank)) == (facts["questions"]["queries"], facts["questions"]["bank"])
     assert {f"{i:04d}.jpg" for i in range(20)} & queries, "no query has planted copies: the claim is empty"
     for one in facts["variants"]:
@@ -176,8 +177,8 @@ def test_nobody_trains_on_a_query_or_on_a_copy_of_one(ablated, drawn):
         assert not queries & trained
         assert bank <= trained
         dropped = dataset.table("dropped", ["reason", "kept_uri"]).to_pylist()
-        told = {original(row["kept_uri"]) for row in dropped if row["reason"] == "contaminated"}
-        assert told <= queries
+        originals = {original(row["kept_uri"]) for row in dropped if row["reason"] == "contaminated"}
+        assert originals <= queries
 
 
 def test_it_tells_what_each_variant_changed_and_who_keeps_the_same_images(ablated):
@@ -191,12 +192,12 @@ def test_it_tells_what_each_variant_changed_and_who_keeps_the_same_images(ablate
     assert other_rules["same_images_as"] == "quality=off"
     assert other_rules["runs"] == unfiltered["runs"]
     for one in facts["variants"][1:]:
-        told = one["metrics"]["knn top1"]
-        assert len(told["scores"]) == 2
-        difference = np.subtract(told["scores"], base["metrics"]["knn top1"]["scores"])
-        assert told["difference"]["mean"] == pytest.approx(difference.mean())
-        assert told["p_holm"] >= told["difference"]["p"]
-        assert told["verdict"] in ("helped", "hurt", "no difference seen")
+        compared = one["metrics"]["knn top1"]
+        assert len(compared["scores"]) == 2
+        difference = np.subtract(compared["scores"], base["metrics"]["knn top1"]["scores"])
+        assert compared["difference"]["mean"] == pytest.approx(difference.mean())
+        assert compared["p_holm"] >= compared["difference"]["p"]
+        assert compared["verdict"] in ("helped", "hurt", "no difference seen")
     assert {"raw pixels", "untrained model"} == set(facts["baselines"])
 
 
@@ -206,9 +207,9 @@ def test_the_page_and_the_terminal_show_verdicts_and_error_bars(ablated, drawn):
     assert page.count("<svg") == 2
     assert "trains on the same images as quality=off" in page
     assert "Holm" in page
-    told = lines(table(facts))
-    assert told[0].split() == ["variant", "trained", "on", "copies", "knn", "top1", "difference", "verdict"]
-    assert [line.split()[0] for line in told[1:6]] == [one["name"].split()[0] for one in facts["variants"]]
+    shown = lines(table(facts))
+    assert shown[0].split() == ["variant", "trained", "on", "copies", "knn", "top1", "difference", "verdict"]
+    assert [line.split()[0] for line in shown[1:6]] == [one["name"].split()[0] for one in facts["variants"]]
 
 
 def test_one_seed_claims_nothing(ablated, drawn, trainer):

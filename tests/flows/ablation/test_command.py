@@ -23,19 +23,19 @@ ROOT = Path(__file__).parents[3]
 def test_a_wrong_request_ends_with_2_and_a_sentence(words, complaint, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}
     command = [sys.executable, "-m", "flows.cli", "ablate", "laptop", "--workspace", str(tmp_path / "w"), *words]
-    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    assert told.returncode == 2
-    assert complaint in told.stderr + told.stdout
-    assert "Traceback" not in told.stderr
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 2
+    assert complaint in ended.stderr + ended.stdout
+    assert "Traceback" not in ended.stderr
     assert not (tmp_path / "w").exists()
 
 
 def facts(variants: int, seeds: int) -> dict:
-    told = [{"name": f"v{i}", "equal_compute": i != 1} for i in range(variants)]
-    asked = {"classes": 5, "guarded": seeds > 2}
+    rows = [{"name": f"v{i}", "equal_compute": i != 1} for i in range(variants)]
+    questions = {"classes": 5, "guarded": seeds > 2}
     proxy = {"steps": 10, "batch_size": 8, "seeds": seeds}
     how = {"queries": 100, "bank": 900}
-    return {"verdict_on": "knn top1", "protocol": how, "variants": told, "questions": asked, "proxy": proxy}
+    return {"verdict_on": "knn top1", "protocol": how, "variants": rows, "questions": questions, "proxy": proxy}
 
 
 def test_what_cannot_be_claimed_is_said():

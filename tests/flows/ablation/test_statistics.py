@@ -13,11 +13,11 @@ RNG = np.random.default_rng(0)
 def test_a_difference_is_scipys_paired_t_test_with_its_interval(seeds):
     baseline = RNG.uniform(0.3, 0.5, seeds)
     variant = baseline + RNG.normal(0.02, 0.01, seeds)
-    told, truth = paired(variant, baseline), stats.ttest_rel(variant, baseline)
+    difference, truth = paired(variant, baseline), stats.ttest_rel(variant, baseline)
     interval = truth.confidence_interval(0.95)
-    assert told.pairs == seeds
-    assert (told.mean, told.p) == pytest.approx((np.mean(variant - baseline), truth.pvalue))
-    assert (told.low, told.high) == pytest.approx((interval.low, interval.high))
+    assert difference.pairs == seeds
+    assert (difference.mean, difference.p) == pytest.approx((np.mean(variant - baseline), truth.pvalue))
+    assert (difference.low, difference.high) == pytest.approx((interval.low, interval.high))
 
 
 def test_pairing_by_seed_sees_what_the_spread_over_seeds_would_hide():
@@ -28,17 +28,17 @@ def test_pairing_by_seed_sees_what_the_spread_over_seeds_would_hide():
 
 
 def test_one_seed_has_neither_interval_nor_verdict():
-    told = paired([0.9], [0.1])
-    assert told == Difference(1, pytest.approx(0.8))
+    difference = paired([0.9], [0.1])
+    assert difference == Difference(1, pytest.approx(0.8))
     assert mean_sd([0.9]) == (0.9, None)
-    assert word(told, told.p) == "not tested"
-    assert word(told, 0.0) == "not tested"
+    assert word(difference, difference.p) == "not tested"
+    assert word(difference, 0.0) == "not tested"
 
 
 def test_seeds_that_agree_by_chance_are_not_taken_for_certain():
-    told = paired([0.52, 0.42], [0.5, 0.4], resolution=0.01)
-    assert told.p > 0.05
-    assert told.low < 0 < told.high
+    difference = paired([0.52, 0.42], [0.5, 0.4], resolution=0.01)
+    assert difference.p > 0.05
+    assert difference.low < 0 < difference.high
     assert paired([0.5, 0.4], [0.5, 0.4]).p == 1.0
 
 

@@ -8,14 +8,15 @@ from flows.ablation.variants import split
 from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError
 from training.params import PretrainParams
+from training.params.resolved import resolved
 
 
-def asked(*vary, recipe="laptop", **more):
+def request_for(*vary, recipe="laptop", **more):
     return Request(recipe, (), (), None, vary, **more)
 
 
 def named(*vary, **more):
-    return {one.name: one for one in asked(*vary, **more).variants()}
+    return {one.name: one for one in request_for(*vary, **more).variants()}
 
 
 def test_values_are_split_at_commas_outside_brackets_and_quotes():
@@ -29,25 +30,25 @@ def test_values_are_split_at_commas_outside_brackets_and_quotes():
 
 
 def test_each_value_is_one_change_to_the_recipe():
-    found = named("curation.dedup.near.threshold=0.9,0.95", "curation.balance=on")
-    assert list(found) == ["baseline", "dedup.near.threshold=0.9", "dedup.near.threshold=0.95", "balance=on"]
-    near = [one.recipe.curation.dedup.near.threshold for one in found.values()]
+    by_name = named("curation.dedup.near.threshold=0.9,0.95", "curation.balance=on")
+    assert list(by_name) == ["baseline", "dedup.near.threshold=0.9", "dedup.near.threshold=0.95", "balance=on"]
+    near = [one.recipe.curation.dedup.near.threshold for one in by_name.values()]
     assert near == [None, 0.9, 0.95, None]
-    assert [one.recipe.curation.balance.enabled for one in found.values()] == [False, False, False, True]
+    assert [one.recipe.curation.balance.enabled for one in by_name.values()] == [False, False, False, True]
 
 
 def test_a_grid_has_every_combination_and_no_recipe_twice():
-    found = named("curation.dedup.near=off,on", "curation.quality=off", grid=True)
-    assert list(found) == ["baseline", "quality=off", "dedup.near=off", "dedup.near=off, quality=off"]
-    both = found["dedup.near=off, quality=off"].recipe.curation
+    by_name = named("curation.dedup.near=off,on", "curation.quality=off", grid=True)
+    assert list(by_name) == ["baseline", "quality=off", "dedup.near=off", "dedup.near=off, quality=off"]
+    both = by_name["dedup.near=off, quality=off"].recipe.curation
     assert (both.dedup.near.enabled, both.quality.rules) == (False, ())
 
 
 def test_off_on_and_default_say_what_the_recipes_keys_say():
-    found = named("curation.dedup=off", "curation.dedup.perceptual=off", recipe="demo")
-    dedup = found["dedup=off"].recipe.curation.dedup
+    by_name = named("curation.dedup=off", "curation.dedup.perceptual=off", recipe="demo")
+    dedup = by_name["dedup=off"].recipe.curation.dedup
     assert (dedup.perceptual.enabled, dedup.near.enabled) == (False, False)
-    assert found["dedup.perceptual=off"].recipe.curation.dedup.near.enabled
+    assert by_name["dedup.perceptual=off"].recipe.curation.dedup.near.enabled
     bare = Request("laptop", ["curation.quality.rules=[]"], (), None, ["curation.quality.rules=default"])
     assert bare.variants()[1].recipe.curation.quality == load_recipe("laptop").curation.quality
     on = Request("laptop", ["curation.quality.rules=[]"], (), None, ["curation.quality=on"])
@@ -55,7 +56,7 @@ def test_off_on_and_default_say_what_the_recipes_keys_say():
 
 
 def test_shorter_trainings_keep_the_proportions():
-    whole = load_recipe("laptop").training
+    whole = resolved(load_recipe("laptop").training, 1000)
     short = shortened(whole, whole.optim.steps // 2)
     assert short.optim.steps == whole.optim.steps // 2
     assert short.optim.warmup_steps == whole.optim.warmup_steps // 2
@@ -65,14 +66,14 @@ def test_shorter_trainings_keep_the_proportions():
 
 
 def test_a_variant_that_costs_more_is_marked():
-    found = named("training.optim.batch_size=128", "training.optim.lr=2e-3", "curation.balance=on")
-    assert [one.equal_compute for one in found.values()] == [True, False, True, True]
+    by_name = named("training.optim.batch_size=128", "training.optim.lr=2e-3", "curation.balance=on")
+    assert [one.equal_compute for one in by_name.values()] == [True, False, True, True]
 
 
 def test_what_is_going_to_be_done_is_told_before_it_is():
-    request = asked("curation.balance.target=0.1,0.2", seeds=5, steps=100)
-    told = forecast(request, request.variants())
-    assert "2 variants and the baseline × 5 seeds: up to 15 trainings of 100 steps × 64 images; " in told
+    request = request_for("curation.balance.target=0.1,0.2", seeds=5, steps=100)
+    text = forecast(request, request.variants())
+    assert "2 variants and the baseline × 5 seeds: up to 15 trainings of 100 steps × 64 images; " in text
 
 
 @pytest.mark.parametrize(
@@ -95,11 +96,11 @@ def test_what_is_going_to_be_done_is_told_before_it_is():
 )
 def test_what_cannot_vary_is_refused_in_words(vary, complaint):
     with pytest.raises(RecipeError, match=complaint):
-        asked(*vary).variants()
+        request_for(*vary).variants()
 
 
 def test_lengths_and_seeds_must_be_numbers_of_something():
     with pytest.raises(RecipeError, match="--seeds must be at least 1, got 0"):
-        asked("curation.balance=on", seeds=0).variants()
+        request_for("curation.balance=on", seeds=0).variants()
     with pytest.raises(RecipeError, match="--steps must be at least 1, got 0"):
-        asked("curation.balance=on", steps=0).variants()
+        request_for("curation.balance=on", steps=0).variants()

@@ -156,8 +156,8 @@ def test_a_copy_counts_when_it_fell_to_its_group_or_its_original_fell_to_it() ->
         ],
     )
     rows = {row.kind: row for row in score(TRUTH, kept, dropped)}
-    found = {kind: row.found for kind, row in rows.items() if row.planted and row.recall is not None}
-    assert found == {"exact": 1, "flipped": 1, "cropped": 0, "broken": 1, "blank": 1, "original": 2}
+    right = {kind: row.found for kind, row in rows.items() if row.planted and row.recall is not None}
+    assert right == {"exact": 1, "flipped": 1, "cropped": 0, "broken": 1, "blank": 1, "original": 2}
     assert rows["cropped"].recall == 0
     assert rows["near_duplicate"].precision == 1
     assert rows["metadata"].recall is None

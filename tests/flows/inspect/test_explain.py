@@ -9,8 +9,9 @@ from conftest import encoded, picture
 from looked_at import Looked, looked
 
 from flows.commands.console import Console
-from flows.inspect.image_facts import story
-from flows.inspect.image_text import tell
+from flows.inspect.image_facts import image_facts
+from flows.inspect.image_text import print_image
+from flows.report.kit.reason_text import Checks
 from shared.errors import UserError
 
 
@@ -20,12 +21,12 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Looked:
 
 
 def facts(there: Looked, what: str | Path) -> dict:
-    return story(str(there.workspace), str(what), None)
+    return image_facts(str(there.workspace), str(what), None)
 
 
 def words(told: dict) -> str:
     sink = io.StringIO()
-    tell(Console(sink), told, "geometric")
+    print_image(Console(sink), told, Checks("geometric"))
     return sink.getvalue()
 
 
@@ -65,7 +66,7 @@ def test_a_dropped_image_tells_reason_value_limit_and_the_kept_one(there: Looked
 def test_every_rule_is_told_with_how_far_the_image_is_from_it(there: Looked, tmp_path: Path) -> None:
     shutil.copytree(there.workspace / "datasets/pets/v0001", tmp_path / "w/datasets/pets/v0001")
     shutil.copytree(there.workspace / "stages", tmp_path / "w/stages")
-    told = story(str(tmp_path / "w"), str(there.photos / "dogs/dark.jpg"), None)
+    told = image_facts(str(tmp_path / "w"), str(there.photos / "dogs/dark.jpg"), None)
     rules = {rule["rule"]: rule for rule in told["rules"]}
     assert (rules["dark"]["passes"], rules["dark"]["limit"]) == (False, 0.32)
     assert rules["dark"]["spare"] == pytest.approx(rules["dark"]["value"] - 0.32)
@@ -135,10 +136,10 @@ def test_a_file_that_was_never_indexed_is_measured_and_judged(
 
 def test_without_the_stage_cache_it_says_so_and_goes_on(there: Looked, tmp_path: Path) -> None:
     shutil.copytree(there.workspace / "datasets", tmp_path / "w/datasets")
-    kept = story(str(tmp_path / "w"), str(there.photos / "cats/07.jpg"), None)
+    kept = image_facts(str(tmp_path / "w"), str(there.photos / "cats/07.jpg"), None)
     assert (kept["neighbours"], kept["measured"]["width"]) == (None, 160)
     assert "embeddings lie in the stage cache, which was deleted" in words(kept)
-    dropped = story(str(tmp_path / "w"), str(there.photos / "dogs/03.jpg"), None)
+    dropped = image_facts(str(tmp_path / "w"), str(there.photos / "dogs/03.jpg"), None)
     assert dropped["seen"][0]["reason"].endswith("duplicate")
     assert "the stage cache was deleted" in words(dropped)
 

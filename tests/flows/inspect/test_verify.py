@@ -1,5 +1,6 @@
 """A published version that changed by one byte is found out, down to the image whose byte it was."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -53,7 +54,7 @@ def test_every_file_of_a_version_has_a_checksum(folder: Path) -> None:
     told = json.loads((folder / "dataset.json").read_text())["checksums"]
     there = {str(path.relative_to(folder)) for path in folder.glob("*/*")}
     assert set(told) == there
-    assert {name.split("/")[0] for name in told} == {"manifest", "dropped", "shards"}
+    assert {name.split("/")[0] for name in told} == {"manifest", "dropped", "conflicts", "shards"}
 
 
 def test_one_flipped_byte_is_found_wherever_it_is_and_named_with_its_image(folder: Path) -> None:
@@ -120,3 +121,14 @@ def test_counts_that_do_not_add_up_are_told(folder: Path) -> None:
     lines = damaged(folder)
     assert any("kept images, the tables of" in line for line in lines)
     assert any("tells of 7 dark" in line for line in lines)
+
+
+def test_an_image_that_is_not_what_its_id_names_is_found_though_every_checksum_holds(folder: Path) -> None:
+    """As a version would be into which a file was packed that had changed since it was measured."""
+    shard, rows = shard_of(folder)
+    flip(shard, rows[2]["offset"] + 30)
+    info = json.loads((folder / "dataset.json").read_text())
+    info["checksums"][f"shards/{shard.name}"] = hashlib.sha256(shard.read_bytes()).hexdigest()
+    (folder / "dataset.json").write_text(json.dumps(info))
+    (line,) = damaged(folder)
+    assert line == f"shards/{shard.name}: holds other bytes of {rows[2]['uri']} than its id names, and was published so"

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from curation.stages import STAGES
+from tests.waiting import started
 
 ROOT = Path(__file__).parents[3]
 
@@ -88,7 +88,7 @@ def served(tmp_path_factory):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")} | settings
     command = [sys.executable, "-m", "flows.cli", "serve", "--port", str(port), "--workspace", str(home / "w")]
     told = {"cwd": ROOT, "env": environment, "stdout": log, "stderr": log, "preexec_fn": heeds_ctrl_c}
-    with subprocess.Popen(command, **told) as process:
+    with started(command, **told) as process:
         api = Api(port)
         for _ in range(300):
             try:
@@ -100,10 +100,7 @@ def served(tmp_path_factory):
             time.sleep(0.5)
         yield api, home
         process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        finally:
-            process.kill()
+        process.wait(30)
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server outlived `dinoflow serve`"
 

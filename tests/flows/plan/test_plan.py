@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flows.plan.costs import GIB, Device, curation_hours
-from flows.plan.plan import doubts, plan
+from flows.plan.plan import plan, warnings
 from flows.plan.text import lines
 from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError
@@ -21,8 +21,8 @@ def test_the_seed_recipe_cannot_be_done_in_its_thirty_days_and_the_plan_says_why
     assert found["samples"] == 1_500_000 * 32_768
     assert found["peak_lr"] == pytest.approx(1e-4 * 32_768 / 256)
     assert found["mfu_needed"] > 1.5
-    told = "\n".join(doubts(recipe.training, found))
-    for part in ("activation_checkpointing", "impossible", "10 large and 2 small", "learning rate", "24% of the run"):
+    told = "\n".join(warnings(recipe.training, found))
+    for part in ("activation_checkpointing", "impossible", "10 global and 2 local", "learning rate", "24% of the run"):
         assert part in told
 
 
@@ -31,7 +31,7 @@ def test_the_consistent_recipe_needs_half_of_the_peak_and_fits() -> None:
     found = plan(recipe, IMAGES, 110e3, A100S, 30)
     assert found["mfu_needed"] == pytest.approx(0.53, abs=0.03)
     assert found["memory"]["total"] < 80 * GIB
-    assert len(list(doubts(recipe.training, found))) == 1  # that 53 % is more than most runs reach
+    assert len(list(warnings(recipe.training, found))) == 1  # that 53 % is more than most runs reach
     assert any("51" in line for line in lines(found, recipe.training, []))
 
 

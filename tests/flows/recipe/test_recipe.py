@@ -6,8 +6,8 @@ from flows.recipe.recipe import SHIPPED, Recipe, load_recipe, shipped
 from shared.errors import RecipeError, SourceError
 from training.cost.step_flops import step_flops
 from training.loop.pretrain import check_batch
-from training.loop.resolve import resolved
 from training.loop.schedules import peak_lr
+from training.params.resolved import resolved
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -40,7 +40,7 @@ def test_every_shipped_recipe_fits_the_images_and_processes_it_speaks_of(name):
 def test_the_seed_recipe_stands_to_the_letter_and_comes_to_what_its_comments_say():
     letter, fit = (load_recipe(name).training for name in ("meta-dinov2-giant", "meta-dinov2-giant-fit"))
     assert (letter.model.depth, letter.model.width, letter.model.heads, letter.model.patch_size) == (40, 968, 11, 14)
-    assert (letter.crops.large_count, letter.crops.small_count, letter.crops.large_size) == (10, 2, 224)
+    assert (letter.crops.global_count, letter.crops.local_count, letter.crops.global_size) == (10, 2, 224)
     optim, known = letter.optim, resolved(letter, 1_200_000_000).optim
     assert (optim.batch_size, optim.lr, optim.lr_rule, optim.clip, optim.precision) == (
         32768,
@@ -52,7 +52,7 @@ def test_the_seed_recipe_stands_to_the_letter_and_comes_to_what_its_comments_say
     assert (optim.momentum, optim.momentum_rule, optim.warmup_steps) == ((0.996, 1.0), "linear", "10 epochs")
     assert (known.steps, known.warmup_steps) == (1_500_000, 366_211)
     assert peak_lr(optim) == pytest.approx(1.28e-2)
-    assert (fit.crops.large_count, fit.crops.small_count, fit.optim.precision) == (2, 10, "bf16")
+    assert (fit.crops.global_count, fit.crops.local_count, fit.optim.precision) == (2, 10, "bf16")
     assert fit.optim.steps * fit.optim.batch_size == letter.optim.steps * letter.optim.batch_size
     assert peak_lr(fit.optim) == pytest.approx(5.66e-4, rel=1e-3)
     assert step_flops(letter).true / step_flops(fit).true == pytest.approx(3, rel=0.1)
@@ -82,6 +82,17 @@ def test_settings_sources_and_name_change_the_recipe(photos):
     assert recipe.name == "cats"
 
 
+def test_keys_under_their_former_names_are_read_and_override_and_name_the_same_run(tmp_path):
+    settings = ["training.crops.large_size=64", "training.augment.blur_small=0.5"]
+    old = load_recipe("laptop", settings=settings).training
+    assert (old.crops.global_size, old.augment.blur_local) == (64, 0.5)
+    present = ["training.crops.global_size=64", "training.augment.blur_local=0.5"]
+    assert load_recipe("laptop", settings=present).training.identity() == old.identity()
+    assert old.identity()["crops"]["large_size"] == 64
+    (tmp_path / "old.yaml").write_text("extends: laptop\ntraining: {crops: {small_count: 3}}")
+    assert load_recipe(str(tmp_path / "old.yaml")).training.crops.local_count == 3
+
+
 def test_measure_embeds_with_the_embedder_of_near():
     recipe = load_recipe("laptop")
     assert recipe.curation.measure.embedder == recipe.curation.dedup.near.embedder
@@ -108,7 +119,10 @@ def test_measure_embeds_with_the_embedder_of_near():
         (["curation.index.sources=[{kind: folder, url: x}]"], "set the sources at the top"),
         (["training.optim.steps=3 days"], "optim.steps: needs a number of steps, or text such as .*given '3 days'"),
         (["training.objective.patch_prototypes=9"], "need separate_heads: true"),
-        (["training.crops.large_size=65"], "large_size must be a multiple of model.patch_size"),
+        (["training.crops.global_size=65"], "global_size must be a multiple of model.patch_size"),
+        (["training.crops.large_size=65"], "global_size must be a multiple of model.patch_size, got 65"),
+        (["training.crops.larg_size=64"], "larg_size: there is no such key. Did you mean 'global_size'"),
+        (["training.crops={large_size: 64, global_size: 48}"], "crops: .*got both: 64 and 48; leave out large_size"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_is_allowed(settings, complaint):
@@ -144,5 +158,5 @@ def test_a_missing_source_is_refused_before_any_work(tmp_path):
 
 
 def test_shipped_recipes_are_shipped():
-    assert {path.suffix for path in (Path(__file__).parents[3] / "flows/recipes").iterdir()} == {".yaml"}
+    assert {path.suffix for path in (Path(__file__).parents[3] / "flows/recipe/recipes").iterdir()} == {".yaml"}
     assert set(STATED) == set(shipped())

@@ -11,17 +11,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from markupsafe import escape
 from PIL import Image
 
 from curation.publish.lineage import Lineage
 from curation.publish.read_back import Original, originals
+from curation.publish.reasons import REASONS
 from flows.report.dataset import Evidence, render, samples
 from flows.report.dataset.funnel import funnel
-from flows.report.dataset.pictures import Pictures
+from flows.report.dataset.pictures import Thumbnails
 from flows.report.kit import charts, reason_text
 from flows.report.kit.pages import number, share, size, span
 from flows.report.kit.thumbnails import MAX_BYTES, data_uri
-from shared.catalog import DROPPED, MANIFEST, REASONS, SIGNALS
+from shared.catalog import DROPPED, MANIFEST, SIGNALS
 from shared.dataset_version import Published
 from shared.storage import Store
 
@@ -72,7 +74,7 @@ def test_every_reason_has_its_section_and_its_count(tmp_path: Path) -> None:
     html = render(published(tmp_path, [kept_row("/photos/kept/0.jpg")], dropped), pictures)
     for reason in REASONS:
         assert f'<h2 id="{reason}">{reason_text.title(reason)} <span class="soft">3</span>' in html
-        assert reason_text.meaning(reason) in html
+        assert escape(reason_text.meaning(reason)) in html
     assert [name for name in re.findall(r'<h2 id="(\w+)"', html) if name in REASONS] == list(REASONS)
 
 
@@ -362,7 +364,7 @@ def test_the_most_frequent_errors_come_first_each_with_one_file(tmp_path: Path) 
 
 
 def test_a_page_never_carries_more_pictures_than_it_should() -> None:
-    album = Pictures({str(i): Original(NOISE[0]) for i in range(9)}, most=5)
+    album = Thumbnails({str(i): Original(NOISE[0]) for i in range(9)}, most=5)
     assert [album.of(str(i)) is not None for i in range(9)] == [True] * 5 + [False] * 4
 
 

@@ -13,7 +13,7 @@ from flows.report.run.summary import summary
 from shared.dataset_version import Published
 from shared.storage import Store
 from tests.training.publishing import invented, publish
-from training.eval.visualize.snapshot import Album
+from training.eval.visualize.snapshot import Snapshot
 
 SUBJECTS, SIDE, HEADS, NEAR = 3, 4, 2, 5
 
@@ -23,10 +23,10 @@ def score(evaluation: str, metric: str, value: float) -> dict[str, Any]:
     return {"evaluation": evaluation, "metric": metric, "value": value, "protocol": protocol}
 
 
-def album(dataset: Published, seed: int, label: str = "cat") -> Album:
+def album(dataset: Published, seed: int, label: str = "cat") -> Snapshot:
     rng = np.random.default_rng(seed)
     rows = dataset.table("manifest", ["shard", "offset", "length"]).slice(0, 8).to_pydict()
-    return Album(
+    return Snapshot(
         shard=np.array(rows["shard"]),
         offset=np.array(rows["offset"]),
         length=np.array(rows["length"]),

@@ -262,7 +262,7 @@ def test_floats_are_stretched_over_their_range():
 def test_what_is_converted_in_bands_is_what_would_be_converted_whole(monkeypatch):
     files = [KINDS[kind] for kind in ("png rgba", "png palette clear", "png colour key", "tiff float")]
     whole = [outcome(data) for data in files]
-    monkeypatch.setattr("shared.images.decode.BAND_PIXELS", 50)  # two rows
+    monkeypatch.setattr("shared.images.hidden.BAND_PIXELS", 50)  # two rows
     assert [outcome(data) for data in files] == whole
 
 

@@ -1,13 +1,14 @@
 import os
 import signal
-import subprocess
 import sys
-import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
+from shared.errors import WorkFailedError
 from shared.launch.executors import Processes, WorkerDiedError, Workers
+from tests.waiting import ended, started, until
 
 
 def square(number: int) -> int:
@@ -27,6 +28,30 @@ def die(_: int) -> None:
 
 def own_id(_: int) -> int:
     return os.getpid()
+
+
+def die_while_sending(marker: str) -> bytes:
+    """Return something large, of which half goes through the pipe before the process is killed."""
+    if not Path(marker).exists():
+        Path(marker).touch()
+
+        def half(pipe: Connection, data: bytes) -> None:
+            os.write(pipe.fileno(), data[: len(data) if len(data) < 1000 else len(data) // 2])
+            if len(data) >= 1000:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        Connection._send = half  # type: ignore[attr-defined]
+    return bytes(100_000)
+
+
+class AwkwardError(Exception):
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+def fail(how: str) -> None:
+    errors = {"awkward": AwkwardError(1, 2), "plain": ValueError("needs a better picture"), "end": EOFError("no more")}
+    raise errors[how]
 
 
 @pytest.fixture
@@ -55,9 +80,46 @@ def test_work_that_kills_every_worker_is_an_error_and_not_a_hang(workers):
     assert list(Processes(workers).map(square, [3], "square")) == [9]
 
 
+def test_a_worker_killed_with_its_result_half_sent_costs_one_try_and_is_no_hang(workers, tmp_path):
+    (sent,) = Processes(workers).map(die_while_sending, [str(tmp_path / "marker")], "die")
+    assert sent == bytes(100_000)
+
+
+def test_an_error_comes_back_as_it_was_raised_with_where_it_was_raised(workers):
+    with pytest.raises(ValueError, match="a better picture") as caught:
+        workers.call(fail, "plain")
+    assert "in fail" in "".join(caught.value.__notes__)
+    with pytest.raises(EOFError, match="no more"):
+        workers.call(fail, "end")
+    with pytest.raises(WorkFailedError, match="AwkwardError: 1 and 2"):
+        workers.call(fail, "awkward")
+    assert workers.call(square, 3) == 9
+
+
+def test_whoever_is_interrupted_while_waiting_leaves_no_answer_for_the_next(monkeypatch):
+    one = Workers(1)
+    assert one.call(square, 2) == 4
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("multiprocessing.connection.Connection.recv", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            one.call(square, 3)
+    assert one.call(square, 4) == 16
+    one.close()
+
+
+def test_closed_workers_do_nothing_more(workers):
+    workers.close()
+    with pytest.raises(WorkerDiedError):
+        workers.call(square, 2)
+
+
 ORPHANS = """
 import os, sys, time
-from shared.executors import Workers
+from shared.launch.executors import Workers
 def report(path):
     open(path, "w").write(str(os.getpid())); time.sleep(60)
 if __name__ == "__main__":
@@ -66,17 +128,10 @@ if __name__ == "__main__":
 
 
 def test_workers_die_with_their_parent(tmp_path):
-    script, told = tmp_path / "parent.py", tmp_path / "child"
+    script, written = tmp_path / "parent.py", tmp_path / "child"
     script.write_text(ORPHANS)
     root = Path(__file__).parents[3]
     environment = os.environ | {"PYTHONPATH": str(root)}
-    with subprocess.Popen([sys.executable, str(script), str(told)], env=environment) as parent:
-        while not told.exists() or not told.read_text():
-            time.sleep(0.05)
-        parent.kill()
-    child = Path("/proc") / told.read_text()
-    for _ in range(200):
-        if not child.exists() or ") Z " in (child / "stat").read_text():
-            return
-        time.sleep(0.05)
-    pytest.fail("the worker outlived its parent")
+    with started([sys.executable, script, written], env=environment):
+        until(lambda: written.exists() and written.read_text())
+    until(lambda: ended(written.read_text()), seconds=10)

@@ -1,7 +1,7 @@
 import os
 import subprocess
 import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,26 @@ import pytest
 from shared.dataset_version import Published
 from shared.errors import UserError, WorkFailedError
 from shared.launch.launch import gang, run_name
+from shared.launch.progress import RECORD, ProgressEvent
 from shared.params import Compute
 from shared.storage import Store
+from tests.waiting import ended, started, until
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
+
+
+class Seen:
+    """A reporter that keeps what it is given, in order."""
+
+    def __init__(self) -> None:
+        self.all: list[str | ProgressEvent] = []
+
+    def progress(self, event: ProgressEvent) -> None:
+        self.all.append(event)
+
+    def line(self, text: str) -> None:
+        self.all.append(text)
 
 
 @pytest.fixture
@@ -25,7 +40,7 @@ def launched(tmp_path, monkeypatch):
     workspace = Store(str(tmp_path))
     workspace.write("datasets/pets/v0001/dataset.json", '{"fingerprint": "f"}')
     dataset = Published(workspace.sub("datasets/pets/v0001"), "pets", "v0001")
-    lines: list[str] = []
+    seen = Seen()
 
     def launch(how: str, processes: int = 1):
         return gang(
@@ -35,22 +50,34 @@ def launched(tmp_path, monkeypatch):
             run="r",
             workspace=workspace,
             compute=Compute(processes=processes),
-            tell=lines.append,
+            reporter=seen,
         )
 
-    return launch, lines, (act, GangParams, dataset)
+    return launch, seen, (act, GangParams, dataset)
 
 
 def test_a_gang_returns_what_rank_0_returns_and_its_lines_are_told(launched):
-    launch, lines, _ = launched
+    launch, seen, _ = launched
     assert launch("well") == {"how": "well", "world": "1"}
-    assert lines == ["well on pets"]
+    assert seen.all == ["well on pets"]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_events_and_lines_of_a_gang_arrive_in_order_and_none_is_taken_for_the_other(launched, tmp_path, processes):
+    launch, seen, _ = launched
+    launch("eventful", processes)
+    first = ProgressEvent("act", 1, 9, "steps", rate=2.0, fields={"loss": 0.5})
+    kept = [one for one in seen.all[seen.all.index(first) :] if one != "eventful on pets"]
+    assert kept == [first, "step 40 is gone: training has dropped its checkpoint", "left open", replace(first, done=2)]
+    log = (tmp_path / "runs/r/act.log").read_text()
+    assert "act               1 of 9 steps · 2 steps/s · loss 0.5 · 0:00:04 left\nstep 40 is gone" in log
+    assert RECORD not in log
 
 
 def test_torchrun_starts_as_many_processes_as_asked(launched):
-    launch, lines, _ = launched
+    launch, seen, _ = launched
     assert launch("well", processes=2)["world"] == "2"
-    assert lines.count("well on pets") == 2
+    assert seen.all.count("well on pets") == 2
 
 
 def test_a_mistake_crosses_the_process_as_a_mistake(launched):
@@ -72,30 +99,23 @@ def test_a_run_is_named_by_what_makes_it(launched):
 PARENT = """
 import sys
 from gangs import GangParams, act
-from shared.launch import gang
+from shared.dataset_version import Published
+from shared.launch.launch import gang
+from shared.launch.progress import Silent
 from shared.params import Compute
-from shared.published import Published
 from shared.storage import Store
 w = Store(sys.argv[1])
 d = Published(w.sub("datasets/pets/v0001"), "pets", "v0001")
-gang(act, GangParams(how="endless"), d, run="r", workspace=w, compute=Compute(processes=int(sys.argv[2])), tell=print)
+compute = Compute(processes=int(sys.argv[2]))
+gang(act, GangParams(how="endless"), d, run="r", workspace=w, compute=compute, reporter=Silent())
 """
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_no_rank_outlives_a_killed_parent(launched, tmp_path, processes):
-    script, told = tmp_path / "parent.py", tmp_path / "runs/r/pid"
+    script, written = tmp_path / "parent.py", tmp_path / "runs/r/pid"
     script.write_text(PARENT)
-    with subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path), str(processes)], stdout=subprocess.DEVNULL
-    ) as parent:
-        while not (told.exists() and told.read_text()):
-            assert parent.poll() is None
-            time.sleep(0.05)
-        parent.kill()
-    rank = Path("/proc") / told.read_text()
-    for _ in range(600):
-        if not rank.exists() or ") Z " in (rank / "stat").read_text():
-            return
-        time.sleep(0.05)
-    pytest.fail("a rank outlived its parent")
+    with started([sys.executable, script, tmp_path, processes], stdout=subprocess.DEVNULL) as parent:
+        until(lambda: parent.poll() is not None or (written.exists() and written.read_text()))
+        assert parent.poll() is None
+    until(lambda: ended(written.read_text()), seconds=30)

@@ -1,12 +1,12 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from shared.launch.supervisor import STOPPED
+from tests.waiting import ended, started, until
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,21 +25,9 @@ def family(tmp_path):
     script = tmp_path / "family.py"
     script.write_text(FAMILY)
     command = [sys.executable, "-m", "shared.launch.supervisor", sys.executable, str(script), str(tmp_path)]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
-    while not (tmp_path / "ready").exists():
-        time.sleep(0.02)
-    yield process, int((tmp_path / "child").read_text())
-    process.kill()
-    process.wait()
-
-
-def gone(pid: int) -> bool:
-    for _ in range(100):
-        stat = Path(f"/proc/{pid}/stat")
-        if not stat.exists() or ") Z " in stat.read_text():
-            return True
-        time.sleep(0.05)
-    return False
+    with started(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
+        until((tmp_path / "ready").exists)
+        yield process, int((tmp_path / "child").read_text())
 
 
 @pytest.mark.parametrize("how", ["asked", "abandoned"])
@@ -51,10 +39,10 @@ def test_nothing_is_left_behind(family, tmp_path, how):
         process.stdin.close()
     assert process.wait(20) == STOPPED
     assert (tmp_path / "asked").exists(), "the command was not asked to stop first"
-    assert gone(grandchild), "a process in its own session survived"
+    until(lambda: ended(grandchild), seconds=5)  # though it has a session of its own
 
 
 def test_the_exit_code_is_the_commands():
     command = [sys.executable, "-m", "shared.launch.supervisor", sys.executable, "-c", "raise SystemExit(7)"]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
+    with started(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
         assert process.wait(20) == 7

@@ -15,7 +15,7 @@ UNSEEN: Any = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 """Attention where no gradient is needed, which the counter does not know on a CPU."""
 SEED_RECIPE = {
     "model": {"width": 968, "depth": 40, "heads": 11, "drop_path": 0.4, "drop_path_rule": "uniform"},
-    "crops": {"large_count": 2, "small_count": 10},
+    "crops": {"global_count": 2, "local_count": 10},
     "objective": {"prototypes": 131072, "separate_heads": True},
     "optim": {"batch_size": 32768},
 }
@@ -23,14 +23,15 @@ SEED_RECIPE = {
 
 @pytest.mark.parametrize("ffn", ["mlp", "swiglu"])
 @pytest.mark.parametrize("changes", [{"drop_path": 0.0}, {"drop_path": 0.3, "registers": 3}])
-@pytest.mark.parametrize("small", [0, 3])
+@pytest.mark.parametrize("local_count", [0, 3])
 def test_the_flops_of_a_step_are_those_that_pytorch_counts(
-    tiny: dict[str, Any], ffn: str, changes: dict[str, Any], small: int
+    tiny: dict[str, Any], ffn: str, changes: dict[str, Any], local_count: int
 ) -> None:
+    prototypes = {"separate_heads": not local_count, "patch_prototypes": 0 if local_count else 96}
     given = tiny | {
         "model": tiny["model"] | changes | {"ffn": ffn, "depth": 3},
-        "objective": tiny["objective"] | {"separate_heads": not small, "patch_prototypes": 0 if small else 96},
-        "crops": tiny["crops"] | {"small_count": small},
+        "objective": tiny["objective"] | prototypes,
+        "crops": tiny["crops"] | {"local_count": local_count},
         "optim": tiny["optim"] | {"precision": "bf16"},
     }
     params = PretrainParams.model_validate(given)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training.cost.step_memory import step_memory
-from training.model.drop_path import draw_skips
+from training.model.drop_path import draw_drop_path
 from training.model.student_teacher import initial_student
 from training.params import PretrainParams
 
@@ -24,11 +24,11 @@ def kept_bytes(params: PretrainParams) -> int:
     crops = params.crops
     views = [
         torch.randn(count * IMAGES, 3, size, size)
-        for count, size in ((crops.large_count, crops.large_size), (crops.small_count, crops.small_size))
+        for count, size in ((crops.global_count, crops.global_size), (crops.local_count, crops.local_size))
     ]
-    skips = draw_skips(params, 0, 0, IMAGES, torch.device("cpu"))
+    subsets = draw_drop_path(params, 0, 0, IMAGES, torch.device("cpu"))
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-        out = backbone.read(views, None, torch.arange(4), skips)
+        out = backbone.forward_crops(views, None, torch.arange(4), subsets)
     assert out[0].requires_grad
     return sum(storage.nbytes() for where, storage in found.items() if where not in weights)
 
@@ -41,7 +41,7 @@ def test_activations_are_what_autograd_keeps(ffn: str, checkpointing: bool, drop
     params = PretrainParams.model_validate(
         {
             "model": model | {"patch_size": 14, "activation_checkpointing": checkpointing},
-            "crops": {"large_size": 112, "small_size": 56, "small_count": 4},
+            "crops": {"global_size": 112, "local_size": 56, "local_count": 4},
             "objective": {"prototypes": 64, "head_hidden": 64, "bottleneck": 32, "koleo_group": IMAGES},
             "optim": {"batch_size": IMAGES, "precision": "fp32"},
         }

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 import shared.images.torchvision_cpu
-from training.data.color_cpu import recoloured
-from training.data.color_gpu import recoloured_batch
-from training.data.color_params import GRAY, HUE, NOTHING, ORDER, SIGMA, SOLARISE, K, drawn_colours
-from training.data.multi_crop import multi_crop, stream
+from training.data.color_cpu import color_jitter
+from training.data.color_gpu import color_jitter_batch
+from training.data.color_params import GRAY, HUE, NOTHING, ORDER, SIGMA, SOLARISE, K, draw_colours
+from training.data.multi_crop import keyed_rng, multi_crop
 from training.params import AugmentParams, CropParams
 
 assert shared.images.torchvision_cpu  # before torchvision
@@ -54,13 +54,16 @@ def slow(crop_HWC: Tensor, colours_K: np.ndarray) -> Tensor:
 
 def drawn(count: int, **changes: float) -> np.ndarray:
     augment = AugmentParams.model_validate({"hue": 0.5, "saturation": 0.8, **changes})
-    return drawn_colours(augment, [0.5] * count, [0.5] * count, stream(1))
+    return draw_colours(augment, [0.5] * count, [0.5] * count, keyed_rng(1))
 
 
 @pytest.mark.parametrize("size", [224, 98, 33])
 def test_cpu_and_batches_and_torchvision_give_the_same_pixels_within_a_gray_level(size: int) -> None:
     images, colours = crops(24, size), drawn(24)
-    alone, batched = recoloured(images, torch.from_numpy(colours)), recoloured_batch(images, torch.from_numpy(colours))
+    alone, batched = (
+        color_jitter(images, torch.from_numpy(colours)),
+        color_jitter_batch(images, torch.from_numpy(colours)),
+    )
     gap = (alone.int() - batched.int()).abs()
     assert gap.max() <= 1
     assert (gap > 0).float().mean() < 1e-3
@@ -77,7 +80,10 @@ def test_each_change_alone_is_torchvisions(change: int) -> None:
     colours[:, ORDER], colours[:, SIGMA:] = NOTHING, 0
     colours[:, ORDER.start] = change
     told = torch.stack([slow(image, row) for image, row in zip(images, colours, strict=True)])
-    for made in (recoloured(images, torch.from_numpy(colours)), recoloured_batch(images, torch.from_numpy(colours))):
+    for made in (
+        color_jitter(images, torch.from_numpy(colours)),
+        color_jitter_batch(images, torch.from_numpy(colours)),
+    ):
         assert (made.float() - told).abs().max() <= 1.01
         assert not torch.equal(made, images.permute(0, 3, 1, 2))
 
@@ -88,25 +94,31 @@ def test_crops_smaller_than_a_blur_are_blurred_too(size: int) -> None:
     colours[:, ORDER], colours[:, SIGMA] = NOTHING, 1.5
     images = crops(2, size)
     gap = (
-        recoloured(images, torch.from_numpy(colours)).int() - recoloured_batch(images, torch.from_numpy(colours)).int()
+        color_jitter(images, torch.from_numpy(colours)).int()
+        - color_jitter_batch(images, torch.from_numpy(colours)).int()
     )
     assert gap.abs().max() <= 1
 
 
 def test_nothing_drawn_changes_nothing() -> None:
     images = crops(3, 16)
-    colours = drawn_colours(AugmentParams(jitter=0, gray=0), [0.0] * 3, [0.0] * 3, stream(0))
-    for made in (recoloured(images, torch.from_numpy(colours)), recoloured_batch(images, torch.from_numpy(colours))):
+    colours = draw_colours(AugmentParams(jitter=0, gray=0), [0.0] * 3, [0.0] * 3, keyed_rng(0))
+    for made in (
+        color_jitter(images, torch.from_numpy(colours)),
+        color_jitter_batch(images, torch.from_numpy(colours)),
+    ):
         assert torch.equal(made, images.permute(0, 3, 1, 2))
     none = torch.zeros((0, 16, 16, 3), dtype=torch.uint8)
     assert (
-        recoloured(none, torch.zeros(0, K)).shape == recoloured_batch(none, torch.zeros(0, K)).shape == (0, 3, 16, 16)
+        color_jitter(none, torch.zeros(0, K)).shape
+        == color_jitter_batch(none, torch.zeros(0, K)).shape
+        == (0, 3, 16, 16)
     )
 
 
 def test_chances_and_strengths_are_those_stated() -> None:
     augment = AugmentParams(hue=0.2)
-    colours = drawn_colours(augment, [0.3] * 20_000, [0.1] * 20_000, stream(0))
+    colours = draw_colours(augment, [0.3] * 20_000, [0.1] * 20_000, keyed_rng(0))
     jittered = colours[:, ORDER.start] != NOTHING
     assert jittered.mean() == pytest.approx(0.8, abs=0.015)
     assert colours[:, GRAY].mean() == pytest.approx(0.2, abs=0.015)
@@ -122,13 +134,15 @@ def test_chances_and_strengths_are_those_stated() -> None:
 
 def test_a_blur_happens_with_the_stated_chance_and_not_its_opposite() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    sizes = CropParams(large_size=32, large_scale=(1, 1), small_size=8, small_count=0)
+    sizes = CropParams(global_size=32, global_scale=(1, 1), local_size=8, local_count=0)
     plain = {"flip": 0, "jitter": 0, "gray": 0, "solarise": 0, "blur_sigma": (2, 2)}
 
     def blurred(chance: float) -> float:
-        augment = AugmentParams.model_validate(plain | {"blur_first": chance, "blur_other": 0})
-        views = [multi_crop(pixels, sizes, augment, stream(0, row)) for row in range(200)]
-        made = [recoloured(torch.from_numpy(v.large), torch.from_numpy(v.large_colours)).float() for v in views]
+        augment = AugmentParams.model_validate(plain | {"blur_global_first": chance, "blur_global_other": 0})
+        views = [multi_crop(pixels, sizes, augment, keyed_rng(0, row)) for row in range(200)]
+        made = [
+            color_jitter(torch.from_numpy(v.global_crops), torch.from_numpy(v.global_colours)).float() for v in views
+        ]
         return float(np.mean([view[0].std() < 0.6 * view[1].std() for view in made]))
 
     assert blurred(1.0) == 1
@@ -138,10 +152,10 @@ def test_a_blur_happens_with_the_stated_chance_and_not_its_opposite() -> None:
 
 def test_crops_are_solarised_only_after_the_first() -> None:
     pixels = np.full((32, 32, 3), 200, dtype=np.uint8)
-    augment = AugmentParams(jitter=0, gray=0, solarise=1, blur_first=0, blur_other=0, blur_small=0)
-    views = multi_crop(pixels, CropParams(large_size=16, small_size=8, large_count=3), augment, stream(0))
-    large = recoloured(torch.from_numpy(views.large), torch.from_numpy(views.large_colours))
-    small = recoloured(torch.from_numpy(views.small), torch.from_numpy(views.small_colours))
-    assert [int(crop.float().mean()) for crop in large] == [200, 55, 55]
-    assert small.float().mean() == 200
-    assert small.shape == (8, 3, 8, 8)
+    augment = AugmentParams(jitter=0, gray=0, solarise=1, blur_global_first=0, blur_global_other=0, blur_local=0)
+    views = multi_crop(pixels, CropParams(global_size=16, local_size=8, global_count=3), augment, keyed_rng(0))
+    global_crops = color_jitter(torch.from_numpy(views.global_crops), torch.from_numpy(views.global_colours))
+    local_crops = color_jitter(torch.from_numpy(views.local_crops), torch.from_numpy(views.local_colours))
+    assert [int(crop.float().mean()) for crop in global_crops] == [200, 55, 55]
+    assert local_crops.float().mean() == 200
+    assert local_crops.shape == (8, 3, 8, 8)

@@ -1,5 +1,6 @@
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,14 +8,14 @@ import torch
 from shared.dataset_version import Published, held_out
 from shared.errors import WorkFailedError, WorkspaceError
 from tests.training.publishing import invented, publish
-from training.data.batch import Batch, collate_finished
+from training.data.batch import Batch, collate_augmented
 from training.data.dataset import Samples
-from training.data.index import Corpus
+from training.data.index import SampleIndex
 from training.data.loader import batches
 from training.data.masking import block_mask, mask_ratio
 from training.data.published_images import load_images
-from training.data.sampler import Shares
-from training.distributed import Place
+from training.data.sampler import RankBatchSampler
+from training.distributed import DistributedContext
 from training.params import ObjectiveParams, PretrainParams
 
 CPU = torch.device("cpu")
@@ -47,25 +48,25 @@ def test_an_empty_dataset_and_a_damaged_shard_are_named(tmp_path: Any) -> None:
 
 def test_what_training_cannot_decode_is_named(params: PretrainParams, tmp_path: Any) -> None:
     dataset = publish(tmp_path, invented(3, 1))
-    samples, spot = Samples(dataset, params), Corpus(dataset, 0).spots([0])[0]
+    samples, ref = Samples(dataset, params), SampleIndex(dataset, 0).refs([0])[0]
     with pytest.raises(WorkFailedError, match=r"to decode, got shard-00000.tar at byte \d+: no image format"):
-        samples[spot._replace(offset=spot.offset + 7)]
+        samples[ref._replace(offset=ref.offset + 7)]
     with pytest.raises(WorkFailedError, match=r"the shard ends after \d+ of 99999999 bytes.*datasets WORKSPACE verify"):
-        samples[spot._replace(length=99999999)]
+        samples[ref._replace(length=99999999)]
 
 
 def shares(
     params: PretrainParams, dataset: Published, world: int, workers: int, start: int = 0, on_device: bool = False
 ) -> list[Any]:
-    corpus = Corpus(dataset, params.seed)
-    places = [Place(CPU, rank, world) for rank in range(world)]
+    index = SampleIndex(dataset, params.seed)
+    contexts = [DistributedContext(CPU, rank, world) for rank in range(world)]
     ranks = [
-        list(batches(corpus, params, start=start, place=place, workers=workers, on_device=on_device))
-        for place in places
+        list(batches(index, params, start=start, context=context, workers=workers, on_device=on_device))
+        for context in contexts
     ]
-    views = params.crops.large_count
+    views = params.crops.global_count
     return [
-        torch.cat([batch.large.view(views, -1, *batch.large.shape[1:]) for batch in step], dim=1)
+        torch.cat([batch.global_crops.view(views, -1, *batch.global_crops.shape[1:]) for batch in step], dim=1)
         for step in zip(*ranks, strict=True)
     ]
 
@@ -86,17 +87,20 @@ def test_the_pixels_of_a_step_do_not_depend_on_ranks_or_workers_or_where_a_run_r
 
 
 def test_an_epoch_shows_every_training_image_once(dataset: Published) -> None:
-    corpus, images = Corpus(dataset, 0), load_images(dataset, "training")
+    index, images = SampleIndex(dataset, 0), load_images(dataset, "training")
     count = len(images)
-    assert len(corpus) == count
-    assert len(Shares(corpus, 8, 0, 5, 0, 1)) == 5
-    spots = [spot for share in Shares(corpus, 8, 0, 1 + count // 8, 0, 1) for spot in share][:count]
-    assert sorted(spot.offset for spot in spots) == sorted(images.offset)
+    assert len(index) == count
+    assert len(RankBatchSampler(index, 8, 0, 5, 0, 1)) == 5
+    refs = [ref for share in RankBatchSampler(index, 8, 0, 1 + count // 8, 0, 1) for ref in share][:count]
+    assert sorted(ref.offset for ref in refs) == sorted(images.offset)
 
 
 def first_batch(params: PretrainParams, dataset: Published, step: int = 0) -> Batch:
-    samples, spots = Samples(dataset, params), Corpus(dataset, params.seed).spots(list(range(step * 8, step * 8 + 8)))
-    return collate_finished([samples[spot] for spot in spots])
+    samples, refs = (
+        Samples(dataset, params),
+        SampleIndex(dataset, params.seed).refs(list(range(step * 8, step * 8 + 8))),
+    )
+    return collate_augmented([samples[ref] for ref in refs])
 
 
 def test_every_step_hides_the_same_number_of_patches(params: PretrainParams, dataset: Published) -> None:
@@ -106,9 +110,9 @@ def test_every_step_hides_the_same_number_of_patches(params: PretrainParams, dat
 def test_a_batch_weighs_each_masked_patch_by_its_crop(params: PretrainParams, dataset: Published) -> None:
     batch = first_batch(params, dataset)
     masked = (batch.mask.sum(dim=1) > 0).sum()
-    assert float(batch.weight.sum()) == pytest.approx(float(masked))
-    assert batch.mask.flatten()[batch.places].all()
-    assert len(batch.places) == batch.mask.sum()
+    assert float(batch.mask_weight.sum()) == pytest.approx(float(masked))
+    assert batch.mask.flatten()[batch.mask_indices].all()
+    assert len(batch.mask_indices) == batch.mask.sum()
 
 
 def test_masks_have_exactly_the_patches_asked_for() -> None:
@@ -120,7 +124,18 @@ def test_masks_have_exactly_the_patches_asked_for() -> None:
 
 def test_mask_ratios_are_spread_evenly_over_half_of_the_crops() -> None:
     params = ObjectiveParams(mask_share=0.5, mask_ratio=(0.1, 0.5))
-    ratios = sorted(mask_ratio(place, 20, (0, 3), params) for place in range(20))
+    ratios = sorted(mask_ratio(context, 20, (0, 3), params) for context in range(20))
     assert ratios[:10] == [0.0] * 10
     assert ratios[10:] == pytest.approx([0.12 + 0.04 * i for i in range(10)])
     assert mask_ratio(0, 20, (0, 3), ObjectiveParams(mask_share=0)) == 0
+
+
+def test_workers_are_forked_without_a_pool_of_threads_that_they_would_wait_for(
+    params: PretrainParams, dataset: Published
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (2000, 2000, 3), dtype=np.uint8)
+    for _ in range(3):
+        cv2.setNumThreads(4)
+        cv2.GaussianBlur(picture, (9, 9), 3)
+        assert len(shares(params, dataset, world=1, workers=1)) > 0
+        assert cv2.getNumThreads() == 1

@@ -9,10 +9,10 @@ from PIL import Image
 
 from shared.images.decode import decode
 from training.data.decode import decoded, scale_for
-from training.data.multi_crop import Levels, multi_crop, random_box, resized, stream
+from training.data.multi_crop import ImagePyramid, keyed_rng, multi_crop, random_box, resized
 from training.params import AugmentParams, CropParams
 
-FULL = CropParams(large_size=4000, small_count=0)
+FULL = CropParams(global_size=4000, local_count=0)
 """Crops so large that nothing is decoded at less than its size."""
 
 
@@ -80,15 +80,15 @@ def test_no_crop_is_made_of_fewer_pixels_than_it_needs(size: tuple[int, int], cr
     assert scale_for(*size, crops) == scale
     width, height = (side // scale for side in size)
     if not crops.shrink and scale > 1:
-        boxes = [random_box(width, height, crops.small_scale, stream(row)) for row in range(500)]
-        assert min(min(right - left, bottom - top) for left, top, right, bottom in boxes) >= 1.4 * crops.small_size
+        boxes = [random_box(width, height, crops.local_scale, keyed_rng(row)) for row in range(500)]
+        assert min(min(right - left, bottom - top) for left, top, right, bottom in boxes) >= 1.4 * crops.local_size
 
 
 def test_crops_of_a_part_of_the_pixels_look_like_crops_of_all() -> None:
     """Half the pixels at twice the needs of a crop: under a gray level on average, and the smallest crop at 1.5."""
     image = picture(1600, 1200)
     data, whole = jpeg(image), np.asarray(Image.open(io.BytesIO(jpeg(image))))
-    half = decoded(data, 0, CropParams(large_size=128, small_count=0))
+    half = decoded(data, 0, CropParams(global_size=128, local_count=0))
     assert half.shape == (600, 800, 3)
     for spare, limit in ((1.5, 1.1), (2.0, 0.7), (3.0, 0.4)):
         side = int(98 * spare)
@@ -100,9 +100,9 @@ def test_crops_of_a_part_of_the_pixels_look_like_crops_of_all() -> None:
 @pytest.mark.parametrize("size", [224, 98])
 def test_crops_of_a_halved_image_look_like_crops_of_the_whole(size: int) -> None:
     pixels = np.array(picture(1600, 1200))
-    levels, gaps = Levels(pixels), []
+    levels, gaps = ImagePyramid(pixels), []
     for row in range(30):
-        left, top, right, bottom = (side // 8 * 8 for side in random_box(1600, 1200, (0.2, 1.0), stream(row)))
+        left, top, right, bottom = (side // 8 * 8 for side in random_box(1600, 1200, (0.2, 1.0), keyed_rng(row)))
         whole = resized(pixels[top:bottom, left:right], size, size)
         gaps.append(np.abs(levels.crop((left, top, right, bottom), size).astype(int) - whole).mean())
     assert len(levels.levels) > 1
@@ -113,10 +113,11 @@ def test_crops_of_a_halved_image_look_like_crops_of_the_whole(size: int) -> None
 def test_half_of_the_crops_are_flipped() -> None:
     pixels = np.zeros((32, 32, 3), dtype=np.uint8)
     pixels[:, 16:] = 255
-    crops = CropParams(large_size=8, large_scale=(1, 1), small_count=0)
-    views = [multi_crop(pixels, crops, AugmentParams(), stream(row)).large for row in range(200)]
+    crops = CropParams(global_size=8, global_scale=(1, 1), local_count=0)
+    views = [multi_crop(pixels, crops, AugmentParams(), keyed_rng(row)).global_crops for row in range(200)]
     flipped = np.concatenate(views)[:, 4, 0, 0] > 128
     assert 0.4 < flipped.mean() < 0.6
     assert not any(
-        multi_crop(pixels, crops, AugmentParams(flip=0), stream(row)).large[:, 4, 0, 0].any() for row in range(9)
+        multi_crop(pixels, crops, AugmentParams(flip=0), keyed_rng(row)).global_crops[:, 4, 0, 0].any()
+        for row in range(9)
     )

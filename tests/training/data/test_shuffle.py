@@ -11,7 +11,7 @@ import pytest
 from shared.dataset_version import Published, held_out
 from shared.errors import WorkspaceError
 from tests.training.publishing import invented, publish
-from training.data.index import Corpus
+from training.data.index import SampleIndex
 from training.data.published_images import held_out_rows
 from training.data.shuffle import Permutation, Shuffle
 
@@ -22,8 +22,8 @@ def test_a_keyed_permutation_names_every_place_once(size: int) -> None:
 
 
 def test_another_key_is_another_order_and_a_billion_places_cost_no_memory() -> None:
-    places = np.arange(1000)
-    assert (Permutation(1000, (0, 0)).at(places) != Permutation(1000, (0, 1)).at(places)).mean() > 0.9
+    positions = np.arange(1000)
+    assert (Permutation(1000, (0, 0)).at(positions) != Permutation(1000, (0, 1)).at(positions)).mean() > 0.9
     far = Permutation(1_200_000_000, (0, 0)).at(np.array([0, 1, 1_199_999_999]))
     assert len(set(far)) == 3
     assert far.max() < 1_200_000_000
@@ -40,7 +40,7 @@ def members(shuffle: Shuffle, epoch: int) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("window", [1, 50, 120, 1 << 20])
 def test_an_epoch_names_each_place_of_each_block_once(window: int) -> None:
     shuffle = Shuffle(COUNTS, seed=3, window=window)
-    everything = sorted((block, place) for block, count in enumerate(COUNTS) for place in range(count))
+    everything = sorted((block, position) for block, count in enumerate(COUNTS) for position in range(count))
     first, second = members(shuffle, 0), members(shuffle, 1)
     assert sorted(first) == sorted(second) == everything
     assert first != second
@@ -51,11 +51,11 @@ def test_a_window_reads_a_few_blocks_and_what_fits_into_one_is_shuffled_as_a_who
     counts = np.full(64, 100)
     narrow, wide = Shuffle(counts, 0, window=400), Shuffle(counts, 0, window=10_000)
     assert {len(set(narrow.at(np.arange(start, start + 400))[0])) for start in range(0, 6400, 400)} == {4}
-    blocks, places = wide.at(np.arange(6400))
-    position = blocks * 100 + places
-    halves = position[:3200]
+    blocks, positions = wide.at(np.arange(6400))
+    images = blocks * 100 + positions
+    halves = images[:3200]
     assert abs(halves.mean() - 3199.5) < 150  # six standard deviations
-    assert abs(np.corrcoef(position[:-1], position[1:])[0, 1]) < 0.06
+    assert abs(np.corrcoef(images[:-1], images[1:])[0, 1]) < 0.06
     assert len(set(blocks[:64])) > 30
 
 
@@ -69,8 +69,8 @@ def test_a_sample_is_the_same_whoever_asks_and_in_whatever_company() -> None:
 
 def test_the_order_of_a_billion_images_costs_memory_for_its_blocks_alone() -> None:
     shuffle = Shuffle(np.full(12_000, 100_000), seed=0)
-    blocks, places = shuffle.at(np.array([0, 1, 599_999_999, 1_199_999_999, 1_200_000_000]))
-    assert len(set(zip(blocks.tolist(), places.tolist(), strict=True))) == 5
+    blocks, positions = shuffle.at(np.array([0, 1, 599_999_999, 1_199_999_999, 1_200_000_000]))
+    assert len(set(zip(blocks.tolist(), positions.tolist(), strict=True))) == 5
     assert shuffle.total == 1_200_000_000
 
 
@@ -87,14 +87,14 @@ def rewritten(dataset: Published, rows: int, **columns: list[float | None] | Non
 
 def test_blocks_are_read_as_the_order_comes_to_them_and_left_behind(tmp_path: Path) -> None:
     dataset = rewritten(publish(tmp_path, [(None, data) for _, data in invented(64, 2, side=8)]), 4)
-    corpus = Corpus(dataset, 0, window=8)
-    assert (len(corpus), len(corpus.blocks), len(corpus.read)) == (64, 16, 0)
+    index = SampleIndex(dataset, 0, window=8)
+    assert (len(index), len(index.blocks), len(index.read)) == (64, 16, 0)
     seen = []
     for number in range(64):
-        seen += corpus.spots([number])
-        assert sum(len(rows.row) for rows in corpus.read.values()) <= 16
+        seen += index.refs([number])
+        assert sum(len(rows.row) for rows in index.read.values()) <= 16
     table = dataset.table("manifest", ["offset", "length"])
-    assert sorted(spot.row for spot in seen) == list(range(64))
+    assert sorted(ref.row for ref in seen) == list(range(64))
     assert [(s.offset, s.length) for s in sorted(seen, key=lambda s: s.row)] == list(
         zip(table["offset"].to_pylist(), table["length"].to_pylist(), strict=True)
     )
@@ -105,20 +105,19 @@ def test_held_out_images_are_left_out_of_every_block(tmp_path: Path) -> None:
     ids = dataset.table("manifest", ["image_id"])["image_id"]
     flags = [held_out(name) for name in ids.to_pylist()]
     assert held_out_rows(ids).tolist() == flags
-    corpus = Corpus(dataset, 0)
-    rows = [spot.row for spot in corpus.spots(list(range(len(corpus))))]
+    index = SampleIndex(dataset, 0)
+    rows = [ref.row for ref in index.refs(list(range(len(index))))]
     assert sorted(rows) == [row for row, flag in enumerate(flags) if not flag]
 
 
 def test_an_image_is_seen_as_often_as_its_weight_says(tmp_path: Path) -> None:
     weights: list[float | None] = [None, 3.0, 0.5, 0.0, 1.0, 0.25, 2.5, None] * 8
     dataset = publish(tmp_path, [(None, data) for _, data in invented(64, 2, side=8)])
-    corpus = Corpus(rewritten(dataset, 10, weight=weights), 0)
+    index = SampleIndex(rewritten(dataset, 10, weight=weights), 0)
     due = np.array([1.0 if weight is None else weight for weight in weights])
-    assert len(corpus) == round(due.sum())
+    assert len(index) == round(due.sum())
     epochs = [
-        Counter(spot.row for spot in corpus.spots(list(range(e * len(corpus), (e + 1) * len(corpus)))))
-        for e in range(40)
+        Counter(ref.row for ref in index.refs(list(range(e * len(index), (e + 1) * len(index))))) for e in range(40)
     ]
     times = np.array([[epoch[row] for row in range(64)] for epoch in epochs])
     assert (np.abs(times - due) < 1.2).all()  # in each epoch, rounded down or up
@@ -130,9 +129,9 @@ def test_an_image_is_seen_as_often_as_its_weight_says(tmp_path: Path) -> None:
 def test_a_weight_that_is_none_is_refused(tmp_path: Path) -> None:
     dataset = publish(tmp_path, [(None, data) for _, data in invented(4, 2, side=8)])
     with pytest.raises(WorkspaceError, match=r"needs weights of 0 or more, got -1.0 or no number in part-00000"):
-        Corpus(rewritten(dataset, 2, weight=[1.0, -1.0, None, 2.0]), 0)
+        SampleIndex(rewritten(dataset, 2, weight=[1.0, -1.0, None, 2.0]), 0)
 
 
 def test_a_dataset_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="needs a dataset with images, got empty v0001 with none"):
-        Corpus(publish(tmp_path, [], "empty"), 0)
+        SampleIndex(publish(tmp_path, [], "empty"), 0)

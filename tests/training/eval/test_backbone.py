@@ -13,7 +13,7 @@ from shared.dataset_version import Published
 from shared.errors import RecipeError, WorkspaceError
 from tests.training.vits import SIZE, in_dinov2_layout, invented_weights
 from training.eval import embed
-from training.eval.backbone import Frozen, open_model, vit
+from training.eval.backbone import FeatureExtractor, open_model, vit
 from training.model.student_teacher import Student
 from training.params import PretrainParams
 from training.runs import checkpoint
@@ -36,9 +36,9 @@ def test_layers_are_those_that_timm_and_dinov2_give_with_the_last_norm_for_the_l
         theirs.get_intermediate_layers(normal, n=[block], return_prefix_tokens=True, norm=norm)[0]
         for block, norm in ((1, False), (3, True))
     ]
-    for (patches, prefix), seen in zip(expected, ours.layers(pixels(), [2, 4]), strict=True):
-        torch.testing.assert_close(seen.patches, patches, atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(seen.cls, prefix[:, 0], atol=1e-4, rtol=1e-4)
+    for (patches, prefix), outputs in zip(expected, ours.layers(pixels(), [2, 4]), strict=True):
+        torch.testing.assert_close(outputs.patches, patches, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(outputs.cls, prefix[:, 0], atol=1e-4, rtol=1e-4)
     assert torch.equal(ours.tokens(pixels()).cls, ours.layers(pixels(), [4, 1])[0].cls)
 
 
@@ -76,7 +76,7 @@ def test_a_run_opens_as_its_teacher_and_embeds_as_it(run: RunFolder, params: Pre
     assert student not in (newest, teacher.content)
 
 
-def net(name: str, folder: Path) -> Frozen:
+def net(name: str, folder: Path) -> FeatureExtractor:
     torch.manual_seed(0)
     save_file(timm.create_model(name).state_dict(), folder / f"{name}.safetensors")
     return open_model(f"{name}={folder / name}.safetensors", CPU)
@@ -110,7 +110,7 @@ def test_a_named_vision_transformer_shows_what_timm_shows(name: str, tmp_path: P
     tokens = model.tokens(images)
     torch.testing.assert_close(tokens.cls, module.eval()(normal), atol=1e-4, rtol=1e-4)
     assert tokens.patches.shape == (2, 100, model.width)
-    assert model.look.__qualname__.startswith("Backbone" if name == "test_vit" else "Net")  # type: ignore[attr-defined]
+    assert model.forward.__qualname__.startswith("Backbone" if name == "test_vit" else "Net")  # type: ignore[attr-defined]
 
 
 def test_a_model_that_cannot_be_opened_says_what_is_there(tmp_path: Path) -> None:
@@ -125,6 +125,6 @@ def test_a_model_that_cannot_be_opened_says_what_is_there(tmp_path: Path) -> Non
 
 def test_positions_for_large_images_are_used_at_the_usual_size() -> None:
     def sizes(size: int, patch: int) -> int:
-        return Frozen("m", "c", size, patch, 1, 1, (0.0,), (1.0,), lambda images, blocks: []).usual_size
+        return FeatureExtractor("m", "c", size, patch, 1, 1, (0.0,), (1.0,), lambda images, blocks: []).usual_size
 
     assert [sizes(518, 14), sizes(32, 8), sizes(256, 16), sizes(300, 32), sizes(8, 14)] == [224, 32, 224, 224, 14]

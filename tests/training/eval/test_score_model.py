@@ -15,17 +15,17 @@ from shared.errors import RecipeError
 from shared.params import Compute
 from tests.training.eval.sets.drawn import class_folders, draw
 from tests.training.vits import SIZE, in_dinov2_layout, invented_weights
-from training.distributed import Place
+from training.distributed import DistributedContext
 from training.eval.backbone import vit
-from training.eval.crops import Cut, random_crop
+from training.eval.crops import CropSize, random_crop
 from training.eval.evaluate import evaluate_models
-from training.eval.features import Features, Reading, extract
+from training.eval.features import ExtractedFeatures, Readout, extract
 from training.eval.params import EvaluateParams
 from training.eval.pixel_baseline import raw_pixels
 from training.eval.sets import FolderSet
 
 CPU = Compute(workers=1, device="cpu")
-ALONE = Place(torch.device("cpu"), 0, 1)
+ALONE = DistributedContext(torch.device("cpu"), 0, 1)
 ROOT = Path(__file__).parents[3]
 
 
@@ -39,11 +39,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return str(root / "dino.safetensors"), str(root / "pets")
 
 
-def features(data: str, batch_size: int = 8, workers: int = 0, **choices: Any) -> Features:
+def features(data: str, batch_size: int = 8, workers: int = 0, **choices: Any) -> ExtractedFeatures:
     labelled = FolderSet(url=data).opened(None)
     model = vit(invented_weights(), torch.device("cpu"))
-    cut = Cut(SIZE, 1.143, batch_size)
-    reading = {"m": Reading(model, choices.pop("block", 2), choices.pop("pooling", "cls"))}
+    cut = CropSize(SIZE, 1.143, batch_size)
+    reading = {"m": Readout(model, choices.pop("block", 2), choices.pop("pooling", "cls"))}
     found, _ = extract(labelled.images, np.arange(27), reading, ALONE, cut, workers=workers, **choices)
     return found["m"]
 

@@ -8,16 +8,16 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from tests.training.eval.seeing import labelled
+from tests.training.eval.invented_features import labelled
 from training.eval.crops import centre_crop
-from training.eval.inputs import SeenImages
+from training.eval.inputs import ImageFeatures
 from training.eval.params import EvaluateParams
 from training.eval.pixel_baseline import pixel_features
 from training.eval.protocols import DEFAULT_EVALUATIONS, Evaluation
 from training.eval.protocols.effective_rank import EffectiveRank
 from training.eval.protocols.knn import Knn
 from training.eval.protocols.linear import Linear
-from training.eval.scores import all_scores
+from training.eval.score_model import all_scores
 
 KINDS = typing.get_args(typing.get_args(Evaluation)[0])
 
@@ -40,8 +40,8 @@ def test_every_kind_says_what_it_needs_and_where_its_protocol_stands() -> None:
 
 
 def test_every_score_states_its_protocol_and_can_be_written_down() -> None:
-    seen = labelled()
-    scores, notes = all_scores(DEFAULT_EVALUATIONS, {"labels": seen, "images": SeenImages(seen.bank)})
+    inputs = labelled()
+    scores, notes = all_scores(DEFAULT_EVALUATIONS, {"labels": inputs, "images": ImageFeatures(inputs.bank)})
     assert notes == []
     assert {s["evaluation"]: s["metric"] for s in reversed(scores)} == {
         "knn": "top1",
@@ -54,7 +54,7 @@ def test_every_score_states_its_protocol_and_can_be_written_down() -> None:
 
 
 def test_what_cannot_be_scored_is_left_out_with_a_note() -> None:
-    scores, notes = all_scores([Knn(), EffectiveRank()], {"images": SeenImages(labelled().bank)})
+    scores, notes = all_scores([Knn(), EffectiveRank()], {"images": ImageFeatures(labelled().bank)})
     assert [s["evaluation"] for s in scores] == ["effective_rank"]
     assert notes == ["knn was left out: it needs labels"]
     assert all_scores([Knn()], {"labels": labelled(bank=3)}) == (

@@ -1,4 +1,4 @@
-"""A batch worked through in pieces, by one process or several, is the same batch: losses, weights, teacher, centre."""
+"""Gradient accumulation, by one process or several, gives the same losses, weights, teacher and centre."""
 
 import json
 import subprocess
@@ -14,19 +14,19 @@ from shared.errors import RecipeError
 from shared.params import Compute
 from tests.training.runs.test_runs import ONE_THREAD, gang, job, steps_taken
 from training.data.batch import Batch
-from training.data.index import Corpus
+from training.data.index import SampleIndex
 from training.data.loader import batches
-from training.distributed import Place
+from training.distributed import DistributedContext
 from training.loop.pretrain import check_batch, initial_state
 from training.loop.train_step import take_step
-from training.loss.chunked_logits import Prototypes
-from training.loss.teacher_targets import Targets
+from training.loss.cross_entropy import Prototypes
+from training.loss.targets import TeacherTargets
 from training.params import PretrainParams
 from training.runs import checkpoint
 from training.runs.run_folder import RunFolder
 from training.stages import pretrain
 
-ALONE = Place(torch.device("cpu"), 0, 1)
+ALONE = DistributedContext(torch.device("cpu"), 0, 1)
 
 
 def grouped(tiny: dict[str, Any], **objective: Any) -> PretrainParams:
@@ -44,23 +44,24 @@ def grouped(tiny: dict[str, Any], **objective: Any) -> PretrainParams:
 def test_targets_of_some_rows_are_rows_of_the_targets_of_all(
     rule: Any, kept_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.loss.chunked_logits.COLUMNS", 3)
-    monkeypatch.setattr("training.loss.chunked_logits.KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr("training.loss.cross_entropy.COLUMNS", 3)
+    monkeypatch.setattr("training.loss.cross_entropy.KEPT_BYTES", kept_bytes)
     torch.manual_seed(0)
     z, prototypes = F.normalize(torch.randn(9, 4), dim=1), torch.randn(8, 4)
-    targets = Targets(rule, 8)(z, Prototypes.of(prototypes, prototypes.dtype), 0.1)
+    targets = TeacherTargets(rule, 8)(z, Prototypes.of(prototypes, prototypes.dtype), 0.1)
     whole = torch.cat([chunk for _, chunk in targets], dim=1)
     parts = [torch.cat([chunk for _, chunk in part], dim=1) for part in targets.split([2, 0, 4, 3])]
     assert [len(part) for part in parts] == [2, 0, 4, 3]
     torch.testing.assert_close(torch.cat(parts), whole)
 
 
-def test_pieces_of_a_batch_are_the_batches_of_their_images(params: PretrainParams, dataset: Published) -> None:
-    corpus = Corpus(dataset, params.seed)
-    whole = next(batches(corpus, params, start=0, place=ALONE, workers=0))
-    shares = [next(batches(corpus, params, start=0, place=Place(ALONE.device, r, 4), workers=0)) for r in range(4)]
-    for piece, share in zip(whole.pieces(4, 8), shares, strict=True):
-        for name, ours, theirs in zip(Batch._fields, piece, share, strict=True):
+def test_micro_batches_are_the_batches_of_their_images(params: PretrainParams, dataset: Published) -> None:
+    index = SampleIndex(dataset, params.seed)
+    whole = next(batches(index, params, start=0, context=ALONE, workers=0))
+    ranks = [DistributedContext(ALONE.device, rank, 4) for rank in range(4)]
+    shares = [next(batches(index, params, start=0, context=context, workers=0)) for context in ranks]
+    for micro_batch, share in zip(whole.micro_batches(4, 8), shares, strict=True):
+        for name, ours, theirs in zip(Batch._fields, micro_batch, share, strict=True):
             assert torch.equal(ours, theirs), name
 
 
@@ -68,7 +69,7 @@ def outcome(params: PretrainParams, dataset: Published, accumulate: int) -> dict
     """Three steps of plain descent, whose steps are as alike as gradients are: Adam's are not."""
     state = initial_state(params, ALONE)
     state.optimizer = torch.optim.SGD([{"params": state.student.parameters(), "lr_factor": 10, "decay_factor": 0}])
-    loader = batches(Corpus(dataset, params.seed), params, start=0, place=ALONE, workers=0)
+    loader = batches(SampleIndex(dataset, params.seed), params, start=0, context=ALONE, workers=0)
     rows = []
     for _ in range(3):
         report = take_step(state, state.student, next(loader), params, ALONE, False, accumulate)
@@ -79,20 +80,23 @@ def outcome(params: PretrainParams, dataset: Published, accumulate: int) -> dict
 
 
 @pytest.mark.parametrize("rule", ["sinkhorn", "centre"])
-def test_a_step_in_pieces_is_the_whole_step(tiny: dict[str, Any], dataset: Published, rule: str) -> None:
+def test_gradient_accumulation_gives_the_step_of_the_whole_batch(
+    tiny: dict[str, Any], dataset: Published, rule: str
+) -> None:
     params = grouped(tiny, targets=rule)
     whole = outcome(params, dataset, 1)
     untrained = initial_state(params, ALONE).student.state_dict()
     assert any(not torch.equal(x, whole[f"student.{name}"]) for name, x in untrained.items())
-    for pieces in (2, 4):
-        for name, x in outcome(params, dataset, pieces).items():
+    for accumulate in (2, 4):
+        for name, x in outcome(params, dataset, accumulate).items():
             torch.testing.assert_close(x, whole[name], rtol=1e-4, atol=1e-5, msg=lambda text, n=name: f"{n}: {text}")
 
 
 def test_two_processes_that_accumulate_train_as_one_that_does_not(
     tiny: dict[str, Any], dataset: Published, tmp_path: Path
 ) -> None:
-    params, runs = grouped(tiny, mask_share=0.07), tmp_path / "runs"  # one crop: three of four pieces hide no patch
+    params = grouped(tiny, mask_share=0.07)  # one crop: three of four micro-batches hide no patch
+    runs = tmp_path / "runs"
     cpu = Compute(device="cpu", workers=1)
     pretrain(dataset, params=params, compute=cpu, workspace=tmp_path, run="whole")
     path = job(dataset, tmp_path, "pieces", "pretrain", params.model_dump(mode="json"))
@@ -108,9 +112,9 @@ def test_two_processes_that_accumulate_train_as_one_that_does_not(
         torch.testing.assert_close(other[name], x, rtol=1e-3, atol=1e-4)
 
 
-def test_pieces_that_would_cut_a_group_are_refused_with_those_that_would_not(params: PretrainParams) -> None:
+def test_micro_batches_that_would_cut_a_group_are_refused_with_those_that_would_not(params: PretrainParams) -> None:
     check_batch(params, 100, 1, accumulate=2)
-    with pytest.raises(RecipeError, match=r"accumulate = 4 pieces of a process's 8 images .* groups of 4.*1, 2"):
+    with pytest.raises(RecipeError, match=r"groups of 4 images.*accumulate = 4 of a process's 8 images.*1, 2"):
         check_batch(params, 100, 1, accumulate=4)
     with pytest.raises(RecipeError, match="to one of 1, or"):
         check_batch(params, 100, 2, accumulate=2)

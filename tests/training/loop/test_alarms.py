@@ -138,7 +138,7 @@ def test_a_run_without_centring_collapses_and_says_so_in_its_line_its_metrics_an
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("training.loss.teacher_targets.CENTRE_MOMENTUM", 1.0)
+    monkeypatch.setattr("training.loss.targets.CENTRE_MOMENTUM", 1.0)
     summary = course(tiny, dataset, tmp_path, targets="centre")
     rows = [json.loads(line) for line in (tmp_path / "runs" / "run" / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["loss_dino"] < 0.1  # the loss looks splendid

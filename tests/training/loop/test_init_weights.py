@@ -17,7 +17,7 @@ from shared.errors import RecipeError
 from shared.launch.launch import run_name
 from shared.params import Compute
 from tests.training.vits import images, invented_weights
-from training.distributed import Place
+from training.distributed import DistributedContext
 from training.loop.pretrain import initial_state
 from training.params import PretrainParams
 from training.runs import checkpoint
@@ -27,7 +27,7 @@ from training.weights import Weights, read_weights
 from training.weights.content import content
 
 ON_CPU = Compute(device="cpu", workers=1)
-ALONE = Place(torch.device("cpu"), 0, 1)
+ALONE = DistributedContext(torch.device("cpu"), 0, 1)
 VIT = {"patch_size": 8, "width": 128, "depth": 2, "heads": 2, "layer_scale": 0.1}
 
 
@@ -71,7 +71,7 @@ def test_a_vit_of_timms_at_another_resolution_and_other_colours_is_seen_through_
     model.load_state_dict(origin.vit)
     theirs = replace(origin, mean=(0.5, 0.5, 0.4), std=(0.5, 0.6, 0.5), mask_token=None)
     params = PretrainParams.model_validate(
-        tiny | {"model": VIT | {"registers": registers}, "crops": tiny["crops"] | {"large_size": 48}}
+        tiny | {"model": VIT | {"registers": registers}, "crops": tiny["crops"] | {"global_size": 48}}
     )
     teacher = first_teacher(params, theirs)
     assert teacher.backbone.vit.pos_embed.shape[1] == 36 + (not registers)

@@ -10,13 +10,13 @@ from shared.dataset_version import Published
 from shared.params import Compute
 from tests.training.publishing import invented, publish
 from tests.training.runs.test_runs import contents, run, same_tensors, steps_taken
-from training.distributed import Place
+from training.distributed import DistributedContext
 from training.loop.online_knn import OnlineKnn, online_knn
 from training.model.student_teacher import initial_student
 from training.params import PretrainParams
 from training.runs.run_folder import RunFolder
 
-HERE, ON_CPU = Place(torch.device("cpu"), 0, 1), Compute(device="cpu", workers=1)
+HERE, ON_CPU = DistributedContext(torch.device("cpu"), 0, 1), Compute(device="cpu", workers=1)
 
 
 def looking(dataset: Published, tiny: dict[str, Any], every: int) -> OnlineKnn | None:
@@ -51,7 +51,7 @@ def test_the_sample_is_small_beside_the_images_that_are_trained_on_in_between(
         assert len(online.bank) + len(online.queries) <= images
 
 
-def test_looking_changes_no_bit_of_what_is_trained_and_is_logged_at_both_ends_and_in_between(
+def test_measuring_changes_no_bit_of_what_is_trained_and_is_logged_at_both_ends_and_in_between(
     tiny: dict[str, Any], dataset: Published, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for every in (0, 2):

@@ -8,25 +8,25 @@ import torch
 from torch import nn
 
 from shared.dataset_version import Published
-from training.data.index import Corpus
+from training.data.index import SampleIndex
 from training.data.loader import batches
-from training.distributed import Place
+from training.distributed import DistributedContext
 from training.loop.optimizer import depth_of, parameter_groups
 from training.loop.pretrain import initial_state
-from training.loop.train_step import Report, take_step
+from training.loop.train_step import StepReport, take_step
 from training.model.student_teacher import initial_student
 from training.params import PretrainParams
 from training.runs.checkpoint import State
 
-ALONE = Place(torch.device("cpu"), 0, 1)
+ALONE = DistributedContext(torch.device("cpu"), 0, 1)
 
 
 def changed(tiny: dict[str, Any], **optim: Any) -> PretrainParams:
     return PretrainParams.model_validate(tiny | {"optim": tiny["optim"] | optim})
 
 
-def walk(state: State, params: PretrainParams, dataset: Published, steps: int) -> list[Report]:
-    loader = batches(Corpus(dataset, params.seed), params, start=0, place=ALONE, workers=0)
+def walk(state: State, params: PretrainParams, dataset: Published, steps: int) -> list[StepReport]:
+    loader = batches(SampleIndex(dataset, params.seed), params, start=0, context=ALONE, workers=0)
     return [take_step(state, state.student, next(loader), params, ALONE, False) for _ in range(steps)]
 
 

@@ -8,12 +8,10 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.loss.chunked_logits import Chunks, Prototypes
-from training.loss.cross_entropy import Goal, cross_entropy
-from training.loss.losses import dino_loss, ibot_loss, koleo_loss, sums_over_other_views
-from training.loss.objective import Objective
-from training.loss.teacher_targets import Targets
-from training.model.student_teacher import Seen, initial_student
+from training.loss.cross_entropy import Chunks, Prototypes, RowTargets, cross_entropy
+from training.loss.losses import Objective, dino_loss, ibot_loss, koleo_loss, sums_over_other_views
+from training.loss.targets import TeacherTargets
+from training.model.student_teacher import Outputs, initial_student
 from training.params import ObjectiveParams, PretrainParams
 
 TEMPERATURE = 0.1
@@ -35,23 +33,24 @@ def whole(chunks: Chunks) -> Tensor:
     return torch.cat([chunk for _, chunk in chunks], dim=1)
 
 
-@pytest.mark.parametrize(("large", "small"), [(2, 4), (2, 0), (3, 2), (10, 2)])
-def test_the_dino_loss_is_the_mean_over_pairs_of_different_views(large: int, small: int) -> None:
+@pytest.mark.parametrize(("global_count", "local_count"), [(2, 4), (2, 0), (3, 2), (10, 2)])
+def test_the_dino_loss_is_the_mean_over_pairs_of_different_views(global_count: int, local_count: int) -> None:
     torch.manual_seed(0)
-    crops = large + small
-    z, prototypes, targets = unit(crops * 5, 8), torch.randn(7, 8), softmax_targets(large * 5, 7)
+    crops = global_count + local_count
+    z, prototypes, targets = unit(crops * 5, 8), torch.randn(7, 8), softmax_targets(global_count * 5, 7)
     loss, pairs = 0.0, 0
-    for t in range(large):
+    for t in range(global_count):
         for s in range(crops):
             if s != t:
                 for b in range(5):
                     scores = torch.stack([z[s * 5 + b] @ w / w.norm() for w in prototypes])
                     loss -= float(targets[t * 5 + b] @ torch.log_softmax(scores / TEMPERATURE, dim=0)) / 5
                 pairs += 1
-    mass = torch.tensor([large - 1.0] * large * 5 + [float(large)] * small * 5)
-    goal = Goal(given(targets), partial(sums_over_other_views, large=large, crops=crops), mass)
-    entropy = cross_entropy(z, prototypes, [goal], TEMPERATURE)
-    assert float(dino_loss(entropy, large, crops)) == pytest.approx(loss / pairs, rel=1e-5)
+    n_targets = torch.tensor([global_count - 1.0] * global_count * 5 + [float(global_count)] * local_count * 5)
+    expand = partial(sums_over_other_views, global_count=global_count, crop_count=crops)
+    row_targets = RowTargets(given(targets), expand, n_targets)
+    entropy = cross_entropy(z, prototypes, [row_targets], TEMPERATURE)
+    assert float(dino_loss(entropy, global_count, crops)) == pytest.approx(loss / pairs, rel=1e-5)
 
 
 def test_the_ibot_loss_weighs_every_masked_crop_alike_and_counts_unmasked_ones_as_nothing() -> None:
@@ -67,7 +66,7 @@ def test_the_ibot_loss_weighs_every_masked_crop_alike_and_counts_unmasked_ones_a
             of_crop -= float(targets[m] @ torch.log_softmax(scores / TEMPERATURE, dim=0))
             m += 1
         loss += of_crop / max(n, 1)
-    entropy = cross_entropy(z, prototypes, [Goal(given(targets), lambda x: x, torch.ones(8))], TEMPERATURE)
+    entropy = cross_entropy(z, prototypes, [RowTargets(given(targets), lambda x: x, torch.ones(8))], TEMPERATURE)
     assert float(ibot_loss(entropy, weight, 4)) == pytest.approx(loss / 4, rel=1e-5)
 
 
@@ -76,22 +75,22 @@ def test_the_ibot_loss_weighs_every_masked_crop_alike_and_counts_unmasked_ones_a
 def test_the_chunked_cross_entropy_has_the_gradient_of_plain_autograd(
     dtype: torch.dtype, tolerance: float, kept_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.loss.chunked_logits.COLUMNS", 10)  # 33 prototypes: three chunks and a short one
-    monkeypatch.setattr("training.loss.chunked_logits.KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr("training.loss.cross_entropy.COLUMNS", 10)  # 33 prototypes: three chunks and a short one
+    monkeypatch.setattr("training.loss.cross_entropy.KEPT_BYTES", kept_bytes)
     torch.manual_seed(0)
     raw_z, prototypes = torch.randn(17, 8, dtype=dtype), 0.02 * torch.randn(33, 8, dtype=dtype)
     few, many, weight = (torch.softmax(torch.randn(n, 33, dtype=dtype), dim=1) for n in (4, 9, 17))
-    mass = torch.tensor([1.0] * 4 + [2.0] * 4, dtype=dtype)
-    goals = [
-        Goal(given(few), partial(sums_over_other_views, large=2, crops=4), mass),
-        Goal(given(many), lambda x: x, torch.ones(9, dtype=dtype)),
+    n_targets = torch.tensor([1.0] * 4 + [2.0] * 4, dtype=dtype)
+    row_targets = [
+        RowTargets(given(few), partial(sums_over_other_views, global_count=2, crop_count=4), n_targets),
+        RowTargets(given(many), lambda x: x, torch.ones(9, dtype=dtype)),
     ]
     found = []
     for fused in (True, False):
         leaves = [raw_z.clone().requires_grad_(), prototypes.clone().requires_grad_()]
         z = F.normalize(leaves[0], dim=1)
         if fused:
-            entropy = cross_entropy(z, leaves[1], goals, TEMPERATURE)
+            entropy = cross_entropy(z, leaves[1], row_targets, TEMPERATURE)
         else:
             logs = torch.log_softmax(z @ F.normalize(leaves[1], dim=1).T / TEMPERATURE, dim=1)
             entropy = -(torch.cat([sums_over_other_views(few, 2, 4), many]) * logs).sum(dim=1)
@@ -127,30 +126,32 @@ def test_copies_in_a_batch_leave_the_koleo_loss_finite_in_value_and_gradient() -
 def test_the_cross_entropy_in_bf16_is_near_and_never_holds_more_than_a_chunk_beyond_its_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("training.loss.chunked_logits.COLUMNS", 64)
-    monkeypatch.setattr("training.loss.chunked_logits.KEPT_BYTES", 0)
+    monkeypatch.setattr("training.loss.cross_entropy.COLUMNS", 64)
+    monkeypatch.setattr("training.loss.cross_entropy.KEPT_BYTES", 0)
     torch.manual_seed(0)
     z, prototypes = unit(12, 32), torch.randn(256, 32)
-    goal = Goal(given(softmax_targets(12, 256)), lambda x: x, torch.ones(12))
+    row_targets = RowTargets(given(softmax_targets(12, 256)), lambda x: x, torch.ones(12))
     made = []
     honest = Chunks.at
     monkeypatch.setattr(Chunks, "at", lambda self, number: made.append(honest(self, number)) or made[-1])
-    exact = cross_entropy(z, prototypes, [goal], TEMPERATURE)
+    exact = cross_entropy(z, prototypes, [row_targets], TEMPERATURE)
     with torch.autocast("cpu", torch.bfloat16):
-        near = cross_entropy(z, prototypes, [goal], TEMPERATURE)
+        near = cross_entropy(z, prototypes, [row_targets], TEMPERATURE)
     torch.testing.assert_close(near, exact, rtol=1e-2, atol=1e-2)
     assert {chunk.shape for chunk in made} == {(12, 64)}
-    assert goal.targets.kept == {}
+    assert row_targets.targets.kept == {}
 
 
 def balanced(z: Tensor, prototypes: Tensor, temperature: float) -> Tensor:
-    return whole(Targets("sinkhorn", len(prototypes))(z, Prototypes.of(prototypes, prototypes.dtype), temperature))
+    return whole(
+        TeacherTargets("sinkhorn", len(prototypes))(z, Prototypes.of(prototypes, prototypes.dtype), temperature)
+    )
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 1 << 30])
 def test_sinkhorn_equals_its_slow_loop(kept_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.loss.chunked_logits.COLUMNS", 2)
-    monkeypatch.setattr("training.loss.chunked_logits.KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr("training.loss.cross_entropy.COLUMNS", 2)
+    monkeypatch.setattr("training.loss.cross_entropy.KEPT_BYTES", kept_bytes)
     torch.manual_seed(0)
     z, prototypes = unit(6, 3), unit(5, 3)
     q = torch.exp((z @ prototypes.T).double() / 0.1)
@@ -181,7 +182,7 @@ def test_sinkhorn_survives_the_lowest_temperature_half_precision_and_no_rows() -
 @pytest.mark.parametrize("temperature", [0.5, 0.002])
 def test_a_running_centre_takes_in_a_tenth_of_each_batch_and_evens_out_the_targets(temperature: float) -> None:
     torch.manual_seed(0)
-    targets = Targets("centre", 4)
+    targets = TeacherTargets("centre", 4)
     z, prototypes = unit(16, 6), unit(4, 6)
     z = F.normalize(z + prototypes[0], dim=1)
     first = whole(targets(z, Prototypes.of(prototypes, prototypes.dtype), temperature))
@@ -212,9 +213,9 @@ def test_the_objective_is_the_weighted_sum_of_losses_written_as_loops(
     objective = Objective(params.objective, params.crops)
     B, weight = 4, torch.tensor([1 / 2, 1 / 2, 1, 1 / 3, 1 / 3, 1 / 3])
     of_patch = own.get("patch_bottleneck", 16)
-    seen = [Seen(unit(crops * B, 16), unit(6, of_patch), torch.randn(2 * B, 32)) for crops in (4, 2)]
-    goals = objective.targets(seen[1], teacher, 0.05)
-    losses = objective(seen[0], student, goals, weight)
+    outputs = [Outputs(unit(crops * B, 16), unit(6, of_patch), torch.randn(2 * B, 32)) for crops in (4, 2)]
+    both = objective.targets(outputs[1], teacher, 0.05)
+    losses = objective(outputs[0], student, both, weight)
 
     def scores(z: Tensor, head: Any) -> Tensor:
         return z @ F.normalize(head.prototypes.weight.detach(), dim=1).T
@@ -226,15 +227,15 @@ def test_the_objective_is_the_weighted_sum_of_losses_written_as_loops(
             q = q / q.sum(dim=1, keepdim=True) / len(q)
         return (q / q.sum(dim=1, keepdim=True)).float()
 
-    dino, ibot, of_crops = 0.0, 0.0, targets(seen[1].crops, teacher.heads()[0])
-    logs = torch.log_softmax(scores(seen[0].crops, student.heads()[0]) / 0.1, dim=1)
+    dino, ibot, of_crops = 0.0, 0.0, targets(outputs[1].crops, teacher.heads()[0])
+    logs = torch.log_softmax(scores(outputs[0].crops, student.heads()[0]) / 0.1, dim=1)
     for t in range(2):
         for s in range(4):
             for b in range(B if s != t else 0):
                 dino -= float(of_crops[t * B + b] @ logs[s * B + b]) / (6 * B)
-    logs = torch.log_softmax(scores(seen[0].patches, student.heads()[-1]) / 0.1, dim=1)
-    for m, target in enumerate(targets(seen[1].patches, teacher.heads()[-1])):
+    logs = torch.log_softmax(scores(outputs[0].patches, student.heads()[-1]) / 0.1, dim=1)
+    for m, target in enumerate(targets(outputs[1].patches, teacher.heads()[-1])):
         ibot -= float(weight[m] * target @ logs[m]) / (2 * B)
-    koleo = float(koleo_loss(seen[0].cls.view(2, 4, 32)))
+    koleo = float(koleo_loss(outputs[0].cls.view(2, 4, 32)))
     assert parts_of(losses) == pytest.approx([dino + ibot + 0.1 * koleo, dino, ibot, koleo], rel=1e-5)
-    torch.testing.assert_close(whole(goals[0]), of_crops, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(whole(both[0]), of_crops, atol=1e-6, rtol=1e-4)

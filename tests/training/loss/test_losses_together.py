@@ -1,8 +1,9 @@
 """On two processes each loss, its targets and its gradient are those of slow loops over the whole batch.
 
-Shapes: T large crops and all C crops of B images, crop-major; M masked patches; K prototypes.
+Shapes: T global crops and all C crops of B images, crop-major; M masked patches; K prototypes.
 """
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.benchmarks.training_step import batch_of
-from training.distributed import Place
+from training.distributed import DistributedContext
 from training.loop.pretrain import initial_state
 from training.loop.train_loop import in_ddp
 from training.loop.train_step import take_step
-from training.loss.objective import Objective
+from training.loss.losses import Objective
 from training.model.blocks import compiled
-from training.model.student_teacher import Seen, initial_student
+from training.model.student_teacher import Outputs, initial_student
 from training.params import PretrainParams
 
 WORLD, B, T, C, WIDTH, TEMPERATURE = 2, 8, 2, 4, 32, 0.05
@@ -62,7 +63,8 @@ def params_of(tiny: dict[str, Any], rule: str) -> PretrainParams:
 
 def on_one_of_two(rank: int, folder: Path, tiny: dict[str, Any]) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORLD)
+    meeting, limit = f"file://{folder}/meeting", timedelta(seconds=60)
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=WORLD, timeout=limit)
     found = {rule: losses_of(rank, params_of(tiny, rule)) for rule in RULES}
     torch.save(found | {"steps": [ddp_step(rank, tiny, compiles) for compiles in (False, True)]}, folder / f"{rank}.pt")
     dist.destroy_process_group()
@@ -74,11 +76,11 @@ def losses_of(rank: int, params: PretrainParams) -> dict[str, Any]:
     rows = slice(HIDDEN[0] * rank, HIDDEN[0] + HIDDEN[1] * rank)
     crops, cls = (of_rank(given[name], rank).requires_grad_() for name in ("crops", "cls"))
     patches = given["patches"][rows].requires_grad_()
-    teacher = Seen(of_rank(given["teacher"], rank), given["teacher_patches"][rows], cls.detach())
+    teacher = Outputs(of_rank(given["teacher"], rank), given["teacher_patches"][rows], cls.detach())
     model, objective = initial_student(params), Objective(params.objective, params.crops)
     for _ in range(2):
         targets = objective.targets(teacher, model, TEMPERATURE)
-    losses = objective(Seen(crops, patches, cls), model, targets, given["weight"][rows])
+    losses = objective(Outputs(crops, patches, cls), model, targets, given["weight"][rows])
     losses.total.backward()
     return {
         "targets": [torch.cat([chunk for _, chunk in kind], dim=1) for kind in targets],
@@ -90,8 +92,8 @@ def losses_of(rank: int, params: PretrainParams) -> dict[str, Any]:
 
 def ddp_step(rank: int, tiny: dict[str, Any], compiles: bool) -> tuple[dict[str, float], list[Tensor]]:
     """Return losses and gradient of a step with DDP around the student."""
-    place, params = Place(torch.device("cpu"), rank, WORLD), PretrainParams.model_validate(tiny)
-    state, gradient = initial_state(params, place), []
+    context, params = DistributedContext(torch.device("cpu"), rank, WORLD), PretrainParams.model_validate(tiny)
+    state, gradient = initial_state(params, context), []
     torch.compile = partial(torch.compile, backend="aot_eager") if compiles else torch.compile
     for model in (state.student, state.teacher) if compiles else ():
         model.backbone.branches = compiled(params.model.depth)
@@ -99,9 +101,9 @@ def ddp_step(rank: int, tiny: dict[str, Any], compiles: bool) -> tuple[dict[str,
         lambda *_: gradient.extend(p.grad.clone() for p in state.student.parameters() if p.grad is not None)
     )
     share = params.optim.batch_size // WORLD
-    wrapped = in_ddp(state.student, place, static=True)
+    wrapped = in_ddp(state.student, context, static=True)
     for _ in range(2):  # a static graph is found in the first
-        report = take_step(state, wrapped, batch_of(share, params), params, place, False)
+        report = take_step(state, wrapped, batch_of(share, params), params, context, False)
     return report.losses, gradient
 
 
@@ -172,8 +174,8 @@ def test_two_processes_give_the_losses_targets_and_gradients_of_loops_over_the_w
     near(torch.stack([part["losses"] for part in parts]).mean(dim=0), whole["losses"])
     near(of_all([part["targets"][0] for part in parts]), whole["targets"][0])
     near(torch.cat([part["targets"][1] for part in parts]), whole["targets"][1])
-    for together, place in ((of_all, 0), (torch.cat, 1), (of_all, 2)):
-        near(together([part["inputs"][place] for part in parts]) / WORLD, whole["inputs"][place])
+    for together, context in ((of_all, 0), (torch.cat, 1), (of_all, 2)):
+        near(together([part["inputs"][context] for part in parts]) / WORLD, whole["inputs"][context])
     for head in range(2):  # DDP's mean over processes
         near(sum(part["prototypes"][head] for part in parts) / WORLD, whole["prototypes"][head])
 

@@ -15,7 +15,7 @@ from torch._dynamo.utils import counters
 from shared.dataset_version import Published
 from shared.params import Compute
 from tests.benchmarks.training_step import batch_of
-from training.distributed import Place
+from training.distributed import DistributedContext
 from training.loop.pretrain import initial_state
 from training.loop.train_step import take_step
 from training.model.blocks import compiled
@@ -24,7 +24,7 @@ from training.runs import checkpoint
 from training.runs.run_folder import RunFolder
 from training.stages import pretrain
 
-HERE = Place(torch.device("cpu"), 0, 1)
+HERE = DistributedContext(torch.device("cpu"), 0, 1)
 
 
 @pytest.fixture(autouse=True)

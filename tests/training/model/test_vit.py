@@ -5,14 +5,14 @@ import torch
 from pydantic import ValidationError
 
 from training.loop.optimizer import adamw, parameter_groups
-from training.model.student_teacher import follow, initial_student, teacher_of
+from training.model.student_teacher import initial_student, make_ema_teacher, update_ema
 from training.model.vit import Backbone, normalised
 from training.params import ModelParams, PretrainParams
 
 
 def test_the_teacher_starts_as_an_exact_copy_heads_included_and_never_trains(params: PretrainParams) -> None:
     student = initial_student(params)
-    teacher = teacher_of(student)
+    teacher = make_ema_teacher(student)
     assert teacher.state_dict().keys() == student.state_dict().keys()
     assert all(torch.equal(a, b) for a, b in zip(teacher.parameters(), student.parameters(), strict=True))
     assert all(a is not b for a, b in zip(teacher.parameters(), student.parameters(), strict=True))
@@ -20,18 +20,18 @@ def test_the_teacher_starts_as_an_exact_copy_heads_included_and_never_trains(par
     assert not teacher.training
 
 
-def test_the_teacher_follows_by_the_stated_formula(params: PretrainParams) -> None:
+def test_the_ema_update_of_the_teacher_is_the_stated_formula(params: PretrainParams) -> None:
     student = initial_student(params)
-    teacher = teacher_of(student)
+    teacher = make_ema_teacher(student)
     before = {name: p.clone() for name, p in teacher.named_parameters()}
     with torch.no_grad():
         for parameter in student.parameters():
             parameter.add_(torch.randn_like(parameter))
-    follow(teacher, student, 0.9)
+    update_ema(teacher, student, 0.9)
     for name, parameter in teacher.named_parameters():
         torch.testing.assert_close(parameter, 0.9 * before[name] + 0.1 * dict(student.named_parameters())[name])
     kept = {name: p.clone() for name, p in teacher.named_parameters()}
-    follow(teacher, student, 1.0)
+    update_ema(teacher, student, 1.0)
     assert all(torch.equal(p, kept[name]) for name, p in teacher.named_parameters())
 
 
@@ -79,10 +79,10 @@ def test_separate_heads_are_two_and_a_tied_head_is_one(tiny: dict[str, Any]) -> 
     for separate, count in ((False, 1), (True, 2)):
         objective = tiny["objective"] | {"separate_heads": separate}
         student = initial_student(PretrainParams.model_validate(tiny | {"objective": objective}))
-        seen = student([torch.randn(4, 3, 32, 32)], None, torch.tensor([0, 17]))
+        outputs = student([torch.randn(4, 3, 32, 32)], None, torch.tensor([0, 17]))
         assert len(student.heads()) == count
-        assert (seen.crops.shape, seen.patches.shape) == ((4, 16), (2, 16))
-        torch.testing.assert_close(seen.crops.norm(dim=1), torch.ones(4))
+        assert (outputs.crops.shape, outputs.patches.shape) == ((4, 16), (2, 16))
+        torch.testing.assert_close(outputs.crops.norm(dim=1), torch.ones(4))
 
 
 def test_pixels_are_normalised_by_imagenet(params: PretrainParams) -> None:
@@ -119,12 +119,15 @@ def test_deeper_layers_learn_faster_and_the_patch_embedding_slowest(params: Pret
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"crops": {"large_size": 33}}, "large_size must be a multiple of model.patch_size, got 33 and 14.*28 and 42"),
-        ({"crops": {"small_size": 8}}, "small_size must be a multiple of model.patch_size, got 8 and 14"),
+        (
+            {"crops": {"global_size": 33}},
+            "global_size must be a multiple of model.patch_size, got 33 and 14.*28 and 42",
+        ),
+        ({"crops": {"local_size": 8}}, "local_size must be a multiple of model.patch_size, got 8 and 14"),
         ({"model": {"width": 100, "heads": 3}}, "multiple of model.heads, got 100 and 3"),
         ({"optim": {"batch_size": 100}}, "multiple of objective.koleo_group, got 100 and 64"),
         ({"optim": {"steps": 10}}, "warmup_steps must be below optim.steps, got 12500 and 10"),
-        ({"crops": {"large_scale": [0.5, 0.2]}}, "large_scale must ascend"),
+        ({"crops": {"global_scale": [0.5, 0.2]}}, "global_scale must ascend"),
         ({"objective": {"mask_ratio": [0.5, 0.2]}}, "mask_ratio must ascend"),
     ],
 )

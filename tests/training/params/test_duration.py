@@ -12,10 +12,11 @@ from shared.dataset_version import Published
 from shared.errors import RecipeError
 from shared.params import Compute
 from training.cost.peak_flops import Peak
-from training.data.index import Corpus
-from training.loop.resolve import facts, resolved
+from training.data.index import SampleIndex
+from training.loop.run_facts import run_facts
 from training.model.vit import Backbone
 from training.params import ModelParams, OptimParams, PretrainParams
+from training.params.resolved import resolved
 from training.runs.run_folder import RunFolder
 from training.stages import pretrain
 
@@ -63,13 +64,13 @@ def test_samples_and_epochs_are_divided_by_the_batch_and_rounded(tiny: dict[str,
     params = PretrainParams.model_validate(
         tiny | {"optim": optim, "objective": objective, "checkpoint_every": "1 epoch"}
     )
-    known = resolved(params, 54)
-    assert (known.optim.steps, known.optim.warmup_steps, known.optim.freeze_prototypes) == (68, 9, 1)
-    assert (known.objective.teacher_temperature_steps, known.checkpoint_every) == (10, 7)
-    assert resolved(known, 1000) == known
-    told = facts(known, 54, 2, 2, Peak(1e12, "a test"))
-    assert (told["samples"], told["epochs"]) == (68 * 8, pytest.approx(68 * 8 / 54))
-    assert (told["batch_per_process"], told["images_at_once"]) == (4, 2)
+    in_steps = resolved(params, 54)
+    assert (in_steps.optim.steps, in_steps.optim.warmup_steps, in_steps.optim.freeze_prototypes) == (68, 9, 1)
+    assert (in_steps.objective.teacher_temperature_steps, in_steps.checkpoint_every) == (10, 7)
+    assert resolved(in_steps, 1000) == in_steps
+    facts = run_facts(in_steps, 54, 2, 2, Peak(1e12, "a test"))
+    assert (facts["samples"], facts["epochs"]) == (68 * 8, pytest.approx(68 * 8 / 54))
+    assert (facts["batch_per_process"], facts["images_at_once"]) == (4, 2)
 
 
 def test_a_warm_up_that_outlasts_the_run_is_refused_once_both_are_known(tiny: dict[str, Any]) -> None:
@@ -85,7 +86,7 @@ def test_a_run_in_epochs_is_the_run_in_steps_and_tells_what_it_came_to(
 ) -> None:
     optim = tiny["optim"] | {"steps": "1 epoch", "warmup_steps": "8 samples"}
     params = PretrainParams.model_validate(tiny | {"optim": optim, "checkpoint_every": "16 samples"})
-    images = len(Corpus(dataset, 0))
+    images = len(SampleIndex(dataset, 0))
 
     def run() -> Any:
         return pretrain(dataset, params=params, compute=Compute(device="cpu", workers=1), workspace=tmp_path, run="run")
@@ -96,9 +97,9 @@ def test_a_run_in_epochs_is_the_run_in_steps_and_tells_what_it_came_to(
     assert folder.summary() == {key: value for key, value in first.items() if key != "checkpoints"}
     config = folder.config() or {}
     assert config["params"]["optim"]["steps"] == "1 epochs"
-    known = config["resolved"]
-    assert (known["steps"], known["warmup_steps"], known["training_images"]) == (first["steps"], 1, images)
-    assert {"peak_lr", "samples", "epochs", "batch_per_process", "accumulate", "run_flops"} <= known.keys()
+    facts = config["resolved"]
+    assert (facts["steps"], facts["warmup_steps"], facts["training_images"]) == (first["steps"], 1, images)
+    assert {"peak_lr", "samples", "epochs", "batch_per_process", "accumulate", "run_flops"} <= facts.keys()
     out = capsys.readouterr().out
     assert f"length        {first['steps']} steps × 8 = " in out
     assert "parameters" in out and "momentum      0.992 → 1" in out  # noqa: PT018

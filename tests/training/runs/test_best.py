@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from shared.dataset_version import Published
 from shared.errors import WorkFailedError
 from shared.params import Compute
-from training.distributed import Place
+from training.distributed import DistributedContext
 from training.eval import evaluate
 from training.eval.params import EvaluateParams
 from training.loop.pretrain import initial_state
@@ -106,11 +107,12 @@ def test_a_reader_finds_a_checkpoint_whole_or_not_at_all_while_others_are_droppe
     params: PretrainParams, tmp_path: Path
 ) -> None:
     folder = RunFolder(tmp_path / "runs" / "run")
-    state = initial_state(params, Place(torch.device("cpu"), 0, 1))
+    state = initial_state(params, DistributedContext(torch.device("cpu"), 0, 1))
     ended, read, failures = threading.Event(), [], []
 
     def reader() -> None:
-        while not ended.is_set():
+        deadline = time.monotonic() + 60
+        while not ended.is_set() and time.monotonic() < deadline:
             for step in folder.steps():
                 try:
                     read.append(checkpoint.read(folder, step)["step"])
@@ -121,11 +123,13 @@ def test_a_reader_finds_a_checkpoint_whole_or_not_at_all_while_others_are_droppe
 
     thread = threading.Thread(target=reader)
     thread.start()
-    for step in range(1, 31):
-        state.step = step
-        checkpoint.save(folder, state, 1, None)
-    ended.set()
-    thread.join()
+    try:
+        for step in range(1, 31):
+            state.step = step
+            checkpoint.save(folder, state, 1, None)
+    finally:
+        ended.set()
+        thread.join(60)
     assert read
     assert not failures
     with pytest.raises(checkpoint.GoneError, match=r"step-00000001 is gone: training keeps its newest checkpoints"):

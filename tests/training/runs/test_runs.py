@@ -2,10 +2,10 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from shared.launch.worker import Job
 from shared.params import Compute
 from tests.training.eval.sets.drawn import class_folders, draw
 from tests.training.publishing import invented, publish
+from tests.waiting import started, until
 from training.distributed import check_precision
 from training.eval.params import EvaluateParams
 from training.eval.protocols.effective_rank import EffectiveRank
@@ -144,7 +145,7 @@ def test_a_run_leaves_config_metrics_tensorboard_and_a_picture(
     assert rows[1]["teacher_effective_rank"] > 1
     assert list((folder / "tensorboard").iterdir())
     assert Image.open(folder / "views.png").width > 100
-    assert "step 4/4 · loss " in capsys.readouterr().out
+    assert re.search(r"pretrain +4 steps .*· loss ", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("bad_steps", [3, 100])
@@ -152,7 +153,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_too_many_end_the_run(
     tiny: dict[str, Any], dataset: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad_steps: int
 ) -> None:
     params = PretrainParams.model_validate(tiny | {"optim": tiny["optim"] | {"bad_steps": bad_steps}})
-    monkeypatch.setattr("training.loss.objective.dino_loss", lambda student, *_: student.sum() * float("nan"))
+    monkeypatch.setattr("training.loss.losses.dino_loss", lambda student, *_: student.sum() * float("nan"))
     if bad_steps == 3:
         with pytest.raises(WorkFailedError, match="got 3 bad steps in a row up to step 3"):
             run(dataset, params, tmp_path)
@@ -161,6 +162,20 @@ def test_a_step_that_is_not_finite_changes_nothing_and_too_many_end_the_run(
     first, last = (contents(RunFolder(tmp_path / "runs" / "run"), step) for step in (2, 4))
     assert same_tensors(first["student"], last["student"])
     assert same_tensors(first["teacher"], last["teacher"])
+
+
+def test_a_run_whose_config_holds_former_keys_is_the_same_run(
+    tiny: dict[str, Any], params: PretrainParams, dataset: Published, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "runs" / "run")
+    former = {key.replace("global", "large").replace("local", "small"): value for key, value in tiny["crops"].items()}
+    assert former.keys() != tiny["crops"].keys()
+    config = {"params": tiny | {"crops": former}, "dataset": f"{dataset.name} {dataset.version}"}
+    folder.path.mkdir(parents=True)
+    (folder.path / "config.json").write_text(json.dumps(config))
+    folder.check_same(params, dataset, "")
+    folder.checkpoint(1).mkdir(parents=True)
+    assert folder.params() == params
 
 
 def test_a_run_under_an_old_name_with_new_params_is_refused(
@@ -296,13 +311,11 @@ def test_sigterm_saves_a_checkpoint_and_a_rerun_goes_on(
 ) -> None:
     long = tiny | {"optim": tiny["optim"] | {"steps": 2000}, "checkpoint_every": 5000}
     path = job(dataset, tmp_path, "long", "pretrain", long)
-    process = subprocess.Popen(gang(path), stdout=subprocess.PIPE, text=True, env=ONE_THREAD)
     metrics = path.parent / "metrics.jsonl"
-    deadline = time.monotonic() + 60
-    while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
+    with started(gang(path), stdout=subprocess.PIPE, text=True, env=ONE_THREAD) as process:
+        until(lambda: process.poll() is not None or (metrics.exists() and metrics.read_text()), "no step was taken")
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=60)
     folder = RunFolder(tmp_path / "runs" / "long")
     assert process.returncode == 143
     assert f"stopped at step {folder.steps()[0]}/2000 · saved · run it again to go on" in out

@@ -6,30 +6,30 @@ flipped. 0 = the views look the same, which a collapsed model reaches too: read 
 Shapes: B images, D width.
 """
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from shared.params import Params
-from training.eval.inputs import OmittedError, Score, SeenImages, score
-from training.eval.sets.labelled import Needs
+from training.eval.inputs import ImageFeatures, OmittedError, ScoreRow, score
+from training.eval.protocols.evaluation import EvaluationProtocol
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Alignment(Params):
+class Alignment(EvaluationProtocol):
     """How near two views of an image lie."""
 
     kind: Literal["alignment"] = "alignment"
     """Do two views of an image look alike? 0 = the same, 2 = unrelated. Needs no labels."""
-    needs: ClassVar[Needs] = "images"
+    needs = "images"
+    second_view = True
 
-    def scores(self, seen: SeenImages) -> list[Score]:
+    def scores(self, inputs: ImageFeatures) -> list[ScoreRow]:
         """Return `loss`."""
-        seen.check()
-        if seen.again is None:
+        inputs.check()
+        if inputs.again is None:
             raise OmittedError("needs another view of each image, got none")
-        protocol = {"images": len(seen.features), "alpha": 2, "views": "centre crop, random crop", "better": "lower"}
-        return [score(self.kind, "loss", alignment(seen.features, seen.again), protocol)]
+        protocol = {"images": len(inputs.features), "alpha": 2, "views": "centre crop, random crop", "better": "lower"}
+        return [score(self.kind, "loss", alignment(inputs.features, inputs.again), protocol)]
 
 
 def alignment(features_BD: "Tensor", again_BD: "Tensor") -> float:

@@ -8,41 +8,40 @@ ranking; every other pair that is no copy is wrong. Equal cosines enter a rankin
 Shapes: B images, D width, P pairs of copies, Q images that are compared at once.
 """
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from shared.params import Params
-from training.eval.inputs import Score, SeenCopies, score
-from training.eval.sets.labelled import Needs
+from training.eval.inputs import CopyFeatures, ScoreRow, score
+from training.eval.protocols.evaluation import EvaluationProtocol
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class CopyDetection(Params):
+class CopyDetection(EvaluationProtocol):
     """Copy detection."""
 
     kind: Literal["copy_detection"] = "copy_detection"
     """Do copies of an image come before everything else? Nothing is fitted."""
-    needs: ClassVar[Needs] = "copies"
+    needs = "copies"
     precision: float = Field(default=0.9, gt=0, le=1)
     """At which recall is told."""
 
-    def scores(self, seen: SeenCopies) -> list[Score]:
+    def scores(self, inputs: CopyFeatures) -> list[ScoreRow]:
         """Return `map`, `micro_ap` and `recall@p90`."""
         import torch
 
         from training.eval.math.average_precision import PairRanking, average_precision
         from training.eval.math.nearest import rounded, rows_at_once, unit
 
-        seen.check()
-        x_BD, precisions = unit(seen.features), []
+        inputs.check()
+        x_BD, precisions = unit(inputs.features), []
         column_B = torch.arange(len(x_BD), device=x_BD.device)
-        ranking = PairRanking.of(rounded((x_BD[seen.copies[:, 0]] * x_BD[seen.copies[:, 1]]).sum(dim=1)))
+        ranking = PairRanking.of(rounded((x_BD[inputs.copies[:, 0]] * x_BD[inputs.copies[:, 1]]).sum(dim=1)))
         for rows_Q in torch.split(column_B, rows_at_once(len(x_BD))):
             cosine_QB = rounded(x_BD[rows_Q] @ x_BD.T)
-            right_QB, ignored_QB = (_marked(pairs, rows_Q, len(x_BD)) for pairs in (seen.copies, seen.ignored))
+            right_QB, ignored_QB = (_marked(pairs, rows_Q, len(x_BD)) for pairs in (inputs.copies, inputs.ignored))
             ignored_QB |= rows_Q[:, None] == column_B
             asked_Q = right_QB.any(dim=1)
             precisions.append(average_precision(cosine_QB.where(~ignored_QB, -torch.inf)[asked_Q], right_QB[asked_Q]))
@@ -52,8 +51,8 @@ class CopyDetection(Params):
         protocol = {
             "ranking": "by cosine; equal ones together",
             "images": len(x_BD),
-            "copies": len(seen.copies),
-            "ignored_pairs": len(seen.ignored),
+            "copies": len(inputs.copies),
+            "ignored_pairs": len(inputs.ignored),
         }
         return [
             score(self.kind, "map", float(ap_Q.mean()), {**protocol, "queries": len(ap_Q)}),

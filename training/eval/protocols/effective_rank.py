@@ -3,28 +3,27 @@
 Shapes: B images, D width.
 """
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from shared.params import Params
-from training.eval.inputs import Score, SeenImages, score
-from training.eval.sets.labelled import Needs
+from training.eval.inputs import ImageFeatures, ScoreRow, score
+from training.eval.protocols.evaluation import EvaluationProtocol
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class EffectiveRank(Params):
+class EffectiveRank(EvaluationProtocol):
     """The effective rank of features."""
 
     kind: Literal["effective_rank"] = "effective_rank"
     """How many directions do the features use? 1 = collapsed, at most the width. Needs no labels."""
-    needs: ClassVar[Needs] = "images"
+    needs = "images"
 
-    def scores(self, seen: SeenImages) -> list[Score]:
+    def scores(self, inputs: ImageFeatures) -> list[ScoreRow]:
         """Return `rank`."""
-        seen.check()
-        protocol = {"images": len(seen.features), "centred": True}
-        return [score(self.kind, "rank", effective_rank(seen.features), protocol)]
+        inputs.check()
+        protocol = {"images": len(inputs.features), "centred": True}
+        return [score(self.kind, "rank", effective_rank(inputs.features), protocol)]
 
 
 def effective_rank(features_BD: "Tensor") -> float:

@@ -10,24 +10,23 @@ Shapes: Q queries, B images of the bank, D width, Z classes that have n images, 
 """
 
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from shared.params import Params
-from training.eval.inputs import OmittedError, Score, SeenLabels, score
-from training.eval.sets.labelled import Needs
+from training.eval.inputs import LabelledFeatures, OmittedError, ScoreRow, score
+from training.eval.protocols.evaluation import EvaluationProtocol
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class FewShot(Params):
+class FewShot(EvaluationProtocol):
     """Classification from a few images of each class."""
 
     kind: Literal["few_shot"] = "few_shot"
     """How far do a few labelled images of each class go?"""
-    needs: ClassVar[Needs] = "labels"
+    needs = "labels"
     shots: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 5, 10), min_length=1)
     """Images of each class."""
     draws: int = Field(default=10, ge=2)
@@ -39,27 +38,27 @@ class FewShot(Params):
     seed: int = 0
     """Of the draws."""
 
-    def scores(self, seen: SeenLabels) -> list[Score]:
+    def scores(self, inputs: LabelledFeatures) -> list[ScoreRow]:
         """Return `top1 n=…` and `centroid n=…` for each number of shots that two classes and a query can provide."""
-        seen.check()
-        found = [one for shots in self.shots for one in self._of(seen, shots)]
-        if not found:
+        inputs.check()
+        scores = [one for shots in self.shots for one in self._of(inputs, shots)]
+        if not scores:
             raise OmittedError(f"needs two classes of {min(self.shots)} images in the bank, and a query of one of them")
-        return found
+        return scores
 
-    def _of(self, seen: SeenLabels, shots: int) -> list[Score]:
+    def _of(self, inputs: LabelledFeatures, shots: int) -> list[ScoreRow]:
         import torch
 
-        rows = [(seen.bank_label == z).nonzero()[:, 0] for z in sorted(set(seen.bank_label.tolist()))]
+        rows = [(inputs.bank_label == z).nonzero()[:, 0] for z in sorted(set(inputs.bank_label.tolist()))]
         enough = [row for row in rows if len(row) >= shots]
-        known_Z = seen.bank_label[[int(row[0]) for row in enough]]
-        asked = torch.isin(seen.query_label, known_Z)
-        if len(enough) < 2 or not bool(asked.any()):
+        known_Z = inputs.bank_label[[int(row[0]) for row in enough]]
+        has_class = torch.isin(inputs.query_label, known_Z)
+        if len(enough) < 2 or not bool(has_class.any()):
             return []
-        queries_QD, label_Q = seen.queries[asked], seen.query_label[asked]
+        queries_QD, label_Q = inputs.queries[has_class], inputs.query_label[has_class]
         right: dict[str, list[float]] = {"top1": [], "centroid": []}
         for draw in range(self.draws):
-            shots_ZnD = seen.bank[_drawn(enough, shots, self.seed + draw)]
+            shots_ZnD = inputs.bank[_drawn(enough, shots, self.seed + draw)]
             for name, number_Q in (
                 ("top1", logistic(queries_QD, shots_ZnD, l2=self.l2, steps=self.steps)),
                 ("centroid", nearest_centroid(queries_QD, shots_ZnD)),

@@ -5,13 +5,12 @@ The k nearest images of the bank by cosine vote, each with exp(cosine / temperat
 Shapes: Q queries, B images of the bank, D width, k neighbours, Z classes.
 """
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from shared.params import Params
-from training.eval.inputs import OmittedError, Score, SeenLabels, score
-from training.eval.sets.labelled import Needs
+from training.eval.inputs import LabelledFeatures, OmittedError, ScoreRow, score
+from training.eval.protocols.evaluation import EvaluationProtocol
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
 Neighbours = Annotated[int, Field(ge=1)]
 
 
-class Knn(Params):
+class Knn(EvaluationProtocol):
     """Weighted k-NN."""
 
     kind: Literal["knn"] = "knn"
     """Do the nearest images of known class name the right one? Nothing is fitted."""
-    needs: ClassVar[Needs] = "labels"
+    needs = "labels"
     k: Neighbours = 20
     """Neighbours that vote; DINOv2 reports 20."""
     also: tuple[Neighbours, ...] = (10, 100, 200)
@@ -32,25 +31,25 @@ class Knn(Params):
     temperature: float = Field(default=0.07, gt=0)
     """A neighbour's vote weighs exp(cosine / temperature)."""
 
-    def scores(self, seen: SeenLabels) -> list[Score]:
+    def scores(self, inputs: LabelledFeatures) -> list[ScoreRow]:
         """Return `top1` for k and `top1 k=…` for the others; a k beyond the bank is left out, and said."""
-        seen.check()
-        asked = dict.fromkeys((self.k, *self.also))
-        ks = [k for k in asked if k <= len(seen.bank)]
+        inputs.check()
+        wanted_ks = dict.fromkeys((self.k, *self.also))
+        ks = [k for k in wanted_ks if k <= len(inputs.bank)]
         if not ks:
-            raise OmittedError(f"needs a bank of at least {min(asked)} images, got {len(seen.bank)}")
-        protocol: dict[str, Any] = {"temperature": self.temperature, **seen.counts}
-        if len(ks) < len(asked):
-            protocol["left_out"] = "larger than the bank: k=" + ", ".join(str(k) for k in asked if k not in ks)
-        found = knn_classes(seen.queries, seen.bank, seen.bank_label, ks=ks, temperature=self.temperature)
+            raise OmittedError(f"needs a bank of at least {min(wanted_ks)} images, got {len(inputs.bank)}")
+        protocol: dict[str, Any] = {"temperature": self.temperature, **inputs.counts}
+        if len(ks) < len(wanted_ks):
+            protocol["left_out"] = "larger than the bank: k=" + ", ".join(str(k) for k in wanted_ks if k not in ks)
+        classes = knn_classes(inputs.queries, inputs.bank, inputs.bank_label, ks=ks, temperature=self.temperature)
         return [
             score(
                 self.kind,
                 "top1" if k == self.k else f"top1 k={k}",
-                float((class_Q == seen.query_label).double().mean()),
+                float((class_Q == inputs.query_label).double().mean()),
                 {"k": k, **protocol},
             )
-            for k, class_Q in zip(ks, found, strict=True)
+            for k, class_Q in zip(ks, classes, strict=True)
         ]
 
 

@@ -7,21 +7,20 @@ are drawn evenly. Judged as linear_segmentation is.
 Shapes: B images of the bank, Q queries, N patches, D width, M patches of the bank, Z classes, k neighbours.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from shared.params import Params
-from training.eval.inputs import Score, SeenMasks
-from training.eval.sets.labelled import Needs
+from training.eval.inputs import PatchFeatures, ScoreRow
+from training.eval.protocols.evaluation import EvaluationProtocol
 
 
-class KnnSegmentation(Params):
+class KnnSegmentation(EvaluationProtocol):
     """Segmentation by nearest patches."""
 
     kind: Literal["knn_segmentation"] = "knn_segmentation"
     """Do the nearest patches of known class name what a patch shows? Nothing is fitted."""
-    needs: ClassVar[Needs] = "masks"
+    needs = "masks"
     k: int = Field(default=20, ge=1)
     """Patches that vote; all, where the bank has fewer."""
     temperature: float = Field(default=0.07, gt=0)
@@ -31,16 +30,16 @@ class KnnSegmentation(Params):
     seed: int = 0
     """Of that draw."""
 
-    def scores(self, seen: SeenMasks) -> list[Score]:
+    def scores(self, inputs: PatchFeatures) -> list[ScoreRow]:
         """Return `miou` and `miou patches`, with the IoU of every class."""
         from training.eval.math.miou import labelled_patches, segmentation_scores
         from training.eval.math.nearest import nearest, votes
 
-        seen.check()
-        bank_MD, class_M = labelled_patches(seen, self.patches, self.seed)
+        inputs.check()
+        bank_MD, class_M = labelled_patches(inputs, self.patches, self.seed)
         k = min(self.k, len(bank_MD))
-        cosine, row = nearest(seen.queries.flatten(0, 1), bank_MD, k)
-        share = votes(cosine, class_M[row], len(seen.classes), self.temperature)
+        cosine, row = nearest(inputs.queries.flatten(0, 1), bank_MD, k)
+        share = votes(cosine, class_M[row], len(inputs.classes), self.temperature)
         share = share / share.sum(dim=1, keepdim=True)
         protocol = {"k": k, "temperature": self.temperature, "patches": len(bank_MD)}
-        return segmentation_scores(self.kind, share.view(*seen.queries.shape[:2], -1), seen, protocol)
+        return segmentation_scores(self.kind, share.view(*inputs.queries.shape[:2], -1), inputs, protocol)

@@ -7,13 +7,12 @@ queries are looked at once, at the end.
 Shapes: Q queries, B images of the bank, D width.
 """
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from shared.params import Params
-from training.eval.inputs import Score, SeenLabels, score
-from training.eval.sets.labelled import Needs
+from training.eval.inputs import LabelledFeatures, ScoreRow, score
+from training.eval.protocols.evaluation import EvaluationProtocol
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,12 +21,12 @@ Strength = Annotated[float, Field(gt=0)]
 KEPT_BACK = 0.2
 
 
-class Linear(Params):
+class Linear(EvaluationProtocol):
     """A linear probe."""
 
     kind: Literal["linear"] = "linear"
     """Can a linear classifier tell the classes apart?"""
-    needs: ClassVar[Needs] = "labels"
+    needs = "labels"
     l2: tuple[Strength, ...] = Field(default=(1e-4, 1e-3, 1e-2, 1e-1), min_length=1)
     """Weights of half the squared norm to choose from, on a part of the bank."""
     steps: int = Field(default=100, ge=1)
@@ -35,20 +34,20 @@ class Linear(Params):
     seed: int = 0
     """Of the part of the bank on which l2 is chosen."""
 
-    def scores(self, seen: SeenLabels) -> list[Score]:
+    def scores(self, inputs: LabelledFeatures) -> list[ScoreRow]:
         """Return `top1`, with the l2 that was chosen."""
-        seen.check()
-        l2, judged = chosen_l2(seen.bank, seen.bank_label, self.l2, steps=self.steps, seed=self.seed)
-        given_Q = probe_classes(seen.queries, seen.bank, seen.bank_label, l2=l2, steps=self.steps)
+        inputs.check()
+        l2, judged = chosen_l2(inputs.bank, inputs.bank_label, self.l2, steps=self.steps, seed=self.seed)
+        given_Q = probe_classes(inputs.queries, inputs.bank, inputs.bank_label, l2=l2, steps=self.steps)
         protocol = {
             "classifier": "logistic regression on standardised features",
             "solver": f"L-BFGS, at most {self.steps} steps",
             "l2": l2,
             "l2_tried": list(self.l2),
             "l2_chosen_on": f"{judged} images of the bank" if judged else "nothing: the strongest was taken",
-            **seen.counts,
+            **inputs.counts,
         }
-        return [score(self.kind, "top1", float((given_Q == seen.query_label).double().mean()), protocol)]
+        return [score(self.kind, "top1", float((given_Q == inputs.query_label).double().mean()), protocol)]
 
 
 def chosen_l2(

@@ -7,21 +7,20 @@ are drawn evenly. Judged on all queries by mean IoU over the classes that their 
 Shapes: B images of the bank, Q queries, N patches, D width, M patches to fit on, Z classes.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from shared.params import Params
-from training.eval.inputs import Score, SeenMasks
-from training.eval.sets.labelled import Needs
+from training.eval.inputs import PatchFeatures, ScoreRow
+from training.eval.protocols.evaluation import EvaluationProtocol
 
 
-class LinearSegmentation(Params):
+class LinearSegmentation(EvaluationProtocol):
     """Segmentation by a linear classifier of patches."""
 
     kind: Literal["linear_segmentation"] = "linear_segmentation"
     """Can a linear classifier name what a patch shows?"""
-    needs: ClassVar[Needs] = "masks"
+    needs = "masks"
     l2: float = Field(default=1e-3, gt=0)
     """Weight of half the squared norm."""
     steps: int = Field(default=100, ge=1)
@@ -31,15 +30,15 @@ class LinearSegmentation(Params):
     seed: int = 0
     """Of that draw."""
 
-    def scores(self, seen: SeenMasks) -> list[Score]:
+    def scores(self, inputs: PatchFeatures) -> list[ScoreRow]:
         """Return `miou` and `miou patches`, with the IoU of every class."""
         from training.eval.math.logistic_regression import Logistic, Standard
         from training.eval.math.miou import labelled_patches, segmentation_scores
 
-        seen.check()
-        x_MD, class_M = labelled_patches(seen, self.patches, self.seed)
+        inputs.check()
+        x_MD, class_M = labelled_patches(inputs, self.patches, self.seed)
         standard = Standard.of(x_MD)
-        zero = Logistic.zero(len(seen.classes), x_MD.shape[1], like=standard(x_MD))
+        zero = Logistic.zero(len(inputs.classes), x_MD.shape[1], like=standard(x_MD))
         probe = zero.fitted(standard(x_MD), class_M, l2=self.l2, steps=self.steps)
         protocol = {
             "classifier": "logistic regression on standardised patches",
@@ -47,4 +46,4 @@ class LinearSegmentation(Params):
             "l2": self.l2,
             "patches": len(x_MD),
         }
-        return segmentation_scores(self.kind, probe(standard(seen.queries)), seen, protocol)
+        return segmentation_scores(self.kind, probe(standard(inputs.queries)), inputs, protocol)

@@ -6,37 +6,36 @@ same, about -4 = spread evenly. Lower is more even. Says nothing of whether like
 Shapes: B images, D width.
 """
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from shared.params import Params
-from training.eval.inputs import Score, SeenImages, score
-from training.eval.sets.labelled import Needs
+from training.eval.inputs import ImageFeatures, ScoreRow, score
+from training.eval.protocols.evaluation import EvaluationProtocol
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Uniformity(Params):
+class Uniformity(EvaluationProtocol):
     """How evenly features fill the sphere."""
 
     kind: Literal["uniformity"] = "uniformity"
     """Are the features spread over the whole sphere? 0 = all the same, about -4 = evenly. Needs no labels."""
-    needs: ClassVar[Needs] = "images"
+    needs = "images"
     images: int = Field(default=10_000, ge=2)
     """Images to compare with each other, at most, drawn evenly: the work grows with the square."""
     seed: int = 0
     """Of that draw."""
 
-    def scores(self, seen: SeenImages) -> list[Score]:
+    def scores(self, inputs: ImageFeatures) -> list[ScoreRow]:
         """Return `loss`."""
         from training.eval.math.splits import drawn
 
-        seen.check()
-        rows = drawn(len(seen.features), self.images, self.seed)
+        inputs.check()
+        rows = drawn(len(inputs.features), self.images, self.seed)
         protocol = {"images": len(rows), "t": 2, "pairs": "all of different images", "better": "lower"}
-        return [score(self.kind, "loss", uniformity(seen.features[rows]), protocol)]
+        return [score(self.kind, "loss", uniformity(inputs.features[rows]), protocol)]
 
 
 def uniformity(features_BD: "Tensor") -> float:

@@ -1,6 +1,13 @@
-"""What every labelled set shares: a name."""
+"""What every labelled set shares: a name; and which truths a set may hold. Needs neither numpy nor torch."""
+
+from typing import Literal
 
 from shared.params import Params
+
+Needs = Literal["images", "labels", "copies", "masks"]
+"""What an evaluation cannot do without; it is left out, with a note, where a set has none."""
+IGNORED = 255
+"""In a mask: this pixel counts for nothing."""
 
 
 class Named(Params):

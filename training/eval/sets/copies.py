@@ -46,7 +46,7 @@ class CopySet(Named):
         """Read the pairs. Raises RecipeError where one names an image that is not there, or where none counts."""
         import numpy as np
 
-        from training.eval.sets.files import Files, is_image, listed, opened_folder
+        from training.eval.sets.files import ImageFiles, is_image, listed, opened_folder
         from training.eval.sets.labelled import Labelled
         from training.eval.sets.tables import words
 
@@ -60,14 +60,16 @@ class CopySet(Named):
             raise RecipeError(f"{table} names the image {lost}, which is not in {self.url}. Paths start from there.")
 
         def among(relations: tuple[str, ...]) -> np.ndarray:
-            found = {
+            rows_of_pairs = {
                 tuple(sorted((number[row["a"]], number[row["b"]]))) for row in rows if row["relation"] in relations
             }
-            return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
+            return np.array(sorted(rows_of_pairs), dtype=np.int64).reshape(-1, 2)
 
         copies = among(self.count)
         if not len(copies):
-            there = ", ".join(sorted({row["relation"] for row in rows}))
-            raise RecipeError(f"{table} needs pairs whose relation is {' or '.join(self.count)}, got: {there}.")
+            relations = ", ".join(sorted({row["relation"] for row in rows}))
+            raise RecipeError(f"{table} needs pairs whose relation is {' or '.join(self.count)}, got: {relations}.")
         rows_B = np.arange(len(names))
-        return Labelled(self.title(self.url), Files(store, names), rows_B, copies=copies, ignored=among(self.ignore))
+        return Labelled(
+            self.title(self.url), ImageFiles(store, names), rows_B, copies=copies, ignored=among(self.ignore)
+        )

@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.errors import RecipeError
 from shared.storage import Store
-from training.eval.sets.cells import TABLES
+from training.eval.sets.table_images import TABLES
 from training.eval.sets.tables import columns_of, is_table
 
 

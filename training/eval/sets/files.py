@@ -1,8 +1,6 @@
 """Files of images under a folder or URL: their listing, their bytes, their pixels."""
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Protocol
 
 import numpy as np
@@ -11,34 +9,30 @@ from PIL import Image
 from shared.dataset_version import held_out
 from shared.errors import RecipeError
 from shared.images.decode import UndecodableError, decode
+from shared.images.ids import digest
+from shared.images.image_files import may_be_image
 from shared.params import fingerprint
 from shared.storage import Store
 
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".j2k"),
-    *(".ppm", ".pgm", ".psd", ".qoi", ".tga", ".ico"),
-)
-
 
 def is_image(name: str) -> bool:
-    """Tell an image file by its name; hidden files are none."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    """Tell an image file by its path below a folder; what is hidden, or lies in a hidden folder, is none."""
+    return may_be_image(name) and not any(part.startswith(".") for part in name.split("/"))
 
 
 def listed(where: Store) -> dict[str, int]:
     """Return the size of every file under a folder by its relative path, in the order of paths."""
     root = where.path("")
-    found = where.fs.find(root.rstrip("/") or "/", detail=True)
-    return {path.removeprefix(root): int(facts["size"]) for path, facts in sorted(found.items())}
+    entries = where.fs.find(root.rstrip("/") or "/", detail=True)
+    return {path.removeprefix(root): int(facts["size"]) for path, facts in sorted(entries.items())}
 
 
 def opened_folder(who: str, url: str) -> Store:
     """Return the folder as a store. Raises RecipeError where there is none."""
     store = Store(url)
     if not store.fs.isdir(store.path()):
-        there = "a file" if store.fs.exists(store.path()) else "nothing"
-        raise RecipeError(f"{who} needs a folder, got {url}, where there is {there}.")
+        what = "a file" if store.fs.exists(store.path()) else "nothing"
+        raise RecipeError(f"{who} needs a folder, got {url}, where there is {what}.")
     return store
 
 
@@ -48,7 +42,7 @@ def folder_content(who: str, url: str) -> str:
 
 
 @dataclass(frozen=True)
-class Files:
+class ImageFiles:
     """Image files by row number."""
 
     store: Store
@@ -84,7 +78,7 @@ def pixels_of(data: bytes, where: str) -> Image.Image:
         ) from error
 
 
-class Bytes(Protocol):
+class FileBytes(Protocol):
     """Images whose bytes can be had by row number."""
 
     def __len__(self) -> int: ...
@@ -94,7 +88,6 @@ class Bytes(Protocol):
         ...
 
 
-def tenth(files: Bytes) -> np.ndarray:
+def tenth(files: FileBytes) -> np.ndarray:
     """Return for each file whether its content puts it into the held-out tenth: equal files go the same way."""
-    digests = (hashlib.blake2b(files.data(row), digest_size=16).hexdigest() for row in range(len(files)))
-    return np.array([held_out(digest) for digest in digests])
+    return np.array([held_out(digest(files.data(row)).hex()) for row in range(len(files))])

@@ -30,7 +30,7 @@ class FolderSet(Named):
         """List the files. Raises RecipeError where they are no class folders."""
         import numpy as np
 
-        from training.eval.sets.files import Files, is_image, listed, opened_folder, tenth
+        from training.eval.sets.files import ImageFiles, is_image, listed, opened_folder, tenth
         from training.eval.sets.labelled import HELD_OUT, is_test, with_labels
 
         store = opened_folder("A set of class folders", self.url)
@@ -48,11 +48,11 @@ class FolderSet(Named):
                 f"{self.url} needs every image in a class folder, got {len(stray):,} of {len(names):,} outside, "
                 f"such as {stray[0]}. Move them into folders of their classes."
             )
-        files, split = Files(store, names), HELD_OUT
+        files, split = ImageFiles(store, names), HELD_OUT
         if stray:
-            asked = np.zeros(len(names), dtype=bool)
+            is_query = np.zeros(len(names), dtype=bool)
         elif {True, False} == set(sides):
-            asked, split = np.array(sides), "train and test folders"
+            is_query, split = np.array(sides), "train and test folders"
         else:
-            asked = tenth(files)
-        return with_labels(self.url, self.title(self.url), files, labels, asked, split)
+            is_query = tenth(files)
+        return with_labels(self.url, self.title(self.url), files, labels, is_query, split)

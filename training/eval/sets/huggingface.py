@@ -34,26 +34,24 @@ class HuggingFaceSet(Named):
         """Read the labels. Raises RecipeError where a column or a split is lacking."""
         import numpy as np
 
-        from training.eval.sets.cells import Cells, image_column, label_words, split_of, table_files
         from training.eval.sets.files import opened_folder, tenth
         from training.eval.sets.labelled import HELD_OUT, is_test, with_labels
+        from training.eval.sets.table_images import TableImages, split_of, table_files
 
         store = opened_folder(WHO, self.url)
         files = table_files(store)
         if not files:
             raise RecipeError(f"{WHO} needs .parquet or .arrow files, got {self.url} without any.")
-        column = self.column or image_column(store, files[0])
-        cells = Cells.listed(store, files, column)
-        labels = [word for name in files for word in label_words(store, name, self.label)]
+        images, labels = TableImages.read(WHO, store, files, self.column, self.label)
         splits = [split_of(name) for name in files]
         sides = [is_test(split) for split in splits]
         if {True, False} == set(sides):
-            asked = np.repeat(np.array(sides, dtype=bool), cells.rows_of_files())
+            is_query = np.repeat(np.array(sides, dtype=bool), [part.rows for part in images.parts])
             split = f"{' and '.join(dict.fromkeys(splits))} of the dataset"
         elif True in sides:
             raise RecipeError(
                 f"{self.url} needs splits train and test (or val), got {', '.join(dict.fromkeys(splits))}."
             )
         else:
-            asked, split = tenth(cells), HELD_OUT
-        return with_labels(self.url, self.title(self.url), cells, labels, asked, split)
+            is_query, split = tenth(images), HELD_OUT
+        return with_labels(self.url, self.title(self.url), images, labels, is_query, split)

@@ -5,23 +5,17 @@ Shapes: P pairs that are copies, I pairs that count for nothing, H W pixels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from shared.errors import RecipeError
 from training.data.published_images import UNLABELLED
-
-Needs = Literal["images", "labels", "copies", "masks"]
-"""What an evaluation cannot do without; it is left out, with a note, where a set has none."""
+from training.eval.sets.base import Needs
 
 
-IGNORED = 255
-"""In a mask: this pixel counts for nothing."""
-
-
-class Pictures(Protocol):
+class IndexedImages(Protocol):
     """Images by row number, safe to hand to other processes."""
 
     def __len__(self) -> int: ...
@@ -55,7 +49,7 @@ class Labelled:
     """Images and the truth about them. Rows count through `images`."""
 
     name: str
-    images: Pictures
+    images: IndexedImages
     bank: np.ndarray
     """Rows to learn from: the training split, or all where there is none."""
     queries: np.ndarray = field(default_factory=_none)
@@ -73,8 +67,8 @@ class Labelled:
 
     def has(self, needs: Needs) -> bool:
         """Tell whether an evaluation that needs this can use the set."""
-        found = {"images": True, "labels": len(self.label) and len(self.queries), "masks": self.masks is not None}
-        return bool(found.get(needs, len(self.copies)))
+        held = {"images": True, "labels": len(self.label) and len(self.queries), "masks": self.masks is not None}
+        return bool(held.get(needs, len(self.copies)))
 
 
 HELD_OUT = "a tenth held out by the hash of each file"
@@ -89,7 +83,7 @@ def is_test(split: str) -> bool | None:
 
 
 def with_labels(
-    where: str, name: str, images: Pictures, labels: Sequence[str | None], asked: np.ndarray, split: str
+    where: str, name: str, images: IndexedImages, labels: Sequence[str | None], is_query: np.ndarray, split: str
 ) -> Labelled:
     """Return a set with classes, of which some images are asked about; images without a label are left out.
 
@@ -100,7 +94,7 @@ def with_labels(
         return Labelled(name, images, np.arange(len(images)))
     number = {word: place for place, word in enumerate(classes)}
     label = np.array([UNLABELLED if word is None else number[word] for word in labels], dtype=np.int32)
-    bank, queries = (np.flatnonzero((label != UNLABELLED) & side) for side in (~asked, asked))
+    bank, queries = (np.flatnonzero((label != UNLABELLED) & side) for side in (~is_query, is_query))
     if not len(bank) or not len(queries):
         raise RecipeError(
             f"{where} needs images to learn from and others to ask about, got {len(bank)} and {len(queries)} of them "
@@ -112,9 +106,9 @@ def with_labels(
             f"{where} needs every class of the test split in the training split, got {len(lacking)} in the test split "
             f"alone, such as {lacking[0]}. Check the names of the folders or labels."
         )
-    known = [classes[code] for code in sorted(set(label[bank]))]
-    if len(known) < 2:
+    trained = [classes[code] for code in sorted(set(label[bank]))]
+    if len(trained) < 2:
         raise RecipeError(
-            f"{where} needs two classes to learn from at least, got {known[0]} alone. Give DIR/CLASS/IMAGE."
+            f"{where} needs two classes to learn from at least, got {trained[0]} alone. Give DIR/CLASS/IMAGE."
         )
     return Labelled(name, images, bank, queries, split, label, classes)

@@ -59,8 +59,8 @@ class ManifestSet(Named):
                     f"{self.url} needs train or test (or val) in its column {self.split!r}, got {other!r}. "
                     "Leave out such rows by `where`, or set split to '' to hold out a tenth."
                 )
-            asked, split = np.array(sides, dtype=bool), f"column {self.split}"
+            is_query, split = np.array(sides, dtype=bool), f"column {self.split}"
         else:
-            asked, split = tenth(files), HELD_OUT
+            is_query, split = tenth(files), HELD_OUT
         name = self.name or "-".join(self.where.values())
-        return with_labels(self.url, name or self.title(self.url), files, labels, asked, split)
+        return with_labels(self.url, name or self.title(self.url), files, labels, is_query, split)

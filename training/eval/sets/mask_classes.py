@@ -9,8 +9,8 @@ from PIL import Image
 from shared.errors import RecipeError
 from shared.images.decode import MAX_PIXELS
 from shared.storage import Store
-from training.eval.sets.files import Files
-from training.eval.sets.labelled import IGNORED
+from training.eval.sets.base import IGNORED
+from training.eval.sets.files import ImageFiles
 from training.eval.sets.tables import words
 
 VALUES = 256
@@ -22,7 +22,7 @@ ALIKE = 0.02
 class ClassMaps:
     """Masks by the row number of their image."""
 
-    files: Files
+    files: ImageFiles
     names: tuple[str, ...]
     number: np.ndarray
     """Value in the file → number of its class, IGNORED, or -1 for a value that nobody explained."""
@@ -66,7 +66,7 @@ def mask_values(data: bytes, where: str) -> np.ndarray:
     return narrow
 
 
-def class_maps(masks: Files, given: str, beside: list[str]) -> ClassMaps:
+def class_maps(masks: ImageFiles, given: str, beside: list[str]) -> ClassMaps:
     """Return the maps by a table of classes or, without one, by the values that the masks hold."""
     places = [given] if given else [f"{folder}/classes.csv" for folder in beside]
     table = given or next((place for place in places if Store(place).exists("")), "")

@@ -5,24 +5,24 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from shared.errors import RecipeError
-from training.eval.sets.files import Files, is_image, listed, opened_folder
+from training.eval.sets.files import ImageFiles, is_image, listed, opened_folder
 from training.eval.sets.tables import files_of, words
 
 WHO = "A set with masks"
 IMAGES, MASKS = "images", "masks"
 
 
-class Pairs(NamedTuple):
+class ImageMaskPairs(NamedTuple):
     """Images and masks, one to one."""
 
-    images: Files
-    masks: Files
+    images: ImageFiles
+    masks: ImageFiles
     splits: list[str]
     beside: list[str]
     """Folders in which a classes.csv may lie, nearest first."""
 
 
-def from_folder(url: str) -> Pairs:
+def from_folder(url: str) -> ImageMaskPairs:
     """Return what lies in SPLIT/images and SPLIT/masks. Raises RecipeError for an image without a mask."""
     store = opened_folder(WHO, url)
     names = [name for name in listed(store) if is_image(name)]
@@ -39,7 +39,8 @@ def from_folder(url: str) -> Pairs:
             f"{url} needs a mask for every image, got none for {bare}. Their names differ in the end alone."
         )
     paired = [masks[_stem(name, IMAGES)] for name in images]
-    return Pairs(Files(store, images), Files(store, paired), [name.split("/")[0] for name in images], [store.url])
+    splits = [name.split("/")[0] for name in images]
+    return ImageMaskPairs(ImageFiles(store, images), ImageFiles(store, paired), splits, [store.url])
 
 
 def _stem(name: str, folder: str) -> str:
@@ -47,10 +48,10 @@ def _stem(name: str, folder: str) -> str:
     return str(path.with_suffix("")).replace(f"{folder}/", "", 1)
 
 
-def from_table(url: str, root: str, where: Mapping[str, str]) -> Pairs:
+def from_table(url: str, root: str, where: Mapping[str, str]) -> ImageMaskPairs:
     """Return what the columns image, mask and split say. Raises RecipeError for a file that is not there."""
     rows = words(WHO, url, ("image", "mask", "split"), where)
     images, masks = (files_of(WHO, url, root, [row[column] for row in rows]) for column in ("image", "mask"))
     inside = images.path(0).split("/")
     beside = ["/".join(inside[:-level]) for level in range(1, 4)]
-    return Pairs(images, masks, [row["split"] for row in rows], [*beside, url.rpartition("/")[0]])
+    return ImageMaskPairs(images, masks, [row["split"] for row in rows], [*beside, url.rpartition("/")[0]])

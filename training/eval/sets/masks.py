@@ -44,20 +44,20 @@ class MaskSet(Named):
         from training.eval.sets.mask_files import from_folder, from_table
         from training.eval.sets.tables import is_table
 
-        found = from_table(self.url, self.root, self.where) if is_table(self.url) else from_folder(self.url)
-        sides = [is_test(split) for split in found.splits]
+        pairs = from_table(self.url, self.root, self.where) if is_table(self.url) else from_folder(self.url)
+        sides = [is_test(split) for split in pairs.splits]
         if set(sides) != {True, False}:
-            told = ", ".join(sorted(set(found.splits))) or "none"
+            splits = ", ".join(sorted(set(pairs.splits))) or "none"
             raise RecipeError(
-                f"{self.url} needs images with masks to learn from (train) and others (val), got: {told}."
+                f"{self.url} needs images with masks to learn from (train) and others (val), got: {splits}."
             )
-        maps = class_maps(found.masks, self.classes, found.beside)
-        asked = np.array(sides)
+        maps = class_maps(pairs.masks, self.classes, pairs.beside)
+        is_query = np.array(sides)
         return Labelled(
             name=self.name or "-".join(self.where.values()) or self.title(self.url),
-            images=found.images,
-            bank=np.flatnonzero(~asked),
-            queries=np.flatnonzero(asked),
+            images=pairs.images,
+            bank=np.flatnonzero(~is_query),
+            queries=np.flatnonzero(is_query),
             split="train and val as given",
             classes=maps.names,
             masks=maps,

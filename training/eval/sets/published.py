@@ -29,10 +29,10 @@ class DatasetSet(Named):
 
         if published is None:
             raise RecipeError("The set `dataset` needs a published dataset, got none. Name other sets with --data.")
-        images, asked = all_images(published)
+        images, is_query = all_images(published)
         name = self.name or f"{published.name} {published.version}"
         if not images.classes:
-            return Labelled(name, images, np.flatnonzero(~asked))
-        known = images.label != UNLABELLED
-        bank, queries = np.flatnonzero(known & ~asked), np.flatnonzero(known & asked)
+            return Labelled(name, images, np.flatnonzero(~is_query))
+        has_label = images.label != UNLABELLED
+        bank, queries = np.flatnonzero(has_label & ~is_query), np.flatnonzero(has_label & is_query)
         return Labelled(name, images, bank, queries, "the held-out tenth", images.label, tuple(images.classes))

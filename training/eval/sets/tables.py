@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from shared.errors import RecipeError
 from shared.params import fingerprint
 from shared.storage import Store
-from training.eval.sets.files import Files
+from training.eval.sets.files import ImageFiles
 
 PARQUET = ".parquet"
 LEVELS = 3
@@ -47,11 +47,11 @@ def columns_of(who: str, url: str) -> list[str]:
 
 def words(who: str, url: str, columns: Sequence[str], where: Mapping[str, str]) -> list[dict[str, str]]:
     """Return the rows whose columns hold the words of `where`. Raises RecipeError where a column is not there."""
-    wanted, there = list(dict.fromkeys((*columns, *where))), columns_of(who, url)
-    absent = [column for column in wanted if column not in there]
+    wanted, present = list(dict.fromkeys((*columns, *where))), columns_of(who, url)
+    absent = [column for column in wanted if column not in present]
     if absent:
         raise RecipeError(
-            f"{who} needs a column {absent[0]!r}, got {url} with {', '.join(there) or 'none'}. "
+            f"{who} needs a column {absent[0]!r}, got {url} with {', '.join(present) or 'none'}. "
             "Name the columns that it has, in the recipe or as --data '{kind: …, url: …}'."
         )
     store, name = opened_table(who, url)
@@ -62,15 +62,17 @@ def words(who: str, url: str, columns: Sequence[str], where: Mapping[str, str]) 
             rows = pq.read_table(file, columns=wanted).to_pylist()
         else:
             rows = list(csv.DictReader(io.StringIO(file.read().decode("utf-8-sig"))))
-    told = [{key: "" if row[key] is None else str(row[key]) for key in wanted} for row in rows]
-    kept = [row for row in told if all(row[key] == word for key, word in where.items())]
+    texts = [{key: "" if row[key] is None else str(row[key]) for key in wanted} for row in rows]
+    kept = [row for row in texts if all(row[key] == word for key, word in where.items())]
     if not kept:
-        found = "; ".join(f"{key}: {', '.join(sorted({row[key] for row in told})[:6])}" for key in where)
-        raise RecipeError(f"{url} needs rows where {dict(where)}, got none of {len(told)}. It has {found or 'no row'}.")
+        values = "; ".join(f"{key}: {', '.join(sorted({row[key] for row in texts})[:6])}" for key in where)
+        raise RecipeError(
+            f"{url} needs rows where {dict(where)}, got none of {len(texts)}. It has {values or 'no row'}."
+        )
     return kept
 
 
-def files_of(who: str, url: str, root: str, paths: Sequence[str]) -> Files:
+def files_of(who: str, url: str, root: str, paths: Sequence[str]) -> ImageFiles:
     """Return the files of paths that start from the root or, without one, from the table's folder or one above.
 
     Raises RecipeError naming the first that is not there.
@@ -84,9 +86,9 @@ def files_of(who: str, url: str, root: str, paths: Sequence[str]) -> Files:
         for _ in range(LEVELS):
             above.append(above[-1].rpartition("/")[0])
         protocol = "" if store.local else store.url.partition("://")[0] + "://"
-        found = next((folder for folder in above if folder and store.fs.exists(f"{folder}/{first}")), above[0])
-        store = Store(protocol + found)
+        nearest = next((folder for folder in above if folder and store.fs.exists(f"{folder}/{first}")), above[0])
+        store = Store(protocol + nearest)
     lost = next((path for path in paths if store.local and not store.exists(path)), None)
     if lost is not None:
         raise RecipeError(f"{url} names the image {lost}, which is not in {store.path()}. Say where paths start: root.")
-    return Files(store, list(paths))
+    return ImageFiles(store, list(paths))

@@ -16,13 +16,13 @@ def tokens_and_attention(backbone: Backbone, images_BCHW: Tensor) -> tuple[Token
     softmax(q · k / sqrt(E)) over all tokens: what the patches get sums to less than 1 in each head.
     """
     attention = backbone.vit.blocks[-1].attn
-    seen: list[Tensor] = []
-    hook = attention.qkv.register_forward_hook(lambda _module, _given, qkv_L3D: seen.append(qkv_L3D))
+    outputs: list[Tensor] = []
+    hook = attention.qkv.register_forward_hook(lambda _module, _given, qkv_L3D: outputs.append(qkv_L3D))
     try:
         tokens: Tokens = backbone(images_BCHW)
     finally:
         hook.remove()
-    qkv_BT3hE = seen[0].view(len(images_BCHW), -1, 3, attention.num_heads, attention.head_dim)
+    qkv_BT3hE = outputs[0].view(len(images_BCHW), -1, 3, attention.num_heads, attention.head_dim)
     q_BhE, k_BThE = qkv_BT3hE[:, 0, 0], qkv_BT3hE[:, :, 1]
     logits_BhT = torch.einsum("bhe,bthe->bht", q_BhE, k_BThE) * attention.head_dim**-0.5
     return tokens, logits_BhT.softmax(dim=-1)[..., backbone.vit.num_prefix_tokens :]

@@ -1,4 +1,4 @@
-"""The images that a run's pictures are made of, and the albums that models make of them while they are evaluated.
+"""The images that a run's pictures are made of, and the snapshots that models make of them while they are evaluated.
 
 Shapes: S subjects, B images of the bank, C colours, H W pixels or patches, N patches, D width, h heads, k neighbours.
 """
@@ -13,15 +13,15 @@ from torch import Tensor
 from shared.dataset_version import Published
 from shared.params import Compute
 from training.data.published_images import UNLABELLED, Images, all_images
-from training.data.shuffle import drawn
-from training.distributed import Place
-from training.eval.crops import Cut, centre_crop
-from training.eval.features import Reading, extract
+from training.data.shuffle import subsample
+from training.distributed import DistributedContext
+from training.eval.crops import CropSize, centre_crop
+from training.eval.features import Readout, extract
 from training.eval.math.nearest import nearest
 from training.eval.params import EvaluateParams
 from training.eval.visualize import pca
 from training.eval.visualize.attention import tokens_and_attention
-from training.eval.visualize.snapshot import Album, written
+from training.eval.visualize.snapshot import Snapshot, written
 from training.model.vit import Backbone, normalised
 from training.runs.run_folder import RunFolder
 from training.weights import Weights
@@ -33,29 +33,29 @@ BANK = 1000
 """Images among which neighbours are sought, at most: a gallery, no score."""
 
 
-def draw_albums(
+def make_snapshots(
     dataset: Published,
     weights: Mapping[str, Weights],
-    readings: Mapping[str, Reading],
+    readings: Mapping[str, Readout],
     params: EvaluateParams,
-    place: Place,
+    place: DistributedContext,
     compute: Compute,
     folder: RunFolder,
     seed: int,
 ) -> None:
-    """Write an album of each model into the run's folder; neighbours are found as the models are read for scores."""
-    sitting = Sitting.choose(dataset, params.pictures, seed)
+    """Write a snapshot of each model into the run's folder; neighbours are found as the models are read for scores."""
+    chosen = SnapshotImages.choose(dataset, params.pictures, seed)
     size = params.image_size or next(iter(readings.values())).model.usual_size
-    cut = Cut(size, params.resize, params.batch_size)
-    rows, workers = np.arange(len(sitting.images)), place.loader_workers(compute)
-    features, _ = extract(sitting.images, rows, readings, place, cut, workers=workers)
-    for name, found in features.items() if place.leads else ():
+    cut = CropSize(size, params.resize, params.batch_size)
+    rows, workers = np.arange(len(chosen.images)), place.loader_workers(compute)
+    features, _ = extract(chosen.images, rows, readings, place, cut, workers=workers)
+    for name, extracted in features.items() if place.leads else ():
         backbone = weights[name].backbone().to(place.device)
-        sitting.album(backbone, found.pooled, params.resize).write(folder.store, name)
+        chosen.snapshot(backbone, extracted.pooled, params.resize).write(folder.store, name)
 
 
 @dataclass(frozen=True)
-class Sitting:
+class SnapshotImages:
     """A few held-out images, or training images where none is held out, and training images to compare with."""
 
     images: Images
@@ -63,28 +63,28 @@ class Sitting:
     subjects: int
 
     @classmethod
-    def choose(cls, dataset: Published, count: int, seed: int) -> "Sitting":
+    def choose(cls, dataset: Published, count: int, seed: int) -> "SnapshotImages":
         """Choose subjects evenly over the classes, and a bank by the seed; no subject lies in the bank."""
-        images, asked = all_images(dataset)
-        source = np.flatnonzero(asked) if asked.any() else np.arange(len(images))
+        images, is_held_out = all_images(dataset)
+        source = np.flatnonzero(is_held_out) if is_held_out.any() else np.arange(len(images))
         by_class = source[np.argsort(images.label[source], kind="stable")]
         spread = np.linspace(0, len(by_class) - 1, min(count, len(by_class))).round().astype(int)
         subjects = by_class[np.unique(spread)]
-        rest = np.setdiff1d(np.flatnonzero(~asked), subjects)
-        return cls(images.take(np.concatenate([subjects, drawn(rest, BANK, seed)])), len(subjects))
+        rest = np.setdiff1d(np.flatnonzero(~is_held_out), subjects)
+        return cls(images.take(np.concatenate([subjects, subsample(rest, BANK, seed)])), len(subjects))
 
-    def album(self, backbone: Backbone, features_ID: Tensor, resize: float) -> Album:
-        """Let a model look at the subjects; the features are those of all images of the sitting."""
+    def snapshot(self, backbone: Backbone, features_ID: Tensor, resize: float) -> Snapshot:
+        """Let a model look at the subjects; the features are those of all its images."""
         patch = backbone.vit.patch_embed.patch_size[0]
         crops = [centre_crop(self.images.pixels(row), SIDE * patch, resize) for row in range(self.subjects)]
-        patches, attention = zip(*(_looked(backbone, crop_CHW) for crop_CHW in crops), strict=True)
+        patches, attention = zip(*(_forward(backbone, crop_CHW) for crop_CHW in crops), strict=True)
         patches_SND = np.concatenate(patches)
         scores_SNK = pca.projected(patches_SND)
         foreground_SHW = pca.foreground(_grid(scores_SNK)[..., 0])
         subjects_SD, bank_BD = features_ID[: self.subjects], features_ID[self.subjects :]
         cosine_Sk, row_Sk = nearest(subjects_SD, bank_BD, min(NEIGHBOURS, len(bank_BD)))
         shown, neighbours = np.unique(row_Sk.numpy() + self.subjects, return_inverse=True)
-        return Album(
+        return Snapshot(
             **_places(self.images.take(np.concatenate([np.arange(self.subjects), shown]))),
             resize=np.array(resize),
             components=_grid(scores_SNK).astype(np.float16),
@@ -96,7 +96,7 @@ class Sitting:
         )
 
 
-def _looked(backbone: Backbone, crop_CHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _forward(backbone: Backbone, crop_CHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return patches_1ND and attention_1hHW as bytes."""
     pixels_1CHW = torch.from_numpy(crop_CHW)[None].to(next(backbone.parameters()).device)
     tokens, attention_1hN = tokens_and_attention(backbone, normalised(pixels_1CHW))

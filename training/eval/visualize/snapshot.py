@@ -1,4 +1,4 @@
-"""An album: what one checkpoint saw in a few images, small enough to keep when the checkpoint is gone.
+"""A snapshot: what one checkpoint saw in a few images, small enough to keep when the checkpoint is gone.
 
 Arrays alone, and where the images' bytes lie; whoever draws them needs numpy and no torch. In a run's folder as
 pictures/STEP.npz, and pictures/random_init.npz of the untrained model.
@@ -19,7 +19,7 @@ LOWEST, HIGHEST = -2, 3
 
 
 @dataclass(frozen=True)
-class Album:
+class Snapshot:
     """The subjects are the first S of the images that are shown."""
 
     shard: np.ndarray
@@ -50,10 +50,10 @@ class Album:
         """How many images were looked at."""
         return len(self.components)
 
-    def same_subjects(self, other: "Album") -> bool:
-        """Tell whether two albums show the same images at the same size, so that they can be laid side by side."""
+    def same_subjects(self, other: "Snapshot") -> bool:
+        """Tell whether two snapshots show the same images at the same size, so that they can be laid side by side."""
         places = [(a.shard[: a.subjects], a.offset[: a.subjects]) for a in (self, other)]
-        same = all(np.array_equal(mine, theirs) for mine, theirs in zip(*places, strict=True))
+        same = all(np.array_equal(a, b) for a, b in zip(*places, strict=True))
         return same and bool(self.components.shape == other.components.shape)
 
     def write(self, run: Store, name: str) -> None:
@@ -76,12 +76,12 @@ def shares(octaves: np.ndarray) -> np.ndarray:
     return times
 
 
-def albums(run: Store) -> dict[str, Album]:
-    """Return the albums of a run by name: `random_init` first, then steps ascending."""
+def read_snapshots(run: Store) -> dict[str, Snapshot]:
+    """Return the snapshots of a run by name: `random_init` first, then steps ascending."""
     names = [name.removesuffix(".npz") for name in run.names(FOLDER) if name.endswith(".npz")]
     return {name: _read(run, name) for name in sorted(names, key=lambda name: int(name) if name.isdigit() else -1)}
 
 
-def _read(run: Store, name: str) -> Album:
+def _read(run: Store, name: str) -> Snapshot:
     with np.load(io.BytesIO(run.read(f"{FOLDER}/{name}.npz")), allow_pickle=False) as arrays:
-        return Album(**{field.name: arrays[field.name] for field in fields(Album)})
+        return Snapshot(**{field.name: arrays[field.name] for field in fields(Snapshot)})

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from curation.stages import index, select
 from flows.recipe.recipe import load_recipe
-from flows.session import Session, Silent
+from flows.session import Session
 from shared.catalog import DECISIONS, IMAGES
 from shared.errors import RecipeError
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 from shared.tables import Rows
 

@@ -7,15 +7,15 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch.nn import functional as F
 
-from tests.training.eval.seeing import labelled, rearranged
-from training.eval.inputs import OmittedError, Score, SeenCopies
+from tests.training.eval.invented_features import labelled, rearranged
+from training.eval.inputs import CopyFeatures, OmittedError, ScoreRow
 from training.eval.math import nearest
 from training.eval.math.average_precision import PairRanking, average_precision
 from training.eval.protocols.copy_detection import CopyDetection
 from training.eval.protocols.retrieval import Retrieval
 
 
-def values(scores: list[Score]) -> dict[str, float]:
+def values(scores: list[ScoreRow]) -> dict[str, float]:
     return {score["metric"]: score["value"] for score in scores}
 
 
@@ -55,53 +55,53 @@ def test_recall_is_told_at_the_lowest_threshold_that_keeps_the_precision() -> No
 
 
 def test_retrieval_equals_its_slow_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = labelled()
+    inputs = labelled()
     precisions, found = [], []
-    for query, label in zip(seen.queries.double(), seen.query_label, strict=True):
-        order = F.cosine_similarity(seen.bank.double(), query[None]).argsort(descending=True)
-        right = (seen.bank_label[order] == label).tolist()
+    for query, label in zip(inputs.queries.double(), inputs.query_label, strict=True):
+        order = F.cosine_similarity(inputs.bank.double(), query[None]).argsort(descending=True)
+        right = (inputs.bank_label[order] == label).tolist()
         places = [place for place, is_right in enumerate(right, start=1) if is_right]
         precisions.append(np.mean([number / place for number, place in enumerate(places, start=1)]))
         found.append(places[0] <= 5)
-    scores = values(Retrieval().scores(seen))
+    scores = values(Retrieval().scores(inputs))
     assert scores.keys() == {"map", "recall@1", "recall@5", "recall@10"}
     assert scores["map"] == pytest.approx(np.mean(precisions), abs=1e-12)
     assert scores["recall@5"] == np.mean(found)
-    assert values(Retrieval().scores(rearranged(seen))) == pytest.approx(scores, abs=1e-12)
-    monkeypatch.setattr(nearest, "CELLS", 3 * len(seen.bank))
-    assert values(Retrieval().scores(seen)) == pytest.approx(scores, abs=1e-12)
+    assert values(Retrieval().scores(rearranged(inputs))) == pytest.approx(scores, abs=1e-12)
+    monkeypatch.setattr(nearest, "CELLS", 3 * len(inputs.bank))
+    assert values(Retrieval().scores(inputs)) == pytest.approx(scores, abs=1e-12)
 
 
 def test_a_collapsed_model_retrieves_by_chance_and_recalls_nothing() -> None:
-    seen = labelled()
-    same = dataclasses.replace(seen, bank=torch.ones(90, 6), queries=torch.ones(40, 6))
+    inputs = labelled()
+    same = dataclasses.replace(inputs, bank=torch.ones(90, 6), queries=torch.ones(40, 6))
     assert values(Retrieval().scores(same)) == pytest.approx({"map": 0.2, "recall@1": 0, "recall@5": 0, "recall@10": 0})
 
 
 def test_queries_whose_class_the_bank_lacks_are_left_out_and_counted() -> None:
-    seen = labelled()
-    label = seen.query_label.clone()
+    inputs = labelled()
+    label = inputs.query_label.clone()
     label[:4] = 77
-    scores = Retrieval().scores(dataclasses.replace(seen, query_label=label))
-    kept = dataclasses.replace(seen, queries=seen.queries[4:], query_label=label[4:])
+    scores = Retrieval().scores(dataclasses.replace(inputs, query_label=label))
+    kept = dataclasses.replace(inputs, queries=inputs.queries[4:], query_label=label[4:])
     assert values(scores) == values(Retrieval().scores(kept))
     assert (scores[0]["protocol"]["queries"], scores[0]["protocol"]["queries_without_answer"]) == (36, 4)
     with pytest.raises(OmittedError, match="a query whose class is in the bank"):
-        Retrieval().scores(dataclasses.replace(seen, query_label=label + 100))
+        Retrieval().scores(dataclasses.replace(inputs, query_label=label + 100))
 
 
-def with_copies() -> SeenCopies:
+def with_copies() -> CopyFeatures:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(30, 5, generator=generator)
     x[1], x[20], x[21] = x[0] + 0.2, x[7], x[7] * 3  # 7, 20 and 21 look exactly the same, 1 is like 0
     copies = torch.tensor([[0, 1], [7, 20], [4, 9], [3, 11]])
-    return SeenCopies(x, copies, ignored=torch.tensor([[7, 21], [2, 5]]))
+    return CopyFeatures(x, copies, ignored=torch.tensor([[7, 21], [2, 5]]))
 
 
 def test_copy_detection_equals_its_slow_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = with_copies()
-    copies, ignored = ({tuple(pair) for pair in pairs.tolist()} for pairs in (seen.copies, seen.ignored))
-    x = F.normalize(seen.features.double(), dim=1)
+    inputs = with_copies()
+    copies, ignored = ({tuple(pair) for pair in pairs.tolist()} for pairs in (inputs.copies, inputs.ignored))
+    x = F.normalize(inputs.features.double(), dim=1)
     of_pair = {
         (i, j): (round(float(x[i] @ x[j]), 9), (i, j) in copies)
         for i in range(30)
@@ -114,26 +114,30 @@ def test_copy_detection_equals_its_slow_loop(monkeypatch: pytest.MonkeyPatch) ->
         mine = [told for pair, told in of_pair.items() if i in pair]
         precisions.append(average_precision_score([is_right for _, is_right in mine], [c for c, _ in mine]))
     expected = {"map": np.mean(precisions), "micro_ap": average_precision_score(right, cosines)}
-    scores = values(CopyDetection(precision=0.5).scores(seen))
+    scores = values(CopyDetection(precision=0.5).scores(inputs))
     assert scores == pytest.approx({**expected, "recall@p50": 0.5}, abs=1e-12)
     monkeypatch.setattr(nearest, "CELLS", 3 * 30)
-    assert values(CopyDetection(precision=0.5).scores(seen)) == pytest.approx(scores, abs=1e-12)
+    assert values(CopyDetection(precision=0.5).scores(inputs)) == pytest.approx(scores, abs=1e-12)
 
 
 def test_the_order_of_the_images_changes_nothing() -> None:
-    seen = with_copies()
+    inputs = with_copies()
     order = torch.randperm(30, generator=torch.Generator().manual_seed(3))
     place = order.argsort()
-    moved = SeenCopies(seen.features[order], *(place[pairs].sort().values for pairs in (seen.copies, seen.ignored)))
-    assert values(CopyDetection().scores(moved)) == pytest.approx(values(CopyDetection().scores(seen)), abs=1e-12)
+    moved = CopyFeatures(
+        inputs.features[order], *(place[pairs].sort().values for pairs in (inputs.copies, inputs.ignored))
+    )
+    assert values(CopyDetection().scores(moved)) == pytest.approx(values(CopyDetection().scores(inputs)), abs=1e-12)
 
 
 def test_copies_are_found_at_once_where_nothing_else_is_as_near_and_by_chance_where_all_is_equal() -> None:
-    seen = SeenCopies(torch.eye(12)[[0, 0, 1, 1, 4, 5, 6]], torch.tensor([[0, 1], [2, 3]]), torch.empty(0, 2).long())
-    scores = CopyDetection().scores(seen)
+    inputs = CopyFeatures(
+        torch.eye(12)[[0, 0, 1, 1, 4, 5, 6]], torch.tensor([[0, 1], [2, 3]]), torch.empty(0, 2).long()
+    )
+    scores = CopyDetection().scores(inputs)
     assert values(scores) == {"map": 1, "micro_ap": 1, "recall@p90": 1}
     assert scores[2]["protocol"]["cosine"] == pytest.approx(1)
-    assert values(CopyDetection().scores(dataclasses.replace(seen, features=torch.ones(7, 3)))) == pytest.approx(
+    assert values(CopyDetection().scores(dataclasses.replace(inputs, features=torch.ones(7, 3)))) == pytest.approx(
         {"map": 1 / 6, "micro_ap": 2 / 21, "recall@p90": 0}
     )
 
@@ -141,4 +145,4 @@ def test_copies_are_found_at_once_where_nothing_else_is_as_near_and_by_chance_wh
 def test_without_a_pair_of_copies_there_is_nothing_to_find() -> None:
     none = torch.empty(0, 2).long()
     with pytest.raises(OmittedError, match="needs a pair of copies, got none"):
-        CopyDetection().scores(SeenCopies(torch.randn(3, 2), none, none))
+        CopyDetection().scores(CopyFeatures(torch.randn(3, 2), none, none))

@@ -6,32 +6,32 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.training.eval.seeing import labelled, rearranged
+from tests.training.eval.invented_features import labelled, rearranged
 from training.eval.inputs import OmittedError
 from training.eval.math import nearest
 from training.eval.protocols.knn import Knn, knn_classes
 
 
 def test_knn_equals_its_slow_loop_for_every_k() -> None:
-    seen = labelled()
-    found = knn_classes(seen.queries, seen.bank, seen.bank_label, ks=[7, 30], temperature=0.07)
+    inputs = labelled()
+    found = knn_classes(inputs.queries, inputs.bank, inputs.bank_label, ks=[7, 30], temperature=0.07)
     for k, classes in zip([7, 30], found, strict=True):
         expected = []
-        for query in F.normalize(seen.queries.double(), dim=1):
-            cosines = F.normalize(seen.bank.double(), dim=1) @ query
+        for query in F.normalize(inputs.queries.double(), dim=1):
+            cosines = F.normalize(inputs.bank.double(), dim=1) @ query
             votes = [0.0] * 5
             for b in cosines.argsort(descending=True)[:k]:
-                votes[seen.bank_label[b]] += math.exp(float(cosines[b]) / 0.07)
+                votes[inputs.bank_label[b]] += math.exp(float(cosines[b]) / 0.07)
             expected.append(int(np.argmax(votes)))
         assert classes.tolist() == expected
 
 
 def test_knn_depends_neither_on_the_batch_size_nor_on_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = labelled()
-    whole = Knn().scores(seen)
-    assert Knn().scores(rearranged(seen)) == whole
-    monkeypatch.setattr(nearest, "CELLS", 3 * len(seen.bank))
-    assert Knn().scores(seen) == whole
+    inputs = labelled()
+    whole = Knn().scores(inputs)
+    assert Knn().scores(rearranged(inputs)) == whole
+    monkeypatch.setattr(nearest, "CELLS", 3 * len(inputs.bank))
+    assert Knn().scores(inputs) == whole
 
 
 @pytest.mark.parametrize("cells", [1, 2**20])
@@ -61,12 +61,12 @@ def test_every_k_is_a_metric_of_its_own_and_one_beyond_the_bank_is_left_out_and_
 
 
 def test_a_bank_that_cannot_be_voted_with_is_an_omission_that_says_why() -> None:
-    seen = labelled(bank=9)
+    inputs = labelled(bank=9)
     with pytest.raises(OmittedError, match="needs a bank of at least 10 images, got 9"):
-        Knn().scores(seen)
+        Knn().scores(inputs)
     with pytest.raises(OmittedError, match="needs a bank of two classes, got 1"):
-        Knn().scores(dataclasses.replace(seen, bank_label=torch.full((9,), 3)))
+        Knn().scores(dataclasses.replace(inputs, bank_label=torch.full((9,), 3)))
     with pytest.raises(OmittedError, match="needs a query, got none"):
-        Knn().scores(dataclasses.replace(seen, queries=seen.queries[:0], query_label=seen.query_label[:0]))
+        Knn().scores(dataclasses.replace(inputs, queries=inputs.queries[:0], query_label=inputs.query_label[:0]))
     with pytest.raises(OmittedError, match="finite features, got NaN"):
-        Knn().scores(dataclasses.replace(seen, queries=seen.queries * math.nan))
+        Knn().scores(dataclasses.replace(inputs, queries=inputs.queries * math.nan))

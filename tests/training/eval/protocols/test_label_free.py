@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from training.eval.inputs import OmittedError, SeenImages
+from training.eval.inputs import ImageFeatures, OmittedError
 from training.eval.math import nearest
 from training.eval.protocols.alignment import Alignment, alignment
 from training.eval.protocols.effective_rank import EffectiveRank, effective_rank
@@ -38,17 +38,17 @@ def test_uniformity_is_zero_for_a_collapsed_model_and_low_on_a_whole_sphere() ->
 
 
 def test_uniformity_draws_at_most_so_many_images_and_says_so() -> None:
-    seen = SeenImages(torch.randn(30, 4))
-    score = Uniformity(images=10).scores(seen)[0]
+    inputs = ImageFeatures(torch.randn(30, 4))
+    score = Uniformity(images=10).scores(inputs)[0]
     assert score["protocol"]["images"] == 10
-    assert score == Uniformity(images=10).scores(seen)[0]
-    assert score["value"] != Uniformity(images=10, seed=1).scores(seen)[0]["value"]
+    assert score == Uniformity(images=10).scores(inputs)[0]
+    assert score["value"] != Uniformity(images=10, seed=1).scores(inputs)[0]["value"]
 
 
 @pytest.mark.parametrize("evaluation", [EffectiveRank(), Uniformity(), Alignment()])
 def test_one_image_cannot_be_compared(evaluation: EffectiveRank | Uniformity | Alignment) -> None:
     with pytest.raises(OmittedError, match="needs two images, got 1"):
-        evaluation.scores(SeenImages(torch.randn(1, 4)))
+        evaluation.scores(ImageFeatures(torch.randn(1, 4)))
 
 
 def test_alignment_equals_its_slow_loop_and_needs_two_views() -> None:
@@ -58,6 +58,6 @@ def test_alignment_equals_its_slow_loop_and_needs_two_views() -> None:
         float((F.normalize(a, dim=0) - F.normalize(b, dim=0)).square().sum()) for a, b in zip(one, other, strict=True)
     ]
     assert alignment(one, other) == pytest.approx(sum(far) / 9, rel=1e-6)
-    assert Alignment().scores(SeenImages(one, one * 2))[0]["value"] == pytest.approx(0, abs=1e-12)
+    assert Alignment().scores(ImageFeatures(one, one * 2))[0]["value"] == pytest.approx(0, abs=1e-12)
     with pytest.raises(OmittedError, match="needs another view"):
-        Alignment().scores(SeenImages(one))
+        Alignment().scores(ImageFeatures(one))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.eval.seeing import labelled, rearranged
+from tests.training.eval.invented_features import labelled, rearranged
 from training.eval.math.logistic_regression import Logistic, Standard
 from training.eval.math.splits import split_evenly
 from training.eval.protocols.linear import Linear, chosen_l2, probe_classes
@@ -20,36 +20,38 @@ def test_a_linear_probe_separates_what_a_line_can() -> None:
 def test_the_classifier_is_that_of_scikit_learn() -> None:
     from sklearn.linear_model import LogisticRegression
 
-    seen = labelled()
-    x = Standard.of(seen.bank)(seen.bank).double()
-    ours = Logistic.zero(5, 6, like=x).fitted(x, seen.bank_label, l2=0.03, steps=300)
-    theirs = LogisticRegression(C=1 / (0.03 * len(x)), tol=1e-10, max_iter=5000).fit(x.numpy(), seen.bank_label.numpy())
+    inputs = labelled()
+    x = Standard.of(inputs.bank)(inputs.bank).double()
+    ours = Logistic.zero(5, 6, like=x).fitted(x, inputs.bank_label, l2=0.03, steps=300)
+    theirs = LogisticRegression(C=1 / (0.03 * len(x)), tol=1e-10, max_iter=5000).fit(
+        x.numpy(), inputs.bank_label.numpy()
+    )
     np.testing.assert_allclose(ours.weight.numpy(), theirs.coef_, atol=3e-4)
     np.testing.assert_allclose(ours(x).softmax(dim=1).numpy(), theirs.predict_proba(x.numpy()), atol=3e-5)
 
 
 def test_the_strength_is_chosen_on_the_bank_alone() -> None:
-    seen = labelled()
-    score = Linear().scores(seen)[0]
-    lied_to = Linear().scores(dataclasses.replace(seen, query_label=(seen.query_label + 1) % 5))[0]
+    inputs = labelled()
+    score = Linear().scores(inputs)[0]
+    lied_to = Linear().scores(dataclasses.replace(inputs, query_label=(inputs.query_label + 1) % 5))[0]
     assert score["protocol"] == lied_to["protocol"]
     assert score["protocol"]["l2_chosen_on"] == "20 images of the bank"
     assert score["value"] > 0.5 > lied_to["value"]
 
 
 def test_the_strength_that_is_right_most_often_is_chosen_and_the_stronger_of_equals() -> None:
-    seen = labelled(bank=200, width=40, noise=2.0)
-    stay, back = split_evenly(seen.bank_label, 0.2, 0)
+    inputs = labelled(bank=200, width=40, noise=2.0)
+    stay, back = split_evenly(inputs.bank_label, 0.2, 0)
     right = {
-        l2: probe_classes(seen.bank[back], seen.bank[stay], seen.bank_label[stay], l2=l2, steps=200)
-        .eq(seen.bank_label[back])
+        l2: probe_classes(inputs.bank[back], inputs.bank[stay], inputs.bank_label[stay], l2=l2, steps=200)
+        .eq(inputs.bank_label[back])
         .sum()
         .item()
         for l2 in (1e-4, 1e-2, 1.0, 100.0)
     }
     assert len(set(right.values())) > 1
     best = max(l2 for l2 in right if right[l2] == max(right.values()))
-    assert chosen_l2(seen.bank, seen.bank_label, tuple(right), steps=200, seed=0) == (best, len(back))
+    assert chosen_l2(inputs.bank, inputs.bank_label, tuple(right), steps=200, seed=0) == (best, len(back))
 
 
 def test_the_part_kept_back_holds_a_share_of_every_class_that_has_two_images() -> None:
@@ -62,15 +64,15 @@ def test_the_part_kept_back_holds_a_share_of_every_class_that_has_two_images() -
 
 
 def test_where_no_class_can_spare_an_image_the_strongest_is_taken_and_said() -> None:
-    seen = labelled(bank=5)
-    protocol = Linear().scores(seen)[0]["protocol"]
+    inputs = labelled(bank=5)
+    protocol = Linear().scores(inputs)[0]["protocol"]
     assert (protocol["l2"], protocol["l2_chosen_on"]) == (0.1, "nothing: the strongest was taken")
 
 
 def test_a_probe_of_one_strength_does_not_depend_on_the_order_of_the_images() -> None:
-    seen = labelled()
+    inputs = labelled()
     probe = Linear(l2=(1e-2,))
-    assert probe.scores(seen)[0]["value"] == probe.scores(rearranged(seen))[0]["value"]
+    assert probe.scores(inputs)[0]["value"] == probe.scores(rearranged(inputs))[0]["value"]
 
 
 @pytest.mark.parametrize("l2", [(), (0.0,), (-1.0,)])

@@ -7,9 +7,9 @@ from conftest import encoded
 from PIL import Image
 
 from shared.errors import RecipeError
-from training.eval.crops import Crops, Cut, centre_crop_mask
+from training.eval.crops import CentreCrops, CropSize, centre_crop_mask
 from training.eval.sets import MaskSet
-from training.eval.sets.labelled import IGNORED
+from training.eval.sets.base import IGNORED
 
 CLASSES = "value,name,ignored\n7,sky,0\n255,ground,0\n3,unknown,1\n"
 
@@ -45,7 +45,7 @@ def test_folders_of_images_and_masks_are_paired_and_values_numbered(scenes: Path
 
 def test_mask_and_image_are_cut_alike(scenes: Path) -> None:
     found = MaskSet(url=str(scenes)).opened(None)
-    crops = Crops(found.images, np.arange(5), Cut(32, 1.143, 2), found.masks, again=False)
+    crops = CentreCrops(found.images, np.arange(5), CropSize(32, 1.143, 2), found.masks, again=False)
     for place in range(5):
         item = crops[place]
         assert isinstance(item, dict)
@@ -102,13 +102,13 @@ def test_masks_that_cannot_be_used_are_named(scenes: Path) -> None:
 
 def test_a_mask_of_half_the_size_is_cut_alike(scenes: Path) -> None:
     whole = MaskSet(url=str(scenes)).opened(None)
-    cut = Cut(20, 1.0, 2)
-    items = [Crops(whole.images, np.arange(5), cut, whole.masks, again=False)[1] for _ in range(1)]
+    cut = CropSize(20, 1.0, 2)
+    items = [CentreCrops(whole.images, np.arange(5), cut, whole.masks, again=False)[1] for _ in range(1)]
     for path in scenes.rglob("masks/*.png"):
         with Image.open(path) as mask:
             path.write_bytes(encoded(mask.resize((30, 20), Image.Resampling.NEAREST), "PNG"))
     half = MaskSet(url=str(scenes)).opened(None)
-    items += [Crops(half.images, np.arange(5), cut, half.masks, again=False)[1]]
+    items += [CentreCrops(half.images, np.arange(5), cut, half.masks, again=False)[1]]
     first, second = (item["mask"] for item in items if isinstance(item, dict))
     assert (first == second).float().mean() > 0.9
 

@@ -13,8 +13,8 @@ from tests.training.publishing import invented, publish
 from training.data.published_images import load_images
 from training.eval.visualize import pca
 from training.eval.visualize.attention import tokens_and_attention
-from training.eval.visualize.make_snapshots import NEIGHBOURS, SIDE, Sitting
-from training.eval.visualize.snapshot import Album, albums, shares, written
+from training.eval.visualize.make_snapshots import NEIGHBOURS, SIDE, SnapshotImages
+from training.eval.visualize.snapshot import Snapshot, read_snapshots, shares, written
 from training.model.vit import Backbone
 from training.params import ModelParams, PretrainParams
 
@@ -69,35 +69,35 @@ def test_attention_is_written_in_even_shares() -> None:
     assert shares(written(times / 64, 64)) == pytest.approx([0.25, 0.5, 1, 2, 8, 8, 0.25], rel=0.01)
 
 
-def album_of(dataset: Published, params: PretrainParams) -> Album:
-    sitting = Sitting.choose(dataset, 4, 0)
-    backbone = Backbone(params.model, params.crops.large_size).eval()
-    return sitting.album(backbone, torch.randn(len(sitting.images), 8), 1.143)
+def snapshot_of(dataset: Published, params: PretrainParams) -> Snapshot:
+    chosen = SnapshotImages.choose(dataset, 4, 0)
+    backbone = Backbone(params.model, params.crops.global_size).eval()
+    return chosen.snapshot(backbone, torch.randn(len(chosen.images), 8), 1.143)
 
 
-def places(album: Album) -> list[tuple[str, int]]:
-    return list(zip(album.shard.tolist(), album.offset.tolist(), strict=True))
+def places(snapshot: Snapshot) -> list[tuple[str, int]]:
+    return list(zip(snapshot.shard.tolist(), snapshot.offset.tolist(), strict=True))
 
 
-def test_an_album_shows_held_out_images_of_several_classes_beside_training_images(
+def test_a_snapshot_shows_held_out_images_of_several_classes_beside_training_images(
     dataset: Published, params: PretrainParams, tmp_path: Path
 ) -> None:
-    album = album_of(dataset, params)
+    snapshot = snapshot_of(dataset, params)
     held_out = set(load_images(dataset, "held out").offset.tolist())
-    assert {offset for _, offset in places(album)[:4]} <= held_out
-    assert not {offset for _, offset in places(album)[4:]} & held_out
-    assert len(set(album.label[:4])) > 1
-    assert album.components.shape == (4, SIDE, SIDE, 3)
-    assert album.attention.shape == (4, 2, SIDE, SIDE)
-    assert album.neighbours.shape == (4, NEIGHBOURS)
-    assert album.neighbours.min() >= album.subjects
-    assert (np.diff(album.cosine.astype(float), axis=1) <= 0).all()
-    album.write(Store(str(tmp_path)), "7")
-    album.write(Store(str(tmp_path)), "random_init")
-    read = albums(Store(str(tmp_path)))
+    assert {offset for _, offset in places(snapshot)[:4]} <= held_out
+    assert not {offset for _, offset in places(snapshot)[4:]} & held_out
+    assert len(set(snapshot.label[:4])) > 1
+    assert snapshot.components.shape == (4, SIDE, SIDE, 3)
+    assert snapshot.attention.shape == (4, 2, SIDE, SIDE)
+    assert snapshot.neighbours.shape == (4, NEIGHBOURS)
+    assert snapshot.neighbours.min() >= snapshot.subjects
+    assert (np.diff(snapshot.cosine.astype(float), axis=1) <= 0).all()
+    snapshot.write(Store(str(tmp_path)), "7")
+    snapshot.write(Store(str(tmp_path)), "random_init")
+    read = read_snapshots(Store(str(tmp_path)))
     assert list(read) == ["random_init", "7"]
-    assert np.array_equal(read["7"].components, album.components)
-    assert read["7"].same_subjects(album)
+    assert np.array_equal(read["7"].components, snapshot.components)
+    assert read["7"].same_subjects(snapshot)
     assert (tmp_path / "pictures" / "7.npz").stat().st_size < 200_000
 
 
@@ -105,17 +105,17 @@ def test_without_labels_subjects_are_training_images_and_none_is_its_own_neighbo
     params: PretrainParams, tmp_path: Path
 ) -> None:
     dataset = publish(tmp_path, [(None, image) for _, image in invented(30, 3)])
-    album = album_of(dataset, params)
-    assert not set(places(album)[:4]) & set(places(album)[4:])
-    assert album.neighbours.min() >= 4
-    assert set(album.label) == {""}
+    snapshot = snapshot_of(dataset, params)
+    assert not set(places(snapshot)[:4]) & set(places(snapshot)[4:])
+    assert snapshot.neighbours.min() >= 4
+    assert set(snapshot.label) == {""}
 
 
 def test_neighbours_are_the_nearest_by_the_features_given(dataset: Published, params: PretrainParams) -> None:
-    sitting = Sitting.choose(dataset, 2, 0)
-    features_ID = torch.zeros(len(sitting.images), 3)
+    chosen = SnapshotImages.choose(dataset, 2, 0)
+    features_ID = torch.zeros(len(chosen.images), 3)
     features_ID[:, 0] = 1
     features_ID[1, :] = torch.tensor([0.0, 1.0, 0.0])
     features_ID[7, :] = torch.tensor([0.0, 1.0, 0.1])
-    album = sitting.album(Backbone(params.model, 32).eval(), features_ID, 1.143)
-    assert places(album)[album.neighbours[1, 0]][1] == sitting.images.offset[7]
+    snapshot = chosen.snapshot(Backbone(params.model, 32).eval(), features_ID, 1.143)
+    assert places(snapshot)[snapshot.neighbours[1, 0]][1] == chosen.images.offset[7]

@@ -1,0 +1,48 @@
+"""Makes one piece of a stage: what a worker process is given to do."""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from shared.schema import Contract
+from shared.stage import Stage
+from shared.stage_runner.pieces import Piece, SideFiles, StageRun
+from shared.tables import FOLDER, Output, Part, Rows, commit_part, read_part
+
+
+def make_part(piece: Piece) -> Part:
+    """Make and commit one part: the unit of work, of retry and of resume."""
+    work = piece.run
+    stage, contract = work.stage, work.stage.writes
+    assert contract is not None
+    if piece.bucket is not None:
+        files = SideFiles(work.store, f"{FOLDER}/{stage.name}/{piece.name}")
+        table = stage(piece.bucket.read(), params=work.params, files=files, number=piece.number)
+    else:
+        tables = [_read(piece, output, reads) for output, reads in zip(work.inputs, stage.reads, strict=True)]
+        table = stage(*tables, params=work.params)
+        _check_aligned(stage, tables[0], table)
+    return commit_part(work.store, stage.name, contract.check(table, stage.name), piece.name)
+
+
+def reduce_parts(work: StageRun) -> list[Part]:
+    """Run a reduce; its parts are named by their content, so that an unchanged part keeps its name."""
+    contract = work.stage.writes
+    assert contract is not None
+    made = work.stage(*(Rows(work.store, output) for output in work.inputs), params=work.params)
+    tables: Iterable[pa.Table] = [made] if isinstance(made, pa.Table) else made
+    return [commit_part(work.store, work.stage.name, contract.check(table, work.stage.name)) for table in tables]
+
+
+def _read(piece: Piece, output: Output, contract: Contract) -> pa.Table:
+    """Return the part of the piece's own number, or what a table that is not aligned says of it."""
+    store = piece.run.store
+    if output.aligned == piece.run.inputs[0].aligned:
+        return read_part(store, output.stage, output.parts[piece.number].name)
+    slices = [read_part(store, output.stage, p.name, filters=[("part", "=", piece.number)]) for p in output.parts]
+    return pa.concat_tables([contract.schema.empty_table(), *slices])
+
+
+def _check_aligned(stage: Stage, read: pa.Table, made: pa.Table) -> None:
+    if stage.writes is not None and stage.writes.aligned and made.num_rows != read.num_rows:
+        raise TypeError(f"{stage.name} must write one row for each row read: {read.num_rows}, not {made.num_rows}.")

@@ -1,0 +1,114 @@
+"""Runs a stage: returns what is sealed, else makes the parts that are missing and seals the whole."""
+
+import time
+from collections.abc import Sequence
+
+from shared.launch.executors import Executor
+from shared.launch.progress import Meter, OnProgress, ProgressEvent, silent
+from shared.params import ExchangeParams, Params
+from shared.stage import Stage
+from shared.stage_runner.exchange import Bucket, Scatter, merge, scatter, spans
+from shared.stage_runner.make import make_part, reduce_parts
+from shared.stage_runner.pieces import Piece, StageRun, bucket_pieces, map_pieces
+from shared.storage import Store
+from shared.tables import FOLDER, Output, Part, describe_part, sealed
+
+
+def run(
+    stage: Stage,
+    params: Params,
+    inputs: Sequence[Output],
+    *,
+    store: Store,
+    executor: Executor,
+    report: OnProgress = silent,
+) -> Output:
+    """Return the stage's output for these inputs, making only the parts that are not there yet.
+
+    `report` gets an event at the start, after every part, and at the end. Raises TypeError when the inputs are
+    not the tables that the stage reads.
+    """
+    _check_inputs(stage, inputs)
+    nothing = idle(stage, params, inputs)
+    if nothing:
+        return nothing
+    work = StageRun(stage, params, store.url, tuple(inputs))
+    existing = None if stage.looks_outside else sealed(store, stage.name, work.key)
+    if existing:
+        rows = inputs[0].rows if inputs else existing.rows
+        report(ProgressEvent(stage.name, rows, rows, stage.unit, ended=True))
+        return existing
+    started = time.monotonic()
+    parts = MAKERS[stage.shape](work, executor, report)
+    contract = stage.writes
+    assert contract is not None
+    facts = {
+        "stage": stage.name,
+        "version": stage.version,
+        "params": params.model_dump(mode="json"),
+        "inputs": [[output.stage, output.key] for output in inputs],
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    # A listing of the world is named by what it found: an older one stays, to be compared with.
+    key = work.name([[part.name for part in parts]]) if stage.looks_outside else work.key
+    return Output(stage.name, key, contract.aligned, tuple(parts)).seal(store, facts)
+
+
+def idle(stage: Stage, params: Params, inputs: Sequence[Output | None]) -> Output | None:
+    """Return an empty output where nothing is asked of the stage or nothing was given to it, else None."""
+    nothing = params.idle or (stage.shape == "map" and inputs[0] is not None and not inputs[0].parts)
+    return Output(stage.name, "idle", stage.writes.aligned, ()) if nothing and stage.writes else None
+
+
+def _check_inputs(stage: Stage, inputs: Sequence[Output]) -> None:
+    given = [output.aligned for output in inputs]
+    if given != [contract.aligned for contract in stage.reads]:
+        names = [contract.name for contract in stage.reads]
+        raise TypeError(f"{stage.name} reads {names}, but was given {[output.stage for output in inputs]}.")
+    parts = {(output.aligned, len(output.parts)) for output in inputs if output.aligned}
+    if len(parts) > len({aligned for aligned, _ in parts}):
+        counts = {output.stage: len(output.parts) for output in inputs}
+        raise TypeError(f"{stage.name} needs aligned inputs with the same parts, got {counts}: run their stages again.")
+
+
+def _make_map(work: StageRun, executor: Executor, report: OnProgress) -> list[Part]:
+    return _make_missing(map_pieces(work), executor, report)
+
+
+def _make_exchange(work: StageRun, executor: Executor, report: OnProgress) -> list[Part]:
+    assert isinstance(work.params, ExchangeParams)
+    cuts = spans(work.inputs[0].rows, work.params.bucket_rows)
+    scatters = [
+        Scatter(work.stage, work.params, work.workspace, work.inputs, i) for i in range(len(work.inputs[0].parts))
+    ]
+    scattered = sorted(executor.map(scatter, scatters, f"{work.stage.name}: scatter"))
+    names = tuple(name for _, name in scattered)
+    buckets = [Bucket(work.stage.name, work.workspace, names, i, span) for i, span in enumerate(cuts)]
+    merged = sorted(executor.map(merge, buckets, f"{work.stage.name}: merge"), key=lambda bucket: bucket.number)
+    return _make_missing(bucket_pieces(work, merged), executor, report)
+
+
+def _make_reduce(work: StageRun, executor: Executor, report: OnProgress) -> list[Part]:
+    rows = work.inputs[0].rows if work.inputs else 0
+    meter = Meter(work.stage.name, rows, report, unit=work.stage.unit)
+    (parts,) = executor.map(reduce_parts, [work], work.stage.name)
+    meter.end(rows or sum(part.rows for part in parts))
+    return parts
+
+
+MAKERS = {"map": _make_map, "exchange": _make_exchange, "reduce": _make_reduce}
+
+
+def _make_missing(pieces: list[Piece], executor: Executor, report: OnProgress) -> list[Part]:
+    if not pieces:
+        return []
+    work, rows = pieces[0].run, {piece.name: piece.rows for piece in pieces}
+    existing = set(work.store.names(f"{FOLDER}/{work.stage.name}"))
+    made = {n: describe_part(work.store, work.stage.name, n) for n in rows if f"{n}.parquet" in existing}
+    done, total = sum(rows[name] for name in made), sum(rows.values())
+    meter = Meter(work.stage.name, total, report, done=done, unit=work.stage.unit)
+    for part in executor.map(make_part, [p for p in pieces if p.name not in made], work.stage.name):
+        made[part.name] = part
+        meter.add(rows[part.name])
+    meter.end()
+    return [made[piece.name] for piece in pieces]

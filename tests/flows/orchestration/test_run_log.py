@@ -1,0 +1,83 @@
+"""What Prefect's pages show of progress: a line for each tenth, and a bar for what takes more than one step."""
+
+import logging
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from flows.orchestration import engine
+from flows.orchestration.engine import RunLog
+from shared.launch.progress import ProgressEvent
+
+
+class Pages:
+    """Stands in for Prefect: keeps lines and artifacts."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.bars: dict[UUID, list[float]] = {}
+        self.keys: list[str] = []
+
+    def info(self, text: str) -> None:
+        self.lines.append(text)
+
+    def create(self, progress: float, key: str, description: str) -> UUID:
+        self.keys.append(key)
+        self.bars[made := uuid4()] = [progress]
+        return made
+
+    def update(self, artifact: UUID, progress: float, description: str) -> None:
+        self.bars[artifact].append(progress)
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> Pages:
+    stand_in = Pages()
+    monkeypatch.setattr(engine, "get_run_logger", lambda: stand_in)
+    monkeypatch.setattr(engine, "create_progress_artifact", stand_in.create)
+    monkeypatch.setattr(engine, "update_progress_artifact", stand_in.update)
+    return stand_in
+
+
+def test_every_tenth_is_logged_and_moves_the_bar(pages: Pages) -> None:
+    log = RunLog()
+    for done in range(1000):
+        log.progress(ProgressEvent("measure_references", done, 1000))
+    log.progress(ProgressEvent("measure_references", 1000, 1000, seconds=9.0, ended=True))
+    assert len(pages.lines) == 11
+    assert pages.keys == ["progress-measure-references"]
+    (bar,) = pages.bars.values()
+    assert bar == [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
+
+
+def test_what_is_done_at_once_has_a_line_and_no_bar_and_a_gangs_lines_stay_lines(pages: Pages) -> None:
+    log = RunLog()
+    log.progress(ProgressEvent("quality", 0, 50))
+    log.progress(ProgressEvent("quality", 50, 50, seconds=0.1, ended=True))
+    log.line("step 40 is gone: training has dropped its checkpoint")
+    assert pages.bars == {}
+    assert pages.lines[-2:] == [
+        "quality          50 images · 0.1 s",
+        "step 40 is gone: training has dropped its checkpoint",
+    ]
+
+
+def test_a_flow_shows_a_bar_on_prefects_own_pages() -> None:
+    from prefect import flow
+    from prefect.artifacts import Artifact
+    from prefect.testing.utilities import prefect_test_harness
+
+    @flow
+    def work() -> None:
+        log = RunLog()
+        for done in (0, 10, 40):
+            log.progress(ProgressEvent("pretrain", done, 40, "steps", fields={"loss": 2.5}, ended=done == 40))
+
+    logging.getLogger("prefect").setLevel(logging.ERROR)
+    with prefect_test_harness(server_startup_timeout=120):
+        work()
+        artifact: Any = Artifact.get("progress-pretrain")
+    assert artifact.type == "progress"
+    assert float(artifact.data) == 100.0
+    assert "loss 2.5" in artifact.description

@@ -1,0 +1,36 @@
+"""What a reader must open to follow a batch to its losses: nine files, each on this list."""
+
+import ast
+from pathlib import Path
+
+import training
+
+FOLDER = Path(training.__file__).parent
+WALK = {
+    "training.data.batch": "what a step is given: crops, iBOT's mask",
+    "training.loop.train_step": "teacher, student, losses, gradient, EMA",
+    "training.model.student_teacher": "backbone and heads, and the teacher's copy of them",
+    "training.model.vit": "pixels to tokens, the mask token, the blocks in turn",
+    "training.model.drop_path": "how crops are packed, and what a branch leaves out",
+    "training.model.blocks": "attention and MLP",
+    "training.loss.losses": "DINO, iBOT, KoLeo, their sum",
+    "training.loss.targets": "Sinkhorn-Knopp or centring",
+    "training.loss.cross_entropy": "scores of prototypes in chunks",
+}
+
+
+def imported(name: str) -> set[str]:
+    """Return the modules that a module takes something from."""
+    tree = ast.parse((FOLDER.parent / f"{name.replace('.', '/')}.py").read_text())
+    return {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+
+
+def test_from_a_batch_to_its_losses_a_reader_crosses_nine_files() -> None:
+    crossed, ahead = {"training.data.batch"}, ["training.loop.train_step"]
+    while ahead:
+        name = ahead.pop()
+        crossed.add(name)
+        inside = {other for other in imported(name) if other.startswith(("training.model.", "training.loss."))}
+        ahead += sorted(inside - crossed)
+    assert crossed == WALK.keys()
+    assert len(crossed) <= 9

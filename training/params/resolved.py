@@ -1,0 +1,61 @@
+"""Params whose lengths are all in steps: what a request comes to on a dataset, and what a run works with."""
+
+from typing import Any
+
+from shared.errors import RecipeError
+from training.params import ObjectiveParams, OptimParams, PretrainParams
+from training.params.duration import WrittenLength, in_steps
+
+
+class ResolvedOptimParams(OptimParams):
+    """OptimParams with lengths in steps."""
+
+    steps: int
+    warmup_steps: int
+    freeze_prototypes: int
+
+
+class ResolvedObjectiveParams(ObjectiveParams):
+    """ObjectiveParams with lengths in steps."""
+
+    teacher_temperature_steps: int
+
+
+class ResolvedParams(PretrainParams):
+    """PretrainParams with lengths in steps. A request of the same numbers has the same name."""
+
+    optim: ResolvedOptimParams
+    objective: ResolvedObjectiveParams
+    checkpoint_every: int
+    knn_every: int
+
+    def identity(self) -> dict[str, Any]:
+        """Return the identity of a request for these very numbers."""
+        return PretrainParams.model_validate(self.model_dump()).identity()
+
+
+def resolved(params: PretrainParams, images: int) -> ResolvedParams:
+    """Return the params with every length in steps. Raises RecipeError when the warm-up outlasts the run."""
+    optim, batch = params.optim, params.optim.batch_size
+
+    def steps(length: int | WrittenLength) -> int:
+        return in_steps(length, batch, images)
+
+    run, warmup = steps(optim.steps), steps(optim.warmup_steps)
+    if warmup >= run:
+        raise RecipeError(
+            f"optim.warmup_steps must be below optim.steps, got {optim.warmup_steps} and {optim.steps}: "
+            f"{warmup:,} and {run:,} steps of {batch:,} samples, with {images:,} images to train "
+            "on. Make training.optim.warmup_steps shorter, or the run longer."
+        )
+    of_optim = {"steps": run, "warmup_steps": warmup, "freeze_prototypes": steps(optim.freeze_prototypes)}
+    of_objective = {"teacher_temperature_steps": steps(params.objective.teacher_temperature_steps)}
+    return ResolvedParams.model_validate(
+        {
+            **dict(params),
+            "optim": dict(optim) | of_optim,
+            "objective": dict(params.objective) | of_objective,
+            "checkpoint_every": steps(params.checkpoint_every),
+            "knn_every": steps(params.knn_every),
+        }
+    )
