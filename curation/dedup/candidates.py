@@ -15,14 +15,16 @@ from curation.arrays import Bools, Bytes, Ints
 from curation.dedup.candidate_parts import ProposedPairs, cells_of, cut, pair_table
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.exact_classes import exact_classes, keep_order
-from curation.dedup.geometry.windows import PART_OF
 from curation.dedup.knn_pairs import EmbeddingSearch, NeighbourPairs, hash_pairs, merged
 from curation.dedup.resemblance import HashResemblance
 from curation.dedup.star_rule import Match, walk
-from curation.dedup.thumbnails import as_one, correlation
+from curation.dedup.thumbnails import as_one, may_show
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.copies import DedupParams
 from shared.tables import Rows, with_facts
+
+TIE = 0.02
+"""Cosines that differ by no more are equally near."""
 
 
 def pair_tables(
@@ -115,16 +117,16 @@ class _Search:
     def _likely(self, search: EmbeddingSearch, pairs: NeighbourPairs, others: Bytes) -> NeighbourPairs:
         """Dismiss pairs of which neither thumbnail shows a part of the other, but not the nearest of one left alone.
 
-        Thumbnails see neither small crops nor turns by other than right angles.
+        Several may be as near as the nearest: copies of one picture, of which dedup will keep one. Thumbnails see neither small crops nor turns by other than right angles.
         """
         likely: Bools = pairs.nearness >= search.likely
         for row in np.flatnonzero(~likely):
             one, other = self.own[pairs.item[row]], others[pairs.other[row]]
-            likely[row] = correlation(one, other) >= PART_OF
+            likely[row] = may_show(one, other)
         alone = ~np.isin(pairs.item, pairs.item[likely]) & (pairs.nearness >= search.alone)
-        order = np.lexsort((pairs.other, -pairs.nearness, pairs.item))
-        order = order[alone[order]]
-        likely[order[np.unique(pairs.item[order], return_index=True)[1]]] = True
+        nearest = np.full(int(pairs.item.max(initial=0)) + 1, -np.inf, np.float32)
+        np.maximum.at(nearest, pairs.item, pairs.nearness)
+        likely |= alone & (pairs.nearness >= nearest[pairs.item] - TIE)
         self.dismissed += int((~likely).sum())
         return pairs.take(likely)
 

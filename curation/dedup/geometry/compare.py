@@ -109,12 +109,14 @@ def _maps(a: LocalFeatures, b: LocalFeatures) -> Iterator[tuple[Affine, float]]:
         better, score = _better(a, b, affine, PROMISING)
         best = max(best, score)
         yield better, score
-    score, affine = max(((agreement(a, b, part), part) for part in parts(a, b)), key=lambda scored: scored[0])
-    affine, score = _better(a, b, affine, PROMISING_PART)
-    yield affine, score
-    if max(best, score) >= WORTH_KEYPOINTS or best_correlation(a.square, b.square) < PART_OF:
-        for affine in matched(a, b):
-            yield _better(a, b, affine, PROMISING)
+    if best_correlation(a.square, b.square) >= PART_OF:
+        score, affine = max(((agreement(a, b, part), part) for part in parts(a, b)), key=lambda scored: scored[0])
+        affine, score = _better(a, b, affine, PROMISING_PART)
+        yield affine, score
+        if max(best, score) < WORTH_KEYPOINTS:
+            return
+    for affine in matched(a, b):
+        yield _better(a, b, affine, PROMISING)
 
 
 def _better(a: LocalFeatures, b: LocalFeatures, affine: Affine, promising: float) -> tuple[Affine, float]:

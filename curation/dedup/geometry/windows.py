@@ -59,6 +59,12 @@ def best_correlation(one: bytes, other: bytes) -> float:
     return float(max((first.parts @ second.wholes).max(), (second.parts @ first.wholes).max()))
 
 
+def best_window(one: bytes, other: bytes) -> tuple[Window, bool]:
+    """Return the window in which either whole is shown best, and whether it is a window of the other one."""
+    found = [(best_windows(one, other, 1)[0], False), (best_windows(other, one, 1)[0], True)]
+    return max(found, key=lambda each: each[0].correlation)
+
+
 def best_windows(picture: bytes, other: bytes, count: int) -> list[Window]:
     """Return the windows of a picture that the whole of another shows best."""
     correlations = windows(picture).parts @ windows(other).wholes
