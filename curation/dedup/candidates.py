@@ -23,7 +23,7 @@ from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.copies import DedupParams
 from shared.tables import Rows, with_facts
 
-TIE = 0.02
+TIE = 0.005
 """Cosines that differ by no more are equally near."""
 
 
@@ -117,7 +117,8 @@ class _Search:
     def _likely(self, search: EmbeddingSearch, pairs: NeighbourPairs, others: Bytes) -> NeighbourPairs:
         """Dismiss pairs of which neither thumbnail shows a part of the other, but not the nearest of one left alone.
 
-        Several may be as near as the nearest: copies of one picture, of which dedup will keep one. Thumbnails see neither small crops nor turns by other than right angles.
+        Several may be as near as the nearest: copies of one picture, of which dedup will keep one.
+        Thumbnails see neither small crops nor turns by other than right angles.
         """
         likely: Bools = pairs.nearness >= search.likely
         for row in np.flatnonzero(~likely):

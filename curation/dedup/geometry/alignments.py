@@ -20,8 +20,8 @@ PARTS = 2
 """Windows of each picture that are tried."""
 TURNS = 2
 """Orientations tried of the whole picture."""
-MIN_CORRELATION = 0.7
-"""Least correlation of thumbnails at which the whole picture is tried; a watermark leaves more."""
+MIN_CORRELATION = 0.5
+"""Least correlation of thumbnails at which the whole picture is tried."""
 RATIO = 0.85
 """A match is at most this share as far as the second nearest (Lowe 2004)."""
 MIN_MATCHES = 6
