@@ -23,9 +23,6 @@ from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.copies import DedupParams
 from shared.tables import Rows, with_facts
 
-TIE = 0.005
-"""Cosines that differ by no more are equally near."""
-
 
 def pair_tables(
     corpus: tuple[Rows, Rows, Rows], references: tuple[Rows, Rows], params: DedupParams
@@ -91,7 +88,8 @@ class _Search:
         freed = {item: match.kept for item, match in copies.items() if match.kept in droppable}
         of_copies = self._neighbours(np.array(list(freed), dtype=np.int64))
         inherited = _inherited(freed, of_originals).directed(self.order)
-        return ProposedPairs.of(merged([of_originals, of_copies, inherited]), by_hash)
+        onward = _onward(of_originals, by_hash).directed(self.order)
+        return ProposedPairs.of(merged([of_originals, of_copies, inherited, onward]), by_hash)
 
     @property
     def _hashes(self) -> bool:
@@ -117,7 +115,6 @@ class _Search:
     def _likely(self, search: EmbeddingSearch, pairs: NeighbourPairs, others: Bytes) -> NeighbourPairs:
         """Dismiss pairs of which neither thumbnail shows a part of the other, but not the nearest of one left alone.
 
-        Several may be as near as the nearest: copies of one picture, of which dedup will keep one.
         Thumbnails see neither small crops nor turns by other than right angles.
         """
         likely: Bools = pairs.nearness >= search.likely
@@ -125,9 +122,9 @@ class _Search:
             one, other = self.own[pairs.item[row]], others[pairs.other[row]]
             likely[row] = may_show(one, other)
         alone = ~np.isin(pairs.item, pairs.item[likely]) & (pairs.nearness >= search.alone)
-        nearest = np.full(int(pairs.item.max(initial=0)) + 1, -np.inf, np.float32)
-        np.maximum.at(nearest, pairs.item, pairs.nearness)
-        likely |= alone & (pairs.nearness >= nearest[pairs.item] - TIE)
+        order = np.lexsort((pairs.other, -pairs.nearness, pairs.item))
+        order = order[alone[order]]
+        likely[order[np.unique(pairs.item[order], return_index=True)[1]]] = True
         self.dismissed += int((~likely).sum())
         return pairs.take(likely)
 
@@ -143,3 +140,13 @@ def _inherited(freed: dict[int, int], of_originals: NeighbourPairs) -> Neighbour
     rows = np.concatenate([np.arange(0), *map(np.arange, starts, ends)])
     items = np.repeat(np.array(list(freed), dtype=np.int64), ends - starts)
     return NeighbourPairs.of([items], [of_originals.other[rows]], [of_originals.nearness[rows]])
+
+
+def _onward(pairs: NeighbourPairs, by_hash: NeighbourPairs) -> NeighbourPairs:
+    """Pair what is near an image with what that image may be dropped for: of several copies, dedup keeps the best."""
+    one, other = np.concatenate([pairs.item, pairs.other]), np.concatenate([pairs.other, pairs.item])
+    starts, ends = (np.searchsorted(by_hash.item, other, side) for side in ("left", "right"))
+    rows = np.concatenate([np.arange(0), *map(np.arange, starts, ends)])
+    items, near = (np.repeat(column, ends - starts) for column in (one, np.tile(pairs.nearness, 2)))
+    found = NeighbourPairs.of([items], [by_hash.other[rows]], [near])
+    return found.take(found.item != found.other)

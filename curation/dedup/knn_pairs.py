@@ -11,7 +11,7 @@ from curation.dedup.vector_index import NOTHING, VectorIndex
 from curation.embedders.embedding import Embedding
 
 BLOCK = 4096
-LIKELY, ALONE = 0.75, 0.45
+LIKELY, ALONE = 0.7, 0.45
 """Shares of the way from the least cosine of a candidate to that of a copy."""
 
 
