@@ -15,7 +15,7 @@ from curation.arrays import Bools, Bytes, Ints
 from curation.dedup.candidate_parts import ProposedPairs, cells_of, cut, pair_table
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.exact_classes import exact_classes, keep_order
-from curation.dedup.knn_pairs import EmbeddingSearch, NeighbourPairs, hash_pairs, merged
+from curation.dedup.knn_pairs import EmbeddingSearch, NeighbourPairs, hash_pairs, merged, onward_pairs
 from curation.dedup.resemblance import HashResemblance
 from curation.dedup.star_rule import Match, walk
 from curation.dedup.thumbnails import as_one, may_show
@@ -88,7 +88,7 @@ class _Search:
         freed = {item: match.kept for item, match in copies.items() if match.kept in droppable}
         of_copies = self._neighbours(np.array(list(freed), dtype=np.int64))
         inherited = _inherited(freed, of_originals).directed(self.order)
-        onward = _onward(of_originals, by_hash).directed(self.order)
+        onward = onward_pairs(of_originals, by_hash).directed(self.order)
         return ProposedPairs.of(merged([of_originals, of_copies, inherited, onward]), by_hash)
 
     @property
@@ -140,13 +140,3 @@ def _inherited(freed: dict[int, int], of_originals: NeighbourPairs) -> Neighbour
     rows = np.concatenate([np.arange(0), *map(np.arange, starts, ends)])
     items = np.repeat(np.array(list(freed), dtype=np.int64), ends - starts)
     return NeighbourPairs.of([items], [of_originals.other[rows]], [of_originals.nearness[rows]])
-
-
-def _onward(pairs: NeighbourPairs, by_hash: NeighbourPairs) -> NeighbourPairs:
-    """Pair what is near an image with what that image may be dropped for: of several copies, dedup keeps the best."""
-    one, other = np.concatenate([pairs.item, pairs.other]), np.concatenate([pairs.other, pairs.item])
-    starts, ends = (np.searchsorted(by_hash.item, other, side) for side in ("left", "right"))
-    rows = np.concatenate([np.arange(0), *map(np.arange, starts, ends)])
-    items, near = (np.repeat(column, ends - starts) for column in (one, np.tile(pairs.nearness, 2)))
-    found = NeighbourPairs.of([items], [by_hash.other[rows]], [near])
-    return found.take(found.item != found.other)

@@ -121,3 +121,16 @@ def hash_pairs(
         near = -distances[row, column].astype(np.float32)
         pieces.append(NeighbourPairs.of([block[row]], [nearest[row, column]], [near]))
     return merged(pieces)
+
+
+def onward_pairs(pairs: NeighbourPairs, by_hash: NeighbourPairs) -> NeighbourPairs:
+    """Pair what is near an image with what that image may be dropped for: of several copies, dedup keeps the best.
+
+    `by_hash` names the better image of each pair second.
+    """
+    one, other = np.concatenate([pairs.item, pairs.other]), np.concatenate([pairs.other, pairs.item])
+    starts, ends = (np.searchsorted(by_hash.item, other, side) for side in ("left", "right"))
+    rows = np.concatenate([np.arange(0), *map(np.arange, starts, ends)])
+    items, near = (np.repeat(column, ends - starts) for column in (one, np.tile(pairs.nearness, 2)))
+    found = NeighbourPairs.of([items], [by_hash.other[rows]], [near])
+    return found.take(found.item != found.other)
