@@ -4,7 +4,7 @@ What a stage works with is imported when it works, so that the command line can 
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curation.params import IndexParams, MeasureParams, PackParams, QualityParams, SelectParams, VerifyParams
 from curation.params.balance import BalanceParams
@@ -15,8 +15,8 @@ from shared.catalog import (
     DECISIONS,
     DUPLICATES,
     IMAGES,
-    MANIFEST,
     MEASUREMENTS,
+    PACKED,
     REFERENCE_MEASUREMENTS,
     REFERENCES,
     SAMPLES,
@@ -32,15 +32,23 @@ if TYPE_CHECKING:
     from shared.tables import Rows
 
 
-@stage(writes=IMAGES, shape="reduce", looks_outside=True)
-def index(*, params: IndexParams) -> "Iterator[Table]":
+@stage(writes=IMAGES, shape="reduce", looks_outside=True, version=2)
+def index(*, params: IndexParams) -> "Iterator[Table | dict[str, Any]]":
     """List the images of every source, without reading one."""
     from curation.index import list_sources
 
     return list_sources(params)
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=4)
+def installed_decoders(_: MeasureParams) -> dict[str, list[str]]:
+    """Images that only an extra can decode are measured again once it is installed."""
+    from shared.images.foreign import decoders
+
+    found = decoders()
+    return {"decoders": found} if found else {}
+
+
+@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=4, content=installed_decoders)
 def measure(images: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measure.measure import measure_images
@@ -48,15 +56,17 @@ def measure(images: "Table", *, params: MeasureParams) -> "Table":
     return measure_images(images, params)
 
 
-@stage(writes=REFERENCES, shape="reduce", version=2, looks_outside=True, key="curation.decontaminate")
-def references(*, params: DecontaminateParams) -> "Iterator[Table]":
+@stage(writes=REFERENCES, shape="reduce", looks_outside=True, version=3, key="curation.decontaminate")
+def references(*, params: DecontaminateParams) -> "Iterator[Table | dict[str, Any]]":
     """List the images of the evaluation sets."""
     from curation.index import list_sets
 
     return list_sets(params)
 
 
-@stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=4, key="curation.measure")
+@stage(
+    reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=4, key="curation.measure", content=installed_decoders
+)
 def measure_references(references: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every evaluation image once, just as the images of the corpus."""
     from curation.measure.measure import measure_images
@@ -106,7 +116,7 @@ def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS, VERIFIED),
     writes=CONTAMINATED,
     shape="reduce",
-    version=2,
+    version=3,
 )
 def decontaminate(
     images: "Rows",
@@ -140,7 +150,7 @@ def dedup(
     return match_tables((images, measurements, verdicts), verified, contaminated, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce")
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce", version=2)
 def balance(
     images: "Rows",
     measurements: "Rows",
@@ -150,7 +160,7 @@ def balance(
     *,
     params: BalanceParams,
 ) -> "Table":
-    """Cluster the images that are left, and sample evenly over the clusters; off by default."""
+    """Thin out what is frequent among the images that are left, or weight it down; off by default."""
     from curation.balance.balance import sample_tables
 
     return sample_tables((images, measurements, verdicts), contaminated, duplicates, params)
@@ -180,12 +190,12 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
     return keyed_rows(images, measurements, decisions)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=3, scatter=rows_to_pack)
+@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=PACKED, shape="exchange", version=4, scatter=rows_to_pack)
 def pack(rows: "Table", *, params: PackParams, files: "SideFiles", number: int) -> "Table":
-    """Write the kept images into tar shards, original bytes, and list the dropped ones beside them."""
+    """Put the images to publish in the order of their ids, the dropped ones beside them; alone it also publishes."""
     from curation.publish.pack import pack_bucket
 
-    return pack_bucket(rows, files, number)
+    return pack_bucket(rows, files, params.exif)
 
 
 STAGES = (

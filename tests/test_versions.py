@@ -9,20 +9,20 @@ from shared.params import Params, fingerprint
 from training.stages import evaluate, pretrain
 
 GOLDEN: dict[str, tuple[int, str]] = {
-    "index": (1, "c0eb1d43b3f69545bac7"),
-    "references": (2, "8e30f187c98996ae654c"),
+    "index": (2, "c0eb1d43b3f69545bac7"),
+    "references": (3, "8e30f187c98996ae654c"),
     "measure": (4, "a2107da60d863e1a94ec"),
     "measure_references": (4, "a2107da60d863e1a94ec"),
     "quality": (2, "cefa6571f1e94daaf32d"),
     "candidates": (2, "c5cefeb9950ceb4bcca0"),
     "verify": (3, "1791e8bf588ac422805c"),
-    "decontaminate": (2, "8e30f187c98996ae654c"),
+    "decontaminate": (3, "8e30f187c98996ae654c"),
     "dedup": (3, "c5cefeb9950ceb4bcca0"),
-    "balance": (1, "a382d8079284060d3f32"),
+    "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (3, "1791e8bf588ac422805c"),
-    "pack": (3, "1120575f73065e2d95af"),
-    "pretrain": (3, "fa00ecb374df18bb516e"),
-    "evaluate": (2, "3577a2e2ef929fcee183"),
+    "pack": (4, "f87ffbc01fea174b1841"),
+    "pretrain": (4, "3119cd0caf7203729d38"),
+    "evaluate": (3, "342d4a0d130b3f53b8fa"),
 }
 """Version of each stage, and the fingerprint of its defaults. A name in `identity` stands only for what differs from
 them: where this fails, raise the stage's version, then write down both.

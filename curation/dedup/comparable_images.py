@@ -80,6 +80,14 @@ def _merit(name: str, measured: pa.Table, sources: pa.ChunkedArray) -> np.ndarra
     return -values if name.startswith("-") else values
 
 
+def vectors_of(part: pa.Table, rows: Ints, column: str = "vector") -> Floats:
+    """Return the unit vectors [n, dim] of some rows of a part of the measurements."""
+    taken = part[column].combine_chunks().take(pa.array(rows))
+    vectors = taken.values.to_numpy(zero_copy_only=False).reshape(len(rows), -1).astype(np.float32)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
+
+
 def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:
     pieces: list[Floats] = []
     first = 0
@@ -87,11 +95,8 @@ def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:
         inside = rows[(rows >= first) & (rows < first + part.num_rows)] - first
         first += part.num_rows
         if len(inside):
-            taken = part[column].combine_chunks().take(pa.array(inside))
-            pieces.append(taken.values.to_numpy(zero_copy_only=False).reshape(len(inside), -1).astype(np.float32))
-    vectors = np.concatenate(pieces) if pieces else np.zeros((0, 1), np.float32)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
+            pieces.append(vectors_of(part, inside, column))
+    return np.concatenate(pieces) if pieces else np.zeros((0, 1), np.float32)
 
 
 def _hashes(column: pa.ChunkedArray) -> Bytes:

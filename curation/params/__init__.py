@@ -1,5 +1,6 @@
 """The parameters of every curation stage. The text under a field is its help in the command line and the form."""
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -15,6 +16,12 @@ from shared.params import ExchangeParams, Params
 
 HashKind = Literal["phash", "dhash", "ahash", "whash"]
 """A perceptual hash: of frequencies, of differences between neighbours, of levels, of wavelets."""
+
+
+LAYOUT_BALANCE = (
+    "warning: balance needs an embedder that sees what is in an image, got {}, which sees its layout: it halves about "
+    "as chance does. Set curation.dedup.near.embedder, for example to efficientnet-lite0."
+)
 
 
 class IndexParams(Params):
@@ -74,7 +81,9 @@ class PackParams(ExchangeParams):
     model_config = ConfigDict(title="Pack")
 
     shard_images: int = Field(default=8192, ge=16)
-    """Images in a shard, at most on average; shards are filled by image id, so their order is already random."""
+    """Images in a shard, at most; shards are filled by image id, so their order is already random."""
+    exif: bool = False
+    """Keep the EXIF of each image (camera, time, place, author) in the metadata of manifest and shards."""
 
     @property
     def bucket_rows(self) -> int:
@@ -113,6 +122,11 @@ class CurationParams(Params):
         self._take("measure", "layout", self.dedup.near.layout, "curation.dedup.near.candidates.layout")
         self._take("decontaminate", "dedup", self.dedup, "curation.dedup")
         return self
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what is allowed and hardly meant."""
+        if self.balance.enabled and self.dedup.near.embedder.sees_layout:
+            yield LAYOUT_BALANCE.format(self.dedup.near.embedder.kind)
 
     def _take(self, stage: str, field: str, value: Params | tuple[Params, ...] | bool, source: str) -> None:
         params: Params = getattr(self, stage)

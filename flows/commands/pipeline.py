@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.console import Console
-from flows.commands.warnings import dataset_warnings
+from flows.commands.results import dataset_facts, print_dataset, print_scores, print_table, print_training
 from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
-from shared.dataset_version import Published, open_version
+from shared.dataset_version import open_version
 from shared.errors import SourceError, WorkspaceError
 from shared.launch.executors import Inline, Processes, Workers
 from shared.stage import Stage
@@ -37,12 +37,12 @@ def run(recipe: str | None, options: "Options") -> dict[str, Any]:
 
             facts = flows.run(**_arguments(recipe, options))
         dataset, run_name = open_version(store, facts["dataset"], facts["version"]), facts["run"]
-    _tell_dataset(console, dataset)
-    scores = _tell_scores(console, store, run_name)
+    print_dataset(console, dataset)
+    scores = print_scores(console, store, run_name)
     console.say()
     console.say(f"report       {store.path('report.html')}")
     console.say(f"checkpoints  {store.path('runs', run_name, 'checkpoints')}")
-    return _dataset_facts(dataset) | {"run": run_name, "scores": scores, "workspace": store.path()}
+    return dataset_facts(dataset) | {"run": run_name, "scores": scores, "workspace": store.path()}
 
 
 def curate(recipe: str | None, options: "Options") -> dict[str, Any]:
@@ -53,9 +53,9 @@ def curate(recipe: str | None, options: "Options") -> dict[str, Any]:
 
         facts = flows.curate(**_arguments(recipe, options))
     dataset = open_version(store, facts["dataset"], facts["version"])
-    _tell_dataset(console, dataset)
+    print_dataset(console, dataset)
     console.say(f"\nNext: dinoflow pretrain {recipe or ''} --workspace {options.workspace} --name {dataset.name}")
-    return _dataset_facts(dataset)
+    return dataset_facts(dataset)
 
 
 def one_stage(stage: Stage, recipe: str | None, options: "Options") -> dict[str, Any]:
@@ -68,13 +68,10 @@ def one_stage(stage: Stage, recipe: str | None, options: "Options") -> dict[str,
             return _gang_stage(session, stage, console)
         if stage.name == "pack":
             dataset, new = pipeline.curate(session)
-            _tell_dataset(console, dataset)
-            return _dataset_facts(dataset) | {"new": new}
+            print_dataset(console, dataset)
+            return dataset_facts(dataset) | {"new": new}
         output = session.make(stage)
-    for reason, count in sorted(output.reasons.items(), key=lambda pair: -pair[1]):
-        console.say(f"  {count:>9,} {reason}")
-    where = store.path("stages", stage.name, f"{output.key}.json")
-    console.say(f"\nTable: {where}")
+    where = print_table(console, store, output)
     return {"stage": stage.name, "rows": output.rows, "reasons": output.reasons, "table": where}
 
 
@@ -84,6 +81,7 @@ def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, A
     dataset = open_version(session.store, session.recipe.name)
     if stage.name == "pretrain":
         trained = pipeline.pretrain(session, dataset)
+        print_training(console, session.store, trained.run, trained.facts)
         console.say(f"\ncheckpoints  {session.store.path('runs', trained.run, 'checkpoints')}")
         console.say("Next: dinoflow evaluate, with the same recipe and workspace")
         return {"run": trained.run, **trained.facts}
@@ -107,7 +105,7 @@ def follow(recipe: str | None, options: "Options", patience: float) -> dict[str,
 
 
 def _evaluated(session: Session, console: Console, run: str, facts: dict[str, Any]) -> dict[str, Any]:
-    scores, best = _tell_scores(console, session.store, run), facts["best"]
+    scores, best = print_scores(console, session.store, run), facts["best"]
     report = session.store.path("runs", run, "report.html")
     if best:
         console.say(f"{'best checkpoint':<20} step {best['step']:,} · {best['by']} {best['value']:.3f}")
@@ -125,24 +123,6 @@ def local_session(recipe: Recipe, store: Store, console: Console) -> Iterator[Se
         workers.close()
 
 
-def serve_forever(workspace: str, port: int, cron: str) -> None:
-    """Serve the deployments from an own server, or from the one that PREFECT_API_URL names."""
-    from flows.orchestration.serve import serve_deployments, server
-
-    console = Console()
-    given = os.environ.get("PREFECT_API_URL")
-    if given:
-        console.say(f"Serving dinoflow's flows from {given}. Stop with Ctrl-C.")
-        serve_deployments(workspace, cron)
-        return
-    console.say("Starting Prefect's server …")
-    with server(port) as api:
-        os.environ["PREFECT_API_URL"] = api
-        console.say(f"Open http://127.0.0.1:{port}/deployments, choose `pipeline`, fill the form and run it.")
-        console.say("The schedule of `re-curation` is off until you switch it on there. Stop with Ctrl-C.")
-        serve_deployments(workspace, cron)
-
-
 def begin(recipe: str | None, options: "Options", reads_sources: bool = True) -> tuple[Recipe, Store, Console]:
     """Check the request before any work: the recipe, the sources, a workspace that can be written."""
     loaded = load_recipe(recipe, settings=options.settings, sources=options.source, name=options.name)
@@ -150,8 +130,10 @@ def begin(recipe: str | None, options: "Options", reads_sources: bool = True) ->
         raise SourceError(
             "Curation needs images to start from. Name a folder or URL with --source, as often as needed."
         )
-    store = open_workspace(options.workspace)
-    return loaded, store, console_for(options)
+    store, console = open_workspace(options.workspace), console_for(options)
+    for line in loaded.curation.warnings() if reads_sources else ():
+        console.say(line)
+    return loaded, store, console
 
 
 def console_for(options: "Options") -> Console:
@@ -197,33 +179,3 @@ def _prefect(console: Console) -> Iterator[None]:
     finally:
         flows.CONSOLE.clear()
         console.say(f"\nDone in {time.monotonic() - started:,.0f} s.")
-
-
-def _tell_dataset(console: Console, dataset: Published) -> None:
-    counts = dataset.info["counts"]
-    console.say()
-    console.say(f"{dataset.name} {dataset.version}: {counts['indexed']:,} indexed, {counts['kept']:,} kept")
-    for reason, count in counts["reasons"].items():
-        console.say(f"  {count:>9,} dropped: {reason.replace('_', ' ')}")
-    for line in dataset_warnings(dataset.info):
-        console.say(f"warning      {line}")
-    console.say(f"\ndataset      {dataset.store.path()}")
-    console.say(f"its report   {dataset.store.path('report.html')}")
-
-
-def _tell_scores(console: Console, store: Store, run: str) -> dict[str, Any]:
-    from flows.report.run.score_table import last_scores
-
-    scores = last_scores(store, run)
-    if scores:
-        console.say()
-        width = max(20, *map(len, scores))
-        for title, values in scores.items():
-            row = " · ".join(f"{who.replace('_', ' ')} {value:.3f}" for who, value in values.items())
-            console.say(f"{title:<{width}} {row}")
-    return scores
-
-
-def _dataset_facts(dataset: Published) -> dict[str, Any]:
-    counts = dataset.info["counts"]
-    return {"dataset": dataset.name, "version": dataset.version, "path": dataset.store.path(), "counts": counts}

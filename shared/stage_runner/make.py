@@ -1,6 +1,7 @@
 """Makes one piece of a stage: what a worker process is given to do."""
 
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -8,6 +9,14 @@ from shared.schema import Contract
 from shared.stage import Stage
 from shared.stage_runner.pieces import Piece, SideFiles, StageRun
 from shared.tables import FOLDER, Output, Part, Rows, commit_part, read_part
+
+
+class Made(NamedTuple):
+    """What a stage makes."""
+
+    parts: list[Part]
+    facts: dict[str, Any]
+    """What the stage says of the whole."""
 
 
 def make_part(piece: Piece) -> Part:
@@ -25,13 +34,22 @@ def make_part(piece: Piece) -> Part:
     return commit_part(work.store, stage.name, contract.check(table, stage.name), piece.name)
 
 
-def reduce_parts(work: StageRun) -> list[Part]:
-    """Run a reduce; its parts are named by their content, so that an unchanged part keeps its name."""
+def reduce_parts(work: StageRun) -> Made:
+    """Run a reduce; its parts are named by their content, so that an unchanged part keeps its name.
+
+    Beside tables it may give dicts: facts about the whole, which name nothing.
+    """
     contract = work.stage.writes
     assert contract is not None
     made = work.stage(*(Rows(work.store, output) for output in work.inputs), params=work.params)
-    tables: Iterable[pa.Table] = [made] if isinstance(made, pa.Table) else made
-    return [commit_part(work.store, work.stage.name, contract.check(table, work.stage.name)) for table in tables]
+    items: Iterable[pa.Table | dict[str, Any]] = [made] if isinstance(made, pa.Table) else made
+    name, parts, facts = work.stage.name, list[Part](), dict[str, Any]()
+    for item in items:
+        if isinstance(item, dict):
+            facts |= item
+        else:
+            parts.append(commit_part(work.store, name, contract.check(item, name)))
+    return Made(parts, facts)
 
 
 def _read(piece: Piece, output: Output, contract: Contract) -> pa.Table:

@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.publish.lineage import Lineage
+from flows.report.dataset.look_alikes import VERDICT
 from flows.report.dataset.samples import SIGNAL_ROWS
-from shared.catalog import SIGNALS
+from shared.catalog import SIGNALS, VERIFIED
 
+PAIR = [name for name in VERIFIED.columns if name in ("uri", "other_uri", "set", "score", VERDICT)]
 MEASURED = ["width", "height", *SIGNALS]
 
 
@@ -67,7 +69,7 @@ def _pairs(lineage: Lineage) -> pa.Table | None:
     verified = lineage.rows("verify")
     if verified is None or not verified.output.parts:
         return None
-    pairs = pa.concat_tables(verified.tables(["uri", "other_uri", "set", "score", "verdict"])).unify_dictionaries()
+    pairs = pa.concat_tables(verified.tables(PAIR)).unify_dictionaries()
     return pairs.filter(pc.is_null(pairs["set"])).drop_columns("set")
 
 

@@ -67,6 +67,12 @@ def test_an_image_is_found_by_a_short_ending_and_by_a_url(odd: tuple[Path, Path]
     assert image["seen"][0]["asked"]
 
 
+@pytest.mark.parametrize("what", ["7.jpg", ".jpg", "ats/07.jpg", "/", "."])
+def test_a_piece_of_a_name_means_nothing(workspace: Looked, what: str) -> None:
+    with pytest.raises(UserError, match="No image"):
+        facts(workspace, what)
+
+
 def test_control_characters_in_a_name_are_shown_and_do_nothing(odd: tuple[Path, Path]) -> None:
     folder, workspace = odd
     for name, escaped in (("line\nbreak.jpg", "line\\nbreak.jpg"), ("red\x1b[31m.jpg", "red\\x1b[31m.jpg")):

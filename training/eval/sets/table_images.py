@@ -64,7 +64,7 @@ class TableImages:
         parts, labels = [], list[str | None]()
         for name in files:
             path, form = store.sub(name).url, FORMS[name[name.rfind(".") :]]
-            table = read_image_table(path, form, column, label, who)
+            table = read_image_table(path, form, who, column, (label,))
             _check(table, who, path, label)
             parts.append(TablePart(path, form, table.column, len(table.labels)))
             labels += table.labels
@@ -98,7 +98,9 @@ def _check(table: ImageTable, who: str, path: str, label: str) -> None:
         raise RecipeError(
             f"{who} needs tables that can be read whole, got {path}: {table.damage}. Fetch the file again."
         )
-    if not table.has_labels:
+    if table.counts is not None:
+        raise RecipeError(f"{who} needs one image a row, got lists of them in {table.column} of {path}. Set `column`.")
+    if not table.label_column:
         raise RecipeError(f"{who} needs a column {label!r} in {path}, got {', '.join(table.columns)}. Name it: label.")
 
 
