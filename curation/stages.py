@@ -48,7 +48,7 @@ def installed_decoders(_: MeasureParams) -> dict[str, list[str]]:
     return {"decoders": found} if found else {}
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=3, content=installed_decoders)
+@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=4, content=installed_decoders)
 def measure(images: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measure.measure import measure_images
@@ -65,7 +65,7 @@ def references(*, params: DecontaminateParams) -> "Iterator[Table | dict[str, An
 
 
 @stage(
-    reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=3, key="curation.measure", content=installed_decoders
+    reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=4, key="curation.measure", content=installed_decoders
 )
 def measure_references(references: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every evaluation image once, just as the images of the corpus."""
@@ -86,6 +86,7 @@ def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS),
     writes=CANDIDATES,
     shape="reduce",
+    version=2,
     key="curation.dedup",
 )
 def candidates(
@@ -97,13 +98,13 @@ def candidates(
     *,
     params: DedupParams,
 ) -> "Iterator[Table]":
-    """Find the pairs of images that are worth a geometric comparison, by their embeddings."""
+    """Find the pairs of images that are worth a comparison of pixels, by their hashes and embeddings."""
     from curation.dedup.candidates import pair_tables
 
     return pair_tables((images, measurements, verdicts), (references, reference_measurements), params)
 
 
-@stage(reads=(CANDIDATES,), writes=VERIFIED, version=2, unit="pairs")
+@stage(reads=(CANDIDATES,), writes=VERIFIED, version=3, unit="pairs")
 def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
     from curation.dedup.verify import verify_pairs
@@ -133,7 +134,7 @@ def decontaminate(
     return contaminated_tables((images, measurements, verdicts), (references, reference_measurements), verified, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce", version=2)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce", version=3)
 def dedup(
     images: "Rows",
     measurements: "Rows",
@@ -143,7 +144,7 @@ def dedup(
     *,
     params: DedupParams,
 ) -> "Table":
-    """Find images that are copies of a kept one: equal bytes, equal pixels, close hash, or verified by geometry."""
+    """Find images that are copies of a kept one: equal bytes, equal pixels, or pixels that agree."""
     from curation.dedup.dedup import match_tables
 
     return match_tables((images, measurements, verdicts), verified, contaminated, params)
@@ -165,7 +166,7 @@ def balance(
     return sample_tables((images, measurements, verdicts), contaminated, duplicates, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES, SAMPLES), writes=DECISIONS, version=2)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES, SAMPLES), writes=DECISIONS, version=3)
 def select(
     images: "Table",
     measurements: "Table",

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from curation.arrays import Array
 from curation.dedup.geometry.frame import trimmed
+from curation.dedup.thumbnails import thumbnail
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.measure.hashes import oriented_hashes
 from curation.measure.phash import BYTES, phashes
@@ -80,6 +81,7 @@ def measure_image(
         "format": decoded.format,
         "phash": (hashes if inner is whole and params.hash == "phash" else phashes(whole.image))[:BYTES],
         "hashes": hashes,
+        "thumbnail": thumbnail(inner.image),
         **signals(whole),
     }
     layout = DescriptorEmbedder().prepared(inner) if params.layout else NOTHING

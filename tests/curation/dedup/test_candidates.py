@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from curation.dedup import vector_index
 from curation.dedup.hash_index import HashIndex
-from curation.dedup.resemblance import HashResemblance, PairResemblance
+from curation.dedup.resemblance import NEAR, HashResemblance, PairResemblance
 from curation.dedup.vector_index import NOTHING, VectorIndex
 from curation.embedders.descriptor import DescriptorEmbedder
 
@@ -93,7 +93,7 @@ def test_the_nearest_hash_is_that_of_a_slow_loop(seed, count):
 
 
 def test_judged_pairs_count_only_with_a_kept_image():
-    judged = PairResemblance({5: {1: 1.1, 2: 1.2}, 6: {5: 1.3}})
+    judged = PairResemblance(NEAR, {5: {1: 1.1, 2: 1.2}, 6: {5: 1.3}})
     judged.keep(np.array([1]))
     scores, kept = judged.to_kept(np.array([5, 6, 7]))
     assert kept.tolist() == [1, -1, -1]
