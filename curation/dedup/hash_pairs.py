@@ -14,18 +14,18 @@ ORIENTATIONS, BYTES = 8, 8
 def hash_pairs(hashes: Bytes, tables: HashTables, only: range | None = None) -> tuple[Ints, Ints, Array]:
     """Return (image, other, distance) of different images: of the one in any orientation, of the other upright.
 
-    `hashes` [n, 64] are bytes. Each ordered pair stands once, with its smallest distance; equal hashes are collapsed
-    before by whoever asks (equal_groups). `only` names the tables of one piece of work: then a pair may stand in several pieces.
+    `hashes` [n, 64] are bytes. Each ordered pair stands once, with its smallest distance. `only` names the tables of
+    one piece of work: then a pair may stand in several pieces. Equal hashes are collapsed before (equal_groups).
     """
     words = np.ascontiguousarray(hashes).view(">u8").reshape(-1, ORIENTATIONS).astype(np.uint64)
     images, others, distances = [], [], []
-    for turn in range(ORIENTATIONS):
-        for table in only or range(len(tables.keys)):
-            query, other, distance = tables.matches(words[:, 0], words[:, turn], table)
-            new = query != other
-            images.append(query[new])
-            others.append(other[new])
-            distances.append(distance[new])
+    for table in only or range(len(tables.keys)):
+        query, other, distance = tables.matches(words[:, 0], words.ravel(), table)
+        image = query // ORIENTATIONS
+        new = image != other
+        images.append(image[new])
+        others.append(other[new])
+        distances.append(distance[new])
     none = np.zeros(0, np.int64)
     image, other = np.concatenate([none, *images]), np.concatenate([none, *others])
     distance = np.concatenate([none.astype(np.uint8), *distances])

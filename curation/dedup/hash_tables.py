@@ -98,7 +98,7 @@ class HashTables:
 def _ranges(keys: Words, asked: Words) -> tuple[Ints, Ints]:
     """Return where each key that is asked for begins among sorted ones, and how often it stands there.
 
-    Keys that are dense are looked up by their number, at 8 bytes for each between the first and the last; a binary
+    Dense keys are looked up by number, at 8 bytes for each possible one between the first and the last; a binary
     search takes ten times as long.
     """
     if not len(keys):
@@ -107,9 +107,12 @@ def _ranges(keys: Words, asked: Words) -> tuple[Ints, Ints]:
     if span > DENSE * len(keys):
         starts = np.searchsorted(keys, asked)
         return starts, np.searchsorted(keys, asked, side="right") - starts
-    begins = np.zeros(span + 2, np.int64)  # the slot after the last is empty: for what is no key
+    begins = np.zeros(
+        span + 2, np.int32
+    )  # rows of one piece of work; the slot after the last is empty: for what is no key
     np.cumsum(np.bincount((keys - low).astype(np.int64), minlength=span), out=begins[1 : span + 1])
     begins[span + 1] = begins[span]
     inside = (asked >= low) & (asked <= keys[-1])
     slots = np.where(inside, asked - low, np.uint64(span)).astype(np.int64)
-    return begins[slots], begins[slots + 1] - begins[slots]
+    starts = begins[slots].astype(np.int64)
+    return starts, np.diff(begins, append=begins[-1])[slots].astype(np.int64)
