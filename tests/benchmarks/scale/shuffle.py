@@ -1,0 +1,118 @@
+"""The exchange at many parts: CPU seconds, peak memory, files opened and bytes of payload, in one process.
+
+    python tests/benchmarks/scale/shuffle.py 100 300 1000 10000 [--old-until 300]
+
+Parts of 100 rows (uri of 60 bytes, word, eight floats), buckets of 1,000 rows; beside it, up to --old-until parts, one
+reader for each bucket that opens every part.
+"""
+
+import argparse
+import pickle
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import pyarrow as pa
+from hardware import hardware
+
+from shared.exchange import Bucket, Scatter, scatter, spans
+from shared.exchange import merge as merge_one
+from shared.params import Params
+from shared.schema import Contract
+from shared.shuffle.shuffle import shuffle
+from shared.stage import stage
+from shared.storage import Store
+from shared.tables import Output, Part, commit_part
+
+FLOATS = {f"f{i}": "float32" for i in range(8)}
+TABLE = Contract("table", {"uri": "string", "word": "word", "key": "id", **FLOATS})
+KEPT = Contract("kept", {"uri": "string"}, aligned=None)
+ROWS, BUCKET = 100, 1000
+
+
+class NoParams(Params):
+    """Nothing to choose."""
+
+
+def keyed(rows: pa.Table, *, params: NoParams) -> pa.Table:
+    return rows
+
+
+@stage(reads=(TABLE,), writes=KEPT, shape="exchange", scatter=keyed)
+def kept(rows: pa.Table, *, params: NoParams) -> pa.Table:
+    """Meet by key."""
+    return rows
+
+
+def part(store, number):
+    rng = np.random.default_rng(number)
+    columns = {
+        "uri": pa.array([f"file:///data/source/folder-{number:06d}/image-{row:012d}.jpg" for row in range(ROWS)]),
+        "word": pa.array(rng.choice(["a", "b", "c"], ROWS)).dictionary_encode(),
+        "key": pa.array([key.tobytes() for key in rng.integers(0, 256, (ROWS, 16), dtype=np.uint8)], pa.binary(16)),
+        **{name: pa.array(rng.random(ROWS, dtype=np.float32)) for name in FLOATS},
+    }
+    return commit_part(store, "table", pa.table(columns).cast(TABLE.schema))
+
+
+def new(inputs, store, sizes):
+    def run(fn, work):
+        sizes.extend(len(pickle.dumps(task)) for task in work)
+        return map(fn, work)
+
+    return [(bucket.number, bucket.content) for bucket in shuffle(kept, NoParams(), inputs, BUCKET, store, run)]
+
+
+def old(inputs, store, sizes):
+    work = [Scatter(kept, NoParams(), store.url, inputs, i) for i in range(len(inputs[0].parts))]
+    names = tuple(name for _, name in sorted(map(scatter, work)))
+    buckets = [Bucket("kept", store.url, names, i, s) for i, s in enumerate(spans(inputs[0].rows, BUCKET))]
+    sizes += [len(pickle.dumps(work[0])), len(pickle.dumps(buckets[0]))]
+    return [(bucket.number, bucket.content) for bucket in map(merge_one, buckets) if bucket.rows]
+
+
+def measure(parts, which, folder):
+    store, sizes = Store(folder), []
+    made = tuple(part(store, number) for number in range(parts)) if which == "make" else ()
+    if which == "make":
+        store.write("parts.pickle", pickle.dumps(made))
+        return
+    inputs: tuple[Part, ...] = pickle.loads(store.read("parts.pickle"))
+    output = (Output("table", "k", "images", inputs),)
+    clock = time.process_time()
+    found = {"new": new, "old": old}[which](output, store, sizes)
+    spent = time.process_time() - clock
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"| {parts:,} | {which} | {len(found):,} | {spent:.1f} | {peak:.2f} | {max(sizes):,} |", flush=True)
+    store.write(f"{which}.txt", repr(found))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", type=int, nargs="*")
+    parser.add_argument("--old-until", type=int, default=300)
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        parts, which, folder = options.measure
+        measure(int(parts), which, folder)
+        return
+    print(hardware(), "One process.")
+    print(
+        "| parts | exchange | buckets | CPU s | peak GiB | largest payload, bytes |\n|--:|---|--:|--:|--:|--:|",
+        flush=True,
+    )
+    for parts in options.parts:
+        with tempfile.TemporaryDirectory() as folder:
+            whiches = ["make", "new", *(["old"] if parts <= options.old_until else [])]
+            for which in whiches:
+                subprocess.run([sys.executable, __file__, "--measure", str(parts), which, folder], check=True)
+            if "old" in whiches:
+                assert Store(folder).read("old.txt") == Store(folder).read("new.txt")
+
+
+if __name__ == "__main__":
+    main()
