@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shared.exchange import SLOTS, spans
 from shared.params import Params, fingerprint
 from shared.shuffle.listing import Listing, write_listing
 from shared.shuffle.sorted_file import open_sorted, write_sorted
 from shared.stage import Stage
+from shared.stage_runner.exchange import SLOTS, spans
 from shared.storage import Store
 from shared.tables import FOLDER, Output, commit_part, read_part
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from curation.publish.lineage import Lineage
 from flows.report.dataset.look_alikes import VERDICT
 from flows.report.dataset.samples import SIGNAL_ROWS
-from shared.catalog import SIGNALS, VERIFIED
+from shared.catalog import SIGNALS
 
 PAIR = ["uri", "other_uri", "set", "score", VERDICT]
 MEASURED = ["width", "height", *SIGNALS]

@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 from hardware import hardware
 
-from shared.exchange import Bucket, Scatter, scatter, spans
-from shared.exchange import merge as merge_one
 from shared.params import Params
 from shared.schema import Contract
 from shared.shuffle.shuffle import shuffle
 from shared.stage import stage
+from shared.stage_runner.exchange import Bucket, Scatter, scatter, spans
+from shared.stage_runner.exchange import merge as merge_one
 from shared.storage import Store
 from shared.tables import Output, Part, commit_part
 

@@ -1,9 +1,9 @@
 import numpy as np
+from curation.dedup.duplicates import EXACT, Compared, find_duplicates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.dedup.components import by_rounds, components
-from curation.dedup.duplicates import EXACT, Compared, find_duplicates
 from curation.dedup.resemblance import PairResemblance
 from curation.dedup.star_components import EXACT_KIND, StarEdges, batches, star_rule
 

@@ -6,14 +6,14 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.exchange import Bucket, Scatter, scatter, spans
-from shared.exchange import merge as merge_one
 from shared.params import Params
 from shared.schema import Contract
 from shared.shuffle import shuffle as module
 from shared.shuffle.listing import write_listing
 from shared.shuffle.shuffle import shuffle
 from shared.stage import stage
+from shared.stage_runner.exchange import Bucket, Scatter, scatter, spans
+from shared.stage_runner.exchange import merge as merge_one
 from shared.storage import Store
 from shared.tables import Output, commit_part
 
