@@ -15,8 +15,8 @@ from shared.catalog import (
     DECISIONS,
     DUPLICATES,
     IMAGES,
-    MANIFEST,
     MEASUREMENTS,
+    PACKED,
     REFERENCE_MEASUREMENTS,
     REFERENCES,
     SAMPLES,
@@ -190,12 +190,12 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
     return keyed_rows(images, measurements, decisions)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=3, scatter=rows_to_pack)
+@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=PACKED, shape="exchange", version=4, scatter=rows_to_pack)
 def pack(rows: "Table", *, params: PackParams, files: "SideFiles", number: int) -> "Table":
-    """Write the kept images into tar shards, original bytes, and list the dropped ones beside them."""
+    """Put the images to publish in the order of their ids, the dropped ones beside them; alone it also publishes."""
     from curation.publish.pack import pack_bucket
 
-    return pack_bucket(rows, files, number, params.exif)
+    return pack_bucket(rows, files, params.exif)
 
 
 STAGES = (

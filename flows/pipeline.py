@@ -5,7 +5,7 @@ from threading import Event
 from typing import Any
 
 from curation.publish.lineage import Lineage
-from curation.publish.publish import publish
+from curation.publish.publish import PublishRequest, publish
 from curation.publish.read_back import originals
 from curation.stages import STAGES
 from flows.report import render_run, render_workspace
@@ -14,7 +14,7 @@ from flows.session import Session
 from shared.dataset_version import Published, open_version
 from shared.launch.launch import gang, run_name
 from shared.stage import Stage
-from shared.storage import Store
+from shared.storage import Store, locked
 from training.stages import evaluate as evaluate_stage
 from training.stages import pretrain as pretrain_stage
 
@@ -29,14 +29,21 @@ class Trained:
 
 def curate(session: Session) -> tuple[Published, bool]:
     """Make every table, publish the dataset version, draw its report. Return it, and whether it is new."""
-    for stage in STAGES:
-        session.make(stage)
-    recipe = session.recipe.model_dump(mode="json", include={"sources", "curation"})
-    dataset, new = publish(session.store, session.recipe.name, session.outputs, recipe, session.seconds)
+    dataset, new = session.made_again(lambda: made_version(session))
     if not dataset.store.exists("report.html"):
         work = ReportRequest(session.store.url, dataset.name, dataset.version)
         list(session.executor.map(draw_report, [work], "report"))
     return dataset, new
+
+
+def made_version(session: Session) -> tuple[Published, bool]:
+    """Make every table and publish the dataset version; return it, and whether it is new."""
+    for stage in STAGES:
+        session.make(stage)
+    recipe = session.recipe.model_dump(mode="json", include={"sources", "curation"})
+    params = session.recipe.curation.pack
+    request = PublishRequest(session.recipe.name, session.outputs, recipe, params, session.seconds)
+    return publish(session.store, request, session.executor, session.reporter)
 
 
 @dataclass(frozen=True)
@@ -90,14 +97,15 @@ def _gang(
     compute = session.recipe.compute
     if stage is evaluate_stage:
         compute = compute.model_copy(update={"processes": 1})
-    return gang(
-        stage,
-        session.params(stage),
-        dataset,
-        run=run,
-        workspace=session.store,
-        compute=compute,
-        reporter=session.reporter,
-        niceness=niceness,
-        stop=stop,
-    )
+    with locked(session.store, f"run-{run}-{stage.name}", f"{stage.name} of {run}", session.reporter.line):
+        return gang(
+            stage,
+            session.params(stage),
+            dataset,
+            run=run,
+            workspace=session.store,
+            compute=compute,
+            reporter=session.reporter,
+            niceness=niceness,
+            stop=stop,
+        )

@@ -22,6 +22,7 @@ WRITERS = {stage.writes.name: stage for stage in STAGES if stage.writes is not N
 Around = Callable[[Stage, Callable[[], Output]], Output]
 """Wraps the making of a stage's output: Prefect makes a subflow of it."""
 Visited = TypeVar("Visited")
+Result = TypeVar("Result")
 SHOWN = 5
 """Files that are named where some changed under way."""
 
@@ -60,13 +61,17 @@ class Session:
         return params
 
     def make(self, stage: Stage) -> Output:
-        """Return a curation stage's output, after those that it reads.
+        """Return a curation stage's output, after those that it reads; as `made_again` does."""
+        return self.made_again(lambda: walk(stage, self.outputs, self._make))
 
-        Files that changed under way are listed and measured again. Raises FilesChangedError for one that goes on so.
+    def made_again(self, work: Callable[[], Result]) -> Result:
+        """Return what the work gives. Where files changed under way, they are listed and measured again before it.
+
+        Raises FilesChangedError for a file that goes on changing.
         """
         while True:
             try:
-                return walk(stage, self.outputs, self._make)
+                return work()
             except FilesChangedError as error:
                 self._start_over(error)
 

@@ -9,6 +9,9 @@ from typing import Literal
 
 from shared.schema import FLOAT, HASH, HASHES, ID, INT, LONG, SCORES, TEXT, THUMBNAIL, VECTOR, WORD, Contract
 
+SIGNALS = ("luma_p5", "luma_p99", "aspect", "entropy", "sharpness", "detail")
+"""The measured quality signals, in absolute units."""
+
 IMAGES = Contract(
     "images",
     {
@@ -179,6 +182,25 @@ MANIFEST = Contract(
 )
 """The published kept images."""
 
+PACKED = Contract(
+    "packed",
+    {
+        **{name: kind for name, kind in MANIFEST.columns.items() if name != "shard"},
+        **{name: IMAGES.columns[name] for name in ("reader", "path", "member", "offset", "length")},
+    },
+    aligned=None,
+    optional=MANIFEST.optional,
+)
+"""The images to publish, in the order of their ids, and where their sources hold them, a null path being the uri."""
+
+HIDDEN = Contract(
+    "hidden",
+    {n: kind for n, kind in MANIFEST.columns.items() if n not in ("bytes", "phash", *SIGNALS, "cluster", "weight")},
+    aligned=None,
+    optional=MANIFEST.optional,
+)
+"""Members of a version's shards that it does not keep: tombstones, for whoever reads a tar as a whole."""
+
 DROPPED = Contract(
     "dropped",
     {
@@ -213,9 +235,6 @@ CONFLICTS = Contract(
     aligned=None,
 )
 """Copies of one picture under different labels; published beside a version that has any."""
-
-SIGNALS = ("luma_p5", "luma_p99", "aspect", "entropy", "sharpness", "detail")
-"""The measured quality signals, in absolute units."""
 
 Group = Literal["broken", "quality", "duplicate", "contaminated", "sampled"]
 """Kinds of reasons to drop an image, each a colour on a page; the reasons stand in `curation.publish.reasons`."""

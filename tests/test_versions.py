@@ -20,9 +20,9 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "dedup": (3, "c5cefeb9950ceb4bcca0"),
     "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (3, "1791e8bf588ac422805c"),
-    "pack": (3, "f87ffbc01fea174b1841"),
-    "pretrain": (3, "fa00ecb374df18bb516e"),
-    "evaluate": (2, "3577a2e2ef929fcee183"),
+    "pack": (4, "f87ffbc01fea174b1841"),
+    "pretrain": (4, "3119cd0caf7203729d38"),
+    "evaluate": (3, "342d4a0d130b3f53b8fa"),
 }
 """Version of each stage, and the fingerprint of its defaults. A name in `identity` stands only for what differs from
 them: where this fails, raise the stage's version, then write down both.

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.dataset_version import Published
+from shared.errors import WorkFailedError
 from shared.params import Compute
 from shared.stage import stage
 from training.eval.params import EvaluateParams, score_fingerprint
@@ -22,7 +23,7 @@ def start_content(params: PretrainParams) -> dict[str, str]:
     return {"start": content(params.start)}
 
 
-@stage(shape="gang", key="training", version=3, content=start_content)
+@stage(shape="gang", key="training", version=4, content=start_content)
 def pretrain(
     dataset: Published, *, params: PretrainParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def pretrain(
     return work(dataset, params, compute, folder)
 
 
-@stage(shape="gang", key="evaluation", version=2)
+@stage(shape="gang", key="evaluation", version=3)
 def evaluate(
     dataset: Published, *, params: EvaluateParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
@@ -51,4 +52,10 @@ def evaluate(
 
         work(dataset, params, compute, folder, scores, trained, missing)
     scored = [step for step in missing if scores.has(step)]
+    unread = [folder.checkpoint(step) for step in missing if folder.checkpoint(step).exists()]
+    if unread and not scores.all():
+        raise WorkFailedError(
+            f"Evaluation needs an undamaged checkpoint, got {unread[-1]} and no other that could be read. "
+            "Delete it and run `dinoflow pretrain` again: it goes on from the last good one."
+        )
     return {"run": run, "scored": scored, "scores": scores.all(), "best": best(folder)}

@@ -81,7 +81,7 @@ class PackParams(ExchangeParams):
     model_config = ConfigDict(title="Pack")
 
     shard_images: int = Field(default=8192, ge=16)
-    """Images in a shard, at most on average; shards are filled by image id, so their order is already random."""
+    """Images in a shard, at most; shards are filled by image id, so their order is already random."""
     exif: bool = False
     """Keep the EXIF of each image (camera, time, place, author) in the metadata of manifest and shards."""
 

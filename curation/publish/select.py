@@ -67,10 +67,15 @@ def _spread(table: pa.Table, rows: int) -> pa.Table:
 
 
 def keyed_rows(images: pa.Table, measurements: pa.Table, decisions: pa.Table) -> pa.Table:
-    """Return what the packer needs to know, keyed by image id, or by uri where there is none."""
+    """Return what the packer needs to know, keyed by image id, or by uri where there is none: `has_id` tells which.
+
+    All rows of a part are written again for one that is new, so nothing is told twice: a null path is the uri.
+    """
     columns = {name: images[name] for name in (*INDEXED, *IMAGES.optional) if name in images.column_names}
-    columns |= {name: measurements[name] for name in MEASURED}
+    columns["path"] = pc.if_else(pc.equal(images["path"], images["uri"]), pa.scalar(None, pa.string()), images["path"])
+    columns |= {name: measurements[name] for name in MEASURED if name != "image_id"}
     columns |= {name: decisions[name] for name in DECISIONS.schema.names}
+    columns["has_id"] = pc.is_valid(measurements["image_id"])
     ids, uris = measurements["image_id"].to_pylist(), images["uri"].to_pylist()
     keys = [i or digest(u.encode("utf-8", "surrogateescape")) for i, u in zip(ids, uris, strict=True)]
     return pa.table({"key": pa.array(keys, pa.binary(16)), **columns})

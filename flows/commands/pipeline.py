@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.console import Console
-from flows.commands.results import dataset_facts, print_dataset, print_scores, print_table
+from flows.commands.results import dataset_facts, print_dataset, print_scores, print_table, print_training
 from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
 from shared.dataset_version import open_version
@@ -81,6 +81,7 @@ def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, A
     dataset = open_version(session.store, session.recipe.name)
     if stage.name == "pretrain":
         trained = pipeline.pretrain(session, dataset)
+        print_training(console, session.store, trained.run, trained.facts)
         console.say(f"\ncheckpoints  {session.store.path('runs', trained.run, 'checkpoints')}")
         console.say("Next: dinoflow evaluate, with the same recipe and workspace")
         return {"run": trained.run, **trained.facts}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from curation.publish.alarms import alarm_text
+from curation.publish.append.compact import COMPACT_ABOVE, dead_share_of_all
 from flows.report.kit.pages import counted
 
 SHOWN = 5
@@ -22,5 +23,10 @@ def dataset_warnings(info: dict[str, Any]) -> list[str]:
     if conflicts:
         lines.append(
             f"{counted(conflicts, 'copy')} with another label than the image that stands for it: see conflicts/"
+        )
+    dead = dead_share_of_all(info.get("shards", {}).values())
+    if dead > COMPACT_ABOVE:
+        lines.append(
+            f"{dead:.0%} of the bytes in its shards are of images that it does not keep: `dinoflow datasets … compact`"
         )
     return lines

@@ -43,8 +43,8 @@ def image_id(data: bytes) -> str:
 def matching(dataset: Published, kind: str, keys: list[str], hits: RowFilter) -> list[ImageRow]:
     """Return the rows of `manifest` or `dropped` where the mask holds; only the keys are read of all the others."""
     rows: list[ImageRow] = []
-    for name in dataset.store.names(kind):
-        with dataset.store.open_arrow(f"{kind}/{name}") as file:
+    for name in dataset.files(kind):
+        with dataset.store.open_arrow(name) as file:
             mask = pc.fill_null(hits(pq.read_table(file, columns=keys)), False)
             if pc.any(mask).as_py():
                 rows += pq.read_table(file).filter(mask).to_pylist()

@@ -47,8 +47,8 @@ def _below(dataset: Published, kind: str, what: str) -> pa.Table:
     """Return uri and reason of the rows below a folder, part by part: only what lies there is held."""
     columns = ["uri"] if kind == "manifest" else ["uri", "reason"]
     parts = []
-    for name in dataset.store.names(kind):
-        with dataset.store.open_arrow(f"{kind}/{name}") as file:
+    for name in dataset.files(kind):
+        with dataset.store.open_arrow(name) as file:
             table = pq.read_table(file, columns=columns)
         parts.append(table.filter(_is_below(table["uri"], what)))
     return pa.concat_tables(parts, promote_options="permissive").combine_chunks()

@@ -17,6 +17,7 @@ from shared.errors import RecipeError
 from shared.params import Compute, Params, Settings, with_present_names
 from training.eval.params import EvaluateParams
 from training.params import PretrainParams
+from training.params.published import PublishedName
 
 SHIPPED = Path(__file__).with_name("recipes")
 STEP_AND_PART = re.compile(r"(@\d+)?(:(teacher|student))?$")
@@ -40,6 +41,10 @@ class Recipe(Settings):
     """How checkpoints are scored."""
     compute: Compute = Compute()
     """Where the work runs and how wide; never changes a result."""
+    compared_with: PublishedName = "ViT-L/14"
+    """DINOv2's model whose training `plan` lays this recipe beside."""
+    deviations: dict[str, str] = Field(default_factory=dict)
+    """Why training differs from it: a setting, or the beginning of several, such as optim, and the reason."""
 
     @model_validator(mode="after")
     def _start_is_there(self) -> Self:
@@ -71,9 +76,10 @@ def load_recipe(
 ) -> Recipe:
     """Read a recipe by path or shipped name and change it by `a.b.c=value` settings, sources and name.
 
-    Raises RecipeError naming the key, what was given and what is allowed; SourceError for a missing source.
+    An empty name is a recipe of defaults. Raises RecipeError naming the key, what was given and what is allowed;
+    SourceError for a missing source.
     """
-    values = _read(recipe or default_recipe())
+    values: dict[str, Any] = {} if recipe == "" else _read(recipe or default_recipe())
     for setting in settings:
         apply_setting(values, setting, Recipe)
     if sources:

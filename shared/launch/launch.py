@@ -37,9 +37,9 @@ TAIL_LINES = 20
 
 
 def run_name(stage: Stage, params: Params, dataset: Published) -> str:
-    """Name a run after what makes it: dataset version, stage, params."""
+    """Name a run after what makes it: the dataset's content, whichever shards hold it, stage, params."""
     facts = [stage.name, stage.version, stage.identity(params), dataset.info["fingerprint"]]
-    return f"{dataset.name}-{dataset.version}-{fingerprint(*facts)[:8]}"
+    return f"{dataset.name}-{dataset.content_version}-{fingerprint(*facts)[:8]}"
 
 
 def gang(

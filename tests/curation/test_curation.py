@@ -23,6 +23,7 @@ from shared.errors import WorkFailedError
 from shared.launch.executors import Inline
 from shared.launch.progress import Silent
 from shared.storage import Store
+from tests.publishers import logical
 
 
 def curate(source: Path, workspace: Path, part_images: int = 16, shard_images: int = 16, executor=None, **more):
@@ -149,7 +150,7 @@ def test_added_images_make_the_version_that_a_fresh_run_makes(photos, tmp_path):
     grown, new = curate(root, tmp_path / "w")
     assert new
     assert grown.version == "v0002"
-    assert contents(grown) == contents(curate(root, tmp_path / "fresh")[0])
+    assert logical(grown) == logical(curate(root, tmp_path / "fresh")[0])
 
 
 def test_a_new_threshold_reads_no_image_again(corpus, tmp_path, monkeypatch):
@@ -196,10 +197,10 @@ def test_a_curation_killed_in_every_stage_completes_with_the_same_bytes(corpus, 
 
 def test_an_image_that_goes_on_changing_is_an_error_and_not_a_wrong_shard(photos, tmp_path, monkeypatch):
     root = photos(20)
-    from curation.publish import pack
+    from curation.publish.append import new_shards
 
-    read = pack.read_bytes
-    monkeypatch.setattr(pack, "read_bytes", lambda rows: (data + b"!" for data in read(rows)))
+    read = new_shards.read_bytes
+    monkeypatch.setattr(new_shards, "read_bytes", lambda rows: (data + b"!" for data in read(rows)))
     with pytest.raises(WorkFailedError, match="changed meanwhile"):
         curate(root, tmp_path / "w")
 

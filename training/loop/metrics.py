@@ -64,7 +64,7 @@ class MetricsLogger:
         alarms = self.alarms.add(row)
         self.file.write(json.dumps(row | ({"alarm": alarms} if alarms else {})) + "\n")
         for name, value in row.items() if self.board else ():
-            if name != "step":
+            if name not in ("step", "knn_queries"):
                 self.board.add_scalar(name, float(value), step)
         self.knn = measured.get("knn_top1", self.knn)
         self._print_line(row)

@@ -44,6 +44,7 @@ def pretrain(dataset: Published, request: PretrainParams, compute: Compute, fold
         check_batch(params, len(index), context.world, compute.accumulate)
         last_good = from_leader(checkpoint.last_good(folder) if context.leads else None)
         weights = read_weights(params.start) if params.start and last_good is None else None
+        params = params.placed(weights.positions if weights else folder.positions())
         state = initial_state(params, context, weights)
         if last_good is not None:
             checkpoint.resume(folder, last_good, state)

@@ -16,6 +16,7 @@ def run_facts(params: ResolvedParams, images: int, world: int, accumulate: int, 
     samples = optim.steps * optim.batch_size
     return {
         "model": params.model.title,
+        "positions": params.model.positions,
         "training_images": images,
         "steps": optim.steps,
         "samples": samples,

@@ -84,7 +84,7 @@ def koleo_loss(cls_GPD: Tensor) -> Tensor:
 
 
 class Losses(NamedTuple):
-    """Scalars of one step; `total` is what is minimised."""
+    """Scalars of one step; `total` is what is minimised: their sum, weighted. KoLeo is a sum over global crops."""
 
     total: Tensor
     dino: Tensor
@@ -110,8 +110,9 @@ class Objective(nn.Module):
         dino = dino_loss(entropy_Q, self.global_count, self.crop_count)
         ibot = ibot_loss(entropy_M, weight_M, targets[0].rows)
         koleo = torch.zeros_like(dino)
-        if p.koleo_weight:  # each crop for itself: two views of an image may be near
-            koleo = koleo_loss(outputs.cls.reshape(-1, p.koleo_group, outputs.cls.shape[1]))
+        if p.koleo_weight:  # each crop for itself, as two views of an image may be near; then the sum over crops
+            groups_GPD = outputs.cls.reshape(-1, p.koleo_group, outputs.cls.shape[1])
+            koleo = self.global_count * koleo_loss(groups_GPD)
         total = p.dino_weight * dino + p.ibot_weight * ibot + p.koleo_weight * koleo
         return Losses(total, dino.detach(), ibot.detach(), koleo.detach())
 

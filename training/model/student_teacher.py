@@ -44,11 +44,10 @@ class DinoHead(nn.Module):
             nn.Linear(hidden, bottleneck),
         )
         self.prototypes = nn.Linear(bottleneck, prototypes, bias=False)
-        for layer in self.modules():
-            if isinstance(layer, nn.Linear):  # small prototypes too: their length decides how fast they turn
+        for layer in self.mlp:  # the prototypes keep torch's own start, of length .577: it decides how fast they turn
+            if isinstance(layer, nn.Linear):
                 nn.init.trunc_normal_(layer.weight, std=0.02)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x_RD: Tensor) -> Tensor:
         """Return z_RE, of unit length."""

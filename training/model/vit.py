@@ -19,7 +19,8 @@ from torch.nn import functional as F
 
 from training.model.blocks import PLAIN, run_block, run_last_block
 from training.model.drop_path import DropPathSubsets, KeptTokens, Packing
-from training.params import ModelParams
+from training.model.positions import resampled
+from training.params import ModelParams, Positions
 
 COLOUR_MEAN = (0.485, 0.456, 0.406)
 COLOUR_STD = (0.229, 0.224, 0.225)
@@ -72,6 +73,7 @@ class Backbone(nn.Module):
             num_classes=0,
         )
         self.mask_token = nn.Parameter(torch.zeros(params.width))
+        self.positions: Positions = "offset" if params.positions == "offset" else "antialiased"
         self.activation_checkpointing = params.activation_checkpointing
         self.branches = PLAIN
 
@@ -127,9 +129,21 @@ class Backbone(nn.Module):
             x_BHWD = self._embedded(images_BCHW).float()
             if size == 0 and mask_BN is not None:
                 x_BHWD = torch.where(mask_BN.view(*x_BHWD.shape[:3], 1), self.mask_token, x_BHWD)
-            parts.append(self.vit._pos_embed(x_BHWD))
+            parts.append(self._placed(x_BHWD))
         packing = Packing(tuple(len(part) for part in parts), tuple(part.shape[1] for part in parts))
         return torch.cat([part.flatten(0, 1) for part in parts]), packing
+
+    def _placed(self, x_BHWD: Tensor) -> Tensor:
+        """Return x_BTD: patches with their positions, after CLS and registers."""
+        if self.positions == "antialiased":
+            antialiased_BTD: Tensor = self.vit._pos_embed(x_BHWD)
+            return antialiased_BTD
+        own = 0 if self.vit.no_embed_class else 1  # position of the CLS token
+        pos_embed_1LD = resampled(self.vit.pos_embed, (x_BHWD.shape[1], x_BHWD.shape[2]), own, self.positions)
+        patches_BND = x_BHWD.flatten(1, 2) + pos_embed_1LD[:, own:]
+        first_11D = self.vit.cls_token + pos_embed_1LD[:, :own] if own else self.vit.cls_token
+        prefix = [first_11D] if self.vit.reg_token is None else [first_11D, self.vit.reg_token]
+        return torch.cat([*(token.expand(len(x_BHWD), -1, -1) for token in prefix), patches_BND], dim=1)
 
     def _embedded(self, images_BCHW: Tensor) -> Tensor:
         """Return the patch embedding x_BHWD as a matrix product: a convolution's backward is slow on a CPU."""

@@ -9,12 +9,21 @@ from pydantic import ConfigDict, Field, model_validator
 
 from shared.params import Params
 from training.params.duration import Length, LengthOrNone
-from training.params.model import ModelParams
+from training.params.model import ModelParams, Positions
 from training.params.objective import ObjectiveParams
 from training.params.optim import OptimParams
 from training.params.views import AugmentParams, CropParams, Share
 
-__all__ = ["AugmentParams", "CropParams", "ModelParams", "ObjectiveParams", "OptimParams", "PretrainParams", "Share"]
+__all__ = [
+    "AugmentParams",
+    "CropParams",
+    "ModelParams",
+    "ObjectiveParams",
+    "OptimParams",
+    "Positions",
+    "PretrainParams",
+    "Share",
+]
 
 
 class PretrainParams(Params):

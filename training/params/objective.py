@@ -40,7 +40,7 @@ class ObjectiveParams(Params):
     ibot_weight: float = Field(default=1.0, ge=0)
     """Weight of the loss on masked patches."""
     koleo_weight: float = Field(default=0.1, ge=0)
-    """Weight of the loss that spreads CLS tokens apart."""
+    """Weight of the loss that spreads CLS tokens apart, summed over global crops as in DINOv2 and DINOv3."""
     koleo_group: int = Field(default=64, ge=2)
     """Neighbours are sought, and skipped images drawn, among so many images, whatever the number of processes."""
     mask_share: float = Field(default=0.5, ge=0, le=1)

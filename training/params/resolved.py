@@ -1,9 +1,9 @@
 """Params whose lengths are all in steps: what a request comes to on a dataset, and what a run works with."""
 
-from typing import Any
+from typing import Any, Self
 
 from shared.errors import RecipeError
-from training.params import ObjectiveParams, OptimParams, PretrainParams
+from training.params import ObjectiveParams, OptimParams, Positions, PretrainParams
 from training.params.duration import WrittenLength, in_steps
 
 
@@ -28,6 +28,12 @@ class ResolvedParams(PretrainParams):
     objective: ResolvedObjectiveParams
     checkpoint_every: int
     knn_every: int
+
+    def placed(self, rule: Positions) -> Self:
+        """Return the params with this rule for positions where the request leaves it open."""
+        if self.model.positions != "auto":
+            return self
+        return self.model_copy(update={"model": self.model.model_copy(update={"positions": rule})})
 
     def identity(self) -> dict[str, Any]:
         """Return the identity of a request for these very numbers."""

@@ -8,7 +8,7 @@ from typing import Any
 from shared.dataset_version import Published
 from shared.errors import RecipeError, WorkspaceError
 from shared.storage import Store
-from training.params import PretrainParams
+from training.params import Positions, PretrainParams
 
 STEP_DIGITS = 8
 ABOUT = "checkpoint.json"
@@ -60,6 +60,12 @@ class RunFolder:
                 f"Evaluation needs a run with a checkpoint, got {self.path}. Run `dinoflow pretrain` first."
             )
         return PretrainParams.model_validate(config["params"])
+
+    def positions(self) -> Positions:
+        """Return how the run resamples positions: what it was told, or what its first weights brought along."""
+        config = self.config() or {}
+        rule: Positions = config.get("resolved", {}).get("positions", "antialiased")
+        return rule
 
     def check_same(self, params: PretrainParams, dataset: Published, start: str) -> None:
         """Raise RecipeError when the run was started with other params, another dataset or other weights.

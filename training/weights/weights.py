@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 from torch import Tensor
 
 from shared.errors import RecipeError
 from shared.params import fingerprint
+from training.model.positions import resampled
 from training.model.vit import COLOUR_MEAN, COLOUR_STD, Backbone
-from training.params import ModelParams
+from training.params import ModelParams, Positions
 from training.weights.files import content_of
-from training.weights.positions import resampled
+
+POSITIONS = "dinoflow_positions"
+"""Key in the config.json of an export: the rule for positions of other sizes, which other libraries do not ask for."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,18 @@ class Weights:
     @cached_property
     def content(self) -> str:
         """Changes when anything changes that its features depend on; the same wherever the same weights come from."""
-        return fingerprint(content_of(self.vit), self.model.heads, self.mean, self.std)
+        resampled = () if self.positions == "antialiased" else (self.positions,)
+        return fingerprint(content_of(self.vit), self.model.heads, self.mean, self.std, *resampled)
+
+    @property
+    def positions(self) -> Positions:
+        """How positions are resampled for other sizes: as in the training of these weights, as far as that is known."""
+        return "offset" if self.model.positions == "offset" else "antialiased"
+
+    def resampled_by(self, rule: Literal["auto", "antialiased", "offset"]) -> "Weights":
+        """Return the weights with another rule for positions of other sizes; auto leaves them as they are."""
+        rule = self.positions if rule == "auto" else rule
+        return self if rule == self.positions else replace(self, model=with_positions(self.model, rule))
 
     def backbone(self) -> Backbone:
         """Return the model with these weights, in eval mode."""
@@ -59,5 +74,11 @@ class Weights:
         if image_size == self.image_size:
             return self
         prefix = 0 if self.model.registers else 1
-        pos_embed = resampled(self.vit["pos_embed"], image_size // patch, prefix)
+        side = image_size // patch
+        pos_embed = resampled(self.vit["pos_embed"], (side, side), prefix, self.positions)
         return replace(self, vit=self.vit | {"pos_embed": pos_embed}, image_size=image_size)
+
+
+def with_positions(model: ModelParams, rule: Positions) -> ModelParams:
+    """Return the model with this rule for positions; the default is left unsaid, so that equal models are equal."""
+    return model.model_copy(update={"positions": rule if rule == "offset" else "auto"})

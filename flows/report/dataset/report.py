@@ -64,7 +64,7 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         name=dataset.name,
         version=dataset.version,
         created=str(info.get("created", "")),
-        headline=_headline(kept, dropped),
+        headline=_headline(kept, dropped) | {"hides": bool(dataset.files("hidden"))},
         warnings=look_first(info),
         steps=funnel(kept.num_rows, counts, evidence.sizes),
         matrix=matrix(kept, dropped, reasons, checks),

@@ -16,10 +16,10 @@ SIGNAL_ROWS = 200_000
 
 def table(dataset: Published, contract: Contract, columns: Sequence[str]) -> pa.Table:
     """Read columns of a published table; a dataset without any part of it has no rows."""
-    if not dataset.store.names(contract.name):
+    files = dataset.files(contract.name)
+    if not files:
         return contract.schema.empty_table().select(columns)
-    name = f"{contract.name}/{dataset.store.names(contract.name)[0]}"
-    with dataset.store.open(name) as file:
+    with dataset.store.open(files[0]) as file:
         existing = [column for column in columns if column in pq.read_schema(file).names]
     table = dataset.table(contract.name, existing)
     for column in columns:  # that an older dinoflow did not publish

@@ -17,7 +17,7 @@ def test_every_shipped_recipe_is_valid(name):
 
 STATED = {
     "demo": (2000, 1),
-    "dinov2-vitl14": (14_000_000, 32),
+    "dinov2-vitl14": (14_000_000, 96),
     "imagenette": (8500, 1),
     "laptop": (2000, 1),
     "meta-dinov2-giant": (1_200_000_000, 256),
