@@ -19,7 +19,7 @@ from curation.sources.reading import read_bytes
 from shared.catalog import MEASUREMENTS
 from shared.errors import UnreadableError
 from shared.images.decode import UndecodableError, decode
-from shared.images.ids import digest
+from shared.images.ids import digest, pixels_digest
 
 CHUNK = 64
 """So many images go through the models together; of each only its small prepared pixels wait for the others."""
@@ -73,7 +73,7 @@ def measure_image(
     hashes = oriented_hashes(inner, params.hash)
     height, width = whole.pixels.shape[:2]
     row = file | {
-        "pixels_id": digest(f"{width}x{height}:".encode(), whole.pixels, decoded.hidden.digest()),
+        "pixels_id": pixels_digest(f"{width}x{height}:".encode(), whole.pixels, decoded.hidden.digest()),
         "width": width,
         "height": height,
         "format": decoded.format,

@@ -44,8 +44,9 @@ def signals(picture: Picture) -> dict[str, float]:
 def brightness_percentiles(pixels: Pixels, shares: tuple[int, ...]) -> list[float]:
     """Return percentiles of √(.241 R² + .691 G² + .068 B²) / 255 over evenly spaced pixels, to 1 / BINS."""
     step = max(1, int((pixels.shape[0] * pixels.shape[1] / SAMPLED_PIXELS) ** 0.5))
-    red, green, blue = (squares[pixels[::step, ::step, i]] for i, squares in enumerate(_weighted_squares()))
-    levels = np.sqrt(red + green + blue).astype(np.int64).ravel()
+    sampled = np.ascontiguousarray(pixels[::step, ::step])
+    squares = sum(np.take(table, sampled[..., i]) for i, table in enumerate(_weighted_squares()))
+    levels = np.sqrt(squares).astype(np.intp).ravel()
     reached = np.cumsum(np.bincount(levels, minlength=BINS))
     places = np.searchsorted(reached, np.asarray(shares) / 100 * (len(levels) - 1), side="right")
     return [float(place) / (BINS - 1) for place in places]

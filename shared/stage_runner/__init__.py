@@ -5,7 +5,7 @@ exchange.py gathers rows into buckets · dry_run.py says beforehand what a run w
 """
 
 from shared.stage_runner.dry_run import Forecast, forecast
-from shared.stage_runner.pieces import SideFiles
+from shared.stage_runner.pieces import Memory, SideFiles
 from shared.stage_runner.run import idle, run
 
-__all__ = ["Forecast", "SideFiles", "forecast", "idle", "run"]
+__all__ = ["Forecast", "Memory", "SideFiles", "forecast", "idle", "run"]

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from shared.memo import Memo
 from shared.schema import Contract
 from shared.stage import Stage
-from shared.stage_runner.pieces import Piece, SideFiles, StageRun
+from shared.stage_runner.pieces import Memory, Piece, SideFiles, StageRun
 from shared.tables import FOLDER, Output, Part, Rows, commit_part, read_part
 
 
@@ -29,9 +30,15 @@ def make_part(piece: Piece) -> Part:
         table = stage(piece.bucket.read(), params=work.params, files=files, number=piece.number)
     else:
         tables = [_read(piece, output, reads) for output, reads in zip(work.inputs, stage.reads, strict=True)]
-        table = stage(*tables, params=work.params)
+        more = {"memory": piece.memory} if stage.remembers else {}
+        table = stage(*tables, params=work.params, **more)
         _check_aligned(stage, tables[0], table)
     return commit_part(work.store, stage.name, contract.check(table, stage.name), piece.name)
+
+
+def compact_memory(memory: Memory) -> None:
+    """Merge the runs of what a stage remembers."""
+    Memo(memory.store, memory.folder, pa.schema([])).compact()
 
 
 def reduce_parts(work: StageRun) -> Made:

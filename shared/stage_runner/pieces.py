@@ -10,6 +10,10 @@ from shared.storage import Store
 from shared.tables import Output
 
 
+REMEMBERED = "memory"
+"""The folder of what stages remember."""
+
+
 @dataclass(frozen=True)
 class SideFiles:
     """Side files of a part: committed before its table, so that the table vouches for them."""
@@ -20,6 +24,16 @@ class SideFiles:
     def name(self, name: str) -> str:
         """Where a side file lies in the workspace."""
         return f"{self.folder}/{name}"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where a stage remembers rows, whatever its parts are cut like."""
+
+    store: Store
+    folder: str
+    identity: str
+    """What beside a row's own key its result depends on: stage, version, parameters."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,13 @@ class Piece:
     name: str
     rows: int
     bucket: Bucket | None = None
+
+    @property
+    def memory(self) -> Memory:
+        """Where its stage remembers rows."""
+        work = self.run
+        identity = fingerprint(work.stage.name, work.stage.version, work.stage.identity(work.params))
+        return Memory(work.store, f"{REMEMBERED}/{work.stage.name}", identity)
 
 
 def map_pieces(work: StageRun) -> list[Piece]:

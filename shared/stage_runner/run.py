@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from shared.launch.executors import Executor
 from shared.launch.progress import Meter, OnProgress, ProgressEvent, silent
+from shared.memo import RUNS
 from shared.params import ExchangeParams, Params
 from shared.stage import Stage
 from shared.stage_runner.exchange import Bucket, Scatter, merge, scatter, spans
-from shared.stage_runner.make import Made, make_part, reduce_parts
+from shared.stage_runner.make import Made, compact_memory, make_part, reduce_parts
 from shared.stage_runner.pieces import Piece, StageRun, bucket_pieces, map_pieces
 from shared.storage import Store
 from shared.tables import FOLDER, Output, Part, describe_part, sealed
@@ -72,7 +73,11 @@ def _check_inputs(stage: Stage, inputs: Sequence[Output]) -> None:
 
 
 def _make_map(work: StageRun, executor: Executor, report: OnProgress) -> Made:
-    return Made(_make_missing(map_pieces(work), executor, report), {})
+    pieces = map_pieces(work)
+    made = Made(_make_missing(pieces, executor, report), {})
+    if work.stage.remembers and len(work.store.names(pieces[0].memory.folder)) > RUNS:
+        list(executor.map(compact_memory, [pieces[0].memory], f"{work.stage.name}: memory"))
+    return made
 
 
 def _make_exchange(work: StageRun, executor: Executor, report: OnProgress) -> Made:

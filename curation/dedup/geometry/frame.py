@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from math import ceil
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -109,11 +110,11 @@ def _depth(lines: Lines, count: int) -> int:
     if _is_varied(block[0]):
         return 0
     ground = np.sort(block[0], axis=0)[block.shape[1] // 2].astype(int)
-    low, high = (np.clip(ground + by, 0, 255).astype(np.uint8) for by in (-TOLERANCE, TOLERANCE))
+    low, high = tuple((ground - TOLERANCE).tolist()), tuple((ground + TOLERANCE).tolist())
     depth = 0
     while True:
-        within = (block >= low) & (block <= high)
-        alike = (within[..., 0] & within[..., 1] & within[..., 2]).mean(1) >= UNIFORM
+        within = cv2.inRange(np.ascontiguousarray(block), low, high)
+        alike = np.count_nonzero(within, axis=1) >= UNIFORM * block.shape[1]
         if not alike.all():
             return depth + int(alike.argmin())
         depth += len(block)
