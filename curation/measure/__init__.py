@@ -1,5 +1,6 @@
 """One decode of an image, and everything that is measured of it.
 
-measure.py goes through a part of the listing · hashes.py are hashes in eight orientations, phash.py ours
+remembered.py leaves out what was measured before · measure.py goes through the other images of a part
+hashes.py are hashes in eight orientations, phash.py ours
 quality_signals.py are the numbers that rules look at.
 """

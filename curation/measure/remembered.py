@@ -1,4 +1,4 @@
-"""Measurements are remembered by the file: whatever parts are cut like and sources are called, none is decoded twice."""
+"""Measurements are remembered by the file: however parts are cut and sources are called, none is decoded twice."""
 
 import numpy as np
 import pyarrow as pa

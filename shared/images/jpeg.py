@@ -18,4 +18,3 @@ def jpeg_pixels(opened: Image.Image, data: bytes) -> Pixels | None:
     except ValueError:
         return None
     return pixels if pixels.shape == (opened.height, opened.width, 3) else None
-

@@ -46,7 +46,7 @@ class Taps(NamedTuple):
 def shrunk(pixels: Pixels) -> Pixels:
     """Return RGB pixels [32, 32, 3] of RGB pixels [height, width, 3]: Pillow's `resize` with LANCZOS."""
     height, width = pixels.shape[:2]
-    if not (2 * SIDE <= width and 2 * SIDE <= height <= TALLEST * width):
+    if not (width >= 2 * SIDE and 2 * SIDE <= height <= TALLEST * width):
         return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
     rows = np.empty((3, height, SIDE), np.float32)
     step = max(1, BAND // width)

@@ -9,7 +9,6 @@ from shared.stage_runner.exchange import Bucket
 from shared.storage import Store
 from shared.tables import Output
 
-
 REMEMBERED = "memory"
 """The folder of what stages remember."""
 

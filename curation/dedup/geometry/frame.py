@@ -126,7 +126,7 @@ def _depth(lines: Lines, count: int) -> int:
 def _is_varied(line: Bytes) -> bool:
     """Return whether a few pixels show already that a line is not uniform.
 
-    Uniform ones have at most 2 others among SAMPLES: without these, the rest of any few spans twice the tolerance at most.
+    Uniform ones have at most 2 others among SAMPLES: without these, any few span at most twice the tolerance.
     """
     few = np.sort(line[:: max(1, len(line) // FEW)], axis=0)
     return len(few) > 4 and bool((few[-3] - few[2] > 2 * TOLERANCE).any())

@@ -30,7 +30,9 @@ class Corpus:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(encoded(picture(number + change, (40, 30)), "PNG"))
 
-    def measured(self, name: str = "", part_images: int = 16, params: Params | None = None) -> dict[str, dict[str, object]]:
+    def measured(
+        self, name: str = "", part_images: int = 16, params: Params | None = None
+    ) -> dict[str, dict[str, object]]:
         self.decodes = 0
         sources = (FolderSource(url=str(self.images), name=name),)
         listed = run(
