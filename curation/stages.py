@@ -29,7 +29,7 @@ from shared.stage import stage
 if TYPE_CHECKING:
     from pyarrow import Table
 
-    from shared.stage_runner import SideFiles
+    from shared.stage_runner import RowMemory, SideFiles
     from shared.tables import Rows
 
 
@@ -54,12 +54,12 @@ def measuring(params: MeasureParams) -> Resources:
     return Resources(gpu=params.on_gpu, memory=1)
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=4, content=installed_decoders, needs=measuring)
-def measure(images: "Table", *, params: MeasureParams) -> "Table":
+@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=5, content=installed_decoders, needs=measuring, remembers=True)
+def measure(images: "Table", *, params: MeasureParams, memory: "RowMemory") -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
-    from curation.measure.measure import measure_images
+    from curation.measure.remembered import measure_new_images
 
-    return measure_images(images, params)
+    return measure_new_images(images, params, memory)
 
 
 @stage(writes=REFERENCES, shape="reduce", looks_outside=True, version=3, key="curation.decontaminate")
@@ -73,16 +73,17 @@ def references(*, params: DecontaminateParams) -> "Iterator[Table | dict[str, An
 @stage(
     reads=(REFERENCES,),
     writes=REFERENCE_MEASUREMENTS,
-    version=4,
+    version=5,
     key="curation.measure",
     content=installed_decoders,
     needs=measuring,
+    remembers=True,
 )
-def measure_references(references: "Table", *, params: MeasureParams) -> "Table":
+def measure_references(references: "Table", *, params: MeasureParams, memory: "RowMemory") -> "Table":
     """Read and decode every evaluation image once, just as the images of the corpus."""
-    from curation.measure.measure import measure_images
+    from curation.measure.remembered import measure_new_images
 
-    return measure_images(references, params)
+    return measure_new_images(references, params, memory)
 
 
 @stage(reads=(MEASUREMENTS,), writes=VERDICTS, version=2)

@@ -39,6 +39,8 @@ class Stage:
     """Where its parameters stand in a recipe."""
     unit: str
     """What a row of its first input is, for whoever follows the work."""
+    remembers: bool
+    """Whether it takes a keyword `memory`, where it finds rows of before again."""
     content: Callable[[Any], Mapping[str, Any]]
     """Parameters to what they point to outside the workspace, such as the content of a file of weights."""
     needs: Callable[[Any], Resources]
@@ -75,6 +77,7 @@ def stage(
     looks_outside: bool = False,
     key: str = "",
     unit: str = "images",
+    remembers: bool = False,
     content: Callable[[Any], Mapping[str, Any]] = lambda params: {},
     needs: Callable[[Any], Resources] | None = None,
 ) -> Callable[[Callable[..., Any]], Stage]:
@@ -115,6 +118,7 @@ def stage(
             looks_outside=looks_outside,
             key=key or f"curation.{who}",
             unit=unit,
+            remembers=remembers,
             content=content,
             needs=needs or (lambda params: ALL_ROWS if shape == "reduce" else NOTHING),
         )

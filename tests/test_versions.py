@@ -11,8 +11,8 @@ from training.stages import evaluate, pretrain
 GOLDEN: dict[str, tuple[int, str]] = {
     "index": (2, "c0eb1d43b3f69545bac7"),
     "references": (3, "8e30f187c98996ae654c"),
-    "measure": (4, "a2107da60d863e1a94ec"),
-    "measure_references": (4, "a2107da60d863e1a94ec"),
+    "measure": (5, "a2107da60d863e1a94ec"),
+    "measure_references": (5, "a2107da60d863e1a94ec"),
     "quality": (2, "cefa6571f1e94daaf32d"),
     "candidates": (2, "c5cefeb9950ceb4bcca0"),
     "verify": (3, "1791e8bf588ac422805c"),

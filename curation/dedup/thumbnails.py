@@ -4,11 +4,12 @@ A copy shows what the other shows, or a part of it, upright, mirrored or turned.
 other people's photographs 9 in 10 correlate below .85 in the best window, of copies 1 in 50.
 """
 
+import cv2
 import numpy as np
-from PIL import Image
 
 from curation.arrays import Bytes, Floats
 from curation.dedup.geometry.windows import PART_OF, SIDE, Window, best_correlation, best_window, normed
+from shared.images.picture import Picture
 
 TINT = 8
 """Gray levels [32, 32], and blue and red difference [8, 8] each."""
@@ -25,12 +26,12 @@ TINTED, SAME_HUES = 6.0, 0.25
 copy and its original: of other photographs in doubt, two in five are below, of copies one in a hundred."""
 
 
-def thumbnail(image: Image.Image) -> bytes:
-    """Return the thumbnail of an RGB image, squashed to a square: 1,152 bytes."""
-    small = image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0).convert("YCbCr")
-    gray, *tints = small.split()
-    planes = [gray, *(tint.resize((TINT, TINT), Image.Resampling.BOX) for tint in tints)]
-    return b"".join(plane.tobytes() for plane in planes)
+def thumbnail(picture: Picture) -> bytes:
+    """Return the thumbnail of a picture, squashed to a square: 1,152 bytes."""
+    gray = cv2.resize(picture.small_gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    tints = cv2.cvtColor(picture.tiny, cv2.COLOR_RGB2YCrCb)[..., :0:-1]
+    tints = cv2.resize(np.ascontiguousarray(tints), (TINT, TINT), interpolation=cv2.INTER_AREA)
+    return gray.tobytes() + tints.transpose(2, 0, 1).tobytes()
 
 
 def thumbnails(column: list[bytes]) -> Bytes:

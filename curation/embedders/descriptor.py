@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from shared.images.picture import Picture
 
 SIDE = 32
+BLUR = 2.0
+"""Standard deviation, in pixels of the 128 × 128 picture."""
 
 
 class DescriptorEmbedder(Embedding):
@@ -31,10 +33,11 @@ class DescriptorEmbedder(Embedding):
     def prepared(self, picture: "Picture") -> "Array":
         """Return the unit vector [1024] of a picture; zeros for a flat one."""
         import numpy as np
-        from PIL import Image, ImageFilter
 
-        blurred = picture.small_gray.filter(ImageFilter.GaussianBlur(2))
-        values = np.asarray(blurred.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32).ravel()
+        from curation.embedders.blur import blurring
+
+        rows = blurring(len(picture.small_gray), BLUR, SIDE)
+        values = (rows @ picture.small_gray.astype(np.float32) @ rows.T).ravel()
         values -= values.mean()
         norm = float(np.linalg.norm(values))
         return values / norm if norm > 1e-3 else np.zeros_like(values)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.arrays import Array
-from curation.dedup.geometry.frame import trimmed
+from curation.dedup.geometry.frame import trimmed_picture
 from curation.dedup.thumbnails import thumbnail
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.measure.decoders import each
@@ -21,8 +21,7 @@ from curation.sources.reading import read_bytes
 from shared.catalog import MEASUREMENTS
 from shared.errors import UnreadableError
 from shared.images.decode import UndecodableError, decode
-from shared.images.ids import digest
-from shared.images.picture import Picture
+from shared.images.ids import digest, pixels_digest
 
 CHUNK = 64
 """So many images go through the models together; of each only its small prepared pixels wait for the others."""
@@ -79,19 +78,18 @@ def measure_image(
         decoded = decode(data, rotation)
     except UndecodableError as error:
         return file | {"error": str(error)}, None
-    whole = Picture(decoded.image)
-    inner_image = trimmed(whole.image)
-    inner = whole if inner_image is whole.image else Picture(inner_image)
-    hashes = oriented_hashes(inner.image, params.hash)
-    width, height = whole.image.size
+    whole = decoded.picture
+    inner = trimmed_picture(whole)
+    hashes = oriented_hashes(inner, params.hash)
+    height, width = whole.pixels.shape[:2]
     row = file | {
-        "pixels_id": digest(f"{width}x{height}:".encode(), whole.pixels, decoded.hidden.digest()),
+        "pixels_id": pixels_digest(f"{width}x{height}:".encode(), whole.pixels, decoded.hidden.digest()),
         "width": width,
         "height": height,
         "format": decoded.format,
-        "phash": (hashes if inner is whole and params.hash == "phash" else phashes(whole.image))[:BYTES],
+        "phash": (hashes if inner is whole and params.hash == "phash" else phashes(whole))[:BYTES],
         "hashes": hashes,
-        "thumbnail": thumbnail(inner.image),
+        "thumbnail": thumbnail(inner),
         **signals(whole),
     }
     layout = DescriptorEmbedder().prepared(inner) if params.layout else NOTHING

@@ -4,60 +4,99 @@ Definitions follow cleanvision (github.com/cleanlab/cleanvision, `image_property
 carry over; `detail` gates hashes, which collide on images with nothing in them.
 """
 
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from math import ceil, floor
 
+import cv2
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 
-from shared.images.picture import Picture
+from curation.arrays import Floats
+from curation.embedders.blur import blurring
+from shared.images.picture import Picture, Pixels
 
-SAMPLED_PIXELS = 1 << 16
-"""Brightness is taken from about so many pixels, evenly spaced: percentiles do not need more."""
+SAMPLED_PIXELS = 1 << 13
+"""Brightness is taken from so many pixels at least, evenly spaced: cleanvision takes half as many."""
+BINS = 4096
+"""Steps of brightness that percentiles are told apart by."""
+SHARP_SIDE = 64
+BLUR, CELLS = 5.67, 32
+"""With what averaging over cells and going straight from one to the next add, a blur of 6 px."""
+EDGES = np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], np.float32)
+"""Pillow's FIND_EDGES."""
 
 
 def signals(picture: Picture) -> dict[str, float]:
     """Return every signal of `shared.catalog.SIGNALS` for a picture."""
-    width, height = picture.image.size
-    p5, p99 = _percentiles(perceived_brightness(picture.pixels), (5, 99))
+    height, width = picture.pixels.shape[:2]
+    p5, p99 = brightness_percentiles(picture.pixels, (5, 99))
     return {
-        "luma_p5": float(p5),
-        "luma_p99": float(p99),
+        "luma_p5": p5,
+        "luma_p99": p99,
         "aspect": min(width, height) / max(width, height),
-        "entropy": picture.gray.entropy(),
+        "entropy": Image.fromarray(picture.gray).entropy(),
         "sharpness": sharpness(picture.gray),
         "detail": detail(picture.small_gray),
     }
 
 
-def perceived_brightness(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return √(.241 R² + .691 G² + .068 B²) / 255 of evenly spaced pixels, 0 to 1."""
+def brightness_percentiles(pixels: Pixels, shares: tuple[int, ...]) -> list[float]:
+    """Return percentiles of √(.241 R² + .691 G² + .068 B²) / 255 over evenly spaced pixels, to 1 / BINS."""
     step = max(1, int((pixels.shape[0] * pixels.shape[1] / SAMPLED_PIXELS) ** 0.5))
-    sampled = pixels[::step, ::step].reshape(-1, 3).astype(np.float32)
-    weighted = np.square(sampled) @ np.array([0.241, 0.691, 0.068], dtype=np.float32)
-    return np.asarray(np.sqrt(weighted) / 255, dtype=np.float32)
+    sampled = np.ascontiguousarray(pixels[::step, ::step])
+    squares = sum(np.take(table, sampled[..., i]) for i, table in enumerate(_weighted_squares()))
+    levels = np.sqrt(squares).astype(np.intp).ravel()
+    reached = np.cumsum(np.bincount(levels, minlength=BINS))
+    places = np.searchsorted(reached, np.asarray(shares) / 100 * (len(levels) - 1), side="right")
+    return [float(place) / (BINS - 1) for place in places]
 
 
-def _percentiles(values: np.ndarray[Any, Any], shares: tuple[int, ...]) -> list[float]:
-    """Return np.percentile of float32 values, through a sort: half the time."""
-    ordered = np.sort(values)
-    places = np.asarray(shares) / 100 * (len(values) - 1)
-    low = places.astype(int)
-    before, after = ordered[low], ordered[np.minimum(low + 1, len(values) - 1)]
-    part = places - low
-    between = np.where(part < 0.5, before + (after - before) * part, after - (after - before) * (1 - part))
-    return [float(value) for value in between]
+@cache
+def _weighted_squares() -> Floats:
+    """Return what each level of red, green and blue adds to the square of a brightness in steps [3, 256]."""
+    weights = np.array([0.241, 0.691, 0.068])[:, None]
+    return np.asarray(weights * (np.arange(256) / 255 * (BINS - 0.999)) ** 2, np.float32)
 
 
-def sharpness(gray: Image.Image) -> float:
+def sharpness(gray: Pixels) -> float:
     """Return cleanvision's blur score at 64 px: edge strength, plus how peaked the histogram is, 0 to 1."""
-    small = gray.copy()
-    small.thumbnail((64, 64))
-    edges = 1 - np.exp(-0.01 * np.asarray(small.filter(ImageFilter.FIND_EDGES)).std())
-    peak = 1 - np.exp(-0.01 * np.std(small.histogram()))
-    return float(min(1.0, edges + (peak if peak > 0.18 else 0.0)))
+    small = _shrunk_to(gray, SHARP_SIDE)
+    edges = small.copy()
+    edges[1:-1, 1:-1] = cv2.filter2D(small, -1, EDGES)[1:-1, 1:-1]
+    strength = 1 - np.exp(-0.01 * cv2.meanStdDev(edges)[1][0, 0])
+    peak = 1 - np.exp(-0.01 * np.std(np.bincount(small.ravel(), minlength=256)))
+    return float(min(1.0, strength + (peak if peak > 0.18 else 0.0)))
 
 
-def detail(small: Image.Image) -> float:
+def _shrunk_to(gray: Pixels, side: int) -> Pixels:
+    """Return gray levels as Pillow's `thumbnail` gives them, an odd last line left out where it halves first."""
+    height, width = gray.shape
+    size = _thumbnail_size(width, height, side)
+    across, down = (max(1, int(whole / part / 2)) for whole, part in zip((width, height), size, strict=True))
+    if across * down > 1:
+        gray = gray[: height // down * down, : width // across * across]
+        gray = np.asarray(cv2.resize(gray, (width // across, height // down), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(Image.fromarray(gray).resize(size, Image.Resampling.BICUBIC))
+
+
+def _thumbnail_size(width: int, height: int, side: int) -> tuple[int, int]:
+    """Return the size that Pillow's `thumbnail` gives: never larger, and the aspect kept as well as it goes."""
+    if max(width, height) <= side:
+        return width, height
+    aspect = width / height
+    if aspect >= 1:
+        return side, _nearest(side / aspect, lambda n: abs(aspect - side / n))
+    return _nearest(side * aspect, lambda n: 0 if n == 0 else abs(aspect - n / side)), side
+
+
+def _nearest(length: float, off: Callable[[int], float]) -> int:
+    return max(min(floor(length), ceil(length), key=off), 1)
+
+
+def detail(small: Pixels) -> float:
     """Return the standard deviation, in gray levels, of what a blur of 6 px takes away at 128 × 128."""
-    smooth = small.filter(ImageFilter.GaussianBlur(6))
-    return float((np.asarray(small, dtype=np.float32) - np.asarray(smooth, dtype=np.float32)).std())
+    levels = small.astype(np.float32)
+    rows = blurring(len(small), BLUR, CELLS)
+    smooth = cv2.resize(rows @ levels @ rows.T, small.shape, interpolation=cv2.INTER_LINEAR)
+    return float(cv2.meanStdDev(levels - smooth)[1][0, 0])

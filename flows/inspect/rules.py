@@ -66,7 +66,8 @@ def dry_run(recipe: dict[str, Any], path: Path) -> tuple[pa.Table | None, Decide
 
     Both are None when the recipe cannot be followed any more: it is of another version of dinoflow, or lost a model.
     """
-    from curation.stages import measure, quality
+    from curation.measure.measure import measure_images
+    from curation.stages import quality
 
     try:
         params = CurationParams.model_validate(recipe["curation"])
@@ -75,7 +76,7 @@ def dry_run(recipe: dict[str, Any], path: Path) -> tuple[pa.Table | None, Decide
     where = os.path.abspath(path)
     row = {"uri": where, "source": "", "reader": "range", "path": where, "offset": 0, "length": os.path.getsize(where)}
     try:
-        measured = measure(pa.Table.from_pylist([row], IMAGES.schema), params=params.measure)
+        measured = measure_images(pa.Table.from_pylist([row], IMAGES.schema), params.measure)
         verdicts: ImageRow = quality(measured, params=params.quality).to_pylist()[0]
     except UserError:  # a model that the recipe names is not here any more
         return None, None

@@ -16,6 +16,8 @@ from shared.images.deep import DeepValues, deep_colours, deep_values, eight_bits
 from shared.images.foreign import foreign, raw_photo, register_extras
 from shared.images.header import MAX_SCANS, has_too_many_scans, holds_more, is_wide
 from shared.images.hidden import Hidden
+from shared.images.jpeg import jpeg_pixels
+from shared.images.picture import Picture
 from shared.images.to_rgb import to_rgb
 from shared.images.turns import turned, turned_values, turns_of
 
@@ -40,10 +42,15 @@ class UndecodableError(Exception):
 class Decoded:
     """Upright RGB pixels and the name of the file format they came in."""
 
-    image: Image.Image
+    picture: Picture
     format: str
     hidden: Hidden
     """What the pixels do not show of the file."""
+
+    @property
+    def image(self) -> Image.Image:
+        """The pixels for Pillow."""
+        return self.picture.image
 
 
 def decode(data: bytes, rotation: int | None = None) -> Decoded:
@@ -78,13 +85,16 @@ def _decode(data: bytes, rotation: int | None) -> Decoded:
         if name in ("JPEG", "MPO") and has_too_many_scans(data):
             raise UndecodableError(f"a JPEG of more than {MAX_SCANS} scans")
         more, wide = holds_more(opened, data), is_wide(opened, data)
+        if (pixels := jpeg_pixels(opened, data)) is not None:
+            upright = turned_values(pixels, turns_of(opened, rotation))
+            return Decoded(Picture(upright), name.lower(), Hidden(file=data if more else b""))
         opened.load()
         turns = turns_of(opened, rotation)
         deep = deep_values(opened) if is_deep(opened) else deep_colours(data, name) if wide else None
         if deep is None or deep.shape[:2] != (height, width):
-            upright = turned(opened, turns)
-            hidden = Hidden.behind(upright, data if more or wide else b"")
-            rgb = to_rgb(upright)
+            shown = turned(opened, turns)
+            hidden = Hidden.behind(shown, data if more or wide else b"")
+            rgb = to_rgb(shown)
         else:
             deep = turned_values(deep, turns)
             clear = opened.info.get("transparency")
@@ -92,7 +102,7 @@ def _decode(data: bytes, rotation: int | None) -> Decoded:
             rgb = to_rgb(_shallow(deep))
         rgb = rgb.copy() if rgb is opened else rgb
         rgb.info.clear()  # what it says of orientation and transparency is done
-        return Decoded(rgb, name.lower(), hidden)
+        return Decoded(Picture(rgb), name.lower(), hidden)
 
 
 @cache

@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from shared.schema import Contract
 from shared.stage import Stage
-from shared.stage_runner.orders import Order, StageRun
+from shared.stage_runner.memo import Memo
+from shared.stage_runner.orders import Order, RowMemory, StageRun
 from shared.stage_runner.pieces import Piece, SideFiles
 from shared.tables import FOLDER, Output, Part, Rows, commit_part, read_part
 
@@ -33,9 +34,15 @@ def make_part(piece: Piece) -> Part:
         tables = [
             _read(work, piece.number, output, reads) for output, reads in zip(work.inputs, stage.reads, strict=True)
         ]
-        table = stage(*tables, params=work.params)
+        more = {"memory": work.memory} if stage.remembers else {}
+        table = stage(*tables, params=work.params, **more)
         _check_aligned(stage, tables[0], table)
     return commit_part(work.store, stage.name, contract.check(table, stage.name), piece.name)
+
+
+def compact_memory(memory: RowMemory) -> None:
+    """Merge the runs of what a stage remembers."""
+    Memo(memory.store, memory.folder, pa.schema([])).compact()
 
 
 def reduce_parts(order: Order) -> Made:

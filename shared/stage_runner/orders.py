@@ -17,6 +17,20 @@ KEPT = 16
 """Orders that a process remembers: those of one stage at a time, and of those before."""
 
 
+REMEMBERED = "memory"
+"""The folder of what stages remember."""
+
+
+@dataclass(frozen=True)
+class RowMemory:
+    """Where a stage remembers rows, whatever its parts are cut like."""
+
+    store: Store
+    folder: str
+    identity: str
+    """What beside a row's own key its result depends on: stage, version, parameters."""
+
+
 @dataclass(frozen=True)
 class StageRun:
     """A stage with its parameters and its inputs."""
@@ -39,6 +53,11 @@ class StageRun:
     def name(self, *facts: object) -> str:
         """Return the name of what this stage makes of the given facts."""
         return fingerprint(self.stage.name, self.stage.version, self.stage.identity(self.params), *facts)
+
+    @property
+    def memory(self) -> RowMemory:
+        """Where the stage remembers rows."""
+        return RowMemory(self.store, f"{REMEMBERED}/{self.stage.name}", self.name())
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from shared.launch.progress import Meter, OnProgress, ProgressEvent, silent
 from shared.params import ExchangeParams, Params
 from shared.stage import Stage
 from shared.stage_runner.exchange import Bucket, Scatter, merge, scatter, spans
-from shared.stage_runner.make import Made, make_part, reduce_parts
+from shared.stage_runner.make import Made, compact_memory, make_part, reduce_parts
+from shared.stage_runner.memo import RUNS
 from shared.stage_runner.orders import IDLE, StageRun, place, place_names
 from shared.stage_runner.pieces import Piece, bucket_pieces, map_pieces
 from shared.storage import Store
@@ -73,7 +74,10 @@ def _check_inputs(stage: Stage, inputs: Sequence[Output]) -> None:
 
 
 def _make_map(work: StageRun, executor: Executor, report: OnProgress) -> Made:
-    return Made(_make_missing(work, map_pieces(work, place(work)), executor, report), {})
+    made = Made(_make_missing(work, map_pieces(work, place(work)), executor, report), {})
+    if work.stage.remembers and len(work.store.names(work.memory.folder)) > RUNS:
+        list(executor.map(compact_memory, [work.memory], f"{work.stage.name}: memory"))
+    return made
 
 
 def _make_exchange(work: StageRun, executor: Executor, report: OnProgress) -> Made:

@@ -83,7 +83,7 @@ class LocalFeatures:
 
 def describe(image: Image.Image) -> LocalFeatures:
     """Describe an upright RGB image of any size."""
-    bounds = inner_bounds(image)
+    bounds = inner_bounds(np.asarray(image))
     inner = image if bounds == (0, 0, *image.size) else image.crop(bounds)
     gray = gray_frame(Image.fromarray(gray_frame(inner, 2 * SIDE)), SIDE)  # steps of gradients are no detail
     return LocalFeatures(

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 from curation.publish.lineage import Lineage
 from flows.report.dataset.look_alikes import VERDICT
 from flows.report.dataset.samples import SIGNAL_ROWS
-from shared.catalog import SIGNALS, VERIFIED
+from shared.catalog import SIGNALS
 
-PAIR = [name for name in VERIFIED.columns if name in ("uri", "other_uri", "set", "score", VERDICT)]
+PAIR = ["uri", "other_uri", "set", "score", VERDICT]
 MEASURED = ["width", "height", *SIGNALS]
 
 

@@ -1,0 +1,82 @@
+"""The row memo at scale: CPU and wall milliseconds of a part's lookup, bytes that it touches in memory, one process.
+
+    python tests/benchmarks/scale/memo.py [--rows 10000000] [--runs 10] [--asked 10000]
+
+Rows hold 100 bytes. Half of the keys asked for are known. `near` keys begin alike, as those of one part of files do.
+"""
+
+import argparse
+import resource
+import shutil
+import tempfile
+import time
+
+import numpy as np
+import pyarrow as pa
+from hardware import hardware
+
+from shared.stage_runner.memo import Memo
+from shared.storage import Store
+
+SCHEMA = pa.schema([("value", pa.binary(100))])
+
+
+def fixed_binary(values: np.ndarray, width: int) -> pa.Array:
+    """Return rows of bytes as an Arrow array, without a copy."""
+    data = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(pa.binary(width), len(data), [None, pa.py_buffer(data)])
+
+
+def digests(rows, seed, near=None):
+    keys = np.random.default_rng(seed).integers(0, 256, (rows, 16), dtype=np.uint8)
+    if near is not None:
+        keys[:, :2] = near
+    return keys
+
+
+def timed(fn):
+    cpu, wall = time.process_time(), time.perf_counter()
+    result = fn()
+    return result, time.process_time() - cpu, time.perf_counter() - wall
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--asked", type=int, default=10_000)
+    options = parser.parse_args()
+    folder = tempfile.mkdtemp()
+    memo = Memo(Store(folder), "memo", SCHEMA)
+    print(hardware(), f"{options.rows:,} rows, {options.asked:,} keys.")
+    print("| what | runs | CPU ms | wall ms | known | peak GiB so far |\n|---|--:|--:|--:|--:|--:|")
+    size = options.rows // options.runs
+    values = pa.table({"value": fixed_binary(np.zeros((size, 100), np.uint8), 100)})
+    half = options.asked // 2
+
+    def line(what, cpu, wall, known):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(
+            f"| {what} | {len(memo.runs())} | {cpu * 1e3:.0f} | {wall * 1e3:.0f} | {known:,} | {peak:.2f} |", flush=True
+        )
+
+    for number in range(options.runs):
+        keys = fixed_binary(digests(size, number), 16)
+        _, cpu, wall = timed(lambda keys=keys: memo.append(keys, values))
+    line(f"append {size:,}", cpu, wall, 0)
+    near = np.concatenate([digests(half, 0)[:0], digests(options.asked, 99, 7)])
+    memo.append(fixed_binary(near[:half], 16), values.slice(0, half))
+    asked = np.concatenate([digests(size, 0)[:half], digests(half, 98)])
+    for _ in range(2):
+        for what, keys in (("scattered", asked), ("near", near)):
+            for attempt in ("first", "again"):
+                (found, _), cpu, wall = timed(lambda keys=keys: memo.lookup(fixed_binary(keys, 16)))
+                line(f"lookup, {what}, {attempt}", cpu, wall, len(found))
+        if len(memo.runs()) > 1:
+            _, cpu, wall = timed(memo.compact)
+            line("compact", cpu, wall, 0)
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
