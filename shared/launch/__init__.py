@@ -1,5 +1,6 @@
 """Where work runs: executors.py maps a function over items, launch.py starts a gang and waits for it.
 
 progress.py: the events that say how far work is.
-worker.py is one process of a gang · supervisor.py stands between, so that no process outlives its parent.
+worker.py is one process of a gang · supervisor.py stands between, so that no process outlives its parent
+stop_signals.py: what asks to stop, and the exit code that says so.
 """

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from training.data.batch import Batch, UnaugmentedBatch, collate, collate_augmented
 from training.data.dataset import Sample, Samples
 from training.data.index import SampleIndex
+from training.data.loader_workers import begin_worker, turns
 from training.data.sampler import RankBatchSampler
 from training.distributed import DistributedContext
 from training.params.resolved import ResolvedParams
@@ -45,12 +46,8 @@ def batches(
         collate_fn=gather,
         num_workers=workers,
         pin_memory=context.device.type == "cuda",
-        worker_init_fn=_use_one_thread,
+        worker_init_fn=begin_worker,
         multiprocessing_context=("fork" if index.dataset.store.local else "spawn") if workers else None,
     )
-    for batch in loader:
+    for batch in turns(loader):
         yield batch.augmented(context.device) if isinstance(batch, UnaugmentedBatch) else batch
-
-
-def _use_one_thread(_: int) -> None:
-    cv2.setNumThreads(1)  # as torch does in a worker: each has one core

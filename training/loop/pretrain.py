@@ -35,7 +35,7 @@ def pretrain(dataset: Published, request: PretrainParams, compute: Compute, fold
     """Train to the last step and return the run's summary.
 
     Raises RecipeError when the request cannot be met, WorkFailedError when too many steps in a row are not
-    finite, SystemExit(143) when asked to stop: a checkpoint is there then, and a rerun goes on from it.
+    finite, StoppedError when asked to stop: a checkpoint is there then, and a rerun goes on from it.
     """
     with joined(compute) as context, StopRequest() as stop:
         check_precision(context.device, request.optim.precision)

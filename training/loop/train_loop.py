@@ -9,14 +9,14 @@ from typing import Any
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from shared.errors import WorkFailedError
+from shared.errors import StoppedError, WorkFailedError
 from training.data.batch import Batch
-from training.distributed import DistributedContext
+from training.distributed import DistributedContext, from_leader
 from training.eval.protocols.effective_rank import effective_rank
 from training.loop.data_wait import DataWait
 from training.loop.metrics import MetricsLogger
 from training.loop.online_knn import OnlineKnn
-from training.loop.sigterm import STOPPED, StopRequest
+from training.loop.sigterm import StopRequest
 from training.loop.train_step import take_step
 from training.params.resolved import ResolvedParams
 from training.runs import checkpoint
@@ -71,9 +71,11 @@ def train(
             if context.leads and (done or report.stop or state.step % params.checkpoint_every == 0):
                 checkpoint.save(folder, state, params.keep_checkpoints, summary if done else None)
             if report.stop and not done:
+                from_leader(None)  # a rank that left before the checkpoint is written would end the others
+                line = f"stopped at step {state.step}/{steps} · saved · run it again to go on"
                 if context.leads:
-                    print(f"stopped at step {state.step}/{steps} · saved · run it again to go on", flush=True)
-                raise SystemExit(STOPPED)
+                    print(line, flush=True)
+                raise StoppedError(line)
     return summary | {"checkpoints": folder.steps()}
 
 

@@ -1,20 +1,24 @@
 """Whole runs: they resume, stop, survive damage, and are scored."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from PIL import Image
 
 from shared.dataset_version import Published
 from shared.errors import RecipeError, WorkFailedError, WorkspaceError
+from shared.launch.stop_signals import REQUEUE
 from shared.launch.worker import Job
 from shared.params import Compute
 from tests.training.eval.sets.drawn import class_folders, draw
@@ -322,18 +326,40 @@ def test_two_processes_train_and_evaluate_as_one(tiny: dict[str, Any], dataset: 
         assert ranks[0] == pytest.approx(ranks[1], rel=1e-3)
 
 
-def test_sigterm_saves_a_checkpoint_and_a_rerun_goes_on(
-    tiny: dict[str, Any], dataset: Published, tmp_path: Path
+def everyone(process: subprocess.Popen[Any], number: int) -> None:
+    """Signal a process and all that it started, as clusters do."""
+    for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.send_signal(number)
+
+
+def supervisor_alone(process: subprocess.Popen[Any], number: int) -> None:
+    process.send_signal(number)
+
+
+@pytest.mark.parametrize(
+    ("processes", "number", "to"),
+    [(1, signal.SIGUSR1, everyone), (2, signal.SIGUSR1, everyone), (2, signal.SIGTERM, supervisor_alone)],
+)
+def test_a_run_that_is_asked_to_stop_saves_whoever_gets_the_signal_and_says_requeue(
+    tiny: dict[str, Any],
+    dataset: Published,
+    tmp_path: Path,
+    processes: int,
+    number: int,
+    to: Callable[[subprocess.Popen[Any], int], None],
 ) -> None:
-    long = tiny | {"optim": tiny["optim"] | {"steps": 2000}, "checkpoint_every": 5000}
+    long = tiny | {"optim": tiny["optim"] | {"steps": 5000}, "checkpoint_every": 10000}
     path = job(dataset, tmp_path, "long", "pretrain", long)
     metrics = path.parent / "metrics.jsonl"
-    with started(gang(path), stdout=subprocess.PIPE, text=True, env=ONE_THREAD) as process:
+    command = [sys.executable, "-m", "shared.launch.supervisor", *gang(path, processes)]
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ONE_THREAD) as process:
         until(lambda: process.poll() is not None or (metrics.exists() and metrics.read_text()), "no step was taken")
-        process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=60)
+        to(process, number)
+        out, _ = process.communicate(timeout=90)
     folder = RunFolder(tmp_path / "runs" / "long")
-    assert process.returncode == 143
-    assert f"stopped at step {folder.steps()[0]}/2000 · saved · run it again to go on" in out
+    assert process.returncode == REQUEUE
+    assert folder.steps(), out
+    assert f"stopped at step {folder.steps()[0]}/5000 · saved · run it again to go on" in out
     assert not (folder.path / "pretrain.json").exists()
     assert checkpoint.last_good(folder) == folder.steps()[0] == len(steps_taken(folder.path))
