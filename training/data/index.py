@@ -5,6 +5,7 @@ the order is in. A labelled dataset keeps some images back to evaluate with; tho
 sample as often as its weight says on average, a null weight being 1.
 """
 
+from bisect import bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -79,6 +80,16 @@ class SampleIndex:
         """Return where the images of these samples lie."""
         blocks, positions = self.shuffle.at(np.array(numbers))
         return [self._ref(*one) for one in zip(numbers, blocks.tolist(), positions.tolist(), strict=True)]
+
+    def uris(self, rows: list[int]) -> list[str]:
+        """Return where the images of these rows of the manifest came from."""
+        return [self._uri(row) for row in rows]
+
+    def _uri(self, row: int) -> str:
+        block = self.blocks[bisect_right(self.blocks, row, key=lambda block: block.first) - 1]
+        with self.dataset.store.open_arrow(block.part) as file:
+            table = pq.ParquetFile(file).read_row_group(block.group, columns=["uri"])
+        return str(table["uri"][row - block.first].as_py())
 
     def _ref(self, number: int, block: int, position: int) -> SampleRef:
         rows = self._rows(block)

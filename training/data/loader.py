@@ -30,10 +30,12 @@ def batches(
     context: DistributedContext,
     workers: int,
     on_device: bool = False,
+    order: int = 0,
 ) -> Iterator[Batch]:
     """Yield this rank's share of every step from `start` to the end of the run; 0 workers = in this process.
 
-    Colours are changed in the workers, or, `on_device`, here and where the batch goes.
+    Colours are changed in the workers, or, `on_device`, here and where the batch goes. Each `order` is of its own,
+    for one after the other the list of samples goes on.
     """
     if workers:
         cv2.setNumThreads(1)  # before the fork: a child that finds a pool waits for ever for threads that it lacks
@@ -41,7 +43,13 @@ def batches(
     loader: DataLoader[Any] = DataLoader(
         Samples(index.dataset, params),
         batch_sampler=RankBatchSampler(
-            index, params.optim.batch_size, start, params.optim.steps, context.rank, context.world
+            index,
+            params.optim.batch_size,
+            start,
+            params.optim.steps,
+            context.rank,
+            context.world,
+            shift=order * params.optim.steps,
         ),
         collate_fn=gather,
         num_workers=workers,

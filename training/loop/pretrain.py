@@ -1,6 +1,8 @@
 """Sets up a pre-training run: checks the request, builds the state, goes on from the last good checkpoint."""
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,10 +11,12 @@ from shared.dataset_version import Published
 from shared.errors import RecipeError
 from shared.params import Compute
 from training.cost.peak_flops import peak_of
+from training.data.batch import Batch
 from training.data.index import SampleIndex
 from training.data.loader import batches
 from training.data.preview import draw_views
 from training.distributed import DistributedContext, check_precision, from_leader, joined
+from training.loop.bad_steps import BadSteps, BadStretchError, go_back
 from training.loop.init_weights import start_from
 from training.loop.online_knn import online_knn
 from training.loop.optimizer import adamw
@@ -23,7 +27,7 @@ from training.loss.losses import Objective
 from training.model.blocks import compiled
 from training.model.student_teacher import initial_student, make_ema_teacher
 from training.params import PretrainParams
-from training.params.resolved import resolved
+from training.params.resolved import ResolvedParams, resolved
 from training.runs import checkpoint
 from training.runs.checkpoint import State
 from training.runs.run_folder import RunFolder
@@ -35,14 +39,14 @@ def pretrain(dataset: Published, request: PretrainParams, compute: Compute, fold
     """Train to the last step and return the run's summary.
 
     Raises RecipeError when the request cannot be met, WorkFailedError when too many steps in a row are not
-    finite, StoppedError when asked to stop: a checkpoint is there then, and a rerun goes on from it.
+    finite, again and again, StoppedError when asked to stop: a checkpoint is there then, and a rerun goes on from it.
     """
     with joined(compute) as context, StopRequest() as stop:
         check_precision(context.device, request.optim.precision)
         index = SampleIndex(dataset, request.seed)
         params = resolved(request, len(index))
         check_batch(params, len(index), context.world, compute.accumulate)
-        last_good = from_leader(checkpoint.last_good(folder) if context.leads else None)
+        last_good = from_leader(checkpoint.last_good(folder, print) if context.leads else None)
         weights = read_weights(params.start) if params.start and last_good is None else None
         params = params.placed(weights.positions if weights else folder.positions())
         state = initial_state(params, context, weights)
@@ -58,12 +62,26 @@ def pretrain(dataset: Published, request: PretrainParams, compute: Compute, fold
             draw_views(index, params, folder.path / "views.png")
         for model in (state.student, state.teacher) if compute.compile else ():
             model.backbone.branches = compiled(params.model.depth)
-        workers = context.loader_workers(compute)
-        on_device = context.augments(compute)
-        loader = batches(index, params, start=state.step, context=context, workers=workers, on_device=on_device)
         online = online_knn(dataset, params, context, compute)
-        ceiling = facts["peak_images_per_second"]
-        return train(state, loader, params, folder, context, stop, compute.accumulate, online, ceiling)
+        ceiling, times = facts["peak_images_per_second"], Counter[int]()
+        while True:
+            loader = _steps(index, params, state, context, compute)
+            bad = BadSteps(folder, index, params, context)
+            try:
+                return train(state, loader, params, folder, context, stop, compute.accumulate, online, ceiling, bad)
+            except BadStretchError as stretch:
+                why = str(stretch)
+            go_back(folder, state, context, why, times)
+
+
+def _steps(
+    index: SampleIndex, params: ResolvedParams, state: State, context: DistributedContext, compute: Compute
+) -> Iterator[Batch]:
+    """Return the batches from where the state is to the end of the run, in the order that it goes by now."""
+    workers, on_device = context.loader_workers(compute), context.augments(compute)
+    return batches(
+        index, params, start=state.step, context=context, workers=workers, on_device=on_device, order=state.order
+    )
 
 
 def check_batch(params: PretrainParams, images: int, world: int, accumulate: int = 1) -> None:

@@ -8,6 +8,7 @@ Shapes: as in training/data/loader.py; K prototypes.
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from training.params.resolved import ResolvedParams
 from training.runs.checkpoint import State
 
 FEW = 16
+Trouble = Literal["", "features", "loss", "gradient", "scaler"]
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,17 @@ class StepReport:
     values: Values
     taken: bool
     """False when something was not finite and the update was left out."""
+    trouble: Trouble
+    """What was not finite on this rank first; "scaler" where fp16's scale is still being found, which is no fault."""
     stop: bool
     """Whether any rank was asked to stop."""
     teacher_cls: Tensor
     """cls_RD, the teacher's CLS tokens of this process's global crops."""
+
+    @property
+    def bad(self) -> bool:
+        """Whether the step was left out for more than finding fp16's scale."""
+        return not self.taken and self.trouble != "scaler"
 
 
 def take_step(
@@ -83,6 +92,7 @@ def take_step(
     numbers = torch.cat([means, norm.view(1), entropy.view(1)]).tolist()  # waits
     *mean_losses, stopping, target_entropy, norm, entropy = numbers
     taken = bool(np.isfinite([*mean_losses, norm]).all())
+    trouble: Trouble = "" if taken else _trouble(state, teacher, losses, mean_losses)
     if taken:
         _clip(state, params.optim.clip, norm)
         state.scaler.step(state.optimizer)
@@ -91,7 +101,7 @@ def take_step(
     if taken:
         update_ema(state.teacher, state.student, now.momentum)
     state.step += 1
-    state.skipped += not taken
+    state.skipped += not taken and trouble != "scaler"
     return StepReport(
         losses=dict(zip(Losses._fields, mean_losses, strict=True)),
         grad_norm=norm,
@@ -99,6 +109,7 @@ def take_step(
         target_entropy=target_entropy,
         values=now,
         taken=taken,
+        trouble=trouble,
         stop=stopping > 0,
         teacher_cls=teacher.cls,
     )
@@ -151,6 +162,15 @@ def _gradient_norm(state: State, params: ResolvedParams) -> Tensor:
         for head in state.student.heads():
             head.prototypes.weight.grad = None  # no moments either, unlike a learning rate of 0
     return nn.utils.get_total_norm([p.grad for p in state.student.parameters() if p.grad is not None])
+
+
+def _trouble(state: State, teacher: Outputs, losses: Tensor, mean_losses: list[float]) -> Trouble:
+    """Return what was not finite on this rank, whose losses these are; the means are of all ranks."""
+    if np.isfinite(mean_losses).all():
+        return "scaler" if state.scaler.is_enabled() and state.scaler.get_scale() > 1 else "gradient"
+    if not teacher.cls.isfinite().all():
+        return "features"
+    return "" if losses.isfinite().all() else "loss"
 
 
 def _clip(state: State, limit: float, norm: float) -> None:

@@ -48,7 +48,9 @@ class PretrainParams(Params):
     checkpoint_every: Length = 3750
     """Length between checkpoints; the last step always has one."""
     keep_checkpoints: int = Field(default=3, ge=1)
-    """Newest checkpoints to keep."""
+    """Newest good checkpoints to keep; the best one that was scored stays too."""
+    keep_every: LengthOrNone = 0
+    """Length between checkpoints that stay for good; 0 = none."""
     rank_every: int = Field(default=10, ge=1)
     """Steps between measurements of the teacher's effective rank."""
     knn_every: LengthOrNone = 1000

@@ -28,6 +28,7 @@ class ResolvedParams(PretrainParams):
     objective: ResolvedObjectiveParams
     checkpoint_every: int
     knn_every: int
+    keep_every: int
 
     def placed(self, rule: Positions) -> Self:
         """Return the params with this rule for positions where the request leaves it open."""
@@ -63,5 +64,6 @@ def resolved(params: PretrainParams, images: int) -> ResolvedParams:
             "objective": dict(params.objective) | of_objective,
             "checkpoint_every": steps(params.checkpoint_every),
             "knn_every": steps(params.knn_every),
+            "keep_every": steps(params.keep_every),
         }
     )
