@@ -21,7 +21,7 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (2, "1791e8bf588ac422805c"),
     "pack": (4, "f87ffbc01fea174b1841"),
-    "pretrain": (4, "3119cd0caf7203729d38"),
+    "pretrain": (4, "f73d00426995a2a4a2b5"),
     "evaluate": (3, "342d4a0d130b3f53b8fa"),
 }
 """Version of each stage, and the fingerprint of its defaults. A name in `identity` stands only for what differs from

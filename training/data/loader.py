@@ -13,7 +13,9 @@ from typing import Any
 import cv2
 from torch.utils.data import DataLoader
 
+from shared.errors import WorkFailedError
 from training.data.batch import Batch, UnaugmentedBatch, collate, collate_augmented
+from training.data.damage import Damage
 from training.data.dataset import Sample, Samples
 from training.data.index import SampleIndex
 from training.data.loader_workers import begin_worker, turns
@@ -40,8 +42,9 @@ def batches(
     if workers:
         cv2.setNumThreads(1)  # before the fork: a child that finds a pool waits for ever for threads that it lacks
     gather: Callable[[list[Sample]], UnaugmentedBatch | Batch] = collate if on_device else collate_augmented
+    damage = Damage(index, workers, params.damaged_share)
     loader: DataLoader[Any] = DataLoader(
-        Samples(index.dataset, params),
+        Samples(index.dataset, params, damage),
         batch_sampler=RankBatchSampler(
             index,
             params.optim.batch_size,
@@ -57,5 +60,16 @@ def batches(
         worker_init_fn=begin_worker,
         multiprocessing_context=("fork" if index.dataset.store.local else "spawn") if workers else None,
     )
-    for batch in turns(loader):
+    for batch in checked(turns(loader), damage):
         yield batch.augmented(context.device) if isinstance(batch, UnaugmentedBatch) else batch
+
+
+def checked(turns: Iterator[Any], damage: Damage) -> Iterator[Any]:
+    """Yield what workers make. Raises WorkFailedError where too many images are damaged, in few words."""
+    try:
+        for batch in turns:
+            damage.check()
+            yield batch
+    except WorkFailedError:  # of a worker, whose traceback stands before it
+        damage.check()
+        raise

@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from shared.errors import StoppedError
 from training.data.batch import Batch
-from training.distributed import DistributedContext, from_leader
+from training.distributed import DistributedContext, from_leader, gathered
 from training.eval.protocols.effective_rank import effective_rank
 from training.loop.bad_steps import BadSteps, BadStretchError
 from training.loop.data_wait import DataWait
@@ -68,6 +68,8 @@ def train(
             done = state.step == steps
             summary = _summary(state, params, report.losses["total"]) | waiting.summary()
             summary |= logger.summary() if logger else {}
+            if done:
+                summary["damaged_images"] = sum(gathered(bad.index.damaged, context.world))
             if done or report.stop or state.step % params.checkpoint_every == 0:
                 _save(folder, state, params, context, bad.in_a_row, summary if done else None)
             if report.stop and not done:

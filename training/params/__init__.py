@@ -49,6 +49,8 @@ class PretrainParams(Params):
     """Length between checkpoints; the last step always has one."""
     keep_checkpoints: int = Field(default=3, ge=1)
     """Newest good checkpoints to keep; the best one that was scored stays too."""
+    damaged_share: float = Field(default=0.01, ge=0, le=1)
+    """Share of images that may be damaged, each then replaced by another; the run ends above it."""
     keep_every: LengthOrNone = 0
     """Length between checkpoints that stay for good; 0 = none."""
     rank_every: int = Field(default=10, ge=1)
