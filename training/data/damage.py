@@ -43,7 +43,7 @@ class Damage:
     def __init__(self, index: SampleIndex, workers: int, share: float) -> None:
         """Take the greatest share of images that may be damaged."""
         self.index, self.share, self.before = index, share, index.damaged
-        self.counts = torch.zeros(max(1, workers), 2, dtype=torch.int64).share_memory_()
+        self.counts = torch.zeros(max(1, workers), 2, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self.named: set[int] = set()
 
     def whole(self, ref: SampleRef, read: Callable[[SampleRef], np.ndarray]) -> np.ndarray:
