@@ -17,7 +17,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 Positions = Literal["antialiased", "offset"]
-"""How positions are resampled for another size (training/model/positions.py)."""
+"""How positions are resampled for another size (training/model/vit.py)."""
 
 
 class ModelParams(Params):

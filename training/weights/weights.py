@@ -8,8 +8,7 @@ from torch import Tensor
 
 from shared.errors import RecipeError
 from shared.params import fingerprint
-from training.model.positions import resampled
-from training.model.vit import COLOUR_MEAN, COLOUR_STD, Backbone
+from training.model.vit import COLOUR_MEAN, COLOUR_STD, Backbone, resampled
 from training.params import ModelParams, Positions
 from training.weights.files import content_of
 

@@ -17,8 +17,7 @@ from training.eval.evaluate import evaluate_models
 from training.eval.params import EvaluateParams
 from training.eval.sets import DatasetSet
 from training.export import export
-from training.model.positions import resampled
-from training.model.vit import Backbone
+from training.model.vit import Backbone, resampled
 from training.params import ModelParams, PretrainParams
 from training.stages import pretrain
 from training.weights import read_weights
