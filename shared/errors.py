@@ -21,5 +21,9 @@ class WorkFailedError(Exception):
     """The work was asked for correctly and failed: the command line exits with 1."""
 
 
+class StoppedError(WorkFailedError):
+    """The work was asked to stop, and goes on when it is run again: the command line exits with 75."""
+
+
 class UnreadableError(Exception):
     """Why the bytes of one image could not be had."""

@@ -21,7 +21,7 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (3, "1791e8bf588ac422805c"),
     "pack": (4, "f87ffbc01fea174b1841"),
-    "pretrain": (4, "4bd73c434b6e9488d7cd"),
+    "pretrain": (4, "64f19afadcfbb22923f6"),
     "evaluate": (3, "342d4a0d130b3f53b8fa"),
 }
 """Version of each stage, and the fingerprint of its defaults. A name in `identity` stands only for what differs from

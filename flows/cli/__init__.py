@@ -11,36 +11,46 @@ from cyclopts import CycloptsError
 
 from flows.cli import ablate, evaluate, export, inspect, pipeline, plan  # noqa: F401
 from flows.cli.app import app
-from shared.errors import UserError, WorkFailedError
+from shared.errors import StoppedError, UserError, WorkFailedError
+from shared.launch.stop_signals import REQUEUE
 
-DONE, FAILED, WRONG = 0, 1, 2
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 STORAGE_CLIENTS = ("aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google")
 
 
 def main() -> None:
-    """Run the command; exit with 0 when done, 1 when the work failed, 2 when the request was wrong."""
-    signal.signal(signal.SIGTERM, _stop)
+    """Run the command; exit with 0 when done, 1 when the work failed, 2 when the request was wrong.
+
+    On SIGTERM and SIGUSR1 it exits with 75, on Ctrl-C with 130: what is done is kept, and a rerun goes on from there.
+    """
+    asked: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        """Leave as on Ctrl-C, by every `finally` on the way: a temporary server must not outlive its command."""
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, stop)
     try:
         app(exit_on_error=False, result_action="return_value")
     except CycloptsError:
         sys.exit(WRONG)
     except UserError as mistake:
         _fail(str(mistake), WRONG)
+    except StoppedError as stopped:
+        _fail(str(stopped), REQUEUE)
     except WorkFailedError as failure:
         _fail(str(failure), FAILED)
     except KeyboardInterrupt:
-        _fail("stopped. Run the same command again: finished parts and checkpoints are kept.", 130)
+        code = REQUEUE if asked else INTERRUPTED
+        _fail("stopped. Run the same command again: finished parts and checkpoints are kept.", code)
     except BrokenPipeError:
         os._exit(FAILED)
     except Exception as error:
         if not _of_storage(error):
             raise
         _fail(f"{type(error).__name__}: {error}. Check the URL or path, its permissions and your credentials.", FAILED)
-
-
-def _stop(*_: object) -> None:
-    """Leave as on Ctrl-C, by every `finally` on the way: a temporary server must not outlive its command."""
-    raise KeyboardInterrupt
 
 
 def _of_storage(error: Exception) -> bool:

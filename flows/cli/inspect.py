@@ -1,4 +1,4 @@
-"""The commands that look at results: explain, calibrate, datasets, report, serve."""
+"""The commands that look at results: explain, calibrate, datasets, report, replay, serve."""
 
 from typing import Annotated, Literal
 
@@ -106,6 +106,28 @@ def report(workspace: Annotated[str, Parameter(help="The workspace.")] = "worksp
     from flows.inspect.report import draw_reports
 
     finish(False, lambda: draw_reports(workspace))
+
+
+@app.command(group=LOOKING)
+def replay(
+    run: Annotated[str | None, Parameter(help="A run's name in the workspace or its folder; the newest one.")] = None,
+    /,
+    *,
+    step: Annotated[int, Parameter(help="A step that was taken, counted from 1 as in metrics.jsonl.")],
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], Parameter(help="Where to take it; auto = cuda if there.")
+    ] = "auto",
+    workspace: Annotated[str, Parameter(help="The workspace.")] = "workspace",
+    json: JsonOption = False,
+) -> None:
+    """Rebuild the very batch of a past step: its images, views, masks, losses and gradient norm beside those recorded.
+
+    Steps since the last checkpoint before it are taken again too; nothing of
+    the run is changed.
+    """
+    from flows.commands.replay import replay_step
+
+    finish(json, lambda: replay_step(workspace, run, step, device, json))
 
 
 @app.command(group=LOOKING)

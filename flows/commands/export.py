@@ -20,7 +20,7 @@ def export_run(
     as_json: bool,
 ) -> dict[str, Any]:
     """Export a checkpoint of a run."""
-    folder = _found(workspace, run)
+    folder = found_run(workspace, run)
     chosen = _chosen(folder, step)
     names = [name.strip() for name in formats.split(",")] if formats else []
     from training.export import FORMATS, export
@@ -33,7 +33,7 @@ def export_run(
     return facts
 
 
-def _found(workspace: str, run: str | None) -> RunFolder:
+def found_run(workspace: str, run: str | None) -> RunFolder:
     """Return a run by its folder or its name, or the one that was written last."""
     if "://" in workspace or (run and "://" in run):
         raise WorkspaceError(

@@ -13,9 +13,10 @@ from threading import Event, Thread
 from typing import Any, TextIO
 
 from shared.dataset_version import Published
-from shared.errors import UserError, WorkFailedError
+from shared.errors import StoppedError, UserError, WorkFailedError
 from shared.launch.progress import READER, Reporter, parse
-from shared.launch.supervisor import STOPPED
+from shared.launch.stop_signals import REQUEUE
+from shared.launch.supervisor import GRACE_SECONDS
 from shared.launch.worker import Job
 from shared.params import Compute, Params, fingerprint
 from shared.stage import Stage
@@ -57,8 +58,8 @@ def gang(
     """Run the stage in processes that start and stop together; return rank 0's result.
 
     `reporter` gets every printed line and every event. With niceness, up to 19, other processes go first; `stop`
-    ends it early. Raises WorkFailedError with the end of the log when a process fails or the gang is stopped;
-    raises UserError when the request was wrong.
+    ends it early. Raises WorkFailedError with the end of the log when a process fails, StoppedError when the gang was
+    asked to stop, UserError when the request was wrong.
     """
     with _folder(workspace, run) as (home, sync):
         job = Job(
@@ -72,7 +73,8 @@ def gang(
             run=run,
         )
         job.folder.mkdir(parents=True, exist_ok=True)
-        job.mistake.unlink(missing_ok=True)
+        for last_words in (job.mistake, job.stopped):
+            last_words.unlink(missing_ok=True)
         path = job.folder / f"{stage.name}.job.json"
         path.write_text(job.model_dump_json(indent=1))
         command = _command(path, _processes(compute))
@@ -91,7 +93,8 @@ def _processes(compute: Compute) -> str:
 
 
 def _command(job: Path, processes: str) -> list[str]:
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes]
+    patience = ["--shutdown-timeout", f"{GRACE_SECONDS:.0f}"]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", *patience, "--nproc-per-node", processes]
     rank = ["-m", "shared.launch.worker", str(job)]
     return [sys.executable, *([] if processes == "1" else torchrun), *rank]
 
@@ -116,6 +119,7 @@ def _watch(
             stderr=subprocess.STDOUT,
             text=True,
             bufsize=1,
+            start_new_session=True,  # what kills our process group, or Ctrl-C, must leave it to end what it started
         ) as process,
     ):
         assert process.stdout is not None
@@ -132,7 +136,11 @@ def _watch(
         finally:
             assert process.stdin is not None
             process.stdin.close()  # tells the supervisor, should we leave early
-            process.wait()
+            try:
+                process.wait()
+            except KeyboardInterrupt:  # asked a second time
+                process.terminate()
+                raise
 
 
 def _relay(line: str, log: TextIO, reporter: Reporter) -> list[str]:
@@ -158,8 +166,8 @@ def _end_when_asked(process: subprocess.Popen[str], stop: Event) -> None:
 def _explain(stage: str, code: int, job: Job, tail: list[str]) -> None:
     if job.mistake.exists():
         raise UserError(job.mistake.read_text())
-    if code in (STOPPED, -signal.SIGTERM):
-        raise WorkFailedError(
+    if job.stopped.exists() or code in (REQUEUE, -signal.SIGTERM):
+        raise StoppedError(
             f"{stage} was asked to stop. Run the same command again: it goes on from its last checkpoint."
         )
     raise WorkFailedError(

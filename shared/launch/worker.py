@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.dataset_version import open_version
-from shared.errors import UserError
+from shared.errors import StoppedError, UserError
+from shared.launch.stop_signals import REQUEUE, die_with_parent
 from shared.params import Compute, Settings
 from shared.stage import load
 from shared.storage import Store
@@ -46,9 +47,17 @@ class Job(Settings):
         """Where a rank leaves the text of a UserError: exit codes do not survive torchrun."""
         return self.folder / f"{self.stage.split(':')[1]}.mistake.txt"
 
+    @property
+    def stopped(self) -> Path:
+        """Where a rank that was asked to stop says so."""
+        return self.folder / f"{self.stage.split(':')[1]}.stopped.txt"
+
 
 def work(path: Path) -> None:
-    """Do the job; rank 0 commits what the stage returns as `<stage>.json` in the run's folder."""
+    """Do the job; rank 0 commits what the stage returns as `<stage>.json` in the run's folder.
+
+    Leaves with REQUEUE when it was asked to stop.
+    """
     job = Job.model_validate_json(path.read_text())
     stage = load(job.stage)
     dataset = open_version(Store(job.source), job.dataset, job.version)
@@ -63,9 +72,13 @@ def work(path: Path) -> None:
     except UserError as mistake:
         job.mistake.write_text(str(mistake))
         raise SystemExit(2) from mistake
+    except StoppedError as stop:
+        job.stopped.write_text(str(stop))
+        raise SystemExit(REQUEUE) from stop
     if int(os.environ.get("RANK", "0")) == 0:
         Store(str(job.folder)).write(job.result, json.dumps(facts, indent=1, sort_keys=True))
 
 
 if __name__ == "__main__":
+    die_with_parent()
     work(Path(sys.argv[1]))

@@ -4,8 +4,8 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from shared.dataset_version import Published
-from shared.errors import WorkFailedError
 from shared.images.decode import UndecodableError
+from training.data.damage import Damage, DamagedImageError, published_bytes
 from training.data.decode import decoded
 from training.data.index import SampleRef
 from training.data.masking import block_mask, mask_ratio
@@ -25,17 +25,21 @@ Sample = tuple[Views, np.ndarray]
 
 
 class Samples(Dataset[Sample]):
-    """SampleRef → crops and mask, a pure function of params and images."""
+    """SampleRef → crops and mask, a pure function of params and images.
 
-    def __init__(self, dataset: Published, params: PretrainParams) -> None:
-        self.dataset, self.params = dataset, params
+    Raises DamagedImageError where there is no `damage` to find a replacement.
+    """
+
+    def __init__(self, dataset: Published, params: PretrainParams, damage: Damage | None = None) -> None:
+        self.dataset, self.params, self.damage = dataset, params, damage
         self.kept: dict[int, np.ndarray] = {}
         self.kept_bytes = 0
 
     def __getitem__(self, ref: SampleRef) -> Sample:
         p = self.params
         rng = keyed_rng(p.seed, ref.number)
-        return multi_crop(self._pixels(ref), p.crops, p.augment, rng), self._masks(ref.number, rng)
+        pixels_HWC = self.damage.whole(ref, self._pixels) if self.damage else self._pixels(ref)
+        return multi_crop(pixels_HWC, p.crops, p.augment, rng), self._masks(ref.number, rng)
 
     def _masks(self, number: int, rng: np.random.Generator) -> np.ndarray:
         p = self.params
@@ -64,13 +68,8 @@ class Samples(Dataset[Sample]):
         return pixels_HWC
 
     def _decoded(self, ref: SampleRef) -> np.ndarray:
-        data = self.dataset.read(ref.shard, ref.offset, ref.length)
+        data = published_bytes(self.dataset, ref)
         try:
-            if len(data) < ref.length:
-                raise UndecodableError(f"the shard ends after {len(data)} of {ref.length} bytes")
             return decoded(data, ref.rotation, self.params.crops)
         except UndecodableError as error:
-            raise WorkFailedError(
-                f"Training needs every published image to decode, got {ref.shard} at byte {ref.offset}: {error}. "
-                "Check the shards with `dinoflow datasets WORKSPACE verify VERSION`, then publish again."
-            ) from error
+            raise DamagedImageError(str(error)) from error

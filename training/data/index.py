@@ -5,9 +5,10 @@ the order is in. A labelled dataset keeps some images back to evaluate with; tho
 sample as often as its weight says on average, a null weight being 1.
 """
 
+from bisect import bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ from training.data.multi_crop import keyed_rng
 from training.data.published_images import held_out_rows
 from training.data.shuffle import WINDOW, Shuffle
 
-WHERE = ("shard", "offset", "length", "rotation")
+WHERE = ("shard", "offset", "length", "rotation", "image_id")
 ROUNDING = 0.5
 
 
@@ -35,6 +36,8 @@ class SampleRef(NamedTuple):
     offset: int
     length: int
     rotation: int
+    image_id: str
+    """Hex of the digest of these bytes."""
 
 
 class Block(NamedTuple):
@@ -57,6 +60,7 @@ class BlockRows:
     offset: np.ndarray
     length: np.ndarray
     rotation: np.ndarray
+    image_id: pa.Array
     reach: np.ndarray | None
     """Running sum of the weights; None where every image is one sample."""
 
@@ -70,6 +74,12 @@ class SampleIndex:
         self.counts = self._counted()
         self.shuffle = Shuffle(self.counts, seed, window)
         self.read: OrderedDict[int, BlockRows] = OrderedDict()
+        self.damaged = 0
+        """Damaged images that loaders came upon."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to another process without the blocks that were read."""
+        return self.__dict__ | {"read": OrderedDict()}
 
     def __len__(self) -> int:
         """Return the samples of an epoch: the images, where no weight says otherwise."""
@@ -79,6 +89,16 @@ class SampleIndex:
         """Return where the images of these samples lie."""
         blocks, positions = self.shuffle.at(np.array(numbers))
         return [self._ref(*one) for one in zip(numbers, blocks.tolist(), positions.tolist(), strict=True)]
+
+    def uris(self, rows: list[int]) -> list[str]:
+        """Return where the images of these rows of the manifest came from."""
+        return [self._uri(row) for row in rows]
+
+    def _uri(self, row: int) -> str:
+        block = self.blocks[bisect_right(self.blocks, row, key=lambda block: block.first) - 1]
+        with self.dataset.store.open_arrow(block.part) as file:
+            table = pq.ParquetFile(file).read_row_group(block.group, columns=["uri"])
+        return str(table["uri"][row - block.first].as_py())
 
     def _ref(self, number: int, block: int, position: int) -> SampleRef:
         rows = self._rows(block)
@@ -91,6 +111,7 @@ class SampleIndex:
             int(rows.offset[position]),
             int(rows.length[position]),
             int(rows.rotation[position]),
+            rows.image_id[position].as_py(),
         )
 
     def _repeated(self, reach: np.ndarray, block: int, position: int, epoch: int) -> int:
@@ -111,16 +132,19 @@ class SampleIndex:
     def _read(self, block: Block) -> BlockRows:
         table = self._columns(block, *WHERE)
         kept = np.flatnonzero(table["kept"].to_numpy())
-        shard, rotation = table["shard"].cast(pa.string()).combine_chunks(), pc.fill_null(table["rotation"], 0)
+        shard, image_id = (table[name].cast(pa.string()).combine_chunks() for name in ("shard", "image_id"))
+        rotation = pc.fill_null(table["rotation"], 0)
         offset, length = (table[name].to_numpy()[kept] for name in ("offset", "length"))
         reach = np.cumsum(table["weight"].to_numpy()[kept]) if self.weighted else None
-        return BlockRows(kept, shard.take(pa.array(kept)), offset, length, rotation.to_numpy()[kept], reach)
+        chosen = pa.array(kept)
+        rotation = rotation.to_numpy()[kept]
+        return BlockRows(kept, shard.take(chosen), offset, length, rotation, image_id.take(chosen), reach)
 
     def _columns(self, block: Block, *names: str) -> pa.Table:
         """Return columns of a block, with `kept` and, where there are weights, `weight` without nulls."""
         needed = [name for name, exists in (("image_id", self.labelled), ("weight", self.weighted)) if exists]
         with self.dataset.store.open_arrow(block.part) as file:
-            table = pq.ParquetFile(file).read_row_group(block.group, columns=[*names, *needed])
+            table = pq.ParquetFile(file).read_row_group(block.group, columns=[*dict.fromkeys([*names, *needed])])
         kept = ~held_out_rows(table["image_id"]) if self.labelled else np.ones(block.rows, dtype=bool)
         table = table.append_column("kept", pa.array(kept))
         if self.weighted:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.data.batch import collate_augmented
+from training.data.batch import Batch, collate_augmented
+from training.data.damage import Damage
 from training.data.dataset import Samples
 from training.data.index import SampleIndex
 from training.params import PretrainParams
@@ -17,12 +18,23 @@ HIDDEN = 128
 
 def draw_views(index: SampleIndex, params: PretrainParams, path: Path) -> None:
     """Save a grid: one row for each of the first images, its global crops, then its local ones."""
-    samples, rows = Samples(index.dataset, params), []
+    samples, rows = Samples(index.dataset, params, Damage(index, 0, share=1.0)), []
     for ref in index.refs(list(range(min(ROWS, len(index))))):
         batch = collate_augmented([samples[ref]])
         rows.append(
             _row(batch.global_crops.numpy(), batch.local_crops.numpy(), batch.mask.numpy(), params.model.patch_size)
         )
+    Image.fromarray(np.concatenate(rows)).save(path)
+
+
+def draw_batch(batch: Batch, params: PretrainParams, path: Path) -> None:
+    """Save the same grid of the first images of a batch."""
+    crops, local, mask = (part.cpu().numpy() for part in (batch.global_crops, batch.local_crops, batch.mask))
+    images = len(crops) // params.crops.global_count
+    rows = [
+        _row(crops[image::images], local[image::images], mask[image::images], params.model.patch_size)
+        for image in range(min(ROWS, images))
+    ]
     Image.fromarray(np.concatenate(rows)).save(path)
 
 

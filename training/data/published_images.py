@@ -46,7 +46,7 @@ class Images:
         shard, offset = self.shards[self.shard[row]], int(self.offset[row])
         try:
             return decode(self.dataset.read(shard, offset, int(self.length[row])), int(self.rotation[row])).image
-        except UndecodableError as error:
+        except (UndecodableError, FileNotFoundError) as error:
             raise WorkFailedError(
                 f"Training needs every published image to decode, got {shard} at byte {offset}: {error}. "
                 "Check the shards with `dinoflow datasets WORKSPACE verify VERSION`, then publish again."

@@ -18,11 +18,13 @@ class RankBatchSampler(Sampler[list[SampleRef]]):
     steps: int
     rank: int
     world: int
+    shift: int = 0
+    """Steps further on in the endless list of samples: another order."""
 
     def __iter__(self) -> Iterator[list[SampleRef]]:
         share = self.batch_size // self.world
         for step in range(self.start, self.steps):
-            first = step * self.batch_size + self.rank * share
+            first = (self.shift + step) * self.batch_size + self.rank * share
             yield self.index.refs(list(range(first, first + share)))
 
     def __len__(self) -> int:

@@ -1,6 +1,7 @@
 """The order of images: keyed permutations that are computed where they are needed, never stored."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,10 @@ class Shuffle:
         self.counts, self.seed, self.window = counts, seed, window
         self.total = int(counts.sum())
         self._plan = lru_cache(2)(self._planned)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process without what is remembered."""
+        return Shuffle, (self.counts, self.seed, self.window)
 
     def at(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return each sample's block and its position there."""

@@ -8,13 +8,14 @@ Shapes: B images, C colours, H W pixels, N patches, D width of a feature.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from training.data.loader_workers import begin_worker, turns
 from training.distributed import DistributedContext, gathered
 from training.eval.backbone import FeatureExtractor
 from training.eval.crops import CentreCrops, CropSize, WorkerError, collated
@@ -76,7 +77,10 @@ def extract(
     own = rows[batches[0] * cut.batch_size : (batches[-1] + 1) * cut.batch_size] if len(batches) else rows[:0]
     crops = CentreCrops(images, own, cut, masks, again)
     chunks: dict[tuple[str, str], list[Tensor]] = {}
-    for batch in DataLoader(crops, batch_size=cut.batch_size, num_workers=workers, collate_fn=collated):
+    loader: DataLoader[Any] = DataLoader(
+        crops, batch_size=cut.batch_size, num_workers=workers, collate_fn=collated, worker_init_fn=begin_worker
+    )
+    for batch in turns(loader):
         if isinstance(batch, WorkerError):
             raise batch.error
         if masks is not None:

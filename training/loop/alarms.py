@@ -193,7 +193,7 @@ class Alarms:
         return f"k-NN {now:.1%} or less of {queries:,} queries in {self.knn.steps}, {self.best_knn:.1%} at its best"
 
     def _skipped(self, row: MetricsRow) -> str | None:
-        if not self.left_out.add({"step": row["step"], "left_out": not row["taken"]}):
+        if not self.left_out.add({"step": row["step"], "left_out": row.get("bad", not row["taken"])}):
             return None
         count = sum(self.left_out.values)
         return f"{count:.0f} steps left out of {self.left_out.steps}" if count >= SKIPPED else None

@@ -60,6 +60,7 @@ class MetricsLogger:
             "data_wait": sum(w for _, w in self.recent) / spent,
             "eta_seconds": (self.steps - step) * spent / len(self.recent),
             "taken": report.taken,
+            "bad": report.bad,
             **measured,
         }
         alarms = self.alarms.add(row)

@@ -71,13 +71,19 @@ class OnlineKnn:
         return float((predicted_Q == query_label_Q).double().mean())
 
 
+def _readable(images: Images) -> Images:
+    """Return the images whose shards are there: a run ends only where many are not."""
+    existing = set(images.dataset.shards.names(""))
+    return images.take(np.isin(images.shard, [n for n, name in enumerate(images.shards) if name in existing]))
+
+
 def online_knn(
     dataset: Published, params: ResolvedParams, context: DistributedContext, compute: Compute
 ) -> OnlineKnn | None:
     """Return what to measure with, or None where that is switched off or the dataset has too few labels."""
     if not params.knn_every:
         return None
-    bank, queries = (load_images(dataset, part, rows=ROWS) for part in ("training", "held out"))
+    bank, queries = (_readable(load_images(dataset, part, rows=ROWS)) for part in ("training", "held out"))
     classes = np.intersect1d(bank.label, queries.label)
     classes = subsample(classes[classes != UNLABELLED], CLASSES, params.seed)
     bank, queries = (images.take(np.isin(images.label, classes)) for images in (bank, queries))

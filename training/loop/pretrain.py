@@ -1,6 +1,7 @@
 """Sets up a pre-training run: checks the request, builds the state, goes on from the last good checkpoint."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from training.data.index import SampleIndex
 from training.data.loader import batches, steps_of
 from training.data.preview import draw_views
 from training.distributed import DistributedContext, check_precision, from_leader, joined
+from training.loop.bad_steps import BadSteps, BadStretchError, go_back
 from training.loop.init_weights import start_from
 from training.loop.online_knn import online_knn
 from training.loop.optimizer import adamw
@@ -41,14 +43,14 @@ def pretrain(
     """Train to the last step and return the run's summary. `contents` are of the weights that are taken from elsewhere.
 
     Raises RecipeError when the request cannot be met, WorkFailedError when too many steps in a row are not
-    finite, SystemExit(143) when asked to stop: a checkpoint is there then, and a rerun goes on from it.
+    finite, again and again, StoppedError when asked to stop: a checkpoint is there then, and a rerun goes on from it.
     """
     with joined(compute) as context, StopRequest() as stop:
         check_precision(context.device, request.optim.precision)
         index = SampleIndex(dataset, request.seed)
         params = resolved(request, len(index))
         check_batch(params, len(index), context.world, compute.accumulate)
-        last_good = from_leader(checkpoint.last_good(folder) if context.leads else None)
+        last_good = from_leader(checkpoint.last_good(folder, print) if context.leads else None)
         weights = read_weights(params.start) if params.start and last_good is None else None
         params = params.placed(weights.positions if weights else folder.positions())
         state = initial_state(params, context, weights, frozen_models(params, context, folder))
@@ -69,10 +71,16 @@ def pretrain(
             draw_views(index, params, folder.path / "views.png")
         for model in (state.student, state.teacher) if compute.compile else ():
             model.backbone.branches = compiled(params.model.depth)
-        loader = steps_of(index, params, state.step, context, compute)
         online = online_knn(dataset, params, context, compute)
-        ceiling = facts["peak_images_per_second"]
-        return train(state, loader, params, folder, context, stop, compute.accumulate, online, ceiling)
+        ceiling, times = facts["peak_images_per_second"], Counter[int]()
+        while True:
+            loader = steps_of(index, params, state.step, context, compute, state.order)
+            bad = BadSteps(folder, index, params, context)
+            try:
+                return train(state, loader, params, folder, context, stop, compute.accumulate, online, ceiling, bad)
+            except BadStretchError as stretch:
+                why = str(stretch)
+            go_back(folder, state, context, why, times)
 
 
 def check_batch(params: PretrainParams, images: int, world: int, accumulate: int = 1) -> None:

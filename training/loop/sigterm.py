@@ -1,31 +1,32 @@
-"""SIGTERM asks a run to stop: it is remembered, and looked at between two steps."""
+"""SIGTERM, SIGINT and SIGUSR1 ask a run to stop: it is remembered, and looked at between two steps."""
 
+import os
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
-STOPPED = 143
-"""Exit code of a run that stopped because it was asked to: 128 + SIGTERM."""
+from shared.launch.stop_signals import ASKING, REQUEUE, StopSignals
 
 
 class StopRequest:
-    """While open, SIGTERM only sets `requested`; loader workers, started inside, keep working until the end."""
+    """While open, the first signal only sets `requested`; a second one, later, leaves without saving."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self.signals = StopSignals(lambda: os._exit(REQUEUE))
 
-    def _remember(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
+    @property
+    def requested(self) -> bool:
+        """Whether this process was asked to stop."""
+        return self.signals.requested
 
     def __enter__(self) -> Self:
-        self.in_main_thread = threading.current_thread() is threading.main_thread()  # others may not set handlers
-        if self.in_main_thread:
-            self.former_handler = signal.signal(signal.SIGTERM, self._remember)
+        in_main_thread = threading.current_thread() is threading.main_thread()  # others may not set handlers
+        self.former = {number: signal.signal(number, self.signals) for number in ASKING} if in_main_thread else {}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.in_main_thread:
-            signal.signal(signal.SIGTERM, self.former_handler)
+        for number, handler in self.former.items():
+            signal.signal(number, handler)

@@ -9,14 +9,15 @@ from typing import Any
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from shared.errors import WorkFailedError
+from shared.errors import StoppedError
 from training.data.batch import Batch
-from training.distributed import DistributedContext
+from training.distributed import DistributedContext, from_leader, gathered
 from training.eval.protocols.effective_rank import effective_rank
+from training.loop.bad_steps import BadSteps, BadStretchError
 from training.loop.data_wait import DataWait
 from training.loop.metrics import MetricsLogger
 from training.loop.online_knn import OnlineKnn
-from training.loop.sigterm import STOPPED, StopRequest
+from training.loop.sigterm import StopRequest
 from training.loop.train_step import take_step
 from training.params.resolved import ResolvedParams
 from training.runs import checkpoint
@@ -34,6 +35,7 @@ def train(
     accumulate: int,
     online: OnlineKnn | None,
     ceiling: float,
+    bad: BadSteps,
 ) -> dict[str, Any]:
     """Step from where the state is to the end; return the run's summary. Raises as `pretrain` does.
 
@@ -41,7 +43,7 @@ def train(
     """
     steps = params.optim.steps
     wrapped = in_ddp(state.student, context, static=accumulate == 1)
-    bad, summary, waiting = 0, _summary(state, params, math.nan), DataWait()
+    summary, waiting = _summary(state, params, math.nan), DataWait()
     journal_or_none = (
         MetricsLogger(folder, params, start=state.step, ceiling=ceiling) if context.leads else nullcontext()
     )
@@ -51,10 +53,10 @@ def train(
             batch = next(loader).to(context.device)
             waited = time.monotonic() - begun
             report = take_step(state, wrapped, batch, params, context, stop.requested, accumulate)
-            measured = {}
-            if state.step % params.rank_every == 0:
+            measured: dict[str, float] = {"order": state.order} if state.order else {}
+            if report.taken and state.step % params.rank_every == 0:
                 measured["teacher_effective_rank"] = effective_rank(report.teacher_cls)
-            if online and online.due(state.step):
+            if report.taken and online and online.due(state.step):
                 measured |= {"knn_top1": online.top1(state.teacher), "knn_queries": len(online.queries)}
             seconds = time.monotonic() - begun
             state.seconds += seconds
@@ -62,19 +64,39 @@ def train(
                 print(advice, flush=True)
             if logger:
                 logger.write(state.step, report, seconds, waited, measured)
-            bad = 0 if report.taken else bad + 1
-            if bad >= params.optim.bad_steps:
-                raise WorkFailedError(_too_many_bad_steps(bad, state.step))
+            bad.add(state, report)
             done = state.step == steps
             summary = _summary(state, params, report.losses["total"]) | waiting.summary()
             summary |= logger.summary() if logger else {}
-            if context.leads and (done or report.stop or state.step % params.checkpoint_every == 0):
-                checkpoint.save(folder, state, params.keep_checkpoints, summary if done else None)
+            if done:
+                summary["damaged_images"] = sum(gathered(bad.index.damaged, context.world))
+            if done or report.stop or state.step % params.checkpoint_every == 0:
+                _save(folder, state, params, context, bad.in_a_row, summary if done else None)
             if report.stop and not done:
+                from_leader(None)  # a rank that left before the checkpoint is written would end the others
+                line = f"stopped at step {state.step}/{steps} · saved · run it again to go on"
                 if context.leads:
-                    print(f"stopped at step {state.step}/{steps} · saved · run it again to go on", flush=True)
-                raise SystemExit(STOPPED)
+                    print(line, flush=True)
+                raise StoppedError(line)
     return summary | {"checkpoints": folder.steps()}
+
+
+def _save(
+    folder: RunFolder,
+    state: State,
+    params: ResolvedParams,
+    context: DistributedContext,
+    bad_in_a_row: int,
+    summary: dict[str, Any] | None,
+) -> None:
+    """Write a checkpoint, good or bad. Raises BadStretchError where the run ends with weights that have diverged."""
+    fault = state.divergence
+    if summary and fault:
+        raise BadStretchError(f"Pre-training needs weights that stay small, got others in the last step: {fault}")
+    if not summary and not fault and bad_in_a_row:
+        fault = f"it was made after {bad_in_a_row} steps in a row that were left out"
+    if context.leads:
+        checkpoint.save(folder, state, params.keep_checkpoints, summary, every=params.keep_every, bad=fault)
 
 
 def in_ddp(student: nn.Module, context: DistributedContext, static: bool) -> nn.Module:
@@ -96,11 +118,5 @@ def _summary(state: State, params: ResolvedParams, loss: float) -> dict[str, Any
         "images_per_second": round(images / max(state.seconds, 1e-9), 3),
         "final_loss": loss,
         "skipped_steps": state.skipped,
+        "times_gone_back": state.order,
     }
-
-
-def _too_many_bad_steps(bad: int, step: int) -> str:
-    return (
-        f"Pre-training needs finite losses and gradients, got {bad} bad steps in a row up to step {step}. "
-        "Lower training.optim.lr, or set training.optim.precision to bf16 or fp32."
-    )

@@ -8,6 +8,7 @@ Shapes: as in training/data/loader.py; K prototypes.
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from training.params.resolved import ResolvedParams
 from training.runs.checkpoint import State
 
 FEW = 16
+Trouble = Literal["", "features", "loss", "gradient", "scaler"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,17 @@ class StepReport:
     values: Values
     taken: bool
     """False when something was not finite and the update was left out."""
+    trouble: Trouble
+    """What was not finite on this rank first; "scaler" where fp16's scale is still being found, which is no fault."""
     stop: bool
     """Whether any rank was asked to stop."""
     teacher_cls: Tensor
     """cls_RD, the teacher's CLS tokens of this process's global crops; the student's where the teacher is frozen."""
+
+    @property
+    def bad(self) -> bool:
+        """Whether the step was left out for more than finding fp16's scale."""
+        return not self.taken and self.trouble != "scaler"
 
 
 def take_step(
@@ -71,8 +80,7 @@ def take_step(
     """
     now = values(state.step, params)
     apply(now, state.optimizer)
-    images = params.optim.batch_size // context.world
-    micro_batches = batch.micro_batches(accumulate, images)
+    micro_batches = batch.micro_batches(accumulate, params.optim.batch_size // context.world)
     if params.objective.reads_all_patches:
         micro_batches = [micro.with_all_patches() for micro in micro_batches]
     guide = state.frozen.teacher or state.teacher
@@ -85,9 +93,10 @@ def take_step(
     norm = _gradient_norm(state, params)
     entropy = torch.special.entr(all_sum(mean_K) / context.world).sum()
     means = all_sum(torch.cat([losses, losses.new_tensor([float(stop)]), single_entropy.view(1)])) / context.world
-    numbers = torch.cat([means, norm.view(1), entropy.view(1)]).tolist()  # waits
-    *mean_losses, stopping, target_entropy, norm, entropy = numbers
+    numbers = torch.cat([means, norm.view(1), entropy.view(1)])
+    *mean_losses, stopping, target_entropy, norm, entropy = numbers.tolist()  # waits
     taken = bool(np.isfinite([*mean_losses, norm]).all())
+    trouble: Trouble = "" if taken else _trouble(state, teacher, losses, mean_losses)
     if taken:
         _clip(state, params.optim.clip, norm)
         state.scaler.step(state.optimizer)
@@ -96,7 +105,7 @@ def take_step(
     if taken:
         update_ema(state.teacher, state.student, now.momentum)
     state.step += 1
-    state.skipped += not taken
+    state.skipped += not taken and trouble != "scaler"
     return StepReport(
         losses=dict(zip(Losses._fields, mean_losses, strict=True)),
         grad_norm=norm,
@@ -105,6 +114,7 @@ def take_step(
         targets_have_entropy=not params.objective.by_features,
         values=now,
         taken=taken,
+        trouble=trouble,
         stop=stopping > 0,
         teacher_cls=student_cls if state.frozen.teacher else teacher.cls,
     )
@@ -167,6 +177,15 @@ def _gradient_norm(state: State, params: ResolvedParams) -> Tensor:
         for head in state.student.heads():
             head.prototypes.weight.grad = None  # no moments either, unlike a learning rate of 0
     return nn.utils.get_total_norm([p.grad for p in state.student.parameters() if p.grad is not None])
+
+
+def _trouble(state: State, teacher: Outputs, losses: Tensor, mean_losses: list[float]) -> Trouble:
+    """Return what was not finite on this rank, whose losses these are; the means are of all ranks."""
+    if np.isfinite(mean_losses).all():
+        return "scaler" if state.scaler.is_enabled() and state.scaler.get_scale() > 1 else "gradient"
+    if not teacher.cls.isfinite().all():
+        return "features"
+    return "" if losses.isfinite().all() else "loss"
 
 
 def _clip(state: State, limit: float, norm: float) -> None:

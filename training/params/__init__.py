@@ -58,7 +58,11 @@ class PretrainParams(Params):
     checkpoint_every: Length = 3750
     """Length between checkpoints; the last step always has one."""
     keep_checkpoints: int = Field(default=3, ge=1)
-    """Newest checkpoints to keep."""
+    """Newest good checkpoints to keep; the best one that was scored stays too."""
+    damaged_share: float = Field(default=0.01, ge=0, le=1)
+    """Share of images that may be damaged, each then replaced by another; the run ends above it."""
+    keep_every: LengthOrNone = 0
+    """Length between checkpoints that stay for good; 0 = none."""
     rank_every: int = Field(default=10, ge=1)
     """Steps between measurements of the teacher's effective rank."""
     knn_every: LengthOrNone = 1000

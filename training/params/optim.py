@@ -49,7 +49,7 @@ class OptimParams(Params):
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
     """Number format of the matrix products; fp16 needs a GPU."""
     bad_steps: int = Field(default=10, ge=1)
-    """Give up after so many non-finite steps in a row; each is skipped."""
+    """Go back to the last good checkpoint after so many non-finite steps in a row; each is skipped."""
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> Self:

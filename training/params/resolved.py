@@ -37,6 +37,7 @@ class ResolvedParams(PretrainParams):
     phases: tuple[ResolvedPhaseParams, ...] = ()
     checkpoint_every: int
     knn_every: int
+    keep_every: int
 
     def placed(self, rule: Positions) -> Self:
         """Return the params with this rule for positions where the request leaves it open."""
@@ -91,5 +92,6 @@ def resolved(params: PretrainParams, images: int) -> ResolvedParams:
             "phases": phases,
             "checkpoint_every": steps(params.checkpoint_every),
             "knn_every": steps(params.knn_every),
+            "keep_every": steps(params.keep_every),
         }
     )

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import pickle
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,13 @@ from training.loss.losses import Objective
 from training.model.frozen import FrozenModels
 from training.model.student_teacher import Student
 from training.runs.best import best_step
-from training.runs.run_folder import ABOUT, RunFolder
+from training.runs.run_folder import ABOUT, STATE, RunFolder
 
-STATE = "state.pt"
+LARGEST_WEIGHT = 65504.0
+"""Beyond what fp16 can hold: a model with such a weight has diverged, however finite it is."""
+
+
+MORE_THAN_TENSORS = "it holds more than tensors, which could run code, and is not read"
 
 
 class GoneError(WorkFailedError):
@@ -43,6 +49,14 @@ class State:
     """Steps whose update was left out because something was not finite."""
     seconds: float = 0.0
     """Time spent training, over all starts."""
+    order: int = 0
+    """How often samples got another order, after steps that were not finite."""
+
+    @property
+    def divergence(self) -> str | None:
+        """What shows that the student has diverged, None where nothing does."""
+        largest = float(torch.stack([p.detach().abs().max() for p in self.student.parameters()]).max())
+        return None if largest <= LARGEST_WEIGHT else f"a weight is as large as {largest:.3g}"  # NaN compares false
 
     def parts(self) -> dict[str, Any]:
         """Return the parts that know how to save themselves."""
@@ -52,29 +66,38 @@ class State:
         return parts | ({"drawn": nn.ModuleList(drawn)} if drawn else {})
 
 
-def save(folder: RunFolder, state: State, keep: int, summary: dict[str, Any] | None) -> Path:
-    """Write a checkpoint beside its place, make it durable, move it there; then drop all but the newest `keep`.
+def save(
+    folder: RunFolder,
+    state: State,
+    keep: int,
+    summary: dict[str, Any] | None,
+    *,
+    every: int = 0,
+    bad: str | None = None,
+) -> Path:
+    """Write a checkpoint beside its place, make it durable, move it there; then drop old ones.
 
-    The best one stays, however old.
+    The newest `keep` good ones stay, those of every so many steps, and the best. `bad` says why this one is not good.
     """
     target = folder.checkpoint(state.step)
     draft = _aside(target)
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     whole = {name: part.state_dict() for name, part in state.parts().items()}
-    whole |= {"step": state.step, "skipped": state.skipped, "seconds": state.seconds}
+    whole |= {"step": state.step, "skipped": state.skipped, "seconds": state.seconds, "order": state.order}
     torch.save(whole, draft / STATE)
-    about = {"step": state.step, "sha256": sha256(draft / STATE), "summary": summary}
+    about = {"step": state.step, "sha256": sha256(draft / STATE), "summary": summary, "bad": bad}
     (draft / ABOUT).write_text(json.dumps(about, indent=1))
     for path in (draft / STATE, draft / ABOUT, draft):
         _flush(path)
     shutil.rmtree(target, ignore_errors=True)  # a damaged one, which a resume has passed over
     draft.rename(target)
     _flush(target.parent)
-    best = best_step(folder)
-    for old in folder.steps()[:-keep]:
-        if old != best:
-            _drop(folder.checkpoint(old))
+    good = [step for step in folder.steps() if not folder.about(step).get("bad")]
+    kept = {state.step, best_step(folder), *good[-keep:], *(step for step in good if every and step % every == 0)}
+    for step in folder.steps():
+        if step not in kept:
+            _drop(folder.checkpoint(step))
     return target
 
 
@@ -90,45 +113,54 @@ def _aside(checkpoint: Path) -> Path:
     return checkpoint.with_name(f".tmp-{checkpoint.name}")
 
 
-def is_good(checkpoint: Path) -> bool:
-    """Tell whether a checkpoint is there, whole and unchanged."""
+def last_good(folder: RunFolder, say: Callable[[str], None] = lambda line: None) -> int | None:
+    """Return the newest step whose checkpoint is good, or None; say which newer ones are passed over, and why."""
+    for step in reversed(folder.steps()):
+        fault = folder.fault(step) or _foreign(folder.checkpoint(step) / STATE)
+        if fault is None:
+            return step
+        say(f"the checkpoint of step {step} is passed over: {fault}")
+    return None
+
+
+def _foreign(path: Path) -> str | None:
+    """Return what is wrong with a file that holds more than tensors; these are not read."""
     try:
-        about = json.loads((checkpoint / ABOUT).read_text())
-        return bool(sha256(checkpoint / STATE) == about["sha256"])
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def last_good(folder: RunFolder) -> int | None:
-    """Return the newest step whose checkpoint is good, or None."""
-    return next((step for step in reversed(folder.steps()) if is_good(folder.checkpoint(step))), None)
+        torch.load(path, map_location="meta", weights_only=True)
+    except pickle.UnpicklingError:
+        return MORE_THAN_TENSORS
+    return None
 
 
 def read(folder: RunFolder, step: int) -> dict[str, Any]:
     """Return the contents of a checkpoint, on the CPU.
 
     One handle serves the check and the reading, so that nothing comes between. Raises WorkFailedError when it is
-    damaged, GoneError when it is not there.
+    damaged or bad, GoneError when it is not there.
     """
     path = folder.checkpoint(step)
     try:
         with (path / STATE).open("rb") as file:
             about = json.loads((path / ABOUT).read_text())
             if hashlib.file_digest(file, "sha256").hexdigest() != about["sha256"]:
-                raise WorkFailedError(_damaged(path))
+                raise WorkFailedError(_damaged(path, "its checksum differs"))
+            if about.get("bad"):
+                raise WorkFailedError(_damaged(path, about["bad"]))
             file.seek(0)
             whole: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
             return whole
     except FileNotFoundError as error:
         raise GoneError(f"{path} is gone: training keeps its newest checkpoints and the best one alone.") from error
+    except pickle.UnpicklingError:
+        raise WorkFailedError(_damaged(path, MORE_THAN_TENSORS)) from None
     except (ValueError, KeyError) as error:
-        raise WorkFailedError(_damaged(path)) from error
+        raise WorkFailedError(_damaged(path, f"{ABOUT} is damaged")) from error
 
 
-def _damaged(checkpoint: Path) -> str:
+def _damaged(checkpoint: Path, why: str) -> str:
     return (
-        f"Evaluation needs an undamaged checkpoint, got {checkpoint} whose checksum differs. "
-        "Delete that folder and run `dinoflow pretrain` again: it goes on from the last good one."
+        f"Reading a run needs an undamaged checkpoint, got {checkpoint}: {why}. "
+        "Run `dinoflow pretrain` again: it goes on from the last good one, and makes this one again."
     )
 
 
@@ -138,6 +170,7 @@ def resume(folder: RunFolder, step: int, state: State) -> None:
     for name, part in state.parts().items():
         part.load_state_dict(whole[name])
     state.step, state.skipped, state.seconds = whole["step"], whole["skipped"], whole["seconds"]
+    state.order = whole.get("order", 0)
 
 
 def _flush(path: Path) -> None:

@@ -8,14 +8,16 @@ from typing import Any
 
 from shared.dataset_version import Published
 from shared.errors import RecipeError, WorkspaceError
-from shared.storage import Store
+from shared.storage import Store, sha256
 from training.params import Positions, PretrainParams
 
 STEP_DIGITS = 8
 TAKEN = ("start", "teacher", "gram")
 """What a run may take weights for from elsewhere; config.json has the content of each."""
+STATE = "state.pt"
 ABOUT = "checkpoint.json"
-"""Inside a checkpoint's folder: checksum, step, and, for the last one, the summary of the run."""
+"""Inside a checkpoint's folder: all tensors; and checksum, step, why it is bad where it is, and, for the last one, the
+summary of the run."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,32 @@ class RunFolder:
         folders = (self.path / "checkpoints").glob(f"step-{'[0-9]' * STEP_DIGITS}")
         return sorted(int(folder.name.removeprefix("step-")) for folder in folders)
 
-    def summary(self) -> dict[str, Any] | None:
-        """Return what the run came to when its last step has been saved, else None: only that one tells it."""
+    def about(self, step: int) -> dict[str, Any]:
+        """Return what is written down of a step's checkpoint; nothing where that is absent or damaged."""
         try:
-            about = json.loads((self.checkpoint(max(self.steps(), default=0)) / ABOUT).read_text())
-        except (FileNotFoundError, ValueError):  # absent or damaged: the run goes on from the last good one
-            return None
-        summary: dict[str, Any] | None = about["summary"]
-        return summary
+            about: dict[str, Any] = json.loads((self.checkpoint(step) / ABOUT).read_text())
+        except (OSError, ValueError):
+            return {}
+        return about
+
+    def fault(self, step: int) -> str | None:
+        """Return why a step's checkpoint is not good, None where it is: whoever uses one asks. Reads all its bytes."""
+        about = self.about(step)
+        if "sha256" not in about:
+            return f"{ABOUT} is missing or damaged"
+        try:
+            if sha256(self.checkpoint(step) / STATE) != about["sha256"]:
+                return f"the checksum of {STATE} differs"
+        except OSError as error:
+            return f"{STATE} cannot be read: {error.strerror}"
+        bad: str | None = about.get("bad")
+        return bad
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return what the run came to when its last step has been saved and is good, else None."""
+        last = max(self.steps(), default=0)
+        summary: dict[str, Any] | None = self.about(last).get("summary")
+        return summary if summary is None or self.fault(last) is None else None
 
     def config(self) -> dict[str, Any] | None:
         """Return config.json, or None before the run's first start."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from shared.errors import WorkspaceError
 from training.params import ModelParams
 from training.runs import checkpoint
-from training.runs.run_folder import RunFolder
+from training.runs.run_folder import STATE, RunFolder
 from training.weights.weights import Weights, with_positions
 
 WhichNetwork = Literal["teacher", "student"]
@@ -22,7 +22,7 @@ def is_run(path: Path) -> bool:
 
 def is_checkpoint(path: Path) -> bool:
     """Tell the folder of a checkpoint within a run."""
-    return (path / checkpoint.STATE).is_file() and path.parent.name == "checkpoints"
+    return (path / STATE).is_file() and path.parent.name == "checkpoints"
 
 
 def from_run(path: Path, step: int | None = None, network: WhichNetwork = "teacher") -> Weights:

@@ -1,9 +1,11 @@
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shared.dataset_version import Published
@@ -109,6 +111,25 @@ d = Published(w.sub("datasets/pets/v0001"), "pets", "v0001")
 compute = Compute(processes=int(sys.argv[2]))
 gang(act, GangParams(how="endless"), d, run="r", workspace=w, compute=compute, reporter=Silent())
 """
+
+
+def working(folder: Path) -> list[psutil.Process]:
+    """The processes whose command names the folder."""
+    return [
+        one
+        for one in psutil.process_iter(["cmdline"])
+        if any(str(folder) in word for word in one.info["cmdline"] or ())
+    ]
+
+
+def test_ranks_that_are_starting_do_not_outlive_a_killed_group(launched, tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    command = [sys.executable, script, tmp_path, 2]
+    with started(command, stdout=subprocess.DEVNULL, start_new_session=True) as parent:
+        until(lambda: parent.poll() is not None or len(working(tmp_path)) > 3, "no rank was started")
+        os.killpg(parent.pid, signal.SIGKILL)
+    until(lambda: not working(tmp_path), "processes of a killed command live on", seconds=40)
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -1,20 +1,24 @@
 """Whole runs: they resume, stop, survive damage, and are scored."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from PIL import Image
 
 from shared.dataset_version import Published
 from shared.errors import RecipeError, WorkFailedError, WorkspaceError
+from shared.launch.stop_signals import REQUEUE
 from shared.launch.worker import Job
 from shared.params import Compute
 from tests.training.eval.sets.drawn import class_folders, draw
@@ -148,22 +152,6 @@ def test_a_run_leaves_config_metrics_tensorboard_and_a_picture(
     assert re.search(r"pretrain +4 steps .*· loss ", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("bad_steps", [3, 100])
-def test_a_step_that_is_not_finite_changes_nothing_and_too_many_end_the_run(
-    tiny: dict[str, Any], dataset: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad_steps: int
-) -> None:
-    params = PretrainParams.model_validate(tiny | {"optim": tiny["optim"] | {"bad_steps": bad_steps}})
-    monkeypatch.setattr("training.loss.losses.dino_loss", lambda student, *_: student.sum() * float("nan"))
-    if bad_steps == 3:
-        with pytest.raises(WorkFailedError, match="got 3 bad steps in a row up to step 3"):
-            run(dataset, params, tmp_path)
-        return
-    assert run(dataset, params, tmp_path)["skipped_steps"] == 4
-    first, last = (contents(RunFolder(tmp_path / "runs" / "run"), step) for step in (2, 4))
-    assert same_tensors(first["student"], last["student"])
-    assert same_tensors(first["teacher"], last["teacher"])
-
-
 def test_a_run_whose_config_holds_former_keys_is_the_same_run(
     tiny: dict[str, Any], params: PretrainParams, dataset: Published, tmp_path: Path
 ) -> None:
@@ -241,7 +229,7 @@ def test_a_damaged_checkpoint_is_named_and_the_others_are_scored(
     states[0].write_bytes(whole[0][:-100] + bytes(100))
     facts = evaluate(dataset, params=asked, compute=ON_CPU, workspace=tmp_path, run="run")
     assert facts["scored"] == [4]
-    assert "step 2 is left out: Evaluation needs an undamaged checkpoint" in capsys.readouterr().out
+    assert "step 2 is left out: Reading a run needs an undamaged checkpoint" in capsys.readouterr().out
     states[0].write_bytes(whole[0])
     facts = evaluate(dataset, params=asked, compute=ON_CPU, workspace=tmp_path, run="run")
     assert facts["scored"] == [2]
@@ -322,18 +310,40 @@ def test_two_processes_train_and_evaluate_as_one(tiny: dict[str, Any], dataset: 
         assert ranks[0] == pytest.approx(ranks[1], rel=1e-3)
 
 
-def test_sigterm_saves_a_checkpoint_and_a_rerun_goes_on(
-    tiny: dict[str, Any], dataset: Published, tmp_path: Path
+def everyone(process: subprocess.Popen[Any], number: int) -> None:
+    """Signal a process and all that it started, as clusters do."""
+    for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.send_signal(number)
+
+
+def supervisor_alone(process: subprocess.Popen[Any], number: int) -> None:
+    process.send_signal(number)
+
+
+@pytest.mark.parametrize(
+    ("processes", "number", "to"),
+    [(1, signal.SIGUSR1, everyone), (2, signal.SIGUSR1, everyone), (2, signal.SIGTERM, supervisor_alone)],
+)
+def test_a_run_that_is_asked_to_stop_saves_whoever_gets_the_signal_and_says_requeue(
+    tiny: dict[str, Any],
+    dataset: Published,
+    tmp_path: Path,
+    processes: int,
+    number: int,
+    to: Callable[[subprocess.Popen[Any], int], None],
 ) -> None:
-    long = tiny | {"optim": tiny["optim"] | {"steps": 2000}, "checkpoint_every": 5000}
+    long = tiny | {"optim": tiny["optim"] | {"steps": 5000}, "checkpoint_every": 10000}
     path = job(dataset, tmp_path, "long", "pretrain", long)
     metrics = path.parent / "metrics.jsonl"
-    with started(gang(path), stdout=subprocess.PIPE, text=True, env=ONE_THREAD) as process:
+    command = [sys.executable, "-m", "shared.launch.supervisor", *gang(path, processes)]
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ONE_THREAD) as process:
         until(lambda: process.poll() is not None or (metrics.exists() and metrics.read_text()), "no step was taken")
-        process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=60)
+        to(process, number)
+        out, _ = process.communicate(timeout=90)
     folder = RunFolder(tmp_path / "runs" / "long")
-    assert process.returncode == 143
-    assert f"stopped at step {folder.steps()[0]}/2000 · saved · run it again to go on" in out
+    assert process.returncode == REQUEUE
+    assert folder.steps(), out
+    assert f"stopped at step {folder.steps()[0]}/5000 · saved · run it again to go on" in out
     assert not (folder.path / "pretrain.json").exists()
     assert checkpoint.last_good(folder) == folder.steps()[0] == len(steps_taken(folder.path))

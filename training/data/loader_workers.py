@@ -1,0 +1,44 @@
+"""Worker processes of a loader: signals that ask to stop are for the rank, which needs its workers until it has saved.
+
+torchrun signals the process group of a rank, and SLURM every process of a job: a worker that died of it would take its
+rank along. Only the rank itself ends its workers.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from threading import Thread
+from typing import Any
+
+import cv2
+from torch.utils.data import DataLoader
+
+from shared.launch.stop_signals import ASKING
+
+
+def turns(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Start the loader's workers and yield what they make. No signal reaches one before it is ready for it."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)  # workers inherit it
+    try:
+        made = iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    yield from made
+
+
+def begin_worker(_: int) -> None:
+    """Set up a worker: one thread, as torch does for itself, and no end but by its rank."""
+    cv2.setNumThreads(1)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
+        Thread(target=_end_for_parent, daemon=True).start()
+    else:  # macOS: there no signal says who sent it, but one to the rank's process group passes this one by
+        os.setpgid(0, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
+
+
+def _end_for_parent() -> None:
+    """Leave when the rank ends its workers, which it does by SIGTERM too."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
