@@ -1,5 +1,6 @@
 """A status says what a run would do, and why; and a run then does just that."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -141,7 +142,9 @@ def test_checkpoints_without_scores_are_told_and_a_scored_run_is_finished(opened
     folder = tmp_path / "w/runs" / run / "checkpoints"
     for step, summary in ((10, None), (20, {"steps": 20})):
         (folder / f"step-{step:08d}").mkdir(parents=True)
-        (folder / f"step-{step:08d}" / "checkpoint.json").write_text(json.dumps({"summary": summary}))
+        (folder / f"step-{step:08d}" / "state.pt").write_bytes(b"weights")
+        about = {"summary": summary, "sha256": hashlib.sha256(b"weights").hexdigest()}
+        (folder / f"step-{step:08d}" / "checkpoint.json").write_text(json.dumps(about))
     (folder.parent / "config.json").write_text(json.dumps({"params": {}, "resolved": {"steps": 20}}))
     scores = ScoreFolder(tmp_path / "w", run, score_fingerprint(evaluate.version, session.recipe.evaluation, dataset))
     scores.write(10, {"dataset": "pets v0001", "scores": [], "baselines": {}})
