@@ -21,5 +21,21 @@ class WorkFailedError(Exception):
     """The work was asked for correctly and failed: the command line exits with 1."""
 
 
+class DamagedFileError(WorkFailedError):
+    """A file of a workspace that is not as it was written; what made it can make it again."""
+
+    def __init__(self, file: str, why: str, *beside: str) -> None:
+        """Take its name in the workspace, what is wrong, and the files that are made together with it."""
+        self.file, self.why, self.beside = file, why, beside
+        super().__init__(
+            f"The workspace needs {file} as it was written, but it {why}. Run `dinoflow doctor WORKSPACE`, then the "
+            "same command again."
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel between processes with the names."""
+        return DamagedFileError, (self.file, self.why, *self.beside)
+
+
 class UnreadableError(Exception):
     """Why the bytes of one image could not be had."""

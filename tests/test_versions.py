@@ -20,7 +20,7 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "dedup": (2, "a93a0bc0852cc9b23d06"),
     "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (2, "1791e8bf588ac422805c"),
-    "pack": (4, "f87ffbc01fea174b1841"),
+    "pack": (5, "f87ffbc01fea174b1841"),
     "pretrain": (4, "3119cd0caf7203729d38"),
     "evaluate": (3, "342d4a0d130b3f53b8fa"),
 }

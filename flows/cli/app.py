@@ -41,8 +41,7 @@ def finish(as_json: bool, work: Callable[[], dict[str, Any] | None]) -> None:
     if damaged:
         listed = [f"\n  {line}" for line in damaged[:DAMAGES_SHOWN]]
         more = f"\n  and {len(damaged) - DAMAGES_SHOWN:,} more" if len(damaged) > DAMAGES_SHOWN else ""
+        what = f"{facts['dataset']}/{facts['version']}" if "dataset" in facts else "The workspace"
         raise WorkFailedError(
-            f"{facts['dataset']}/{facts['version']} is damaged in {len(damaged):,} places:{''.join(listed)}{more}\n"
-            "Delete its folder, the shards among these from the folder `shards` beside it, and `stages/pack` of the "
-            "workspace, then curate again: what they held is packed once more."
+            f"{what} is damaged in {len(damaged):,} places:{''.join(listed)}{more}\n{facts['advice']}"
         )

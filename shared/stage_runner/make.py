@@ -56,8 +56,10 @@ def _read(piece: Piece, output: Output, contract: Contract) -> pa.Table:
     """Return the part of the piece's own number, or what a table that is not aligned says of it."""
     store = piece.run.store
     if output.aligned == piece.run.inputs[0].aligned:
-        return read_part(store, output.stage, output.parts[piece.number].name)
-    slices = [read_part(store, output.stage, p.name, filters=[("part", "=", piece.number)]) for p in output.parts]
+        part = output.parts[piece.number]
+        return read_part(store, output.stage, part.name, part.checksum)
+    rows: list[Any] = [("part", "=", piece.number)]
+    slices = [read_part(store, output.stage, p.name, p.checksum, filters=rows) for p in output.parts]
     return pa.concat_tables([contract.schema.empty_table(), *slices])
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from shared.errors import DamagedFileError
 from shared.launch.executors import Executor
 from shared.launch.progress import Meter, OnProgress, ProgressEvent, silent
 from shared.params import ExchangeParams, Params
@@ -104,7 +105,7 @@ def _make_missing(pieces: list[Piece], executor: Executor, report: OnProgress) -
         return []
     work, rows = pieces[0].run, {piece.name: piece.rows for piece in pieces}
     existing = set(work.store.names(f"{FOLDER}/{work.stage.name}"))
-    made = {n: describe_part(work.store, work.stage.name, n) for n in rows if f"{n}.parquet" in existing}
+    made = _described(work, [name for name in rows if f"{name}.parquet" in existing])
     done, total = sum(rows[name] for name in made), sum(rows.values())
     meter = Meter(work.stage.name, total, report, done=done, unit=work.stage.unit)
     for part in executor.map(make_part, [p for p in pieces if p.name not in made], work.stage.name):
@@ -112,3 +113,16 @@ def _make_missing(pieces: list[Piece], executor: Executor, report: OnProgress) -
         meter.add(rows[part.name])
     meter.end()
     return [made[piece.name] for piece in pieces]
+
+
+def _described(work: StageRun, names: Sequence[str]) -> dict[str, Part]:
+    """Return what parts on storage hold. Raises DamagedFileError that names all whose footers are damaged."""
+    described, damaged = dict[str, Part](), list[DamagedFileError]()
+    for name in names:
+        try:
+            described[name] = describe_part(work.store, work.stage.name, name)
+        except DamagedFileError as error:
+            damaged.append(error)
+    if damaged:
+        raise DamagedFileError(damaged[0].file, damaged[0].why, *(error.file for error in damaged[1:]))
+    return described

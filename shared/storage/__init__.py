@@ -1,5 +1,5 @@
 """Where a workspace lies. store.py reads and commits its files, with the help of files.py
-lock.py lets one at a time do what two must not.
+checked.py are files that carry their checksums · lock.py lets one at a time do what two must not.
 """
 
 from shared.storage.files import sha256
