@@ -16,6 +16,7 @@ from shared.params import Params
 from shared.stage import Stage
 from shared.stage_runner import Forecast, forecast, idle, run
 from shared.storage import Store
+from shared.storage.credentials import remember_lists
 from shared.tables import FOLDER as CACHE
 from shared.tables import Output
 
@@ -48,6 +49,7 @@ class Session:
         self.executor = executor
         self.reporter = reporter
         self.around: Around = around or (lambda _, make: make())
+        remember_lists(source.url for source in recipe.sources if source.kind == "list")
         self.outputs: dict[str, Output] = {}
         self.seconds: dict[str, float] = {}
         self.changed: set[str] = set()

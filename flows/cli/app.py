@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, Group, Parameter
 
 from shared.errors import WorkFailedError
+from shared.errors.secrets import redacted_tree
 
 DAMAGES_SHOWN = 50
 
@@ -33,7 +34,7 @@ def finish(as_json: bool, work: Callable[[], dict[str, Any] | None]) -> None:
     started = time.monotonic()
     facts = work() or {}
     if as_json:
-        print(json.dumps({**facts, "seconds": round(time.monotonic() - started, 2)}))
+        print(json.dumps(redacted_tree({**facts, "seconds": round(time.monotonic() - started, 2)})))
     failed = facts.get("failed", [])
     if failed:
         raise WorkFailedError("\n".join(["Not all of it worked. Run the same command again for the rest:", *failed]))

@@ -132,10 +132,17 @@ def report(workspace: Annotated[str, Parameter(help="The workspace.")] = "worksp
 def serve(
     *,
     workspace: Annotated[str, Parameter(help="Default workspace of the forms.")] = "workspace",
-    port: Annotated[int, Parameter(help="Port of the server on 127.0.0.1.")] = 4200,
+    host: Annotated[
+        str, Parameter(help="Address to listen on. Elsewhere than on this machine alone it asks for a password.")
+    ] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Port of the server.")] = 4200,
     cron: Annotated[str, Parameter(help="When re-curation runs, once its schedule is switched on.")] = "0 2 * * *",
 ) -> None:
-    """Start Prefect's server and UI on loopback, with a form for every flow, and run what is triggered."""
+    """Start Prefect's server and UI on loopback, with a form for every flow, and run what is triggered.
+
+    With --host others reach it, and the page asks for a password. Pages of other
+    origins can start nothing.
+    """
     from flows.commands.serve import serve_forever
 
-    finish(False, lambda: serve_forever(workspace, port, cron))
+    finish(False, lambda: serve_forever(workspace, host, port, cron))

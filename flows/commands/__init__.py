@@ -1,5 +1,6 @@
 """What each command does, without Prefect in the way of its help: one file for each act.
 
 pipeline.py: run, curate, single stages; results.py: their last lines · the others: the command of their name
+escape.py: names as they may be shown
 console.py: what a person at a terminal sees meanwhile · live_rows.py: the part of it that moves.
 """

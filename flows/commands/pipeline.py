@@ -13,9 +13,11 @@ from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
 from shared.dataset_version import open_version
 from shared.errors import SourceError, WorkspaceError
+from shared.errors.secrets import redacted_tree
 from shared.launch.executors import Inline, Processes, Workers
 from shared.stage import Stage
 from shared.storage import Store
+from shared.storage.credentials import withheld
 
 if TYPE_CHECKING:
     from flows.recipe.options import Options
@@ -143,7 +145,7 @@ def console_for(options: "Options") -> Console:
 
 def open_workspace(url: str) -> Store:
     """Open a workspace for writing. Raises WorkspaceError when it cannot be written."""
-    store = Store(url if "://" in url else os.path.abspath(url))
+    store = Store(withheld(url) if "://" in url else os.path.abspath(url))
     store.write("dinoflow.json", '{"format": 1}\n')
     return store
 
@@ -151,13 +153,14 @@ def open_workspace(url: str) -> Store:
 def _arguments(recipe: str | None, options: "Options") -> dict[str, Any]:
     from flows.recipe.recipe import default_recipe
 
-    return {
+    arguments: dict[str, Any] = {
         "recipe": recipe or default_recipe(),
         "workspace": options.workspace if "://" in options.workspace else os.path.abspath(options.workspace),
         "sources": [url if "://" in url else os.path.abspath(url) for url in options.source],
         "name": options.name or "",
         "settings": list(options.settings),
     }
+    return dict(redacted_tree(arguments))  # Prefect stores them
 
 
 @contextmanager

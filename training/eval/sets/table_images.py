@@ -9,7 +9,6 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple, Self
 
-import fsspec
 from PIL import Image
 from pyarrow import ArrowException
 
@@ -17,6 +16,7 @@ from shared.errors import RecipeError, UnreadableError
 from shared.images.image_table import ImageTable, read_image_table
 from shared.images.table_cells import Format, TableColumn, image_in_cell, open_column
 from shared.storage import Store
+from shared.storage.credentials import located
 from training.eval.sets.files import listed, pixels_of
 from training.eval.sets.labelled import TEST, TRAIN
 
@@ -111,6 +111,6 @@ def _opened(_process: int, path: str, form: Format, column: str) -> TableColumn:
 
 
 def _read(path: str) -> bytes:
-    fs, plain = fsspec.core.url_to_fs(path)
+    fs, plain = located(path)
     data: bytes = fs.cat_file(plain)
     return data

@@ -1,7 +1,17 @@
 """Mistakes of the person who asked: each says who needs what, what was given, and what to do."""
 
+from shared.errors.secrets import redacted
 
-class UserError(Exception):
+
+class ToldError(Exception):
+    """An error whose text is told and stored: whatever it is about, it holds no secret."""
+
+    def __init__(self, text: str = "") -> None:
+        """Take the text; passwords and tokens in its URLs are left out."""
+        super().__init__(redacted(text))
+
+
+class UserError(ToldError):
     """The request was wrong, or cannot be met as it stands: the command line exits with 2."""
 
 
@@ -17,7 +27,7 @@ class WorkspaceError(UserError):
     """A workspace that cannot be read or written, or that lacks what was asked for."""
 
 
-class WorkFailedError(Exception):
+class WorkFailedError(ToldError):
     """The work was asked for correctly and failed: the command line exits with 1."""
 
 
@@ -37,5 +47,5 @@ class DamagedFileError(WorkFailedError):
         return DamagedFileError, (self.file, self.why, *self.beside)
 
 
-class UnreadableError(Exception):
+class UnreadableError(ToldError):
     """Why the bytes of one image could not be had."""
