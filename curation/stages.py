@@ -202,7 +202,7 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
     return keyed_rows(images, measurements, decisions)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=PACKED, shape="exchange", version=4, scatter=rows_to_pack)
+@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=PACKED, shape="exchange", version=5, scatter=rows_to_pack)
 def pack(rows: "Table", *, params: PackParams, files: "SideFiles", number: int) -> "Table":
     """Put the images to publish in the order of their ids, the dropped ones beside them; alone it also publishes."""
     from curation.publish.pack import pack_bucket

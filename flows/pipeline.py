@@ -32,10 +32,18 @@ class Trained:
 def curate(session: Session) -> tuple[Published, bool]:
     """Make every table, publish the dataset version, draw its report. Return it, and whether it is new."""
     dataset, new = session.made_again(lambda: made_version(session))
-    if not dataset.store.exists("report.html"):
-        work = ReportRequest(session.store.url, dataset.name, dataset.version)
-        list(session.executor.map(draw_report, [work], "report"))
+    session.made_again(lambda: _reported(session, dataset))
     return dataset, new
+
+
+def _reported(session: Session, dataset: Published) -> None:
+    """Draw a version's report where it has none. Outputs that were forgotten for damage in one are made first."""
+    if dataset.store.exists("report.html"):
+        return
+    for stage in () if session.outputs else STAGES:
+        session.make(stage)
+    work = ReportRequest(session.store.url, dataset.name, dataset.version)
+    list(session.executor.map(draw_report, [work], "report"))
 
 
 def made_version(session: Session) -> tuple[Published, bool]:

@@ -9,13 +9,15 @@ from curation.sources.changed import changed_files, remember_changed
 from curation.sources.outages import FilesChangedError
 from curation.stages import STAGES
 from flows.recipe.recipe import Recipe
-from shared.errors import RecipeError
+from shared.errors import DamagedFileError, RecipeError
 from shared.launch.executors import Executor, Inline
 from shared.launch.progress import Reporter
 from shared.params import Params
 from shared.stage import Stage
 from shared.stage_runner import Forecast, forecast, idle, run
 from shared.storage import Store
+from shared.storage.credentials import remember_lists
+from shared.tables import FOLDER as CACHE
 from shared.tables import Output
 from training.runs.earlier import earlier_runs
 
@@ -64,10 +66,13 @@ class Session:
         self.executor = executor
         self.reporter = reporter
         self.around: Around = around or (lambda _, make: make())
+        remember_lists(source.url for source in recipe.sources if source.kind == "list")
         self.outputs: dict[str, Output] = {}
         self.seconds: dict[str, float] = {}
         self.changed: set[str] = set()
         """Files that changed while this request was at work."""
+        self.damaged: set[str] = set()
+        """Files of the cache that were found damaged."""
 
     def params(self, stage: Stage) -> Params:
         """Return the recipe's parameters for a stage."""
@@ -83,15 +88,18 @@ class Session:
         return self.made_again(lambda: walk(stage, self.outputs, self._make))
 
     def made_again(self, work: Callable[[], Result]) -> Result:
-        """Return what the work gives. Where files changed under way, they are listed and measured again before it.
+        """Return what the work gives. Files that changed under way are measured again, damaged ones made again.
 
-        Raises FilesChangedError for a file that goes on changing.
+        Raises FilesChangedError for a file that goes on changing, DamagedFileError for one that is damaged again or
+        that no stage makes.
         """
         while True:
             try:
                 return work()
             except FilesChangedError as error:
                 self._start_over(error)
+            except DamagedFileError as error:
+                self._mend(error)
 
     def _start_over(self, error: FilesChangedError) -> None:
         """Remember which files changed under way, and forget what was made of them."""
@@ -102,6 +110,18 @@ class Session:
         self.outputs.clear()
         names = ", ".join(sorted(error.files)[:SHOWN]) + (" …" if len(error.files) > SHOWN else "")
         self.reporter.line(f"changed under way, and measured again: {names}")
+
+    def _mend(self, error: DamagedFileError) -> None:
+        """Delete damaged files of the stage cache, and the parts that vouch for them, so that they are made again."""
+        if error.file in self.damaged or not error.file.startswith(f"{CACHE}/"):
+            raise error
+        self.damaged.add(error.file)
+        for file in (error.file, *error.beside):
+            self.store.delete(file)
+            self.store.delete(f"{file.rpartition('/')[0]}.parquet")
+        self.outputs.clear()
+        more = f", and {len(error.beside):,} more files" if error.beside else ""
+        self.reporter.line(f"{error.file} {error.why}{more}: made again")
 
     def _make(self, stage: Stage, inputs: list[Output]) -> Output:
         params = self.params(stage)

@@ -1,6 +1,5 @@
 """A published dataset version, as its readers see it: the only meeting place of curation and training."""
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,9 +32,10 @@ class Published:
 
     @cached_property
     def info(self) -> dict[str, Any]:
-        """The contents of dataset.json."""
-        facts: dict[str, Any] = json.loads(self.store.read("dataset.json"))
-        return facts
+        """The contents of dataset.json. Raises DamagedFileError where it is not as it was published."""
+        from shared.storage.checked import json_facts
+
+        return json_facts(self.store.read("dataset.json"), f"{FOLDER}/{self.name}/{self.version}/dataset.json")
 
     @property
     def content_version(self) -> str:

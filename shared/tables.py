@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from shared.errors import DamagedFileError
 from shared.schema import Contract
 from shared.storage import Store
+from shared.storage.checked import json_facts, json_text, parquet_bytes, read_footer, read_table, with_trailer
 
 FOLDER = "stages"
 
@@ -25,7 +26,9 @@ class Part:
     rows: int
     reasons: dict[str, int]
     facts: dict[str, Any]
-    """What the stage says of this part beside its rows: a checksum, a measured recall."""
+    """What the stage says of this part beside its rows: a name for its content, a measured recall."""
+    checksum: str = ""
+    """Of the file; empty where an older dinoflow wrote it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Output:
         """Write the manifest: from now on the same request finds this output."""
         manifest = {**facts, "aligned": self.aligned, "parts": [asdict(part) for part in self.parts]}
         manifest |= {"facts": self.facts} if self.facts else {}
-        store.write(manifest_name(self.stage, self.key), json.dumps(manifest, indent=1))
+        store.write(manifest_name(self.stage, self.key), json_text(manifest))
         return self
 
 
@@ -72,24 +75,33 @@ def part_name(stage: str, name: str) -> str:
 
 
 def sealed(store: Store, stage: str, key: str) -> Output | None:
-    """Return the finished output, or None when it was never sealed or lost a part since."""
+    """Return the finished output, or None when it was never sealed or lost a part since.
+
+    Raises DamagedFileError for a seal that is not as it was written.
+    """
+    name = manifest_name(stage, key)
     try:
-        manifest = json.loads(store.read(manifest_name(stage, key)))
+        manifest = json_facts(store.read(name), name)
     except FileNotFoundError:
         return None
-    output = _from_manifest(stage, key, manifest)
+    output = output_of(manifest, stage, key)
     existing = set(store.names(f"{FOLDER}/{stage}"))
     return output if all(f"{part.name}.parquet" in existing for part in output.parts) else None
 
 
 def recorded(store: Store, stage: str, key: str) -> Output:
     """Return an output that is known to be sealed, without looking for its parts."""
-    return _from_manifest(stage, key, json.loads(store.read(manifest_name(stage, key))))
+    name = manifest_name(stage, key)
+    return output_of(json_facts(store.read(name), name), stage, key)
 
 
-def _from_manifest(stage: str, key: str, manifest: dict[str, Any]) -> Output:
-    parts = tuple(Part(**part) for part in manifest["parts"])
-    return Output(stage, key, manifest["aligned"], parts, manifest.get("facts", {}))
+def output_of(manifest: dict[str, Any], stage: str, key: str) -> Output:
+    """Return the output that a seal tells of. Raises DamagedFileError for one that tells of none."""
+    try:
+        parts = tuple(Part(**part) for part in manifest["parts"])
+        return Output(stage, key, manifest["aligned"], parts, manifest.get("facts", {}))
+    except (KeyError, TypeError) as error:
+        raise DamagedFileError(manifest_name(stage, key), "is no seal of a stage") from error
 
 
 def newest_manifest(store: Store, stage: str) -> dict[str, Any] | None:
@@ -97,34 +109,35 @@ def newest_manifest(store: Store, stage: str) -> dict[str, Any] | None:
     newest = store.newest(f"{FOLDER}/{stage}", ".json")
     if newest is None:
         return None
-    manifest: dict[str, Any] = json.loads(store.read(newest))
-    return manifest
+    try:
+        return json_facts(store.read(newest), newest)
+    except DamagedFileError:
+        return None
 
 
 def commit_part(store: Store, stage: str, table: pa.Table, name: str | None = None) -> Part:
     """Write a part under its name, or under the digest of its content where none is given."""
     described = {"reasons": _count_reasons(table), "facts": facts_of(table)}
     table = table.replace_schema_metadata({"dinoflow": json.dumps(described, sort_keys=True)})
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", row_group_size=100_000)
-    data = sink.getvalue()
+    data = parquet_bytes(table, row_group_size=100_000)
     name = name or hashlib.blake2b(data, digest_size=10).hexdigest()
-    store.write(part_name(stage, name), data.to_pybytes())
-    return Part(name, table.num_rows, **described)
+    data, checksum = with_trailer(data)
+    store.write(part_name(stage, name), data)
+    return Part(name, table.num_rows, **described, checksum=checksum)
 
 
 def describe_part(store: Store, stage: str, name: str) -> Part:
-    """Return the facts of a part that is on storage, from its footer."""
-    with store.open_arrow(part_name(stage, name)) as file:
-        footer = pq.ParquetFile(file)
-        metadata = footer.schema_arrow.metadata or {}
-        return Part(name, footer.metadata.num_rows, **json.loads(metadata[b"dinoflow"]))
+    """Return the facts of a part that is on storage, from its footer. Raises DamagedFileError."""
+    footer, metadata, checksum = read_footer(store, part_name(stage, name))
+    try:
+        return Part(name, footer.num_rows, **json.loads(metadata[b"dinoflow"]), checksum=checksum)
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedFileError(part_name(stage, name), "does not say what it holds") from error
 
 
-def read_part(store: Store, stage: str, name: str, **options: Any) -> pa.Table:
-    """Read a part; options are those of pyarrow.parquet.read_table."""
-    with store.open_arrow(part_name(stage, name)) as file:
-        return pq.read_table(file, **options).replace_schema_metadata(None)
+def read_part(store: Store, stage: str, name: str, checksum: str = "", **options: Any) -> pa.Table:
+    """Read a part; options are those of pyarrow.parquet.read_table. Raises DamagedFileError."""
+    return read_table(store, part_name(stage, name), checksum, **options).replace_schema_metadata(None)
 
 
 def with_facts(table: pa.Table, facts: dict[str, Any]) -> pa.Table:
@@ -156,7 +169,7 @@ class Rows:
         """Yield the parts in order, only the columns named."""
         wanted = None if columns is None else list(columns)
         for part in self.output.parts:
-            yield read_part(self.store, self.output.stage, part.name, columns=wanted)
+            yield read_part(self.store, self.output.stage, part.name, part.checksum, columns=wanted)
 
     def table(self, contract: Contract, columns: Iterable[str]) -> pa.Table:
         """Return the named columns of all parts as one table."""

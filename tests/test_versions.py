@@ -20,7 +20,7 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "dedup": (3, "c5cefeb9950ceb4bcca0"),
     "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (3, "1791e8bf588ac422805c"),
-    "pack": (4, "f87ffbc01fea174b1841"),
+    "pack": (5, "f87ffbc01fea174b1841"),
     "pretrain": (4, "64f19afadcfbb22923f6"),
     "evaluate": (3, "342d4a0d130b3f53b8fa"),
 }

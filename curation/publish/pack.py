@@ -1,14 +1,14 @@
 """From one bucket of rows to the images that are to be published, and beside them the dropped ones. Reads no image."""
 
-import io
+import hashlib
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from shared.catalog import DROPPED, MANIFEST, PACKED
 from shared.params import fingerprint
 from shared.stage_runner import SideFiles
+from shared.storage.checked import parquet_bytes, with_trailer
 from shared.tables import with_facts
 
 DROPPED_FILE = "dropped.parquet"
@@ -28,13 +28,12 @@ def pack_bucket(rows: pa.Table, files: SideFiles, exif: bool = False) -> pa.Tabl
     kept = kept.select([name for name in PACKED.wide(rows.column_names).names if name in rows.column_names])
     dropped = rows.filter(pc.is_valid(rows["reason"])).select(DROPPED.schema.names).cast(DROPPED.schema)
     dropped = dropped.sort_by("uri")
-    sink = io.BytesIO()
-    pq.write_table(dropped, sink, compression="zstd")
-    files.store.write(files.name(DROPPED_FILE), sink.getvalue())
+    data, _ = with_trailer(parquet_bytes(dropped))
+    files.store.write(files.name(DROPPED_FILE), data)
     said = [name for name in MANIFEST.wide(kept.column_names).names if name in kept.column_names and name not in PLACES]
     content = fingerprint("content", kept.select(said).to_pydict(), dropped.to_pydict(), exif)
     first = kept["image_id"][0].as_py() if kept.num_rows else None
-    return with_facts(kept, {"content": content, "first": first, "dropped": dropped.num_rows})
+    return with_facts(kept, {"content": content, "first": first, "dropped": hashlib.sha256(data).hexdigest()})
 
 
 def _hex(column: pa.ChunkedArray) -> pa.Array:

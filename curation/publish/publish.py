@@ -15,8 +15,8 @@ from curation.publish.conflicts import LABELLED, conflicting_labels, write_confl
 from curation.publish.counts import counted, tools
 from curation.publish.pack import DROPPED_FILE
 from shared.catalog import DECISIONS, IMAGES
-from shared.dataset_version import Published, open_version, read_tables, versions
-from shared.errors import WorkFailedError
+from shared.dataset_version import FOLDER, Published, open_version, read_tables, versions
+from shared.errors import DamagedFileError, WorkFailedError
 from shared.launch.executors import Executor
 from shared.launch.progress import Reporter
 from shared.params import fingerprint
@@ -50,12 +50,25 @@ def publish(store: Store, request: PublishRequest, executor: Executor, reporter:
         if published:
             return published, False
         _refuse_nothing(store, request.outputs)
-        draft = Draft.begin(store, request.name)
+        earlier = open_version(store, request.name) if versions(store, request.name) else None
         try:
-            return draft.publish(_made(draft, request, executor, reporter)), True
-        except BaseException:  # of a kill with a warning too: without one, the next publisher cleans up
-            draft.discard()
-            raise
+            return _appended(store, request, earlier, executor, reporter), True
+        except DamagedFileError as error:
+            if earlier is None or not error.file.startswith(f"{FOLDER}/{request.name}/{earlier.version}/"):
+                raise
+            reporter.line(f"{error.file} {error.why}: nothing of {earlier.version} is used, all is packed anew")
+            return _appended(store, request, None, executor, reporter), True
+
+
+def _appended(
+    store: Store, request: PublishRequest, earlier: Published | None, executor: Executor, reporter: Reporter
+) -> Published:
+    draft = Draft.begin(store, request.name)
+    try:
+        return draft.publish(_made(draft, request, earlier, executor, reporter))
+    except BaseException:  # of a kill with a warning too: without one, the next publisher cleans up
+        draft.discard()
+        raise
 
 
 def published_as(store: Store, name: str, packed: Output) -> Published | None:
@@ -71,11 +84,13 @@ def content_name(packed: Output) -> str:
     return fingerprint("dataset", [part.facts["content"] for part in packed.parts])
 
 
-def _made(draft: Draft, request: PublishRequest, executor: Executor, reporter: Reporter) -> dict[str, Any]:
+def _made(
+    draft: Draft, request: PublishRequest, before: Published | None, executor: Executor, reporter: Reporter
+) -> dict[str, Any]:
     """Write everything but dataset.json, and return what that is to say."""
     outputs, params = request.outputs, request.params
     work = Work(draft, executor, reporter.progress, params.shard_images, read_exif=params.exif)
-    sections, earlier = _sections(draft, request)
+    sections, earlier = _sections(draft, request, before)
     made = append(sections, earlier, work)
     names = {kind: [n for n in made["checksums"] if n.startswith(f"{kind}/")] for kind in ("manifest", "dropped")}
     kept, dropped = (
@@ -103,7 +118,9 @@ def _made(draft: Draft, request: PublishRequest, executor: Executor, reporter: R
     }
 
 
-def _sections(draft: Draft, request: PublishRequest) -> tuple[list[Section], Published | None]:
+def _sections(
+    draft: Draft, request: PublishRequest, earlier: Published | None
+) -> tuple[list[Section], Published | None]:
     """Return a section for each packed part, and the earlier version whose shards are used, if any."""
     store, parts, exif = draft.workspace, request.outputs["pack"].parts, request.params.exif
     sections = [
@@ -114,10 +131,10 @@ def _sections(draft: Draft, request: PublishRequest) -> tuple[list[Section], Pub
             dropped=f"{STAGES}/pack/{part.name}/{DROPPED_FILE}",
             span=("", ""),
             exif=exif,
+            sums={f"{STAGES}/pack/{part.name}/{DROPPED_FILE}": part.facts["dropped"]},
         )
         for number, part in enumerate(parts)
     ]
-    earlier = open_version(store, request.name) if versions(store, request.name) else None
     if earlier is None or not usable(earlier, exif):
         return sections, None
     return with_earlier(sections, [part.facts["first"] for part in parts], earlier, lost(store, earlier)), earlier

@@ -14,6 +14,7 @@ from curation.sources.listing import IndexRow, Listed
 from curation.sources.notes import Notes
 from shared.errors import SourceError
 from shared.images.file_names import URL, as_path, as_text, is_remote
+from shared.storage.credentials import located
 
 log = logging.getLogger(__name__)
 
@@ -37,21 +38,25 @@ class ListSource(Listed):
         lines = self._lines(notes)
         if not lines:
             raise SourceError(f"Source {self.title!r} needs a path or URL per line, but {self.url} names none.")
-        stores: dict[str, tuple[Any, list[int], list[str]]] = {}
-        located = list(lines.items())
-        for i, (uri, _) in enumerate(located):
-            protocol = uri.partition("://")[0] if is_remote(uri) else "file"
-            if protocol not in stores:
-                stores[protocol] = (open_location(uri, self.title)[0], [], [])
-            fs, numbers, paths = stores[protocol]
+        stores: dict[int, tuple[Any, list[int], list[str]]] = {}
+        entries, here = list(lines.items()), open_location("/", self.title)[0]
+        for i, (uri, _) in enumerate(entries):
+            fs, path = self._located(uri) if is_remote(uri) else (here, uri)
+            _, numbers, paths = stores.setdefault(id(fs), (fs, [], []))
             numbers.append(i)
-            paths.append(uri if protocol == "file" else str(fs._strip_protocol(uri)))
+            paths.append(path)
         files: dict[int, Any] = {}
         for fs, numbers, paths in stores.values():
             files.update(zip(numbers, mapped(fs, partial(stat_file, fs), paths), strict=True))
-        for i, (uri, label) in enumerate(located):
+        for i, (uri, label) in enumerate(entries):
             text = uri if is_remote(uri) else as_text(uri)
             yield IndexRow(text, text, files[i].stamp, label, length=files[i].size)
+
+    def _located(self, uri: str) -> tuple[Any, str]:
+        try:
+            return located(uri)
+        except (ValueError, ImportError):
+            return open_location(uri, self.title)  # says what is wrong with it
 
     def _lines(self, notes: Notes) -> dict[str, str | None]:
         """Return the label of each image by its uri."""

@@ -10,6 +10,7 @@ from braceexpand import braceexpand
 
 from shared.errors import SourceError
 from shared.images.file_names import URL, as_path, as_text
+from shared.storage.credentials import located
 
 THREADS = 16
 """Requests to an object store at a time: they wait, they do not work."""
@@ -50,7 +51,7 @@ def open_location(url: str, who: str) -> tuple[Any, str]:
                 "a zip is opened as it is: --source FILE.zip."
             )
         else:
-            fs, path = fsspec.core.url_to_fs(url)
+            fs, path = located(url)
     except (ValueError, ImportError) as error:
         raise SourceError(f"Source {who!r} needs a path or URL that can be opened, got {url}: {error}.") from error
     fs.invalidate_cache()  # a listing remembered from an earlier run would hide what was added since

@@ -19,6 +19,7 @@ from curation.sources.notes import Notes
 from curation.sources.patterns import matches
 from curation.sources.reaching import reaching
 from shared.catalog import IMAGES
+from shared.errors.secrets import parted, redacted
 from shared.params import Params
 
 if TYPE_CHECKING:
@@ -138,10 +139,17 @@ def table(rows: list[IndexRow], source: str, metadata: bool = False) -> "pa.Tabl
     """Return rows as a table of IMAGES."""
     import pyarrow as pa
 
+    rows = [_without_secrets(row) if "://" in row.uri or row.reader == "refused" else row for row in rows]
     columns: dict[str, Any] = dict(zip(IndexRow._fields, zip(*rows, strict=True), strict=True))
     columns["source"] = [source] * len(rows)
     schema = IMAGES.wide(("metadata",) if metadata else ())
     return pa.table([_array(columns[field.name], field.type) for field in schema], schema=schema)
+
+
+def _without_secrets(row: IndexRow) -> IndexRow:
+    """A row is stored and published: `located` finds its file again."""
+    member = redacted(row.member) if row.member and row.reader == "refused" else row.member
+    return row._replace(uri=parted(row.uri).url, path=parted(row.path).url, member=member)
 
 
 def _array(values: Any, kind: "pa.DataType") -> "pa.Array":

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.errors.secrets import redacted
 from shared.images.file_names import printable
 from shared.images.image_files import ending
 
@@ -58,6 +59,7 @@ class Tally:
 
     def add(self, example: str, count: int = 1) -> None:
         """Count it."""
+        example = redacted(example)
         self.count += count
         if len(self.examples) < EXAMPLES and example not in self.examples:
             self.examples.append(example)

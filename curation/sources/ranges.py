@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-import fsspec
-
 from curation.sources.opened import Opened
 from curation.sources.outages import ChangedFileError, ReadResult, is_whole_file, tried
 from shared.errors import UnreadableError
 from shared.images.file_names import as_path
+from shared.storage.credentials import located
 
 MAX_BYTES = 1 << 30
 """No image has a gigabyte: a longer file is refused unread."""
@@ -84,7 +83,7 @@ def _ranges_there(batch: list[dict[str, Any]], opened: Opened) -> Iterator[ReadR
     stores: dict[int, tuple[Any, list[int], list[str]]] = {}
     for i, row in enumerate(batch):
         if (row["length"] or 0) <= MAX_BYTES:
-            fs, path = fsspec.core.url_to_fs(row["path"])
+            fs, path = located(row["path"])
             _, numbers, paths = stores.setdefault(id(fs), (fs, [], []))
             numbers.append(i)
             paths.append(path)
@@ -103,7 +102,7 @@ def _attempts(row: dict[str, Any], answer: Any) -> Callable[[], bytes]:
     def read() -> bytes:
         if first:
             return _answered(row, first.pop())
-        fs, path = fsspec.core.url_to_fs(row["path"])
+        fs, path = located(row["path"])
         end = row["offset"] + _asked(row["length"])
         return _answered(row, fs.cat_ranges([path], [row["offset"]], [end], on_error="return")[0])
 

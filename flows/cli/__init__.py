@@ -11,7 +11,9 @@ from cyclopts import CycloptsError
 
 from flows.cli import ablate, evaluate, export, inspect, pipeline, plan  # noqa: F401
 from flows.cli.app import app
+from flows.commands.escape import harmless
 from shared.errors import StoppedError, UserError, WorkFailedError
+from shared.errors.secrets import redacted
 from shared.launch.stop_signals import REQUEUE
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -32,8 +34,13 @@ def main() -> None:
 
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, stop)
+    if any("://" in argument for argument in sys.argv):
+        from shared.storage.credentials import withheld
+
+        sys.argv[1:] = map(withheld, sys.argv[1:])
     try:
         app(exit_on_error=False, result_action="return_value")
+        sys.stdout.flush()
     except CycloptsError:
         sys.exit(WRONG)
     except UserError as mistake:
@@ -46,11 +53,12 @@ def main() -> None:
         code = REQUEUE if asked else INTERRUPTED
         _fail("stopped. Run the same command again: finished parts and checkpoints are kept.", code)
     except BrokenPipeError:
-        os._exit(FAILED)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be written goes nowhere
+        _fail("whoever read the output has closed it. Run the same command again: what is finished is kept.", FAILED)
     except Exception as error:
         if not _of_storage(error):
             raise
-        _fail(f"{type(error).__name__}: {error}. Check the URL or path, its permissions and your credentials.", FAILED)
+        _fail(_storage_text(error), FAILED)
 
 
 def _of_storage(error: Exception) -> bool:
@@ -58,6 +66,15 @@ def _of_storage(error: Exception) -> bool:
     return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in STORAGE_CLIENTS
 
 
+def _storage_text(error: Exception) -> str:
+    """Name the file where the error does: a disk. An object store names itself, by what it says."""
+    what = f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.errno is not None:
+        place = f"{error.filename}: " if error.filename else "A disk or the network: "
+        return f"{place}{error.strerror}. Check that place, its permissions and its free space."
+    return f"A store refused ({what}). Check the URL, its permissions and your credentials."
+
+
 def _fail(text: str, code: int) -> None:
-    print(f"dinoflow: {text}", file=sys.stderr)
+    print(harmless(redacted(f"dinoflow: {text}")), file=sys.stderr)
     sys.exit(code)

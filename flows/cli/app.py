@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, Group, Parameter
 
 from shared.errors import WorkFailedError
+from shared.errors.secrets import redacted_tree
 
 DAMAGES_SHOWN = 50
 
@@ -33,7 +34,7 @@ def finish(as_json: bool, work: Callable[[], dict[str, Any] | None]) -> None:
     started = time.monotonic()
     facts = work() or {}
     if as_json:
-        print(json.dumps({**facts, "seconds": round(time.monotonic() - started, 2)}))
+        print(json.dumps(redacted_tree({**facts, "seconds": round(time.monotonic() - started, 2)})))
     failed = facts.get("failed", [])
     if failed:
         raise WorkFailedError("\n".join(["Not all of it worked. Run the same command again for the rest:", *failed]))
@@ -41,8 +42,7 @@ def finish(as_json: bool, work: Callable[[], dict[str, Any] | None]) -> None:
     if damaged:
         listed = [f"\n  {line}" for line in damaged[:DAMAGES_SHOWN]]
         more = f"\n  and {len(damaged) - DAMAGES_SHOWN:,} more" if len(damaged) > DAMAGES_SHOWN else ""
+        what = f"{facts['dataset']}/{facts['version']}" if "dataset" in facts else "The workspace"
         raise WorkFailedError(
-            f"{facts['dataset']}/{facts['version']} is damaged in {len(damaged):,} places:{''.join(listed)}{more}\n"
-            "Delete its folder, the shards among these from the folder `shards` beside it, and `stages/pack` of the "
-            "workspace, then curate again: what they held is packed once more."
+            f"{what} is damaged in {len(damaged):,} places:{''.join(listed)}{more}\n{facts['advice']}"
         )

@@ -56,10 +56,11 @@ def calibrate(
 def datasets(
     workspace: Annotated[str, Parameter(help="The workspace.")] = "workspace",
     action: Annotated[
-        Literal["list", "diff", "verify", "shards", "compact"],
+        Literal["list", "diff", "verify", "shards", "compact", "gc"],
         Parameter(
             help="diff = what changed from one version to another. verify = read every file again. shards = the tars "
-            "of a version. compact = pack anew what is mostly of images that the newest version does not keep."
+            "of a version. compact = pack anew what is mostly of images that the newest version does not keep. "
+            "gc = what no version needs: tell how much, and with --yes delete it; delete folders of old versions first."
         ),
     ] = "list",
     version: Annotated[
@@ -76,13 +77,16 @@ def datasets(
         str | None, Parameter(help="shards: a new folder for tars that hold just the images of the version.")
     ] = None,
     dead: Annotated[float, Parameter(help="compact: share of a shard's bytes that may be of other images.")] = 0.3,
+    yes: Annotated[bool, Parameter(help="gc: delete it.", negative=(), show_default=False)] = False,
+    hours: Annotated[float, Parameter(help="gc: what was written since then stays.")] = 1.0,
     json: JsonOption = False,
 ) -> None:
-    """List the published dataset versions, compare two, check every file of one, list or repack its shards."""
+    """List the published dataset versions, compare or check them, list or repack shards, free what none needs."""
     from flows.inspect.compact import compact_dataset
     from flows.inspect.datasets import list_datasets
     from flows.inspect.diff import diff
     from flows.inspect.shards import list_shards
+    from flows.inspect.upkeep.gc import collect_garbage
     from flows.inspect.verify import verify
 
     if action == "diff":
@@ -93,8 +97,24 @@ def datasets(
         finish(json, lambda: list_shards(workspace, version, to, json))
     elif action == "compact":
         finish(json, lambda: compact_dataset(workspace, version, dead, json))
+    elif action == "gc":
+        finish(json, lambda: collect_garbage(workspace, yes, hours, json))
     else:
         finish(json, lambda: list_datasets(workspace, json))
+
+
+@app.command(group=LOOKING)
+def doctor(
+    workspace: Annotated[str, Parameter(help="The workspace.")] = "workspace", /, *, json: JsonOption = False
+) -> None:
+    """Check every file of a workspace, and mend what can be made again.
+
+    Damaged files of the stage cache are deleted, and made again when they are
+    needed. Damaged versions and checkpoints are named.
+    """
+    from flows.inspect.upkeep.doctor import examine
+
+    finish(json, lambda: examine(workspace, json))
 
 
 @app.command(group=LOOKING)
@@ -134,10 +154,17 @@ def replay(
 def serve(
     *,
     workspace: Annotated[str, Parameter(help="Default workspace of the forms.")] = "workspace",
-    port: Annotated[int, Parameter(help="Port of the server on 127.0.0.1.")] = 4200,
+    host: Annotated[
+        str, Parameter(help="Address to listen on. Elsewhere than on this machine alone it asks for a password.")
+    ] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Port of the server.")] = 4200,
     cron: Annotated[str, Parameter(help="When re-curation runs, once its schedule is switched on.")] = "0 2 * * *",
 ) -> None:
-    """Start Prefect's server and UI on loopback, with a form for every flow, and run what is triggered."""
+    """Start Prefect's server and UI on loopback, with a form for every flow, and run what is triggered.
+
+    With --host others reach it, and the page asks for a password. Pages of other
+    origins can start nothing.
+    """
     from flows.commands.serve import serve_forever
 
-    finish(False, lambda: serve_forever(workspace, port, cron))
+    finish(False, lambda: serve_forever(workspace, host, port, cron))

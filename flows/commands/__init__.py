@@ -2,5 +2,6 @@
 
 pipeline.py: run, curate, single stages, results.py: their last lines
 in_prefect.py: starts a flow where there is work · the others: the command of their name
+escape.py: names as they may be shown
 console.py: what a person at a terminal sees meanwhile · live_rows.py: the part of it that moves.
 """

@@ -5,6 +5,8 @@ import time
 from threading import RLock
 from typing import TYPE_CHECKING, TextIO
 
+from flows.commands.escape import harmless
+from shared.errors.secrets import redacted
 from shared.launch.progress import ProgressEvent
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Console:
         return self._rows
 
     def _print(self, text: str) -> None:
+        text = harmless(redacted(text))
         encoding = self.stream.encoding or "utf-8"  # what a terminal cannot show is escaped, not an error
         text = text.encode(encoding, "backslashreplace").decode(encoding)
         if self._rows is None or not self._rows.open:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.console import Console
+from shared.errors.secrets import redacted_tree
 from shared.params import Compute
 
 if TYPE_CHECKING:
@@ -17,13 +18,14 @@ def flow_arguments(recipe: str | None, options: "Options") -> dict[str, Any]:
     """Return a request as the parameters of a flow."""
     from flows.recipe.recipe import default_recipe
 
-    return {
+    arguments: dict[str, Any] = {
         "recipe": recipe or default_recipe(),
         "workspace": options.workspace if "://" in options.workspace else os.path.abspath(options.workspace),
         "sources": [url if "://" in url else os.path.abspath(url) for url in options.source],
         "name": options.name or "",
         "settings": list(options.settings),
     }
+    return dict(redacted_tree(arguments))  # Prefect stores them
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from shared.errors import SourceError, WorkspaceError
 from shared.launch.executors import Inline
 from shared.stage import Stage
 from shared.storage import Store
+from shared.storage.credentials import withheld
 from shared.tables import Output
 
 if TYPE_CHECKING:
@@ -194,6 +195,6 @@ def console_for(options: "Options") -> Console:
 
 def open_workspace(url: str) -> Store:
     """Open a workspace for writing. Raises WorkspaceError when it cannot be written."""
-    store = Store(url if "://" in url else os.path.abspath(url))
+    store = Store(withheld(url) if "://" in url else os.path.abspath(url))
     store.write("dinoflow.json", '{"format": 1}\n')
     return store

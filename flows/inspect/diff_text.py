@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flows.inspect.escape import shown
+from flows.commands.escape import shown
 from flows.inspect.join_versions import ABSENT, KEPT
 
 TABLE = ("uri", "source", "before", "after", "kept_instead", "label_before", "label_after", "changed")

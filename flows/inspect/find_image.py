@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flows.inspect.escape import shown
+from flows.commands.escape import shown
 from shared.dataset_version import Published
 from shared.errors import UserError
 from shared.images.file_names import as_path, as_text

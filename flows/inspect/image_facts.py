@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.publish.lineage import Lineage
-from flows.inspect.escape import shown
+from flows.commands.escape import shown
 from flows.inspect.find_image import SHORTEST_ID, FoundImage, ImageRow, find, image_id, local_path
 from flows.inspect.folder_facts import folder_facts
 from flows.inspect.image_lookups import copies_of, in_versions, labels_of, states_of, with_uris

@@ -3,7 +3,7 @@
 from typing import Any
 
 from flows.commands.console import Console
-from flows.inspect.escape import shown
+from flows.commands.escape import shown
 from flows.report.kit import reason_text
 from flows.report.kit.reason_text import Checks
 

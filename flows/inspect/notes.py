@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from curation.dedup.resemblance import NEAR, PERCEPTUAL
-from flows.inspect.escape import shown
+from flows.commands.escape import shown
 from flows.inspect.find_image import ImageRow
 
 Limits = tuple[int | None, float | None]

@@ -17,6 +17,11 @@ from shared.dataset_version import Published
 from shared.launch.progress import Meter
 
 CHUNK = 1 << 24
+REPACK = (
+    "Delete the folder of the version, and the shards among these from the folder `shards` beside it, then curate "
+    "again: what they held is packed once more."
+)
+"""What to do about a damaged version."""
 FOLDERS = ("manifest", "dropped", "hidden", "conflicts", "shards")
 COLUMNS = {"manifest": [*SIDECAR_COLUMNS, "metadata", "shard", "offset", "length"]}
 
@@ -25,11 +30,16 @@ def verify(workspace: str, which: str | None, json: bool) -> dict[str, Any]:
     """Print, and return, what is damaged in a version: an empty list when all is as it was published."""
     console = Console(sys.stderr if json else None, quiet=json)
     dataset = version_of(existing(workspace), which)
-    damaged = [*_unexpected(dataset), *_files(dataset, console), *_rows(dataset)]
+    damaged = damages(dataset, console)
     name, files = f"{dataset.name}/{dataset.version}", len(dataset.info["checksums"])
     if not damaged:
         console.say(f"{name}: all {files} files are as they were published, and their counts add up")
-    return {"dataset": dataset.name, "version": dataset.version, "files": files, "damaged": damaged}
+    return {"dataset": dataset.name, "version": dataset.version, "files": files, "damaged": damaged, "advice": REPACK}
+
+
+def damages(dataset: Published, console: Console) -> list[str]:
+    """Read every file of a version; return what is not as it was published, a line for each."""
+    return [*_unexpected(dataset), *_files(dataset, console), *_rows(dataset)]
 
 
 def _unexpected(dataset: Published) -> list[str]:
@@ -112,7 +122,10 @@ def _rows(dataset: Published) -> list[str]:
                 damaged.append(
                     f"dataset.json: tells of {expected[reason]:,} {reason}, the table of {reasons[reason]:,}"
                 )
-    uris = pa.concat_tables([table.select(["uri"]) for table in (kept, dropped) if table is not None])
+    tables = [table.select(["uri"]) for table in (kept, dropped) if table is not None]
+    if not tables:
+        return damaged
+    uris = pa.concat_tables(tables)
     if pc.count_distinct(uris["uri"]).as_py() != uris.num_rows:
         counted = uris.group_by("uri").aggregate([([], "count_all")])
         twice = counted.filter(pc.greater(counted["count_all"], 1)).sort_by("uri")

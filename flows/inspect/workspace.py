@@ -5,11 +5,12 @@ import os
 from shared.dataset_version import Published, dataset_names, open_version
 from shared.errors import UserError, WorkspaceError
 from shared.storage import Store
+from shared.storage.credentials import withheld
 
 
 def existing(workspace: str) -> Store:
     """Open a workspace that is there. Raises WorkspaceError when it is not."""
-    store = Store(workspace if "://" in workspace else os.path.abspath(workspace))
+    store = Store(withheld(workspace) if "://" in workspace else os.path.abspath(workspace))
     if not store.fs.exists(store.path()):
         raise WorkspaceError(f"There is no workspace {workspace}. Run `dinoflow demo`, or give the right folder.")
     return store

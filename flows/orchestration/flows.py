@@ -11,6 +11,7 @@ from flows import pipeline
 from flows.follow import follow as follow_run
 from flows.orchestration import tasks
 from flows.orchestration.artifacts import dataset_artifact
+from flows.orchestration.credentials import fetch_secrets, guard_logs
 from flows.orchestration.engine import PrefectExecutor, RunLog, machines_of, subflows
 from flows.orchestration.forms import Texts, form
 from flows.recipe.recipe import Recipe, load_recipe, with_params
@@ -19,6 +20,7 @@ from shared.dataset_version import Published, open_version
 from shared.launch.progress import Reporter
 from shared.stage import Stage
 from shared.storage import Store
+from shared.storage.credentials import withheld
 from training.eval.params import EvaluateParams
 from training.params import PretrainParams
 
@@ -28,9 +30,11 @@ CONSOLE: list[Reporter] = []
 
 def open_session(recipe: Recipe, workspace: str) -> Session:
     """Return a session whose stages are subflows and whose parts are task runs of the current flow."""
+    guard_logs()
+    fetch_secrets()
     machines = machines_of(recipe.compute)
     executor = PrefectExecutor(machines, recipe.compute.parts_per_task)
-    return Session(recipe, Store(workspace), executor, RunLog(*CONSOLE), subflows(machines, recipe.name))
+    return Session(recipe, Store(withheld(workspace)), executor, RunLog(*CONSOLE), subflows(machines, recipe.name))
 
 
 @flow(name="dinoflow", flow_run_name="{recipe} → {workspace}")

@@ -10,7 +10,7 @@ Texts = tuple[str, ...]
 FIELDS = {
     "recipe": "A shipped recipe (demo, laptop, single-gpu) or the path of a YAML file.",
     "workspace": "Folder or URL that holds datasets, runs and the stage cache.",
-    "sources": "Folders or URLs of images. Empty = those of the recipe.",
+    "sources": "Folders or URLs of images, without passwords: forms are stored. Empty = those of the recipe.",
     "name": "Name of the dataset. Empty = the recipe's.",
     "version": "Dataset version, as v0001. Empty = the newest.",
     "settings": "Changes to the recipe, each as KEY=VALUE, for example curation.dedup.near.threshold=0.98.",

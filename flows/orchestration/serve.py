@@ -16,28 +16,36 @@ START_SECONDS = 120
 
 
 @contextmanager
-def server(port: int) -> Iterator[str]:
-    """Start a Prefect server on loopback and give its API address; stop it by its own handle at the end."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UserError(
-                f"Port {port} of 127.0.0.1 is taken ({error.strerror}). Choose another with --port, or set "
-                "PREFECT_API_URL to use the server that runs there."
-            ) from error
+def server(host: str, port: int, password: str = "") -> Iterator[str]:
+    """Start a Prefect server and give its API address on this machine; stop it by its own handle at the end.
+
+    `password` is user:password. Raises UserError where it cannot listen there.
+    """
+    try:
+        family = socket.getaddrinfo(host, port)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise UserError(
+            f"Port {port} of {host} is taken, or is no address of this machine ({error.strerror}). Choose another with "
+            "--port or --host, or set PREFECT_API_URL to use the server that runs there."
+        ) from error
     environment = os.environ | {
-        "PREFECT_SERVER_API_PORT": str(port),  # the option --port leaves the UI talking to 4200
-        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_API_HOST": host,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "",
+        "PREFECT_UI_API_URL": "/api",  # of the page's own origin, whatever name it was opened by
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
-    command = [sys.executable, "-m", "prefect", "server", "start"]
+    environment |= {"PREFECT_SERVER_API_AUTH_STRING": password} if password else {}
+    command = [sys.executable, "-m", "flows.orchestration.guarded_server", host, str(port)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    here = _url_host(host)
     try:
-        _wait_for(f"http://127.0.0.1:{port}/api/health", process)
-        yield f"http://127.0.0.1:{port}/api"
+        _wait_for(f"http://{here}:{port}/api/health", process)
+        yield f"http://{here}:{port}/api"
     finally:
         process.terminate()
         try:
@@ -45,6 +53,13 @@ def server(port: int) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _url_host(host: str) -> str:
+    """Return how this machine reaches what listens on an address: one that means all is no place to go to."""
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"
+    return f"[{host}]" if ":" in host else host
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -14,6 +14,7 @@ from flows.recipe.settings import apply_setting
 from flows.recipe.source_names import named_apart
 from shared.errors import RecipeError
 from shared.params import Compute, Params, Settings, with_present_names
+from shared.storage.credentials import withheld, withheld_tree
 from training.eval.params import EvaluateParams
 from training.params import PretrainParams
 from training.params.published import PublishedName
@@ -72,7 +73,7 @@ def load_recipe(
     for setting in settings:
         apply_setting(values, setting, Recipe)
     if sources:
-        values["sources"] = named_apart([source_at(url) for url in dict.fromkeys(sources)])
+        values["sources"] = named_apart([source_at(withheld(url)) for url in dict.fromkeys(sources)])
     if name:
         values["name"] = name
     return _checked(values)
@@ -93,7 +94,7 @@ def with_params(recipe: Recipe, key: str, params: Params) -> Recipe:
 
 def _checked(values: dict[str, Any]) -> Recipe:
     try:
-        return Recipe.model_validate(values)
+        return Recipe.model_validate(withheld_tree(values))
     except ValidationError as error:
         raise RecipeError(explain(error, Recipe)) from None
 
@@ -103,20 +104,29 @@ def default_recipe() -> str:
     return "single-gpu" if Path("/dev/nvidia0").exists() else "laptop"
 
 
-def _read(recipe: str) -> dict[str, Any]:
+def _read(recipe: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the values of a recipe laid over those that it extends, which `above` lists."""
     path = SHIPPED / f"{recipe}.yaml" if recipe in shipped() else Path(recipe)
     if not path.is_file():
         raise RecipeError(
             f"There is no recipe {recipe!r}. Give a YAML file, or one of the shipped recipes: {', '.join(shipped())}."
         )
+    chain = (*above, str(path.resolve()))
+    if chain[-1] in above:
+        raise RecipeError(f"A recipe must not extend itself, got {' → '.join(chain)}. Take one `extends` out.")
     try:
-        values = yaml.safe_load(path.read_text()) or {}
+        values = yaml.safe_load(path.read_text("utf-8")) or {}
+    except UnicodeDecodeError:
+        raise RecipeError(f"The recipe {path} must be text in UTF-8, got other bytes. Give a YAML file.") from None
     except yaml.YAMLError as error:
-        raise RecipeError(f"The recipe {path} is not valid YAML: {error}") from None
+        where = " ".join(str(error).split())
+        raise RecipeError(f"The recipe {path} is not valid YAML: {where}. Mend it there.") from None
     if not isinstance(values, dict):
         raise RecipeError(f"The recipe {path} must hold keys and values, got {type(values).__name__}.")
     base, values = values.pop("extends", None), with_present_names(values, Recipe)
-    return _merge(_read(base), values) if base else values
+    if not isinstance(base, str | None):
+        raise RecipeError(f"The recipe {path} must extend one recipe, got {base!r}. Name it: extends: laptop.")
+    return _merge(_read(base, chain), values) if base else values
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

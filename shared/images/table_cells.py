@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
-import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 from shared.errors import UnreadableError
 from shared.images.column_path import inner, split, walk
 from shared.images.file_names import as_path, is_remote
+from shared.storage.credentials import located
 
 Format = Literal["parquet", "arrow"]
 
@@ -190,12 +190,12 @@ def _beside(path: str, table: str) -> str:
 def _exists(path: str) -> bool:
     if not is_remote(path):
         return os.path.exists(path)
-    fs, plain = fsspec.core.url_to_fs(path)
+    fs, plain = located(path)
     return bool(fs.exists(plain))
 
 
 def _open_binary(path: str) -> Any:
     if not is_remote(path):
         return open(as_path(path), "rb")
-    fs, plain = fsspec.core.url_to_fs(path)
+    fs, plain = located(path)
     return fs.open(plain, "rb")

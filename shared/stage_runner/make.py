@@ -67,8 +67,10 @@ def reduce_parts(order: Order) -> Made:
 def _read(work: StageRun, number: int, output: Output, contract: Contract) -> pa.Table:
     """Return the part of the piece's own number, or what a table that is not aligned says of it."""
     if output.aligned == work.inputs[0].aligned:
-        return read_part(work.store, output.stage, output.parts[number].name)
-    slices = [read_part(work.store, output.stage, p.name, filters=[("part", "=", number)]) for p in output.parts]
+        part = output.parts[number]
+        return read_part(work.store, output.stage, part.name, part.checksum)
+    rows: list[Any] = [("part", "=", number)]
+    slices = [read_part(work.store, output.stage, p.name, p.checksum, filters=rows) for p in output.parts]
     return pa.concat_tables([contract.schema.empty_table(), *slices])
 
 

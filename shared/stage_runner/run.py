@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from shared.errors import DamagedFileError
 from shared.launch.executors import Executor
 from shared.launch.progress import Meter, OnProgress, ProgressEvent, silent
 from shared.params import ExchangeParams, Params
@@ -107,7 +108,7 @@ def _make_missing(work: StageRun, pieces: list[Piece], executor: Executor, repor
         return []
     rows = {piece.name: piece.rows for piece in pieces}
     existing = set(work.store.names(f"{FOLDER}/{work.stage.name}"))
-    made = {n: describe_part(work.store, work.stage.name, n) for n in rows if f"{n}.parquet" in existing}
+    made = _described(work, [name for name in rows if f"{name}.parquet" in existing])
     done, total = sum(rows[name] for name in made), sum(rows.values())
     meter = Meter(work.stage.name, total, report, done=done, unit=work.stage.unit)
     missing, needs = [p for p in pieces if p.name not in made], work.stage.needs(work.params)
@@ -116,3 +117,16 @@ def _make_missing(work: StageRun, pieces: list[Piece], executor: Executor, repor
         meter.add(rows[part.name])
     meter.end()
     return [made[piece.name] for piece in pieces]
+
+
+def _described(work: StageRun, names: Sequence[str]) -> dict[str, Part]:
+    """Return what parts on storage hold. Raises DamagedFileError that names all whose footers are damaged."""
+    described, damaged = dict[str, Part](), list[DamagedFileError]()
+    for name in names:
+        try:
+            described[name] = describe_part(work.store, work.stage.name, name)
+        except DamagedFileError as error:
+            damaged.append(error)
+    if damaged:
+        raise DamagedFileError(damaged[0].file, damaged[0].why, *(error.file for error in damaged[1:]))
+    return described

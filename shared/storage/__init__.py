@@ -1,5 +1,7 @@
 """Where a workspace lies. store.py reads and commits its files, with the help of files.py
-lock.py lets one at a time do what two must not.
+
+checked.py are files that carry their checksums · lock.py lets one at a time do what two must not
+credentials.py opens URLs whose secrets stand nowhere · refusals.py says what a disk or a store refuses.
 """
 
 from shared.storage.files import sha256

@@ -7,14 +7,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from shared.errors import WorkspaceError
+from shared.storage.credentials import located
 from shared.storage.files import named, settle
+from shared.storage.refusals import answering, roomy
 
 UNFINISHED = ".tmp-"
 """How the names of drafts begin: no listing shows them."""
@@ -28,14 +30,8 @@ class Store:
 
     @cached_property
     def _opened(self) -> tuple[Any, str]:
-        import fsspec
-
-        if "://" in self.url:
-            fs, root = fsspec.core.url_to_fs(self.url)
-        else:  # a folder's name may hold the :: of a chained URL
-            fs = fsspec.filesystem("file")
-            root = fs._strip_protocol(self.url)
-        return fs, str(root).rstrip("/")
+        fs, root = located(self.url)
+        return fs, root.rstrip("/")
 
     @property
     def fs(self) -> Any:
@@ -47,6 +43,9 @@ class Store:
         """Whether the store is a folder of this machine."""
         return "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
 
+    def _answering(self) -> AbstractContextManager[None]:
+        return answering(self.url, self.local)
+
     def path(self, *names: str) -> str:
         """Return the full path of a name, as the filesystem knows it."""
         return "/".join((self._opened[1], *names))
@@ -57,13 +56,15 @@ class Store:
 
     def exists(self, name: str) -> bool:
         """Tell whether a file or folder is there."""
-        return bool(self.fs.exists(self.path(name)))
+        with self._answering():
+            return bool(self.fs.exists(self.path(name)))
 
     def names(self, folder: str) -> list[str]:
         """Return the sorted names of what lies directly in a folder; none where there is no folder."""
         self.fs.invalidate_cache()
         try:
-            entries = self.fs.ls(self.path(folder), detail=False)
+            with self._answering():
+                entries = self.fs.ls(self.path(folder), detail=False)
         except FileNotFoundError:
             return []
         names = (str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
@@ -85,7 +86,8 @@ class Store:
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file."""
-        return cast(bytes, self.fs.cat_file(self.path(name)))
+        with self._answering():
+            return cast(bytes, self.fs.cat_file(self.path(name)))
 
     def read_range(self, name: str, offset: int, length: int) -> bytes:
         """Return `length` bytes from `offset` on: a pread."""
@@ -118,18 +120,20 @@ class Store:
         return pa.OSFile(self.path(name)) if self.local else self.open(name)
 
     @contextmanager
-    def commit(self, name: str) -> Iterator[Path]:
+    def commit(self, name: str, needed: int | None = None) -> Iterator[Path]:
         """Give a local path to write to; when the block ends well, the file appears whole under its name.
 
-        Raises WorkspaceError when the workspace cannot be written.
+        Takes its size where that is known. Raises WorkspaceError when the workspace cannot be written, WorkFailedError
+        when the disk is full.
         """
-        with self._draft(name) as draft:
+        with self._draft(name) as draft, roomy(draft, self.path(name), needed):
             yield draft
             if self.local:
                 settle(draft)
                 os.replace(draft, self.path(name))
             else:
-                self.fs.put_file(str(draft), self.path(name))
+                with self._answering():
+                    self.fs.put_file(str(draft), self.path(name))
 
     @contextmanager
     def _draft(self, name: str) -> Iterator[Path]:
@@ -152,8 +156,9 @@ class Store:
 
     def write(self, name: str, data: bytes | str) -> None:
         """Commit a small file."""
-        with self.commit(name) as draft:
-            draft.write_bytes(data.encode() if isinstance(data, str) else data)
+        raw = data.encode() if isinstance(data, str) else data
+        with self.commit(name, len(raw)) as draft:
+            draft.write_bytes(raw)
 
     def create(self, name: str, data: bytes | str) -> bool:
         """Commit a small file where none has its name; return whether that was so. Of several at once, one succeeds.
@@ -163,12 +168,13 @@ class Store:
         raw = data.encode() if isinstance(data, str) else data
         try:
             if self.local:
-                with self._draft(name) as draft:
+                with self._draft(name) as draft, roomy(draft, self.path(name), len(raw)):
                     draft.write_bytes(raw)
                     settle(draft)
                     named(draft, self.path(name))
             else:
-                self.fs.pipe_file(self.path(name), raw, mode="create")
+                with self._answering():
+                    self.fs.pipe_file(self.path(name), raw, mode="create")
         except FileExistsError:
             return False
         return True

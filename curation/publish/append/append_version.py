@@ -67,6 +67,7 @@ def with_earlier(
     parts = [part for part in earlier.info["parts"] if part["first"] is not None]
     begins = ["", *(part["first"] for part in parts[1:])]
     folder = f"{FOLDER}/{earlier.name}/{earlier.version}"
+    sums = {f"{folder}/{name}": digest for name, digest in earlier.info["checksums"].items()}
 
     def tables(span: tuple[str, str]) -> tuple[str, ...]:
         first = bisect_right(begins, span[0]) - 1
@@ -76,11 +77,15 @@ def with_earlier(
 
     without, shards = frozenset(unusable), earlier.shards.url
     return [
-        replace(section, span=spans[i], earlier=tables(spans[i]), unusable=without, shards=shards)
+        _beside(replace(section, span=spans[i], unusable=without, shards=shards), tables(spans[i]), sums)
         if i in spans
         else section
         for i, section in enumerate(sections)
     ]
+
+
+def _beside(section: Section, tables: tuple[str, ...], sums: dict[str, str]) -> Section:
+    return replace(section, earlier=tables, sums={**section.sums, **{name: sums[name] for name in tables}})
 
 
 def append(sections: Sequence[Section], earlier: Published | None, work: Work) -> dict[str, Any]:

@@ -115,6 +115,7 @@ def _repacked(draft: Draft, dataset: Published, chosen: list[str], executor: Exe
             dropped=f"{home}/{one['dropped']}" if "dropped" in one else "",
             span=("", ""),
             exif=info["exif"],
+            sums={f"{home}/{name}": info["checksums"][name] for name in one.values()},
         )
         for number, one in enumerate(tables)
     ]

@@ -4,7 +4,6 @@ On disk it is a folder aside that is renamed: a name that exists is never overwr
 there its number is claimed first, by a put that asks for no object of that name, and dataset.json is put last.
 """
 
-import json
 import os
 import shutil
 import uuid
@@ -14,6 +13,7 @@ from typing import Any
 from shared.dataset_version import FOLDER, SHARDS, Published, numbers
 from shared.errors import WorkFailedError
 from shared.storage import UNFINISHED, Store
+from shared.storage.checked import json_text
 
 CLAIM = "claim.json"
 
@@ -95,7 +95,7 @@ def lock_name(name: str) -> str:
 
 
 def _text(facts: dict[str, Any], version: str) -> str:
-    return json.dumps({"name": facts["name"], "version": version, **facts}, indent=1)
+    return json_text({"name": facts["name"], "version": version, **facts})
 
 
 def _next(workspace: Store, name: str) -> str:

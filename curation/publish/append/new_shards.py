@@ -1,6 +1,5 @@
 """The images that no shard holds yet, written into new ones. A shard is named by what it holds, and never changes."""
 
-import io
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -9,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from curation.publish.append.section import SIDECAR, Section, Survey, place
 from curation.publish.exif import with_exif
@@ -17,9 +15,11 @@ from curation.publish.shard_writer import sidecar, write_shard
 from curation.sources.outages import FilesChangedError
 from curation.sources.reading import UnreadableError, read_bytes
 from shared.catalog import HIDDEN
+from shared.errors import DamagedFileError
 from shared.images.ids import digest
 from shared.params import fingerprint
 from shared.storage import Store, sha256
+from shared.storage.checked import check_whole, parquet_bytes, read_footer, with_trailer
 
 DIGITS = 16
 """Of a shard's name: 64 bits, so that a million shards of one dataset have different ones."""
@@ -108,22 +108,20 @@ def _written(store: Store, plan: ShardPlan, name: str, rows: pa.Table, facts: li
     columns |= {"shard": pa.repeat(name, len(rows)), "offset": pa.array(offsets), "length": rows["bytes"]}
     table = pa.table(columns).select(HIDDEN.wide(columns).names).cast(HIDDEN.wide(columns))
     described = {"size": shard.size, "sha256": shard.sha256, "bytes": shard.bytes}
-    sink = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata({"shard": json.dumps(described)}), sink, compression="zstd")
-    store.write(members_name(plan.folder, name), sink.getvalue())
+    data, _ = with_trailer(parquet_bytes(table.replace_schema_metadata({"shard": json.dumps(described)})))
+    store.write(members_name(plan.folder, name), data)
     return shard
 
 
 def _existing(store: Store, plan: ShardPlan, name: str) -> Shard | None:
     """Return a shard that is there with its table, and whole: both are read."""
     try:
-        with store.open_arrow(members_name(plan.folder, name)) as file:
-            footer = pq.ParquetFile(file)
-            described = json.loads((footer.schema_arrow.metadata or {})[b"shard"])
-            images = footer.metadata.num_rows
+        check_whole(store, members_name(plan.folder, name))
+        footer, metadata, _ = read_footer(store, members_name(plan.folder, name))
+        described, images = json.loads(metadata[b"shard"]), footer.num_rows
         with store.fetched(f"{plan.folder}/{name}") as path:
             whole = path.stat().st_size == described["size"] and sha256(path) == described["sha256"]
-    except (FileNotFoundError, KeyError, pa.ArrowInvalid):
+    except (FileNotFoundError, KeyError, DamagedFileError):
         return None
     return (
         Shard(plan.number, name, images, described["bytes"], described["size"], described["sha256"]) if whole else None

@@ -4,9 +4,10 @@ A member of a shard is an image's bytes and the json beside them. An image stays
 same; a member that nothing asks for is hidden.
 """
 
+import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +16,9 @@ import pyarrow.parquet as pq
 
 from curation.publish.shard_writer import SIDECAR_COLUMNS, sidecar
 from shared.catalog import HIDDEN
+from shared.errors import DamagedFileError
 from shared.storage import Store
+from shared.storage.checked import read_table
 
 Row = dict[str, Any]
 SIDECAR = (*SIDECAR_COLUMNS, *HIDDEN.optional)
@@ -41,6 +44,8 @@ class Section:
     """Where the shards of the earlier version lie."""
     exif: bool = False
     """Whether EXIF stands in the metadata of members; only their bytes tell it."""
+    sums: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of those of these files that carry no checksum of their own."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def survey(section: Section) -> Survey:
 def place(section: Section) -> Placement:
     """Look up every image of a section among the members that the earlier version's shards hold."""
     store = Store(section.workspace)
-    rows, members = _images(store, section), list(_members(store, section))
+    rows, members = _images(store, section), list(_members(section))
     if not members:
         return Placement(rows, [None] * rows.num_rows, [])
     by_content = {_content(member, section.exif): member for member in members}
@@ -95,8 +100,11 @@ def place(section: Section) -> Placement:
 
 def _images(store: Store, section: Section) -> pa.Table:
     """Return PACKED; the images of an earlier version are read from its shards."""
-    with store.open_arrow(section.source) as file:
-        rows = pq.read_table(file).replace_schema_metadata(None)
+    if section.source in section.sums:
+        rows = pq.read_table(pa.BufferReader(checked_bytes(section, section.source)))
+    else:
+        rows = read_table(store, section.source)
+    rows = rows.replace_schema_metadata(None)
     if "reader" in rows.column_names:
         return rows
     folder, nothing = f"{section.shards}/", pa.nulls(rows.num_rows, pa.string())
@@ -107,13 +115,24 @@ def _images(store: Store, section: Section) -> pa.Table:
     return rows.drop_columns(["shard"])
 
 
-def _members(store: Store, section: Section) -> Iterator[Row]:
+def checked_bytes(section: Section, name: str) -> bytes:
+    """Return the bytes of one of a section's files whose checksum it has. Raises DamagedFileError for other bytes."""
+    try:
+        data = Store(section.workspace).read(name)
+    except FileNotFoundError as error:
+        raise DamagedFileError(name, "is missing") from error
+    if hashlib.sha256(data).hexdigest() != section.sums[name]:
+        raise DamagedFileError(name, "has other bytes than were written")
+    return data
+
+
+def _members(section: Section) -> Iterator[Row]:
     low, high = section.span
     for name in section.earlier:
-        with store.open_arrow(name) as file:
-            existing = pq.ParquetFile(file).schema_arrow.names
-            columns = [column for column in HIDDEN.wide(HIDDEN.optional).names if column in existing]
-            table = pq.read_table(file, columns=columns)
+        file = pq.ParquetFile(pa.BufferReader(checked_bytes(section, name)))
+        table = file.read(
+            [column for column in HIDDEN.wide(HIDDEN.optional).names if column in file.schema_arrow.names]
+        )
         inside = pc.greater_equal(table["image_id"], low)
         if high:
             inside = pc.and_(inside, pc.less(table["image_id"], high))

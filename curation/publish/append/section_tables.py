@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.publish.append.new_shards import members_name
-from curation.publish.append.section import Placement, Section, place
+from curation.publish.append.section import Placement, Section, checked_bytes, place
 from shared.catalog import HIDDEN, MANIFEST
 from shared.storage import Store
+from shared.storage.checked import read_table
 
 ROW_GROUP = 100_000
 
@@ -57,8 +58,9 @@ def write_tables(work: TableRequest) -> SectionTables:
                 checksums[tables[kind]] = _committed(store, f"{work.folder}/{tables[kind]}", table)
     if section.dropped:
         tables["dropped"] = name = f"dropped/part-{section.number:06d}.parquet"
+        checked_bytes(section, section.dropped)
         store.link(section.dropped, f"{work.folder}/{name}")
-        checksums[name] = hashlib.sha256(store.read(section.dropped)).hexdigest()
+        checksums[name] = section.sums[section.dropped]
     return SectionTables(section.number, tables, checksums, first)
 
 
@@ -76,10 +78,10 @@ def _manifest(store: Store, work: TableRequest, placement: Placement) -> pa.Tabl
 
 
 def _members(store: Store, folder: str, shard: str, start: int, stop: int) -> list[dict[str, object]]:
-    with store.open_arrow(members_name(folder, shard)) as file:
-        columns = [name for name in ("shard", "offset", "length", "metadata") if name in pq.read_schema(file).names]
-        members: list[dict[str, object]] = pq.read_table(file, columns=columns).slice(start, stop - start).to_pylist()
-        return members
+    table = read_table(store, members_name(folder, shard))
+    columns = [name for name in ("shard", "offset", "length", "metadata") if name in table.column_names]
+    members: list[dict[str, object]] = table.select(columns).slice(start, stop - start).to_pylist()
+    return members
 
 
 def _hidden(work: TableRequest, placement: Placement) -> pa.Table:

@@ -6,8 +6,8 @@ from typing import Any
 
 from curation.publish.lineage import Lineage
 from curation.publish.read_back import originals
+from flows.commands.escape import shown
 from flows.inspect.calibrate.pairs import Pair, pair_id
-from flows.inspect.escape import shown
 from flows.report.kit.pages import page
 from flows.report.kit.thumbnails import data_uri
 from shared.dataset_version import Published

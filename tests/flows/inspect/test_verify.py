@@ -12,6 +12,7 @@ import pytest
 from looked_at import looked
 
 from flows.inspect.verify import verify
+from shared.storage.checked import json_facts, json_text
 from shared.tables import FOLDER
 
 
@@ -113,10 +114,10 @@ def test_changed_missing_and_foreign_tables_are_told(folder: Path) -> None:
 
 
 def test_counts_that_do_not_add_up_are_told(folder: Path) -> None:
-    info = json.loads((folder / "dataset.json").read_text())
+    info = json_facts((folder / "dataset.json").read_bytes(), "dataset.json")
     info["counts"]["kept"] += 1
     info["counts"]["reasons"]["dark"] = 7
-    (folder / "dataset.json").write_text(json.dumps(info))
+    (folder / "dataset.json").write_text(json_text(info))
     lines = damaged(folder)
     assert any("kept images, the tables of" in line for line in lines)
     assert any("tells of 7 dark" in line for line in lines)
@@ -126,8 +127,8 @@ def test_an_image_that_is_not_what_its_id_names_is_found_though_every_checksum_h
     """As a version would be into which a file was packed that had changed since it was measured."""
     shard, rows = shard_of(folder)
     flip(shard, rows[2]["offset"] + 30)
-    info = json.loads((folder / "dataset.json").read_text())
+    info = json_facts((folder / "dataset.json").read_bytes(), "dataset.json")
     info["checksums"][f"shards/{shard.name}"] = hashlib.sha256(shard.read_bytes()).hexdigest()
-    (folder / "dataset.json").write_text(json.dumps(info))
+    (folder / "dataset.json").write_text(json_text(info))
     (line,) = damaged(folder)
     assert line == f"shards/{shard.name}: holds other bytes of {rows[2]['uri']} than its id names, and was published so"

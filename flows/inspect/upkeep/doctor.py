@@ -1,0 +1,92 @@
+"""`dinoflow doctor WORKSPACE`: every file of a workspace checked, and what can be made again mended."""
+
+import json as json_module
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from flows.commands.console import Console
+from flows.inspect.upkeep.needed import CacheFile, cache_folders, files
+from flows.inspect.verify import REPACK, damages
+from flows.inspect.workspace import existing
+from shared.dataset_version import dataset_names, open_version, versions
+from shared.errors import DamagedFileError
+from shared.launch.progress import Meter
+from shared.storage import Store
+from shared.storage.checked import check_whole, json_facts
+from shared.storage.files import sha256
+from shared.tables import output_of
+from training.runs.run_folder import ABOUT
+
+CHECKPOINT_ADVICE = "Delete its folder: `dinoflow pretrain` goes on from the last good one."
+
+
+def examine(workspace: str, json: bool) -> dict[str, Any]:
+    """Print, and return, what is damaged. Of the stage cache it is deleted: whoever needs it makes it again."""
+    console, store = Console(sys.stderr if json else None, quiet=json), existing(workspace)
+    mended, checked = _cache(store, console)
+    for name in mended:
+        store.delete(name)
+        console.say(f"mended: {name} {mended[name]}; it is deleted, and made again when it is needed")
+    published = {
+        f"datasets/{name}/{version}": lines
+        for name in dataset_names(store)
+        for version in versions(store, name)
+        if (lines := _version(store, name, version, console))
+    }
+    checkpoints = [f"{name} has other bytes than were saved. {CHECKPOINT_ADVICE}" for name in _checkpoints(store)]
+    damaged = [f"{folder}/{line}" for folder, lines in published.items() for line in lines] + checkpoints
+    if not damaged and not mended:
+        console.say(f"{checked:,} files of the cache, all versions and checkpoints are as they were written")
+    return {"mended": sorted(mended), "damaged": damaged, "advice": REPACK if published else ""}
+
+
+def _cache(store: Store, console: Console) -> tuple[dict[str, str], int]:
+    """Return the damaged files of the stage cache with what is wrong, and the number of files."""
+    existing_files = [file for folder in cache_folders(store) for file in files(store, folder) if not file.unfinished]
+    meter, broken = Meter("doctor", sum(file.size for file in existing_files), console.progress, unit="bytes"), {}
+    for file in existing_files:
+        try:
+            _check(store, file)
+        except DamagedFileError as error:
+            broken[file.name] = error.why
+            if not file.name.endswith(".json"):  # what stands beside a part, the part vouches for
+                broken |= {part: "vouches for what is damaged" for part in [_part_of(file.name)] if store.exists(part)}
+        meter.add(file.size)
+    meter.end()
+    return broken, len(existing_files)
+
+
+def _part_of(file: str) -> str:
+    return f"{file.rpartition('/')[0]}.parquet"
+
+
+def _check(store: Store, file: CacheFile) -> None:
+    if file.name.endswith(".parquet"):
+        check_whole(store, file.name)
+    elif file.name.endswith(".json"):
+        _, stage, name = file.name.split("/")
+        output_of(json_facts(store.read(file.name), file.name), stage, name.removesuffix(".json"))
+
+
+def _version(store: Store, name: str, version: str, console: Console) -> list[str]:
+    try:
+        return damages(open_version(store, name, version), console)
+    except DamagedFileError as error:
+        return [f"dataset.json: {error.why}"]
+
+
+def _checkpoints(store: Store) -> Iterator[str]:
+    """Yield the checkpoints whose bytes are not those that were saved."""
+    for run in store.names("runs"):
+        steps = (name for name in store.names(f"runs/{run}/checkpoints") if name.startswith("step-"))
+        for step in steps:
+            folder = f"runs/{run}/checkpoints/{step}"
+            try:
+                about = json_module.loads(store.read(f"{folder}/{ABOUT}"))
+                with store.fetched(f"{folder}/state.pt") as path:
+                    good = sha256(path) == about["sha256"]
+            except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
+                good = False
+            if not good:
+                yield folder

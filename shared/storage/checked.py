@@ -1,0 +1,145 @@
+"""Files that carry their checksums: whoever reads one finds damage, and says which file it is.
+
+A Parquet file has a checksum in every page, which costs only what is read, and before its footer a trailer: the
+SHA-256 of all that stands before it, and the SHA-256 of that digest with the footer. The second one names the whole
+file. Any Parquet reader passes over it. JSON has the SHA-256 of its other keys as the key `checksum`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shared.errors import DamagedFileError
+from shared.storage.store import Store
+
+MAGIC = b"dinosum1"
+END = 8
+"""Bytes after a Parquet footer: its length, and PAR1."""
+TRAILER = len(MAGIC) + 64
+TAIL = 1 << 16
+"""Bytes at the end of a file that mostly hold the footer whole."""
+CHUNK = 1 << 22
+Facts = dict[str, Any]
+
+
+def parquet_bytes(table: pa.Table, **options: Any) -> bytes:
+    """Return a table as a Parquet file without trailer; options are those of pyarrow.parquet.write_table."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True, **options)
+    return bytes(sink.getvalue())
+
+
+def with_trailer(data: bytes) -> tuple[bytes, str]:
+    """Return a Parquet file with its trailer, and its checksum in hex."""
+    start = len(data) - END - int.from_bytes(data[-END : -END + 4], "little")
+    body = hashlib.sha256(memoryview(data)[:start]).digest()
+    whole = hashlib.sha256(body + data[start:]).digest()
+    return b"".join((data[:start], MAGIC, body, whole, data[start:])), whole.hex()
+
+
+def read_table(store: Store, name: str, checksum: str = "", **options: Any) -> pa.Table:
+    """Read a Parquet file, with the options of pyarrow.parquet.read_table. Raises DamagedFileError."""
+    with _opened(store, name) as file:
+        _check_tail(file, name, checksum)
+        return pq.read_table(file, page_checksum_verification=True, **options)
+
+
+def read_footer(store: Store, name: str) -> tuple[pq.FileMetaData, dict[bytes, bytes], str]:
+    """Return the footer of a Parquet file, the metadata of its schema, and its checksum. Raises DamagedFileError."""
+    with _opened(store, name) as file:
+        checksum = _check_tail(file, name, "")[1]
+        footer = pq.ParquetFile(file)
+        return footer.metadata, dict(footer.schema_arrow.metadata or {}), checksum
+
+
+def check_whole(store: Store, name: str, checksum: str = "") -> None:
+    """Read a Parquet file to its last byte. Raises DamagedFileError where one is not as it was written."""
+    with _opened(store, name) as file:
+        body, found = _check_tail(file, name, checksum)
+        if not found:  # of an older dinoflow: only Parquet's own rules can be broken
+            pq.ParquetFile(file).read()
+            return
+        size = file.seek(0, 2)
+        file.seek(0)
+        left, state = size - _tail_length(file, size) - TRAILER, hashlib.sha256()
+        file.seek(0)
+        while left and (piece := file.read(min(left, CHUNK))):
+            state.update(piece)
+            left -= len(piece)
+        if state.digest() != body:
+            raise DamagedFileError(name, "has other bytes than were written")
+
+
+@contextmanager
+def _opened(store: Store, name: str) -> Iterator[Any]:
+    """Open a file for Arrow; what Arrow cannot read is damage, what a disk or store refuses is not."""
+    try:
+        with store.open_arrow(name) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise DamagedFileError(name, "is missing") from error
+    except pa.ArrowException as error:
+        raise DamagedFileError(name, f"cannot be read ({_line(error)})") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise DamagedFileError(name, f"cannot be read ({_line(error)})") from error
+
+
+def _line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:120]
+
+
+def _tail_length(file: Any, size: int) -> int:
+    """Return how many bytes footer and end have together."""
+    file.seek(max(0, size - END))
+    end = file.read(END)
+    return int.from_bytes(end[:4], "little") + END if len(end) == END and end[4:] == b"PAR1" else 0
+
+
+def _check_tail(file: Any, name: str, checksum: str) -> tuple[bytes, str]:
+    """Hold the footer against the trailer, and that against a checksum; return the digest of the body and the checksum.
+
+    Both are empty where there is no trailer: an older dinoflow wrote none.
+    """
+    size = file.seek(0, 2)
+    size = file.tell() if size is None else size
+    length = _tail_length(file, size)
+    if not length or length > size:
+        raise DamagedFileError(name, "is cut short, or its footer is damaged")
+    file.seek(max(0, size - length - TRAILER))
+    tail = file.read(min(size, length + TRAILER))
+    magic, body, whole = tail[:8], tail[8:40], tail[40:TRAILER]
+    if magic != MAGIC:
+        body, whole = b"", b""
+    elif hashlib.sha256(body + tail[TRAILER:]).digest() != whole:
+        raise DamagedFileError(name, "has another footer than was written")
+    if checksum and whole.hex() != checksum:
+        raise DamagedFileError(name, "is not the file that its seal names")
+    file.seek(0)
+    return body, whole.hex()
+
+
+def json_text(facts: Facts) -> str:
+    """Return facts as JSON with their checksum."""
+    return json.dumps({**facts, "checksum": _checksum(facts)}, indent=1)
+
+
+def json_facts(raw: bytes, name: str) -> Facts:
+    """Return the facts of such a text. Raises DamagedFileError where it is not as it was written."""
+    try:
+        facts = json.loads(raw)
+    except ValueError as error:
+        raise DamagedFileError(name, "is no JSON any more") from error
+    if not isinstance(facts, dict) or facts.pop("checksum", None) not in (None, _checksum(facts)):
+        raise DamagedFileError(name, "has other content than was written")
+    return facts
+
+
+def _checksum(facts: Facts) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
