@@ -79,7 +79,7 @@ def take_step(
     losses = _backward(state, wrapped, micro_batches, parts, targets, params, context)
     norm = _gradient_norm(state, params)
     entropy = torch.special.entr(all_sum(mean_K) / context.world).sum()
-    means = all_sum(torch.cat([losses, losses.new_tensor([float(stop)]), single_entropy.view(1)])) / context.world
+    means = all_sum(torch.cat([losses, losses.new_full((1,), float(stop)), single_entropy.view(1)])) / context.world
     numbers = torch.cat([means, norm.view(1), entropy.view(1)]).tolist()  # waits
     *mean_losses, stopping, target_entropy, norm, entropy = numbers
     taken = bool(np.isfinite([*mean_losses, norm]).all())

@@ -38,7 +38,7 @@ class TeacherTargets(nn.Module):
         shift_K = self.centre_K / temperature
         centred = Chunks(rows, count, lambda columns, part: scores.make(columns, part).sub_(shift_K[columns]))
         log_B = torch.stack([x_Bk.logsumexp(dim=1) for _, x_Bk in centred]).logsumexp(dim=0)
-        mean_E = all_sum(z_BE.float().sum(dim=0)) / all_sum(z_BE.new_tensor(float(rows))).clamp_min(1)
+        mean_E = all_sum(z_BE.float().sum(dim=0)) / all_sum(z_BE.new_full((), rows)).clamp_min(1)
         mean_K = torch.cat([score_1k.squeeze(0) for _, score_1k in prototypes.scores(mean_E.unsqueeze(0))])
         self.centre_K = self.centre_K.lerp(mean_K, 1 - CENTRE_MOMENTUM)  # the mean score is the score of the mean
         return Chunks(rows, count, lambda columns, part: centred.make(columns, part).sub_(log_B[part, None]).exp_())
@@ -59,7 +59,7 @@ def sinkhorn(kernel: Chunks, prototypes: int, device: torch.device) -> tuple[Ten
     That only ever scales rows and columns, so the two scales are all that need be remembered: q is never made.
     Every process must call it, also one without rows.
     """
-    rows = all_sum(torch.tensor(float(kernel.rows), device=device))
+    rows = all_sum(torch.full((), float(kernel.rows), device=device))  # a copy from the host would wait
     row_B = torch.ones(kernel.rows, device=device)
     column_K = torch.empty(prototypes, device=device)
     for _ in range(SINKHORN_ITERATIONS):

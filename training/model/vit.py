@@ -5,7 +5,7 @@ of all crops, R that a loss reads: the CLS tokens of Q crops and M patches.
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
@@ -36,9 +36,16 @@ class Tokens(NamedTuple):
 
 def normalised(images_BCHW: Tensor) -> Tensor:
     """Return uint8 pixels as floats with ImageNet's mean and deviation."""
-    mean_C11 = torch.tensor(COLOUR_MEAN, device=images_BCHW.device).view(3, 1, 1)
-    std_C11 = torch.tensor(COLOUR_STD, device=images_BCHW.device).view(3, 1, 1)
+    mean_C11, std_C11 = _colours(images_BCHW.device)
     return (images_BCHW.float() / 255 - mean_C11) / std_C11
+
+
+@cache
+def _colours(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean_C11 and std_C11; copying them anew would make the processor wait for the device."""
+    with torch.inference_mode(False):
+        mean_C11, std_C11 = (torch.tensor(of, device=device).view(3, 1, 1) for of in (COLOUR_MEAN, COLOUR_STD))
+    return mean_C11, std_C11
 
 
 def ffn_columns(params: ModelParams) -> int:

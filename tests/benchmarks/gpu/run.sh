@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# All that wants a GPU in one call of under nine minutes, on a bare machine with torch 2.11 or newer:
+#
+#     bash tests/benchmarks/gpu/run.sh [--small] [SECTION...]
+#
+# Sections: machine, checks, vit-l14, vit-450m, vit-s16, vit-450m-literal, training; all of them where none is named.
+# Each has a limit of its own, so that a failure or a hang loses that one alone. Tables grow in $OUT/tables.md, what
+# else is said goes to $OUT/log.txt, the kernels of compiled steps to $OUT/kernels.txt, the run's metrics to
+# $OUT/metrics.jsonl. `--small` rehearses all of it on a CPU.
+#
+# OUT      where results go (workspace/gpu)
+# GPU_KIT  what a bare machine lacks (.gpu): wheels/ of missing packages, dinov2/ a checkout to compare with
+# DATA     class folders to train on; without it, pictures are drawn
+# PYTHON   python3
+# LIMIT    seconds in all (530; a rehearsal has four times that)
+set -u -o pipefail
+cd "$(dirname "$0")/../../.."
+OUT=${OUT:-workspace/gpu} GPU_KIT=${GPU_KIT:-.gpu} PYTHON=${PYTHON:-python3} LEFT_AT=$SECONDS
+HERE=tests/benchmarks/gpu
+mkdir -p "$OUT"
+WORK=$(mktemp -d)
+trap 'kill -- $(jobs -p) 2>/dev/null; rm -rf "$WORK"' EXIT
+small=() wanted=()
+for word in "$@"; do
+  if [ "$word" = --small ]; then small=(--small); else wanted+=("$word"); fi
+done
+[ ${#wanted[@]} -gt 0 ] || wanted=(machine checks vit-l14 vit-450m vit-s16 vit-450m-literal training)
+slower=$((${#small[@]} ? 4 : 1))
+LIMIT=${LIMIT:-$((530 * slower))}
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 OMP_WAIT_POLICY=PASSIVE
+export TORCHINDUCTOR_CACHE_DIR="${TMPDIR:-/tmp}/dinoflow-inductor"
+
+left() { echo $((LIMIT - SECONDS + LEFT_AT)); }
+
+# section NAME LIMIT COMMAND...: a table in the tables, a sentence where there is none
+section() {
+  local name=$1 limit=$(($2 * slower)) begun=$SECONDS code=0
+  shift 2
+  [[ " ${wanted[*]} " == *" $name "* ]] || return 0
+  [ "$limit" -le "$(left)" ] || limit=$(left)
+  if [ "$limit" -lt 15 ]; then
+    printf '\n%s: left out, no time is left.\n' "$name" | tee -a "$OUT/tables.md"
+    return 0
+  fi
+  printf '\n## %s\n\n' "$name" | tee -a "$OUT/tables.md"
+  timeout -k 5 "$limit" "$@" 2> >(tee -a "$OUT/log.txt" | tail -n 3 >"$WORK/last") | tee -a "$OUT/tables.md" || code=$?
+  sleep 0.2
+  printf '\n%s: %s s of %s, exit code %s. %s\n' "$name" $((SECONDS - begun)) "$limit" "$code" \
+    "$([ "$code" -eq 0 ] || tr '\n' ' ' <"$WORK/last")" | tee -a "$OUT/tables.md"
+}
+
+if compgen -G "$GPU_KIT/wheels/*.whl" >/dev/null && ! "$PYTHON" -c 'import pydantic' 2>/dev/null; then
+  "$PYTHON" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$WORK/site" \
+    "$GPU_KIT"/wheels/*.whl 2>>"$OUT/log.txt" && export PYTHONPATH="$PYTHONPATH:$WORK/site"
+fi
+peer=()
+[ -d "$GPU_KIT/dinov2/dinov2" ] && peer=(--dinov2 "$GPU_KIT/dinov2")
+steps=("$PYTHON" $HERE/steps.py --profile "$OUT/kernels.txt" "${small[@]}" "${peer[@]}")
+[ ${#small[@]} -eq 0 ] || steps+=(--steps 2)
+
+if [[ " ${wanted[*]} " == *" training "* ]]; then # drawn beside the checks, which take no times
+  timeout $((200 * slower)) nice "$PYTHON" $HERE/pack.py "$WORK/workspace" "${small[@]}" ${DATA:+--data "$DATA"} >"$WORK/pack" 2>&1 &
+  packing=$!
+fi
+section machine 45 "$PYTHON" $HERE/kernels.py
+section checks 100 "$PYTHON" $HERE/checks.py "${small[@]}"
+if [ -n "${packing:-}" ]; then
+  wait "$packing"
+  cat "$WORK/pack" >>"$OUT/log.txt"
+fi
+section vit-l14 80 "${steps[@]}" vit-l14
+section vit-450m 110 "${steps[@]}" vit-450m
+section vit-s16 50 "${steps[@]}" vit-s16
+section vit-450m-literal 60 "${steps[@]}" vit-450m-literal
+long=$(($(left) - 35 < 240 ? $(left) - 35 : 240)) # with all that is left, at most four minutes
+section training 280 "$PYTHON" $HERE/training.py "$WORK/workspace" "${small[@]}" --seconds "$long"
+cp "$WORK"/workspace/runs/run/metrics.jsonl "$OUT/" 2>/dev/null
+printf '\nAll sections: %s s. Results in %s.\n' $((SECONDS - LEFT_AT)) "$OUT"
