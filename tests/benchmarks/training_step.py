@@ -1,6 +1,6 @@
 """One training step: CPU seconds beside dinov2's own step; `gpu/steps.py` does the same on GPUs.
 
-    python tests/benchmarks/training_step.py --dinov2 FOLDER [--rounds 3] [--steps 4]
+    PYTHONPATH=. python tests/benchmarks/training_step.py --dinov2 FOLDER [--rounds 3] [--steps 4]
 
 It needs a checkout of https://github.com/facebookresearch/dinov2, and nothing of what that depends on.
 
@@ -87,7 +87,7 @@ def one_process(system: str, precision: str, steps: int, checkout: Path) -> None
         if system == "dinoflow":
             step = our_step(params, batch, CPU)
         else:
-            from dinov2_step import dinov2_step
+            from tests.benchmarks.dinov2_step import dinov2_step
 
             step = dinov2_step(checkout, batch, params)
         seconds = []

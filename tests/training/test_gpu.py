@@ -1,4 +1,4 @@
-"""What only a GPU can show. `tests/benchmarks/gpu/checks.py` runs the same without pytest, and rehearses it on a CPU."""
+"""What only a GPU can show. `benchmarks/gpu/checks.py` runs the same without pytest, and rehearses it on a CPU."""
 
 import os
 import subprocess
@@ -6,75 +6,24 @@ import sys
 import unittest
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from torch import Tensor
-from torch.nn.parallel import DistributedDataParallel
 
 from shared.params import Compute
 from tests.benchmarks.training_step import batch_of
-from training.data.batch import Batch
+from tests.training.one_step import CPU, GPU, HERE, assert_equal_steps, needs_half, small, step_of, stepped
 from training.data.color_cpu import color_jitter
 from training.data.color_params import draw_colours
 from training.data.multi_crop import keyed_rng
-from training.distributed import DistributedContext, all_sum, joined
+from training.distributed import all_sum, joined
 from training.loop.pretrain import initial_state
-from training.loop.train_step import StepReport, take_step
-from training.model.blocks import compiled
-from training.params import AugmentParams, PretrainParams
-from training.runs.checkpoint import State
+from training.params import AugmentParams
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gpu" / "steps.py"
-GPU = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-CPU = DistributedContext(torch.device("cpu"), 0, 1)
-HERE = DistributedContext(GPU, 0, 1)
-
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-
-
-def small(precision: str = "fp32", **model: Any) -> PretrainParams:
-    """Return a step of two crop sizes with masks, KoLeo and drop path, whose heads are as wide as ViT-L's."""
-    shape = {"patch_size": 14, "width": 128, "depth": 3, "heads": 2, "drop_path": 0.3, "layer_scale": 0.1}
-    return PretrainParams.model_validate(
-        {
-            "model": shape | model,
-            "crops": {"global_size": 112, "local_size": 56, "local_count": 3},
-            "objective": {"prototypes": 512, "head_hidden": 64, "bottleneck": 32, "koleo_group": 8},
-            "optim": {"batch_size": 8, "lr_rule": "none", "lr": 1e-4, "freeze_prototypes": 0, "precision": precision},
-        }
-    )
-
-
-def stepped(
-    params: PretrainParams, context: DistributedContext, *, compiles: bool = False, exchanges: bool = False
-) -> tuple[StepReport, dict[str, Tensor]]:
-    """Return the report of a run's first step and its gradient, on the CPU."""
-    state, gradient = initial_state(params, context), {}
-    for model in (state.student, state.teacher) if compiles else ():
-        model.backbone.branches = compiled(params.model.depth)
-    state.optimizer.register_step_pre_hook(
-        lambda *_: gradient.update(
-            {name: p.grad.cpu().clone() for name, p in state.student.named_parameters() if p.grad is not None}
-        )
-    )
-    wrapped = DistributedDataParallel(state.student, static_graph=True) if exchanges else state.student
-    batch = batch_of(8, params).to(context.device)
-    return take_step(state, wrapped, batch, params, context, False), gradient
-
-
-def assert_equal_steps(
-    one: tuple[StepReport, dict[str, Tensor]], other: tuple[StepReport, dict[str, Tensor]], tolerance: float
-) -> None:
-    """Losses agree to the tolerance, the whole gradient to ten times that, by its norm."""
-    for name, loss in one[0].losses.items():
-        assert abs(loss - other[0].losses[name]) <= tolerance * abs(other[0].losses[name]), (name, loss, other[0].losses)
-    assert one[1].keys() == other[1].keys()
-    ours, theirs = (torch.cat([grads[name].flatten() for name in sorted(one[1])]) for grads in (one[1], other[1]))
-    assert float((ours - theirs).norm() / theirs.norm()) <= 10 * tolerance
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to measure")
@@ -204,14 +153,3 @@ def test_faiss_finds_on_a_gpu_what_it_finds_on_a_cpu() -> None:
     flat.add(x)
     on_gpu = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, flat)
     assert (flat.search(x, 5)[1] == on_gpu.search(x, 5)[1]).mean() > 0.999
-
-
-def step_of(state: State, batch: Batch, params: PretrainParams) -> StepReport:
-    """Return one step's report."""
-    return take_step(state, state.student, batch, params, HERE, False)
-
-
-def needs_half() -> None:
-    """Skip where there is no GPU: fp16 is not for CPUs."""
-    if GPU.type == "cpu":
-        raise unittest.SkipTest("fp16 needs a GPU")

@@ -22,23 +22,27 @@ Branch = Callable[[Any, Tensor, Packing], Tensor]
 
 
 class Branches(NamedTuple):
-    """How the two branches of a block are computed: as they are written below, or compiled."""
+    """How a block is computed: as it is written below, or compiled."""
 
     attention: Branch
     mlp: Branch
+    add: Callable[[Tensor, Tensor, Tensor, Tensor], None]
+    """x_LD, rows_K, factor_K1, change_KD: adds factor · change to rows of x."""
+    gather: Callable[[Tensor, Tensor, Tensor, torch.dtype], Tensor]
+    """grad_x_LD, rows_K, factor_K1 → factor · rows, in a number format: the gradient of the change."""
 
 
 def run_block(
     block: Any, x_LD: Tensor, packing: Packing, kept: list[KeptTokens | None], recompute: bool, branches: Branches
 ) -> Tensor:
     """Return the tokens after a block; where images are skipped, x_LD itself is overwritten."""
-    for branch, part in zip(branches, kept, strict=True):
+    for branch, part in zip((branches.attention, branches.mlp), kept, strict=True):
         if part is None:
             x_LD = x_LD + _run(branch, block, x_LD, packing, recompute)
         else:
             x_LD, x_KD = _Take.apply(x_LD, part.rows)  # type: ignore[no-untyped-call]
             change_KD = _run(branch, block, x_KD, part.packing, recompute)
-            x_LD = _Add.apply(x_LD, part.rows, part.factor, change_KD)  # type: ignore[no-untyped-call]
+            x_LD = _Add.apply(x_LD, part.rows, part.factor, change_KD, branches)  # type: ignore[no-untyped-call]
     return x_LD
 
 
@@ -132,33 +136,46 @@ class _Take(torch.autograd.Function):
         return grad_x_LD.index_add_(0, rows_K, grad_x_KD), None
 
 
-PLAIN = Branches(_attention, _mlp)
+def _add(x_LD: Tensor, rows_K: Tensor, factor_K1: Tensor, change_KD: Tensor) -> None:
+    x_LD.index_add_(0, rows_K, (change_KD * factor_K1).to(x_LD.dtype))
+
+
+def _gather(grad_x_LD: Tensor, rows_K: Tensor, factor_K1: Tensor, dtype: torch.dtype) -> Tensor:
+    return (grad_x_LD.index_select(0, rows_K) * factor_K1).to(dtype)
+
+
+PLAIN = Branches(_attention, _mlp, _add, _gather)
 
 
 def compiled(depth: int) -> Branches:
     """Return the branches as kernels made for the shapes at hand; each shape costs seconds, once in a process.
 
     Blocks of equal shapes share them, as parameters are arguments: one shape for the teacher, and for the student one
-    for each number of images that a block keeps. What surrounds a branch stays as it is: tokens are updated in
-    place, and recomputing works as without. DDP need not split such small graphs to overlap its exchange.
+    for each number of images that a block keeps. Adding to some tokens and gathering their gradient are kernels of
+    their own, each one pass over memory: tokens are updated in place, and recomputing works as without. DDP need
+    not split such small graphs to overlap its exchange.
     """
     config: Any = importlib.import_module("torch._dynamo.config")
     config.recompile_limit = max(config.recompile_limit, 2 * (depth + 1))
     config.optimize_ddp = False
-    return Branches(*(torch.compile(branch, fullgraph=True, dynamic=False) for branch in PLAIN))
+    return Branches(*(torch.compile(part, fullgraph=True, dynamic=False) for part in PLAIN))
 
 
 class _Add(torch.autograd.Function):
     """x_LD, with factor_K1 · change_KD added at rows_K. `index_add_` would keep the change for the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, x_LD: Tensor, rows_K: Tensor, factor_K1: Tensor, change_KD: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x_LD: Tensor, rows_K: Tensor, factor_K1: Tensor, change_KD: Tensor, branches: Branches
+    ) -> Tensor:
         ctx.save_for_backward(rows_K, factor_K1)
         ctx.mark_dirty(x_LD)
-        return x_LD.index_add_(0, rows_K, (change_KD * factor_K1).to(x_LD.dtype))
+        ctx.dtype, ctx.gather = change_KD.dtype, branches.gather
+        branches.add(x_LD.detach(), rows_K, factor_K1, change_KD.detach())
+        return x_LD
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, Tensor, None]:
         (grad_x_LD,) = gradients
         rows_K, factor_K1 = ctx.saved_tensors
-        return grad_x_LD, None, None, grad_x_LD.index_select(0, rows_K) * factor_K1
+        return grad_x_LD, None, None, ctx.gather(grad_x_LD, rows_K, factor_K1, ctx.dtype), None

@@ -1,6 +1,6 @@
 """Publishes a data set to train on: a folder of class folders, or as many drawn pictures as Imagenette has photographs.
 
-    python tests/benchmarks/gpu/pack.py WORKSPACE [--data FOLDER] [--images 9469] [--small]
+python tests/benchmarks/gpu/pack.py WORKSPACE [--data FOLDER] [--images 9469] [--small]
 """
 
 import argparse

@@ -49,14 +49,17 @@ section() {
     "$([ "$code" -eq 0 ] || tr '\n' ' ' <"$WORK/last")" | tee -a "$OUT/tables.md"
 }
 
-if compgen -G "$GPU_KIT/wheels/*.whl" >/dev/null && ! "$PYTHON" -c 'import pydantic' 2>/dev/null; then
+needed="pydantic timm pyarrow safetensors yaml"
+there="import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, '$needed'.split())))"
+if compgen -G "$GPU_KIT/wheels/*.whl" >/dev/null && ! "$PYTHON" -c "$there" 2>/dev/null; then
   "$PYTHON" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$WORK/site" \
-    "$GPU_KIT"/wheels/*.whl 2>>"$OUT/log.txt" && export PYTHONPATH="$PYTHONPATH:$WORK/site"
+    "$GPU_KIT"/wheels/*.whl 2>>"$OUT/log.txt" && export PYTHONPATH="$WORK/site:$PYTHONPATH"
 fi
 peer=()
 [ -d "$GPU_KIT/dinov2/dinov2" ] && peer=(--dinov2 "$GPU_KIT/dinov2")
 steps=("$PYTHON" $HERE/steps.py --profile "$OUT/kernels.txt" "${small[@]}" "${peer[@]}")
-[ ${#small[@]} -eq 0 ] || steps+=(--steps 2)
+short=(--steps 10)
+[ ${#small[@]} -eq 0 ] || short=(--steps 2)
 
 if [[ " ${wanted[*]} " == *" training "* ]]; then # drawn beside the checks, which take no times
   timeout $((200 * slower)) nice "$PYTHON" $HERE/pack.py "$WORK/workspace" "${small[@]}" ${DATA:+--data "$DATA"} >"$WORK/pack" 2>&1 &
@@ -68,10 +71,10 @@ if [ -n "${packing:-}" ]; then
   wait "$packing"
   cat "$WORK/pack" >>"$OUT/log.txt"
 fi
-section vit-l14 80 "${steps[@]}" vit-l14
-section vit-450m 110 "${steps[@]}" vit-450m
-section vit-s16 50 "${steps[@]}" vit-s16
-section vit-450m-literal 60 "${steps[@]}" vit-450m-literal
+section vit-l14 110 "${steps[@]}" vit-l14 "${short[@]/10/20}"
+section vit-450m 130 "${steps[@]}" vit-450m "${short[@]}"
+section vit-s16 70 "${steps[@]}" vit-s16 "${short[@]/10/20}"
+section vit-450m-literal 60 "${steps[@]}" vit-450m-literal "${short[@]}"
 long=$(($(left) - 35 < 240 ? $(left) - 35 : 240)) # with all that is left, at most four minutes
 section training 280 "$PYTHON" $HERE/training.py "$WORK/workspace" "${small[@]}" --seconds "$long"
 cp "$WORK"/workspace/runs/run/metrics.jsonl "$OUT/" 2>/dev/null

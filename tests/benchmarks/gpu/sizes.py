@@ -49,16 +49,16 @@ def beside_dinov2(images: int) -> list[Row]:
 
 
 CASES = {
-    "vit-s16": Case("vit-s", SHORT | {"crops": {"local_count": 8, "local_size": 96}}, 16, beside_dinov2(128)),
+    "vit-s16": Case("vit-s", SHORT | {"crops": {"local_count": 8, "local_size": 96}}, 16, beside_dinov2(256)),
     "vit-l14": Case("vit-l", SHORT, 14, beside_dinov2(64)),
     "vit-450m": Case(
         "vit-450m",
         GIANT,
         14,
         [
-            *beside_dinov2(32),
+            *beside_dinov2(32)[:2],
             Row("compiled, checkpointing", 128, compiles=True, recompute=True),
-            Row("checkpointing", 128, recompute=True),
+            *beside_dinov2(32)[2:],
         ],
     ),
     "vit-450m-literal": Case(
@@ -77,7 +77,8 @@ def params_of(case: Case, row: Row, images: int, world: int, *, small: bool) -> 
     model |= {"activation_checkpointing": row.recompute, "drop_path": case.recipe["drop_path"]}
     optim = {"batch_size": images * world, "lr_rule": "none", "lr": 1e-4, "freeze_prototypes": 0}
     crops = case.recipe["crops"] | ({"global_size": 4 * case.patch, "local_size": 2 * case.patch} if small else {})
-    objective = case.recipe["objective"] | ({"prototypes": 256, "head_hidden": 64} if small else {}) | {"koleo_group": images}
+    objective = case.recipe["objective"] | {"koleo_group": images}
+    objective |= {"prototypes": 256, "head_hidden": 64} if small else {}
     return PretrainParams.model_validate(
         {
             "model": model | {"drop_path_rule": "uniform"},

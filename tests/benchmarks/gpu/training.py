@@ -84,10 +84,10 @@ def main() -> None:
     begun = time.monotonic()
     rows = run(dataset, asked.workspace, "run", params, compute)
     seconds = time.monotonic() - begun
-    images = steps * params.optim.batch_size
+    images = steps * batch
     print(
-        f"\nTraining: {params.model.title}/{params.model.patch_size}, {steps} steps of {params.optim.batch_size} images "
-        f"in {seconds:.0f} s, {images / seconds:.0f} images/s with all, trial {speed:.0f} images/s; "
+        f"\nTraining: {params.model.title}/{params.model.patch_size}, {steps} steps of {batch} images in "
+        f"{seconds:.0f} s, {images / seconds:.0f} images/s with all, trial {speed:.0f} images/s; "
         f"{dataset.info['kept']} images, {compute.width} workers, compiled: {compute.compile}\n"
     )
     print("| step | loss | DINO | iBOT | k-NN | effective rank | images/s | MFU | data wait |")
