@@ -39,6 +39,8 @@ def stepped(
 ) -> tuple[StepReport, dict[str, Tensor]]:
     """Return the report of a run's first step and its gradient, on the CPU."""
     state, gradient = initial_state(params, context), {}
+    if state.scaler.is_enabled():
+        state.scaler = torch.amp.GradScaler("cuda", init_scale=256.0)  # the usual one overflows in the first steps
     for model in (state.student, state.teacher) if compiles else ():
         model.backbone.branches = compiled(params.model.depth)
     state.optimizer.register_step_pre_hook(

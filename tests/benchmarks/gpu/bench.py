@@ -6,6 +6,7 @@ import statistics
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,8 +93,7 @@ class Bench:
             step = self.step(row, params, batch)
             measured = timed(step, self.context, self.asked.steps)
             if self.asked.profile and row.compiles:
-                with Path(self.asked.profile).open("a") as file:
-                    file.write(kernel_table(step, f"{self.case.size}, {row.way}"))
+                self.profile(step, row)
             return params, measured
         except torch.OutOfMemoryError:
             if self.state:
@@ -104,6 +104,11 @@ class Bench:
             traceback.print_exc()
             self.state = None
             return params, f"failed: {type(error).__name__}"
+
+    def profile(self, step: Step, row: Row) -> None:
+        """Append to a file where the time of a line's step goes."""
+        with suppress(RuntimeError, AttributeError), Path(self.asked.profile).open("a") as file:
+            file.write(kernel_table(step, f"{self.case.size}, {row.way}"))
 
 
 def free(context: DistributedContext) -> None:

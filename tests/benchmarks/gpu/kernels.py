@@ -5,6 +5,9 @@
 Attention is timed as the blocks call it: views into one tensor of queries, keys and values, forward and backward.
 """
 
+import importlib.util
+import os
+import platform
 import statistics
 import sys
 import time
@@ -22,6 +25,7 @@ SHAPES = {
     "450M, 98 px": (320, 50, 11, 88),
 }
 """Crops, tokens, heads, numbers of a head."""
+PACKAGES = ("timm", "torchvision", "pydantic", "pyarrow", "cv2", "safetensors", "yaml", "pytest", "faiss", "triton")
 BACKENDS = {
     "chosen by PyTorch": None,
     "flash": SDPBackend.FLASH_ATTENTION,
@@ -39,7 +43,7 @@ def kernel_table(step: Callable[[], Any], title: str, rows: int = 40) -> str:
         for _ in range(3):
             step()
     on_gpu = torch.cuda.is_available()
-    order = "self_cuda_time_total" if on_gpu else "self_cpu_time_total"
+    order = "self_device_time_total" if on_gpu else "self_cpu_time_total"
     return f"{title}\n{profile.key_averages().table(sort_by=order, row_limit=rows, max_name_column_width=90)}\n\n"
 
 
@@ -67,9 +71,20 @@ def milliseconds(shape: tuple[int, int, int, int], backend: SDPBackend | None, d
     return 1000 * statistics.median(times[2:])
 
 
+def machine(device: torch.device) -> str:
+    """Return what runs here, and what is absent."""
+    absent = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
+    return (
+        f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}, "
+        f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}; absent: {', '.join(absent) or 'nothing'}"
+    )
+
+
 def main() -> None:
     """Print the table."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    print(machine(device))
     print(f"\n| attention, ms | {' | '.join(SHAPES)} |\n|---|{'--:|' * len(SHAPES)}", flush=True)
     for name, backend in BACKENDS.items():
         cells = []

@@ -48,7 +48,7 @@ def main() -> None:
         publish(asked.workspace, photographs(asked.data), "images")
         return
     count, side = (120, 64) if asked.small else (asked.images, SIDE)
-    with ProcessPoolExecutor(max(1, Compute().width - 2)) as pool:
+    with ProcessPoolExecutor(max(1, Compute().width // 2)) as pool:
         publish(asked.workspace, pool.map(drawn, range(count), [side] * count, chunksize=16), "images")
     print(f"{count} pictures of {len(CLASSES)} classes")
 

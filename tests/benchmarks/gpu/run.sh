@@ -43,7 +43,7 @@ section() {
     return 0
   fi
   printf '\n## %s\n\n' "$name" | tee -a "$OUT/tables.md"
-  timeout -k 5 "$limit" "$@" 2> >(tee -a "$OUT/log.txt" | tail -n 3 >"$WORK/last") | tee -a "$OUT/tables.md" || code=$?
+  timeout -k 10 "$limit" "$@" 2> >(tee -a "$OUT/log.txt" | tail -n 3 >"$WORK/last") | tee -a "$OUT/tables.md" || code=$?
   sleep 0.2
   printf '\n%s: %s s of %s, exit code %s. %s\n' "$name" $((SECONDS - begun)) "$limit" "$code" \
     "$([ "$code" -eq 0 ] || tr '\n' ' ' <"$WORK/last")" | tee -a "$OUT/tables.md"
@@ -61,20 +61,20 @@ steps=("$PYTHON" $HERE/steps.py --profile "$OUT/kernels.txt" "${small[@]}" "${pe
 short=(--steps 10)
 [ ${#small[@]} -eq 0 ] || short=(--steps 2)
 
-if [[ " ${wanted[*]} " == *" training "* ]]; then # drawn beside the checks, which take no times
+if [[ " ${wanted[*]} " == *" training "* ]]; then # on half of the cores, beside what waits for the GPU
   timeout $((200 * slower)) nice "$PYTHON" $HERE/pack.py "$WORK/workspace" "${small[@]}" ${DATA:+--data "$DATA"} >"$WORK/pack" 2>&1 &
   packing=$!
 fi
 section machine 45 "$PYTHON" $HERE/kernels.py
 section checks 100 "$PYTHON" $HERE/checks.py "${small[@]}"
-if [ -n "${packing:-}" ]; then
-  wait "$packing"
-  cat "$WORK/pack" >>"$OUT/log.txt"
-fi
 section vit-l14 110 "${steps[@]}" vit-l14 "${short[@]/10/20}"
 section vit-450m 130 "${steps[@]}" vit-450m "${short[@]}"
 section vit-s16 70 "${steps[@]}" vit-s16 "${short[@]/10/20}"
 section vit-450m-literal 60 "${steps[@]}" vit-450m-literal "${short[@]}"
+if [ -n "${packing:-}" ]; then
+  wait "$packing"
+  cat "$WORK/pack" >>"$OUT/log.txt"
+fi
 long=$(($(left) - 35 < 240 ? $(left) - 35 : 240)) # with all that is left, at most four minutes
 section training 280 "$PYTHON" $HERE/training.py "$WORK/workspace" "${small[@]}" --seconds "$long"
 cp "$WORK"/workspace/runs/run/metrics.jsonl "$OUT/" 2>/dev/null
