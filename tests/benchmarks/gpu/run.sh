@@ -66,7 +66,7 @@ if [[ " ${wanted[*]} " == *" training "* ]]; then # on half of the cores, beside
   packing=$!
 fi
 section machine 45 "$PYTHON" $HERE/kernels.py
-section checks 100 "$PYTHON" $HERE/checks.py "${small[@]}"
+section checks 120 "$PYTHON" $HERE/checks.py "${small[@]}"
 section vit-l14 110 "${steps[@]}" vit-l14 "${short[@]/10/20}"
 section vit-450m 130 "${steps[@]}" vit-450m "${short[@]}"
 section vit-s16 70 "${steps[@]}" vit-s16 "${short[@]/10/20}"
