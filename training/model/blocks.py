@@ -158,7 +158,8 @@ def compiled(depth: int) -> Branches:
     config: Any = importlib.import_module("torch._dynamo.config")
     config.recompile_limit = max(config.recompile_limit, 2 * (depth + 1))
     config.optimize_ddp = False
-    return Branches(*(torch.compile(part, fullgraph=True, dynamic=False) for part in PLAIN))
+    parts: list[Any] = [torch.compile(part, fullgraph=True, dynamic=False) for part in PLAIN]
+    return Branches(*parts)
 
 
 class _Add(torch.autograd.Function):
