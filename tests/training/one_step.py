@@ -10,9 +10,8 @@ from torch.nn.parallel import DistributedDataParallel
 from tests.benchmarks.training_step import batch_of
 from training.data.batch import Batch
 from training.distributed import DistributedContext
-from training.loop.pretrain import initial_state
+from training.loop.pretrain import compile_parts, initial_state
 from training.loop.train_step import StepReport, take_step
-from training.model.blocks import compiled
 from training.params import PretrainParams
 from training.runs.checkpoint import State
 
@@ -41,8 +40,8 @@ def stepped(
     state, gradient = initial_state(params, context), {}
     if state.scaler.is_enabled():
         state.scaler = torch.amp.GradScaler("cuda", init_scale=256.0)  # the usual one overflows in the first steps
-    for model in (state.student, state.teacher) if compiles else ():
-        model.backbone.branches = compiled(params.model.depth)
+    if compiles:
+        compile_parts(state, params)
     state.optimizer.register_step_pre_hook(
         lambda *_: gradient.update(
             {name: p.grad.cpu().clone() for name, p in state.student.named_parameters() if p.grad is not None}

@@ -135,7 +135,7 @@ def test_the_processor_waits_for_the_gpu_once_in_a_step() -> None:
         step_of(state, batch, params)
         if GPU.type == "cuda":
             torch.cuda.set_sync_debug_mode("default")
-    waits = [f"{of.filename}:{of.lineno}" for of in caught if "synchronizing" in str(of.message)]
+    waits = [f"{of.filename}:{of.lineno}" for of in caught if "called a synchronizing" in str(of.message)]
     assert len(waits) <= 1, waits
 
 

@@ -19,6 +19,7 @@ from training.loop.optimizer import adamw
 from training.loop.run_facts import facts_text, parameter_counts, run_facts
 from training.loop.sigterm import StopRequest
 from training.loop.train_loop import train
+from training.loss.fused import compiled_passes
 from training.loss.losses import Objective
 from training.model.blocks import compiled
 from training.model.student_teacher import initial_student, make_ema_teacher
@@ -55,14 +56,21 @@ def pretrain(dataset: Published, request: PretrainParams, compute: Compute, fold
             _open_run(folder, index, request, facts)
         if context.leads and not state.step:
             draw_views(index, params, folder.path / "views.png")
-        for model in (state.student, state.teacher) if compute.compile else ():
-            model.backbone.branches = compiled(params.model.depth)
+        if compute.compile:
+            compile_parts(state, params)
         workers = context.loader_workers(compute)
         on_device = context.augments(compute)
         loader = batches(index, params, start=state.step, context=context, workers=workers, on_device=on_device)
         online = online_knn(dataset, params, context, compute)
         ceiling = facts["peak_images_per_second"]
         return train(state, loader, params, folder, context, stop, compute.accumulate, online, ceiling)
+
+
+def compile_parts(state: State, params: PretrainParams) -> None:
+    """Have blocks and losses made into kernels; of weights and checkpoints nothing changes."""
+    for model in (state.student, state.teacher):
+        model.backbone.branches = compiled(params.model.depth)
+    state.objective.passes = compiled_passes()
 
 
 def check_batch(params: PretrainParams, images: int, world: int, accumulate: int = 1) -> None:

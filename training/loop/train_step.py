@@ -18,8 +18,7 @@ from training.data.batch import Batch
 from training.distributed import DistributedContext, all_sum
 from training.loop.optimizer import apply
 from training.loop.schedules import Values, values
-from training.loss.cross_entropy import Chunks
-from training.loss.losses import Losses
+from training.loss.losses import Losses, Targets
 from training.model.drop_path import draw_drop_path
 from training.model.student_teacher import Outputs, update_ema
 from training.model.vit import normalised
@@ -109,7 +108,7 @@ def _backward(
     wrapped: nn.Module,
     micro_batches: list[Batch],
     teacher: list[Outputs],
-    targets: tuple[Chunks, Chunks],
+    targets: tuple[Targets, Targets],
     params: ResolvedParams,
     context: DistributedContext,
 ) -> Tensor:
@@ -137,7 +136,7 @@ def _backward(
     return torch.stack(losses).sum(dim=0)
 
 
-def _target_statistics(targets: Chunks) -> tuple[Tensor, Tensor]:
+def _target_statistics(targets: Targets) -> tuple[Tensor, Tensor]:
     """Return the mean target_K, and the mean entropy of single ones: of a few, because logarithms are slow."""
     by_chunk = [(target_Rk.mean(dim=0), torch.special.entr(target_Rk[:FEW]).sum()) for _, target_Rk in targets]
     mean_Ks, sums = zip(*by_chunk, strict=True)

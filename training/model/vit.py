@@ -113,7 +113,7 @@ class Backbone(nn.Module):
         x_LD, packing = self._packed(crops, mask_BN)
         kept: list[KeptTokens | None] = [None] * (2 * len(self.vit.blocks))
         if subsets:
-            kept = [KeptTokens.of(chosen, packing) for chosen in subsets]
+            kept = KeptTokens.of(subsets, packing)
         *blocks, last = self.vit.blocks
         for number, block in enumerate(blocks):
             of_block = kept[2 * number : 2 * number + 2]

@@ -19,11 +19,11 @@ from tests.benchmarks.training_step import batch_of
 from training.cost.step_memory import step_memory
 from training.data.batch import Batch
 from training.distributed import DistributedContext, gathered
-from training.loop.pretrain import initial_state
+from training.loop.pretrain import compile_parts, initial_state
 from training.loop.train_loop import in_ddp
 from training.loop.train_step import take_step
 from training.loss.cross_entropy import COLUMNS
-from training.model.blocks import PLAIN, compiled
+from training.model.blocks import PLAIN
 from training.params import PretrainParams
 from training.runs.checkpoint import State
 
@@ -61,8 +61,11 @@ class Bench:
                 self.state = initial_state(params, self.context)
         state = self.state
         for model in (state.student, state.teacher):
-            model.backbone.branches = compiled(params.model.depth) if row.compiles else PLAIN
+            model.backbone.branches = PLAIN
             model.backbone.activation_checkpointing = row.recompute
+        state.objective.passes = None
+        if row.compiles:
+            compile_parts(state, params)
         state.objective.params = params.objective
         state.scaler = torch.amp.GradScaler(self.context.device.type, enabled=params.optim.precision == "fp16")
         wrapped = in_ddp(state.student, self.context, static=True)
