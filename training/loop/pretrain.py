@@ -19,8 +19,8 @@ from training.loop.optimizer import adamw
 from training.loop.run_facts import facts_text, parameter_counts, run_facts
 from training.loop.sigterm import StopRequest
 from training.loop.train_loop import train
-from training.loss.fused import compiled_passes
 from training.loss.losses import Objective
+from training.loss.passes import compiled_passes
 from training.model.blocks import compiled
 from training.model.student_teacher import initial_student, make_ema_teacher
 from training.params import PretrainParams

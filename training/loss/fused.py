@@ -7,7 +7,7 @@ as wide, and makes the rest on the way.
 Shapes: B rows of the teacher, R of the student, E bottleneck, K prototypes, k prototypes of one chunk.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -17,25 +17,11 @@ from torch import Tensor
 
 from training.loss import cross_entropy
 from training.loss.cross_entropy import Prototypes, write_across
-from training.loss.targets import sinkhorn, sums_over_other_views
+from training.loss.passes import Made, Passes, ViewCounts, target
+from training.loss.targets import sinkhorn
 
 KEPT_SHARE = 1 / 32
 """Scores are kept where they take no more of a GPU's memory, else made again at each visit."""
-Views = tuple[int, int] | None
-"""Global crops, all crops: a row's target is the sum over other views' targets; None = each row has its own."""
-
-
-class Passes(NamedTuple):
-    """What is compiled."""
-
-    column_sums: Callable[[Tensor, Tensor, Tensor], Tensor]
-    """scores_Bk, length_k, row_B → row · exp(scores)."""
-    row_sums: Callable[[Tensor, Tensor, Tensor], Tensor]
-    """scores_Bk, length_k, column_k → exp(scores) · column."""
-    entropy: Callable[..., tuple[Tensor, Tensor]]
-    """scores_Rk, length_k, what makes targets, views → sums of exp(scores) and of target · scores."""
-    gradient: Callable[..., None]
-    """out_Rk, scores_Rk, length_k, share_R, grad_R, what makes targets, views: writes the gradient of directions."""
 
 
 class Scores:
@@ -43,6 +29,7 @@ class Scores:
 
     def __init__(self, rows_RE: Tensor, prototypes: Prototypes) -> None:
         self.rows_RE, self.prototypes = rows_RE.to(prototypes.weight.dtype), prototypes
+        self.inverse_K = prototypes.length.reciprocal()
         self.rows, self.columns = len(rows_RE), len(prototypes.length)
         width = cross_entropy.COLUMNS
         self.slices = [slice(i, min(i + width, self.columns)) for i in range(0, self.columns, width)]
@@ -66,48 +53,50 @@ class FusedTargets:
     """Some rows of row · exp(scores) · column, which sum to 1."""
 
     scores: Scores
-    row_B: Tensor
-    column_K: Tensor
+    row: Tensor
+    """row_B of all rows."""
+    column: Tensor
+    """column_K."""
     part: slice
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return self.part.stop - self.part.start
+        return int(self.part.stop - self.part.start)
 
     def split(self, lengths: list[int]) -> "list[FusedTargets]":
         """Return consecutive rows, so many in each."""
         ends = [self.part.start + end for end in accumulate(lengths)]
         return [replace(self, part=slice(end - length, end)) for end, length in zip(ends, lengths, strict=True)]
 
-    def made_of(self, number: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return what `_target` makes a chunk of."""
+    def made_of(self, number: int) -> Made:
+        """Return what `target` makes a chunk of."""
         columns = self.scores.slices[number]
-        scores_Bk, length_k = self.scores.at(number)[self.part], self.scores.prototypes.length[columns]
-        return scores_Bk, length_k, self.row_B[self.part], self.column_K[columns]
+        scores_Bk, inverse_k = self.scores.at(number)[self.part], self.scores.inverse_K[columns]
+        return scores_Bk, inverse_k, self.row[self.part], self.column[columns]
 
     def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
-        return ((columns, _target(*self.made_of(number))) for number, columns in enumerate(self.scores.slices))
+        return ((columns, target(*self.made_of(number))) for number, columns in enumerate(self.scores.slices))
 
 
 class FusedRows(NamedTuple):
     """What consecutive student rows are compared with."""
 
     targets: FusedTargets
-    views: Views
+    views: ViewCounts
     n_targets: Tensor
     """n_targets_R: how many targets each row is compared with."""
 
 
 def fused_targets(z_BE: Tensor, prototypes: Prototypes, temperature: float, passes: Passes) -> FusedTargets:
     """Return what Sinkhorn-Knopp makes of z of unit length."""
-    scores, length_K = Scores(z_BE / temperature, prototypes), prototypes.length
+    scores = Scores(z_BE / temperature, prototypes)
     row_B, column_K = sinkhorn(
         scores,
         scores.columns,
         z_BE.device,
-        lambda columns, scores_Bk, row_B: passes.column_sums(scores_Bk, length_K[columns], row_B),
-        lambda columns, scores_Bk, column_k: passes.row_sums(scores_Bk, length_K[columns], column_k),
+        lambda columns, scores_Bk, row_B: passes.column_sums(scores_Bk, scores.inverse_K[columns], row_B),
+        lambda columns, scores_Bk, column_k: passes.row_sums(scores_Bk, scores.inverse_K[columns], column_k),
     )
     return FusedTargets(scores, row_B, column_K, slice(0, scores.rows))
 
@@ -122,51 +111,10 @@ def fused_cross_entropy(
     return entropy_R
 
 
-def compiled_passes() -> Passes:
-    """Return the passes as kernels; those over masked patches fit any number of them."""
-    made: list[Any] = [torch.compile(one, fullgraph=True) for one in (_column_sums, _row_sums, _entropy, _gradient)]
-    return Passes(*made)
-
-
 def _room(device: torch.device) -> float:
     if device.type == "cuda":
         return float(torch.cuda.get_device_properties(device).total_memory * KEPT_SHARE)
     return cross_entropy.KEPT_BYTES
-
-
-def _exponentials(scores_Rk: Tensor, length_k: Tensor) -> Tensor:
-    return torch.exp(scores_Rk.float() / length_k)
-
-
-def _column_sums(scores_Bk: Tensor, length_k: Tensor, row_B: Tensor) -> Tensor:
-    return (_exponentials(scores_Bk, length_k) * row_B.unsqueeze(1)).sum(dim=0)
-
-
-def _row_sums(scores_Bk: Tensor, length_k: Tensor, column_k: Tensor) -> Tensor:
-    return (_exponentials(scores_Bk, length_k) * column_k).sum(dim=1)
-
-
-def _target(scores_Bk: Tensor, length_k: Tensor, row_B: Tensor, column_k: Tensor, views: Views = None) -> Tensor:
-    target_Bk = _exponentials(scores_Bk, length_k) * row_B.unsqueeze(1) * column_k
-    return target_Bk if views is None else sums_over_other_views(target_Bk, *views)
-
-
-def _entropy(scores_Rk: Tensor, length_k: Tensor, made_of: tuple[Tensor, ...], views: Views) -> tuple[Tensor, Tensor]:
-    x_Rk = scores_Rk.float() / length_k
-    return torch.exp(x_Rk).sum(dim=1), (_target(*made_of, views=views) * x_Rk).sum(dim=1)
-
-
-def _gradient(
-    out_Rk: Tensor,
-    scores_Rk: Tensor,
-    length_k: Tensor,
-    share_R: Tensor,
-    grad_R: Tensor,
-    made_of: tuple[Tensor, ...],
-    views: Views,
-) -> None:
-    grad_Rk = _exponentials(scores_Rk, length_k) * share_R.unsqueeze(1)
-    out_Rk.copy_((grad_Rk - _target(*made_of, views=views) * grad_R.unsqueeze(1)) / length_k)
 
 
 class _Fused(torch.autograd.Function):
@@ -186,7 +134,7 @@ class _Fused(torch.autograd.Function):
             total_R, at_target_R = (torch.zeros_like(z_RE[:, 0]) for _ in range(2))
             for number, (columns, scores_Rk) in enumerate(scores):
                 for one, part in _parts(rows):
-                    of_part = (scores_Rk[part], prototypes.length[columns], one.targets.made_of(number), one.views)
+                    of_part = (scores_Rk[part], scores.inverse_K[columns], one.targets.made_of(number), one.views)
                     for sums_R, more_R in zip((total_R, at_target_R), passes.entropy(*of_part), strict=True):
                         sums_R[part] += more_R
             n_targets_R = torch.cat([one.n_targets for one in rows])
@@ -204,7 +152,13 @@ class _Fused(torch.autograd.Function):
         for number, (columns, scores_Rk) in enumerate(scores):
             grad_Rk = torch.empty_like(scores_Rk)
             for one, part in _parts(ctx.rows):
-                of_part = (length_K[columns], share_R[part], grad_R[part], one.targets.made_of(number), one.views)
+                of_part = (
+                    scores.inverse_K[columns],
+                    share_R[part],
+                    grad_R[part],
+                    one.targets.made_of(number),
+                    one.views,
+                )
                 ctx.passes.gradient(grad_Rk[part], scores_Rk[part], *of_part)
             grad_z_RE += grad_Rk @ weight_KE[columns]
             write_across(grad_Rk.T @ sharp_RE, raw_KE[columns], length_K[columns], grad_raw_KE[columns])

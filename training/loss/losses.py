@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.loss.cross_entropy import Chunks, Prototypes, RowTargets, cross_entropy, product_dtype
-from training.loss.fused import FusedRows, FusedTargets, Passes, fused_cross_entropy, fused_targets
+from training.loss.fused import FusedRows, FusedTargets, fused_cross_entropy, fused_targets
+from training.loss.passes import Passes
 from training.loss.targets import TeacherTargets, sums_over_other_views
 from training.model.student_teacher import Outputs, Student
 from training.params import CropParams, ObjectiveParams
@@ -148,7 +149,8 @@ class Objective(nn.Module):
             views = self.global_count, self.crop_count
             fused = [FusedRows(of_crops, views, n_targets_Q), FusedRows(of_patches, None, n_targets_M)]
             return fused, partial(fused_cross_entropy, passes=self.passes)
-        assert isinstance(of_crops, Chunks) and isinstance(of_patches, Chunks)
+        assert isinstance(of_crops, Chunks)
+        assert isinstance(of_patches, Chunks)
         expand = partial(sums_over_other_views, global_count=self.global_count, crop_count=self.crop_count)
         of_patches_alone = RowTargets(of_patches, lambda target_Mk: target_Mk, n_targets_M)
         return [RowTargets(of_crops, expand, n_targets_Q), of_patches_alone], cross_entropy

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from training.distributed import products_in_onednn
 from training.model.drop_path import KeptTokens, Packing
+from training.model.some_rows import Add, Take, TakeNormed, add, gather, give_back, take
 
 Branch = Callable[[Any, Tensor, Packing, bool], Tensor]
 """Block, its input, how that lies, whether it has passed the branch's norm already → what is added to it."""
@@ -31,7 +32,7 @@ class Branches(NamedTuple):
     gather: Callable[[Tensor, Tensor, Tensor, torch.dtype], Tensor]
     """grad_x_LD, rows_K, factor_K1 → factor · rows, in a number format: the gradient of the change."""
     take: Callable[..., tuple[Tensor, Tensor, Tensor]] | None = None
-    """Rows through a norm, and what its gradient needs, in one pass; None = the branch does it, in passes of its own."""
+    """Rows through a norm, and what its gradient needs, in one pass; None = the branch does it, in its own."""
     give_back: Callable[..., tuple[Tensor, Tensor]] | None = None
     """Adds that norm's gradient to rows of grad_x_LD; → the gradients of its weight and bias."""
 
@@ -46,11 +47,11 @@ def run_block(
             x_LD = x_LD + _run(branch, block, x_LD, packing, recompute)
             continue
         if branches.take:
-            x_LD, x_KD = _TakeNormed.apply(x_LD, part.rows, norm.weight, norm.bias, norm.eps, branches)  # type: ignore[no-untyped-call]
+            x_LD, x_KD = TakeNormed.apply(x_LD, part.rows, norm.weight, norm.bias, norm.eps, branches)  # type: ignore[no-untyped-call]
         else:
-            x_LD, x_KD = _Take.apply(x_LD, part.rows)  # type: ignore[no-untyped-call]
+            x_LD, x_KD = Take.apply(x_LD, part.rows)  # type: ignore[no-untyped-call]
         change_KD = _run(branch, block, x_KD, part.packing, recompute, normed=branches.take is not None)
-        x_LD = _Add.apply(x_LD, part.rows, part.factor, change_KD, branches)  # type: ignore[no-untyped-call]
+        x_LD = Add.apply(x_LD, part.rows, part.factor, change_KD, branches)  # type: ignore[no-untyped-call]
     return x_LD
 
 
@@ -72,9 +73,7 @@ def run_last_block(block: Any, x_LD: Tensor, packing: Packing, rows_R: Tensor, k
     return x_RD + (change_RD if mlp is None else change_RD * mlp.reading(rows_R, len(x_LD))[1])
 
 
-def _run(
-    branch: Branch, block: Any, x_KD: Tensor, packing: Packing, recompute: bool, *, normed: bool = False
-) -> Any:
+def _run(branch: Branch, block: Any, x_KD: Tensor, packing: Packing, recompute: bool, *, normed: bool = False) -> Any:
     if recompute:
         return checkpoint(branch, block, x_KD, packing, normed, use_reentrant=False, preserve_rng_state=False)
     return branch(block, x_KD, packing, normed)
@@ -130,53 +129,7 @@ def _scaled(last: Any, scale: Any, x_LD: Tensor) -> Tensor:
     return F.linear(x_LD, scale.gamma.unsqueeze(1) * last.weight, scale.gamma * last.bias)
 
 
-class _Take(torch.autograd.Function):
-    """x_LD, rows_K → x_LD itself and x_KD. Its gradient is added in place, not into fresh zeros and then again."""
-
-    @staticmethod
-    def forward(ctx: Any, x_LD: Tensor, rows_K: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(rows_K)
-        ctx.mark_dirty(x_LD)
-        return x_LD, x_LD.index_select(0, rows_K)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        grad_x_LD, grad_x_KD = gradients
-        (rows_K,) = ctx.saved_tensors
-        return grad_x_LD.index_add_(0, rows_K, grad_x_KD), None
-
-
-def _add(x_LD: Tensor, rows_K: Tensor, factor_K1: Tensor, change_KD: Tensor) -> None:
-    x_LD.index_add_(0, rows_K, (change_KD * factor_K1).to(x_LD.dtype))
-
-
-def _gather(grad_x_LD: Tensor, rows_K: Tensor, factor_K1: Tensor, dtype: torch.dtype) -> Tensor:
-    return (grad_x_LD.index_select(0, rows_K) * factor_K1).to(dtype)
-
-
-def _take(
-    x_LD: Tensor, rows_K: Tensor, weight_D: Tensor, bias_D: Tensor, eps: float, dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return rows after a layer norm, and what its gradient needs: before weight and bias, and 1 / deviation."""
-    x_KD = x_LD.index_select(0, rows_K)
-    variance_K1, mean_K1 = torch.var_mean(x_KD, dim=1, correction=0, keepdim=True)
-    scale_K1 = torch.rsqrt(variance_K1 + eps)
-    unit_KD = (x_KD - mean_K1) * scale_K1
-    return (unit_KD * weight_D + bias_D).to(dtype), unit_KD.to(dtype), scale_K1
-
-
-def _give_back(
-    grad_x_LD: Tensor, rows_K: Tensor, grad_normed_KD: Tensor, unit_KD: Tensor, scale_K1: Tensor, weight_D: Tensor
-) -> tuple[Tensor, Tensor]:
-    grad_KD, unit_KD = grad_normed_KD.float(), unit_KD.float()
-    weighted_KD = grad_KD * weight_D
-    along_K1 = (weighted_KD * unit_KD).mean(dim=1, keepdim=True)
-    grad_x_KD = (weighted_KD - weighted_KD.mean(dim=1, keepdim=True) - unit_KD * along_K1) * scale_K1
-    grad_x_LD.index_add_(0, rows_K, grad_x_KD)
-    return (grad_KD * unit_KD).sum(dim=0), grad_KD.sum(dim=0)
-
-
-PLAIN = Branches(_attention, _mlp, _add, _gather)
+PLAIN = Branches(_attention, _mlp, add, gather)
 
 
 def compiled(depth: int) -> Branches:
@@ -192,51 +145,6 @@ def compiled(depth: int) -> Branches:
     config.optimize_ddp = False
     inductor: Any = importlib.import_module("torch._inductor.config")
     inductor.comprehensive_padding = False
-    parts = (*PLAIN[:4], _take, _give_back)
+    parts = (*PLAIN[:4], take, give_back)
     made: list[Any] = [torch.compile(part, fullgraph=True, dynamic=False) for part in parts]
     return Branches(*made)
-
-
-class _TakeNormed(torch.autograd.Function):
-    """x_LD, rows_K → x_LD itself and these rows after a norm. Its gradient is added in place."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x_LD: Tensor, rows_K: Tensor, weight_D: Tensor, bias_D: Tensor, eps: float, branches: Branches
-    ) -> tuple[Tensor, Tensor]:
-        device = x_LD.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x_LD.dtype
-        assert branches.take
-        normed_KD, *saved = branches.take(x_LD.detach(), rows_K, weight_D.detach(), bias_D.detach(), eps, dtype)
-        ctx.save_for_backward(rows_K, *saved, weight_D)
-        ctx.mark_dirty(x_LD)
-        ctx.give_back = branches.give_back
-        return x_LD, normed_KD
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        grad_x_LD, grad_normed_KD = gradients
-        rows_K, *saved, weight_D = ctx.saved_tensors
-        of_weight_D, of_bias_D = ctx.give_back(grad_x_LD, rows_K, grad_normed_KD, *saved, weight_D.detach())
-        return grad_x_LD, None, of_weight_D, of_bias_D, None, None
-
-
-class _Add(torch.autograd.Function):
-    """x_LD, with factor_K1 · change_KD added at rows_K. `index_add_` would keep the change for the backward pass."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x_LD: Tensor, rows_K: Tensor, factor_K1: Tensor, change_KD: Tensor, branches: Branches
-    ) -> Tensor:
-        ctx.save_for_backward(rows_K, factor_K1)
-        ctx.mark_dirty(x_LD)
-        ctx.dtype, ctx.gather = change_KD.dtype, branches.gather
-        branches.add(x_LD.detach(), rows_K, factor_K1, change_KD.detach())
-        return x_LD
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, Tensor, None]:
-        (grad_x_LD,) = gradients
-        rows_K, factor_K1 = ctx.saved_tensors
-        return grad_x_LD, None, None, ctx.gather(grad_x_LD, rows_K, factor_K1, ctx.dtype), None

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.distributed import to_device
 from training.params import ModelParams, PretrainParams
 
 DROP_PATH = 2
@@ -66,19 +67,23 @@ class KeptTokens(NamedTuple):
         """Return what each branch keeps, or None when that is everything; made together, in a handful of kernels."""
         counts = np.array([[len(images) for images in branch] for branch in subsets])
         images_I = torch.cat([images for branch in subsets for images in branch])
-        tokens_I, start_I = (np.repeat(np.tile(of, len(counts)), counts.flat) for of in (packing.tokens, packing.starts))
+        tokens_I, start_I = (
+            np.repeat(np.tile(of, len(counts)), counts.flat) for of in (packing.tokens, packing.starts)
+        )
         origin_I = start_I - (tokens_I.cumsum() - tokens_I)  # less the rows before: a running number is added
         factor_I = np.repeat((np.array(packing.images) / counts).flat, counts.flat).astype(np.float32)
         device, total = images_I.device, int(tokens_I.sum())
-        tokens_I, origin_I, factor_I = (to_device(array, device) for array in (tokens_I, origin_I, factor_I))
-        rows = torch.repeat_interleave(origin_I + images_I * tokens_I, tokens_I, output_size=total)
+        repeats_I, first_I, more_I = (to_device(array, device) for array in (tokens_I, origin_I, factor_I))
+        rows = torch.repeat_interleave(first_I + images_I * repeats_I, repeats_I, output_size=total)
         rows += torch.arange(total, device=device)
-        factors = torch.repeat_interleave(factor_I, tokens_I, output_size=total).unsqueeze(1)
+        factors = torch.repeat_interleave(more_I, repeats_I, output_size=total).unsqueeze(1)
         lengths = (counts * packing.tokens).sum(axis=1).tolist()
         kept = [tuple(of) for of in counts.tolist()]
         return [
             None if images == packing.images else cls(rows_K, factor_K1, Packing(images, packing.tokens))
-            for rows_K, factor_K1, images in zip(rows.split(lengths), factors.split(lengths), kept, strict=True)
+            for rows_K, factor_K1, images in zip(
+                torch.split(rows, lengths), torch.split(factors, lengths), kept, strict=True
+            )
         ]
 
     def reading(self, rows_R: Tensor, length: int) -> tuple[Tensor, Tensor]:
@@ -88,12 +93,6 @@ class KeptTokens(NamedTuple):
         factor_L1 = torch.zeros(length, 1, device=rows_R.device)
         factor_L1[self.rows] = self.factor
         return row_L[rows_R], factor_L1[rows_R]
-
-
-def to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """Return an array on a device; from pinned memory, or the processor would wait for all that is queued there."""
-    tensor = torch.from_numpy(array)
-    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 def drop_path_rates(model: ModelParams) -> list[float]:

@@ -95,7 +95,7 @@ class Bench:
         try:
             step = self.step(row, params, batch)
             measured = timed(step, self.context, self.asked.steps)
-            if self.asked.profile and row.compiles:
+            if self.asked.profile and row.way == "compiled":
                 self.profile(step, row)
             return params, measured
         except torch.OutOfMemoryError:

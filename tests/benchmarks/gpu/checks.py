@@ -1,12 +1,13 @@
 """Runs the tests marked gpu one by one, with or without pytest, and prints a line for each as it ends.
 
-    python tests/benchmarks/gpu/checks.py [--small]
+    python tests/benchmarks/gpu/checks.py [--small] [--named PATTERN]
 
 With `--small` they run on a CPU, with kernels that are traced but not made. The exit code tells how many failed.
 """
 
 import argparse
 import importlib
+import re
 import sys
 import time
 import traceback
@@ -53,6 +54,7 @@ def main() -> None:
     """Run them all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="rehearse on a CPU")
+    parser.add_argument("--named", default="", help="a pattern: only tests in whose name it is found")
     asked = parser.parse_args()
     if not (asked.small or torch.cuda.is_available()):
         sys.exit("There is no GPU here: nothing was checked. `--small` rehearses on the CPU.")
@@ -66,7 +68,8 @@ def main() -> None:
     print("| check | outcome | s |\n|---|---|--:|", flush=True)
     failed = 0
     for name, check in vars(tests).items():
-        if name.startswith("test_") and any(mark.name == "gpu" for mark in getattr(check, "pytestmark", ())):
+        of_gpu = name.startswith("test_") and any(mark.name == "gpu" for mark in getattr(check, "pytestmark", ()))
+        if of_gpu and re.search(asked.named, name):
             begun = time.perf_counter()
             ended = outcome(check)
             failed += ended.startswith("FAILED")

@@ -18,7 +18,7 @@ from flows.demo.corpus.scene import CLASSES, picture
 from shared.params import Compute
 from tests.training.publishing import Labelled, publish
 
-IMAGES, SIDE = 9469, 224
+IMAGES, SIDE = 9469, 160
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 

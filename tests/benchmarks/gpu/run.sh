@@ -11,6 +11,8 @@
 # OUT      where results go (workspace/gpu)
 # GPU_KIT  what a bare machine lacks (.gpu): wheels/ of missing packages, dinov2/ a checkout to compare with
 # DATA     class folders to train on; without it, pictures are drawn
+# WAYS     a pattern of the lines of steps to measure, as '^compiled' (all)
+# CHECKS   a pattern of the tests to run (all)
 # PYTHON   python3
 # LIMIT    seconds in all (530; a rehearsal has four times that)
 set -u -o pipefail
@@ -57,7 +59,7 @@ if compgen -G "$GPU_KIT/wheels/*.whl" >/dev/null && ! "$PYTHON" -c "$there" 2>/d
 fi
 peer=()
 [ -d "$GPU_KIT/dinov2/dinov2" ] && peer=(--dinov2 "$GPU_KIT/dinov2")
-steps=("$PYTHON" $HERE/steps.py --profile "$OUT/kernels.txt" "${small[@]}" "${peer[@]}")
+steps=("$PYTHON" $HERE/steps.py --profile "$OUT/kernels.txt" "${small[@]}" "${peer[@]}" --ways "${WAYS:-}")
 short=(--steps 10)
 [ ${#small[@]} -eq 0 ] || short=(--steps 2)
 
@@ -66,11 +68,11 @@ if [[ " ${wanted[*]} " == *" training "* ]]; then # on half of the cores, beside
   packing=$!
 fi
 section machine 45 "$PYTHON" $HERE/kernels.py
-section checks 120 "$PYTHON" $HERE/checks.py "${small[@]}"
-section vit-l14 110 "${steps[@]}" vit-l14 "${short[@]/10/20}"
-section vit-450m 130 "${steps[@]}" vit-450m "${short[@]}"
+section checks 120 "$PYTHON" $HERE/checks.py "${small[@]}" --named "${CHECKS:-}"
+section vit-l14 120 "${steps[@]}" vit-l14 "${short[@]/10/20}"
+section vit-450m 140 "${steps[@]}" vit-450m "${short[@]}"
 section vit-s16 70 "${steps[@]}" vit-s16 "${short[@]/10/20}"
-section vit-450m-literal 60 "${steps[@]}" vit-450m-literal "${short[@]}"
+section vit-450m-literal 75 "${steps[@]}" vit-450m-literal "${short[@]}"
 if [ -n "${packing:-}" ]; then
   wait "$packing"
   cat "$WORK/pack" >>"$OUT/log.txt"

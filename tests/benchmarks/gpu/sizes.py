@@ -50,13 +50,23 @@ def beside_dinov2(images: int) -> list[Row]:
 
 CASES = {
     "vit-s16": Case("vit-s", SHORT | {"crops": {"local_count": 8, "local_size": 96}}, 16, beside_dinov2(256)),
-    "vit-l14": Case("vit-l", SHORT, 14, beside_dinov2(64)),
+    "vit-l14": Case(
+        "vit-l",
+        SHORT,
+        14,
+        [
+            *beside_dinov2(64)[:2],
+            Row("compiled, more images", 96, compiles=True),
+            *beside_dinov2(64)[2:],
+        ],
+    ),
     "vit-450m": Case(
         "vit-450m",
         GIANT,
         14,
         [
             *beside_dinov2(32)[:2],
+            Row("compiled, more images", 64, compiles=True),
             Row("compiled, checkpointing", 128, compiles=True, recompute=True),
             *beside_dinov2(32)[2:],
         ],

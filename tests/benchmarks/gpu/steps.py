@@ -14,6 +14,7 @@ and without what is computed twice; "nominal" counts what drop path skips, as pu
 """
 
 import argparse
+import re
 import sys
 from datetime import date
 from functools import partial
@@ -42,7 +43,8 @@ def table(bench: Bench, title: str, peaks: tuple[float, float]) -> None:
     """Measure and print the lines of one case."""
     context, rates = bench.context, {}
     for row in bench.case.rows:
-        if row.dinov2 and (not bench.asked.dinov2 or context.world > 1):
+        peerless = row.dinov2 and (not bench.asked.dinov2 or context.world > 1)
+        if peerless or not re.search(bench.asked.ways, row.way):
             continue
         images = bench.images(row)
         params, measured = bench.measure(row, images)
@@ -84,6 +86,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", default=list(CASES), metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--small", action="store_true", help="narrow models, to see that the script works")
+    parser.add_argument("--ways", default="", help="a pattern: only lines whose way it finds")
     parser.add_argument("--dinov2", help="a checkout of dinov2, to compare with")
     parser.add_argument("--profile", help="a file for the kernels that compiled steps spend their time in")
     asked = parser.parse_args()
