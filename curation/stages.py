@@ -4,7 +4,7 @@ What a stage works with is imported when it works, so that the command line can 
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curation.params import IndexParams, MeasureParams, PackParams, QualityParams, SelectParams, VerifyParams
 from curation.params.balance import BalanceParams
@@ -15,14 +15,15 @@ from shared.catalog import (
     DECISIONS,
     DUPLICATES,
     IMAGES,
-    MANIFEST,
     MEASUREMENTS,
+    PACKED,
     REFERENCE_MEASUREMENTS,
     REFERENCES,
     SAMPLES,
     VERDICTS,
     VERIFIED,
 )
+from shared.params import Resources
 from shared.stage import stage
 
 if TYPE_CHECKING:
@@ -32,15 +33,28 @@ if TYPE_CHECKING:
     from shared.tables import Rows
 
 
-@stage(writes=IMAGES, shape="reduce", looks_outside=True)
-def index(*, params: IndexParams) -> "Iterator[Table]":
+@stage(writes=IMAGES, shape="reduce", looks_outside=True, version=2)
+def index(*, params: IndexParams) -> "Iterator[Table | dict[str, Any]]":
     """List the images of every source, without reading one."""
     from curation.index import list_sources
 
     return list_sources(params)
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=3)
+def installed_decoders(_: MeasureParams) -> dict[str, list[str]]:
+    """Images that only an extra can decode are measured again once it is installed."""
+    from shared.images.foreign import decoders
+
+    found = decoders()
+    return {"decoders": found} if found else {}
+
+
+def measuring(params: MeasureParams) -> Resources:
+    """Networks go to GPUs, where there are some: one process for each."""
+    return Resources(gpu=params.on_gpu, memory=1)
+
+
+@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=4, content=installed_decoders, needs=measuring)
 def measure(images: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measure.measure import measure_images
@@ -48,15 +62,22 @@ def measure(images: "Table", *, params: MeasureParams) -> "Table":
     return measure_images(images, params)
 
 
-@stage(writes=REFERENCES, shape="reduce", looks_outside=True, key="curation.decontaminate")
-def references(*, params: DecontaminateParams) -> "Iterator[Table]":
+@stage(writes=REFERENCES, shape="reduce", looks_outside=True, version=3, key="curation.decontaminate")
+def references(*, params: DecontaminateParams) -> "Iterator[Table | dict[str, Any]]":
     """List the images of the evaluation sets."""
     from curation.index import list_sets
 
     return list_sets(params)
 
 
-@stage(reads=(REFERENCES,), writes=REFERENCE_MEASUREMENTS, version=3, key="curation.measure")
+@stage(
+    reads=(REFERENCES,),
+    writes=REFERENCE_MEASUREMENTS,
+    version=4,
+    key="curation.measure",
+    content=installed_decoders,
+    needs=measuring,
+)
 def measure_references(references: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every evaluation image once, just as the images of the corpus."""
     from curation.measure.measure import measure_images
@@ -76,6 +97,7 @@ def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS),
     writes=CANDIDATES,
     shape="reduce",
+    version=2,
     key="curation.dedup",
 )
 def candidates(
@@ -87,13 +109,13 @@ def candidates(
     *,
     params: DedupParams,
 ) -> "Iterator[Table]":
-    """Find the pairs of images that are worth a geometric comparison, by their embeddings."""
+    """Find the pairs of images that are worth a comparison of pixels, by their hashes and embeddings."""
     from curation.dedup.candidates import pair_tables
 
     return pair_tables((images, measurements, verdicts), (references, reference_measurements), params)
 
 
-@stage(reads=(CANDIDATES,), writes=VERIFIED, version=2, unit="pairs")
+@stage(reads=(CANDIDATES,), writes=VERIFIED, version=3, unit="pairs")
 def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
     from curation.dedup.verify import verify_pairs
@@ -105,7 +127,7 @@ def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS, VERIFIED),
     writes=CONTAMINATED,
     shape="reduce",
-    version=2,
+    version=3,
 )
 def decontaminate(
     images: "Rows",
@@ -123,7 +145,7 @@ def decontaminate(
     return contaminated_tables((images, measurements, verdicts), (references, reference_measurements), verified, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce", version=2)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce", version=3)
 def dedup(
     images: "Rows",
     measurements: "Rows",
@@ -133,13 +155,13 @@ def dedup(
     *,
     params: DedupParams,
 ) -> "Table":
-    """Find images that are copies of a kept one: equal bytes, equal pixels, close hash, or verified by geometry."""
+    """Find images that are copies of a kept one: equal bytes, equal pixels, or pixels that agree."""
     from curation.dedup.dedup import match_tables
 
     return match_tables((images, measurements, verdicts), verified, contaminated, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce")
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce", version=2)
 def balance(
     images: "Rows",
     measurements: "Rows",
@@ -149,13 +171,13 @@ def balance(
     *,
     params: BalanceParams,
 ) -> "Table":
-    """Cluster the images that are left, and sample evenly over the clusters; off by default."""
+    """Thin out what is frequent among the images that are left, or weight it down; off by default."""
     from curation.balance.balance import sample_tables
 
     return sample_tables((images, measurements, verdicts), contaminated, duplicates, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES, SAMPLES), writes=DECISIONS, version=2)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES, SAMPLES), writes=DECISIONS, version=3)
 def select(
     images: "Table",
     measurements: "Table",
@@ -179,12 +201,12 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
     return keyed_rows(images, measurements, decisions)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=MANIFEST, shape="exchange", version=3, scatter=rows_to_pack)
+@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=PACKED, shape="exchange", version=4, scatter=rows_to_pack)
 def pack(rows: "Table", *, params: PackParams, files: "SideFiles", number: int) -> "Table":
-    """Write the kept images into tar shards, original bytes, and list the dropped ones beside them."""
+    """Put the images to publish in the order of their ids, the dropped ones beside them; alone it also publishes."""
     from curation.publish.pack import pack_bucket
 
-    return pack_bucket(rows, files, number)
+    return pack_bucket(rows, files, params.exif)
 
 
 STAGES = (

@@ -5,16 +5,18 @@ from threading import Event
 from typing import Any
 
 from curation.publish.lineage import Lineage
-from curation.publish.publish import publish
+from curation.publish.publish import PublishRequest, publish
 from curation.publish.read_back import originals
 from curation.stages import STAGES
 from flows.report import render_run, render_workspace
 from flows.report.dataset import read_evidence, render
 from flows.session import Session
 from shared.dataset_version import Published, open_version
+from shared.errors import RecipeError, WorkspaceError
 from shared.launch.launch import gang, run_name
 from shared.stage import Stage
-from shared.storage import Store
+from shared.storage import Store, locked
+from training.runs.earlier import nearest, run_of_same_request
 from training.stages import evaluate as evaluate_stage
 from training.stages import pretrain as pretrain_stage
 
@@ -29,14 +31,21 @@ class Trained:
 
 def curate(session: Session) -> tuple[Published, bool]:
     """Make every table, publish the dataset version, draw its report. Return it, and whether it is new."""
-    for stage in STAGES:
-        session.make(stage)
-    recipe = session.recipe.model_dump(mode="json", include={"sources", "curation"})
-    dataset, new = publish(session.store, session.recipe.name, session.outputs, recipe, session.seconds)
+    dataset, new = session.made_again(lambda: made_version(session))
     if not dataset.store.exists("report.html"):
         work = ReportRequest(session.store.url, dataset.name, dataset.version)
         list(session.executor.map(draw_report, [work], "report"))
     return dataset, new
+
+
+def made_version(session: Session) -> tuple[Published, bool]:
+    """Make every table and publish the dataset version; return it, and whether it is new."""
+    for stage in STAGES:
+        session.make(stage)
+    recipe = session.recipe.model_dump(mode="json", include={"sources", "curation"})
+    params = session.recipe.curation.pack
+    request = PublishRequest(session.recipe.name, session.outputs, recipe, params, session.seconds)
+    return publish(session.store, request, session.executor, session.reporter)
 
 
 @dataclass(frozen=True)
@@ -58,14 +67,40 @@ def draw_report(work: ReportRequest) -> None:
 
 
 def run_of(session: Session, dataset: Published) -> str:
-    """Return the name of the recipe's run on a dataset version, begun or not."""
-    return run_name(pretrain_stage, session.recipe.training, dataset)
+    """Return the name of the recipe's run on a dataset version, begun or not.
+
+    Raises WorkspaceError where weights that it names are gone, RecipeError where they cannot be read, unless a run
+    has taken them already.
+    """
+    params = session.recipe.training
+    try:
+        return run_name(pretrain_stage, params, dataset)
+    except (WorkspaceError, RecipeError):
+        name = run_of_same_request(session.store, dataset, params)
+        if name is None:
+            raise
+        return name
 
 
 def pretrain(session: Session, dataset: Published) -> Trained:
     """Train on a dataset version, or go on where a killed run stopped."""
     name = run_of(session, dataset)
+    if not session.store.exists(f"runs/{name}/config.json"):
+        _tell_what_lies_near(session, dataset)
     return Trained(name, _gang(session, pretrain_stage, dataset, name))
+
+
+def _tell_what_lies_near(session: Session, dataset: Published) -> None:
+    """Say which run a new one may be mistaken for, and how to go on from that one instead."""
+    run = nearest(session.store, dataset, session.recipe.training)
+    if run is None:
+        return
+    changed = "; ".join(run.changed(session.recipe.training))
+    session.reporter.line(
+        f"This is a new run, from step 0. Beside it lies {run.name}, at step {run.step:,} of {run.steps:,}, which "
+        f"differs in {changed}. To go on from what that one learned: --set "
+        f"training.start={session.store.path('runs', run.name)}"
+    )
 
 
 def evaluate(
@@ -90,14 +125,15 @@ def _gang(
     compute = session.recipe.compute
     if stage is evaluate_stage:
         compute = compute.model_copy(update={"processes": 1})
-    return gang(
-        stage,
-        session.params(stage),
-        dataset,
-        run=run,
-        workspace=session.store,
-        compute=compute,
-        reporter=session.reporter,
-        niceness=niceness,
-        stop=stop,
-    )
+    with locked(session.store, f"run-{run}-{stage.name}", f"{stage.name} of {run}", session.reporter.line):
+        return gang(
+            stage,
+            session.params(stage),
+            dataset,
+            run=run,
+            workspace=session.store,
+            compute=compute,
+            reporter=session.reporter,
+            niceness=niceness,
+            stop=stop,
+        )

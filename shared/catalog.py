@@ -7,7 +7,10 @@ candidates; one that is aligned with none says by `part` and `row` which image i
 
 from typing import Literal
 
-from shared.schema import FLOAT, HASH, HASHES, ID, INT, LONG, SCORES, TEXT, VECTOR, WORD, Contract
+from shared.schema import FLOAT, HASH, HASHES, ID, INT, LONG, SCORES, TEXT, THUMBNAIL, VECTOR, WORD, Contract
+
+SIGNALS = ("luma_p5", "luma_p99", "aspect", "entropy", "sharpness", "detail")
+"""The measured quality signals, in absolute units."""
 
 IMAGES = Contract(
     "images",
@@ -15,7 +18,8 @@ IMAGES = Contract(
         "uri": TEXT,  # unique in the corpus
         "source": WORD,  # the source's name in the recipe
         "label": TEXT,  # null where the source has none
-        "reader": WORD,  # how: a `range` of a file, a row of a `parquet` or `arrow` file; `refused` = not at all
+        "reader": WORD,  # how: a `range` of a file, a `deflate`d one of a zip, a row of a `parquet` or `arrow` file; or
+        # `refused`: not at all
         "path": TEXT,  # the file that holds the bytes
         "member": TEXT,  # the column inside a Parquet or Arrow file, or why it is refused
         "offset": LONG,  # first byte in the file, or row number in a Parquet or Arrow file
@@ -23,6 +27,7 @@ IMAGES = Contract(
         "rotation": INT,  # degrees counter-clockwise that the source says the pixels must be turned; null = none
         "stamp": TEXT,  # changes when the file changes: modification time or etag
     },
+    optional={"metadata": TEXT},  # what the recipe keeps of sidecars and other columns, one JSON object; null = nothing
 )
 """What there is: one row per image that a source offers."""
 
@@ -37,6 +42,7 @@ MEASUREMENTS = Contract(
         "bytes": LONG,
         "phash": HASH,  # imagededup's PHash of the upright RGB pixels
         "hashes": HASHES,  # by the recipe's hash, of the image without uniform borders, in its eight orientations
+        "thumbnail": THUMBNAIL,  # of the image without uniform borders
         "luma_p5": FLOAT,  # percentiles of perceived brightness, 0 to 1
         "luma_p99": FLOAT,
         "aspect": FLOAT,  # shorter side / longer side
@@ -51,7 +57,7 @@ MEASUREMENTS = Contract(
 )
 """What one decode tells about an image. Every decision is a function of these."""
 
-REFERENCES = Contract("references", IMAGES.columns, aligned="references")
+REFERENCES = Contract("references", IMAGES.columns, aligned="references", optional=IMAGES.optional)
 """The images of the evaluation sets; `source` is the name of the set."""
 
 REFERENCE_MEASUREMENTS = Contract("reference_measurements", MEASUREMENTS.columns, aligned="references")
@@ -72,7 +78,8 @@ CANDIDATES = Contract(
         **{name: IMAGES.columns[name] for name in WHERE},
         **{f"other_{name}": IMAGES.columns[name] for name in WHERE},  # better in keep order, or of an evaluation set
         "set": WORD,  # the evaluation set of the other image; null when it is of the corpus
-        "cosine": FLOAT,  # of the embeddings
+        "cosine": FLOAT,  # of the embeddings that proposed the pair; null where only the hashes did
+        "distance": INT,  # of the hashes that proposed the pair, in bits; null where only the embeddings did
     },
     aligned="candidates",
 )
@@ -80,19 +87,28 @@ CANDIDATES = Contract(
 
 VERIFIED = Contract(
     "verified",
-    {"uri": TEXT, "other_uri": TEXT, "set": WORD, "score": FLOAT},  # a score of 1 or more is a copy
+    {
+        "uri": TEXT,
+        "other_uri": TEXT,
+        "set": WORD,
+        "distance": INT,
+        "score": FLOAT,  # how much agrees: a copy from 1 on, where the verdict says so
+        "verdict": WORD,  # copy · same scene · look-alike (much agrees, but what differs is content) · other
+        "orientation": WORD,  # what lays the first over the other: upright, mirrored, turned …
+    },
     aligned="candidates",
 )
-"""What geometric verification says of each pair."""
+"""What the comparison of pixels says of each pair."""
 
 CONTAMINATED = Contract(
     "contaminated",
     {
         "part": INT,
         "row": INT,
-        "value": FLOAT,  # similarity: 1 for equal pixels, share of equal hash bits, score or cosine
+        "value": FLOAT,  # similarity: 1 for equal pixels, score or cosine
         "threshold": FLOAT,
         "kept_uri": TEXT,  # the evaluation image that it resembles
+        "orientation": WORD,  # what lays it over that image; null where nothing was laid over it
         "set": WORD,
     },
     aligned=None,
@@ -105,9 +121,10 @@ DUPLICATES = Contract(
         "part": INT,
         "row": INT,
         "reason": WORD,
-        "value": FLOAT,  # Hamming distance, geometric score or cosine to the kept image
+        "value": FLOAT,  # geometric score or cosine to the kept image; 0 for equal pixels
         "threshold": FLOAT,
         "kept_uri": TEXT,  # the kept image that it directly resembles
+        "orientation": WORD,  # what lays it over that image; null where nothing was laid over it
     },
     aligned=None,
 )
@@ -118,7 +135,7 @@ SAMPLES = Contract(
     {"part": INT, "row": INT, "cluster": INT, "weight": FLOAT, "sampled": "bool"},
     aligned=None,
 )
-"""The cluster of every image that is left after deduplication, and whether balancing takes it."""
+"""The kind of every image that is left after deduplication, whether balancing takes it, and how often it counts."""
 
 DECISIONS = Contract(
     "decisions",
@@ -128,6 +145,7 @@ DECISIONS = Contract(
         "value": FLOAT,
         "threshold": FLOAT,
         "kept_uri": TEXT,
+        "orientation": WORD,  # what lays a copy over the kept image: upright, mirrored, turned …
         "cluster": INT,
         "weight": FLOAT,
     },
@@ -150,18 +168,33 @@ MANIFEST = Contract(
         "length": LONG,
         "rotation": INT,  # degrees counter-clockwise to turn the decoded pixels; null = none
         "phash": TEXT,  # hex
-        "luma_p5": FLOAT,
-        "luma_p99": FLOAT,
-        "aspect": FLOAT,
-        "entropy": FLOAT,
-        "sharpness": FLOAT,
-        "detail": FLOAT,
+        **dict.fromkeys(SIGNALS, FLOAT),
         "cluster": INT,
         "weight": FLOAT,
     },
     aligned=None,
+    optional={"metadata": TEXT},  # as in IMAGES
 )
 """The published kept images."""
+
+PACKED = Contract(
+    "packed",
+    {
+        **{name: kind for name, kind in MANIFEST.columns.items() if name != "shard"},
+        **{name: IMAGES.columns[name] for name in ("reader", "path", "member", "offset", "length")},
+    },
+    aligned=None,
+    optional=MANIFEST.optional,
+)
+"""The images to publish, in the order of their ids, and where their sources hold them, a null path being the uri."""
+
+HIDDEN = Contract(
+    "hidden",
+    {n: kind for n, kind in MANIFEST.columns.items() if n not in ("bytes", "phash", *SIGNALS, "cluster", "weight")},
+    aligned=None,
+    optional=MANIFEST.optional,
+)
+"""Members of a version's shards that it does not keep: tombstones, for whoever reads a tar as a whole."""
 
 DROPPED = Contract(
     "dropped",
@@ -170,11 +203,7 @@ DROPPED = Contract(
         "image_id": TEXT,  # hex; null when unreadable
         "source": WORD,
         "label": TEXT,
-        "stage": WORD,
-        "reason": WORD,
-        "value": FLOAT,
-        "threshold": FLOAT,
-        "kept_uri": TEXT,
+        **{name: kind for name, kind in DECISIONS.columns.items() if name not in ("cluster", "weight")},
         "error": TEXT,  # of an unreadable file
     },
     aligned=None,
@@ -196,9 +225,6 @@ CONFLICTS = Contract(
     aligned=None,
 )
 """Copies of one picture under different labels; published beside a version that has any."""
-
-SIGNALS = ("luma_p5", "luma_p99", "aspect", "entropy", "sharpness", "detail")
-"""The measured quality signals, in absolute units."""
 
 Group = Literal["broken", "quality", "duplicate", "contaminated", "sampled"]
 """Kinds of reasons to drop an image, each a colour on a page; the reasons stand in `curation.publish.reasons`."""

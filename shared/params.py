@@ -1,4 +1,7 @@
-"""Params say what a result depends on; Compute says where and how wide. Only Params enter a fingerprint."""
+"""Params say what a result depends on; Compute says where and how wide, Resources what work needs there.
+
+Only Params enter a fingerprint.
+"""
 
 import hashlib
 import json
@@ -6,7 +9,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -114,6 +117,12 @@ class Compute(Settings):
 
     model_config = ConfigDict(title="Compute")
 
+    runner: Literal["threads", "dask", "ray"] = "threads"
+    """What runs the parts of curation: threads = processes of this machine; dask and ray = workers of a cluster, which
+    need `pip install 'dinoflow[dask]'` or `dinoflow[ray]`. The result is the same to the byte."""
+    address: str = ""
+    """Where a Dask scheduler (tcp://host:8786) or a Ray cluster (host:6379) is, whose workers reach the workspace and
+    the sources; "" = a cluster on this machine, started and ended with the command."""
     workers: int = Field(default=0, ge=0)
     """Processes for curation and data loading; 0 = one for each core."""
     parts_per_task: int = Field(default=0, ge=0)
@@ -134,6 +143,12 @@ class Compute(Settings):
     device is cuda."""
 
     @model_validator(mode="after")
+    def _an_address_needs_a_runner_that_has_one(self) -> Self:
+        if self.address and self.runner == "threads":
+            raise ValueError(f"address needs runner to be dask or ray, got {self.runner} with {self.address!r}")
+        return self
+
+    @model_validator(mode="after")
     def _several_processes_need_gloo_or_gpus(self) -> Self:
         if self.processes > 64:
             raise ValueError(f"processes is per machine and must be at most 64, got {self.processes}")
@@ -147,3 +162,15 @@ class Compute(Settings):
     def width(self) -> int:
         """The number of worker processes, resolved on this machine."""
         return self.workers or os.cpu_count() or 1
+
+
+class Resources(NamedTuple):
+    """What one piece of work needs of the process that does it: declared by a stage, met by whatever runs it."""
+
+    gpu: bool = False
+    """A GPU to itself, wherever there is one."""
+    memory: float = 0
+    """GiB; a worker that has less does such work one piece at a time."""
+
+
+NOTHING = Resources()

@@ -1,6 +1,7 @@
 """The shape of a table: its columns, their types, and beside whose rows its own stand."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ HASH = "hash"
 """64 bits."""
 HASHES = "hashes"
 """Eight hashes of 64 bits, one for each orientation of the image."""
+THUMBNAIL = "thumbnail"
+"""Gray levels [32, 32], blue and red difference [8, 8] each."""
 VECTOR = "vector"
 """A list of 16-bit floats."""
 SCORES = "scores"
@@ -30,10 +33,16 @@ class Contract:
     name: str
     columns: dict[str, str]
     aligned: str | None = "images"
+    optional: dict[str, str] = field(default_factory=dict)
+    """Columns that a table may have besides, where a recipe asks for them."""
 
     @cached_property
     def schema(self) -> "pa.Schema":
         """The Arrow schema; Arrow is imported only when a table is at hand, so that help is quick."""
+        return self.wide(())
+
+    def wide(self, optional: Collection[str]) -> "pa.Schema":
+        """Return the schema with some of the optional columns."""
         import pyarrow as pa
 
         types = {
@@ -41,17 +50,20 @@ class Contract:
             ID: pa.binary(16),
             HASH: pa.binary(8),
             HASHES: pa.binary(64),
+            THUMBNAIL: pa.binary(32 * 32 + 2 * 8 * 8),
             VECTOR: pa.list_(pa.float16()),
             SCORES: pa.list_(pa.float32()),
         }
-        return pa.schema([(name, types.get(kind) or pa.type_for_alias(kind)) for name, kind in self.columns.items()])
+        columns = self.columns | {name: kind for name, kind in self.optional.items() if name in optional}
+        return pa.schema([(name, types.get(kind) or pa.type_for_alias(kind)) for name, kind in columns.items()])
 
     def check(self, table: "pa.Table", who: str) -> "pa.Table":
         """Return the table with its columns in the contract's order; raise TypeError on any other shape."""
-        given, wanted = set(table.column_names), set(self.schema.names)
+        schema = self.wide(table.column_names)
+        given, wanted = set(table.column_names), set(schema.names)
         if given != wanted:
             raise TypeError(
                 f"{who} must write the columns of {self.name}: missing {sorted(wanted - given)}, "
                 f"unexpected {sorted(given - wanted)}."
             )
-        return table.select(self.schema.names).cast(self.schema).replace_schema_metadata(table.schema.metadata)
+        return table.select(schema.names).cast(schema).replace_schema_metadata(table.schema.metadata)

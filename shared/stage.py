@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.params import Params
+from shared.params import NOTHING, Params, Resources
 from shared.schema import Contract
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Shape = Literal["map", "exchange", "reduce", "gang"]
 """map: part → part. exchange: parts → buckets. reduce: all parts → one table or a few.
 gang: processes that start and stop together (torchrun), from a dataset to a folder."""
+
+
+ALL_ROWS = Resources(memory=4)
+"""What a reduce needs that does not say otherwise: it looks at all rows at once."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Stage:
     """What a row of its first input is, for whoever follows the work."""
     content: Callable[[Any], Mapping[str, Any]]
     """Parameters to what they point to outside the workspace, such as the content of a file of weights."""
+    needs: Callable[[Any], Resources]
+    """Parameters to what a piece of this work needs of the process that does it."""
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         """Call the plain function: that is all a test needs."""
@@ -70,6 +76,7 @@ def stage(
     key: str = "",
     unit: str = "images",
     content: Callable[[Any], Mapping[str, Any]] = lambda params: {},
+    needs: Callable[[Any], Resources] | None = None,
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Declare a stage.
 
@@ -79,7 +86,8 @@ def stage(
     import, not at hour three. `looks_outside` marks the one kind of stage that no fingerprint can settle,
     because it reads a listing of the world. `key` is where a recipe holds its parameters, `curation.<name>` by
     default. `content` returns, for parameters that point to something
-    outside the workspace, what is there: parameters themselves are plain values.
+    outside the workspace, what is there: parameters themselves are plain values. `needs` returns what a piece of the
+    work asks of its process, such as a GPU: whatever runs it sees to that.
     """
 
     def declare(fn: Callable[..., Any]) -> Stage:
@@ -108,6 +116,7 @@ def stage(
             key=key or f"curation.{who}",
             unit=unit,
             content=content,
+            needs=needs or (lambda params: ALL_ROWS if shape == "reduce" else NOTHING),
         )
 
     return declare

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class Output:
     key: str
     aligned: str | None
     parts: tuple[Part, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the stage says of the whole: it names nothing, so that it may change without a part."""
 
     @property
     def rows(self) -> int:
@@ -54,6 +56,7 @@ class Output:
     def seal(self, store: Store, facts: dict[str, Any]) -> "Output":
         """Write the manifest: from now on the same request finds this output."""
         manifest = {**facts, "aligned": self.aligned, "parts": [asdict(part) for part in self.parts]}
+        manifest |= {"facts": self.facts} if self.facts else {}
         store.write(manifest_name(self.stage, self.key), json.dumps(manifest, indent=1))
         return self
 
@@ -74,9 +77,19 @@ def sealed(store: Store, stage: str, key: str) -> Output | None:
         manifest = json.loads(store.read(manifest_name(stage, key)))
     except FileNotFoundError:
         return None
-    output = Output(stage, key, manifest["aligned"], tuple(Part(**part) for part in manifest["parts"]))
+    output = _from_manifest(stage, key, manifest)
     existing = set(store.names(f"{FOLDER}/{stage}"))
     return output if all(f"{part.name}.parquet" in existing for part in output.parts) else None
+
+
+def recorded(store: Store, stage: str, key: str) -> Output:
+    """Return an output that is known to be sealed, without looking for its parts."""
+    return _from_manifest(stage, key, json.loads(store.read(manifest_name(stage, key))))
+
+
+def _from_manifest(stage: str, key: str, manifest: dict[str, Any]) -> Output:
+    parts = tuple(Part(**part) for part in manifest["parts"])
+    return Output(stage, key, manifest["aligned"], parts, manifest.get("facts", {}))
 
 
 def newest_manifest(store: Store, stage: str) -> dict[str, Any] | None:

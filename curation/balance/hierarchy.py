@@ -27,15 +27,6 @@ class Hierarchy:
     parents: tuple[Ints, ...]
 
 
-def default_levels(images: int) -> tuple[int, ...]:
-    """Return a first level of one cluster for 50 images, at most 10,000, and levels of a tenth each, down to ten."""
-    k = max(1, min(10_000, images // 50))
-    levels = [k]
-    while (k := k // 10) >= 10:
-        levels.append(k)
-    return tuple(levels)
-
-
 def build(
     vectors: Vectors, ids: Words, levels: Sequence[int], *, seed: int, iterations: int, rounds: int, points: int = 0
 ) -> Hierarchy:

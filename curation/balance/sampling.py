@@ -1,34 +1,62 @@
 """Balanced sampling: every branch of the hierarchy gives as equally as it can (Vo et al. 2024, section 3.3)."""
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 
-from curation.arrays import Bools, Floats, Ints, Words
+from curation.arrays import Bools, Doubles, Floats, Ints, Words
 from curation.balance import draws, numbered
 
 Pick = Literal["random", "closest"]
 
 
-def sample(
-    parents: Sequence[Ints],
-    clusters: Ints,
-    distances: Floats,
-    ids: Words,
-    target: int,
-    *,
-    seed: int,
-    pick: Pick = "random",
-) -> Bools:
-    """Return which images [n] are sampled: min(target, n) of them.
+PIECES = 1 << 20
+"""Into so many an image is cut where it is weighed: shares are then whole numbers of pieces."""
 
-    `clusters` [n] and `distances` [n] are those of the first level, `parents` those of a Hierarchy, ids are
-    [n, 2]. Within a cluster images are picked at random, or closest to the centroid first. Memory: 48 bytes for
-    each image.
+
+class Allotment(Protocol):
+    """How many of their images clusters give."""
+
+    def quotas(self, sizes: Ints, target: int, seed: int) -> Ints:
+        """Return how many images each cluster [k] gives, by sizes in images: min(target, all) together."""
+
+    def weights(self, sizes: Ints, target: float, most: float) -> Doubles:
+        """Return how often each cluster's images [k] count, at most `most` times: all images make the target."""
+
+    def kinds(self, sizes: Ints) -> Ints:
+        """Return the kind of each cluster [k]."""
+
+
+@dataclass(frozen=True)
+class ByLevels:
+    """Every branch of a hierarchy gives as equally as it can."""
+
+    parents: tuple[Ints, ...]
+    """Those of a Hierarchy."""
+
+    def quotas(self, sizes: Ints, target: int, seed: int) -> Ints:
+        """Share out whole images."""
+        return quotas(self.parents, sizes, target, seed)
+
+    def weights(self, sizes: Ints, target: float, most: float) -> Doubles:
+        """Share out pieces of images, each of which is there `most` times."""
+        pieces = np.rint(sizes * (most * PIECES)).astype(np.int64)
+        given = quotas(self.parents, pieces, round(target * PIECES), 0)
+        return np.asarray(given / np.maximum(sizes * float(PIECES), 1))
+
+    def kinds(self, sizes: Ints) -> Ints:
+        """Take every cluster for a kind."""
+        return np.arange(len(sizes))
+
+
+def sample(clusters: Ints, distances: Floats, ids: Words, shares: Ints, *, seed: int, pick: Pick = "random") -> Bools:
+    """Return which images [n] are sampled: of each cluster as many as `shares` [k] says.
+
+    `clusters` [n] and `distances` [n] are those of the first level, ids are [n, 2]. Within a cluster images are
+    picked at random, or closest to the centroid first. Memory: 48 bytes for each image.
     """
-    sizes = np.bincount(clusters, minlength=len(parents[0]) if parents else 0)
-    shares = quotas(parents, sizes, target, seed)
     chance = draws(ids, "images", seed)
     return first_of_each(clusters, (chance, distances) if pick == "closest" else (chance,), ids, shares)
 

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from curation.arrays import Bytes, Floats, Ints
 from curation.dedup.exact_classes import ComparableColumns
+from curation.dedup.thumbnails import thumbnails
 from curation.params.copies import DedupParams
 from shared.catalog import IMAGES, MEASUREMENTS, VERDICTS
 from shared.tables import Rows
@@ -35,6 +36,11 @@ class ComparableImages:
     def column(self, name: str) -> pa.ChunkedArray:
         """Return one column of the index for each."""
         return self.images.table(IMAGES, [name])[name].take(self.rows)
+
+    def thumbnails(self) -> Bytes:
+        """Return the thumbnails [n, 1152] of all."""
+        column = self.measurements.table(MEASUREMENTS, ["thumbnail"])["thumbnail"].take(self.rows)
+        return thumbnails(column.to_pylist())
 
     def vectors(self, items: Ints | None = None, column: str = "vector") -> Floats:
         """Return unit vectors [n, dim] of all, or of these items in ascending order, read part by part."""
@@ -74,6 +80,14 @@ def _merit(name: str, measured: pa.Table, sources: pa.ChunkedArray) -> np.ndarra
     return -values if name.startswith("-") else values
 
 
+def vectors_of(part: pa.Table, rows: Ints, column: str = "vector") -> Floats:
+    """Return the unit vectors [n, dim] of some rows of a part of the measurements."""
+    taken = part[column].combine_chunks().take(pa.array(rows))
+    vectors = taken.values.to_numpy(zero_copy_only=False).reshape(len(rows), -1).astype(np.float32)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
+
+
 def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:
     pieces: list[Floats] = []
     first = 0
@@ -81,11 +95,8 @@ def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:
         inside = rows[(rows >= first) & (rows < first + part.num_rows)] - first
         first += part.num_rows
         if len(inside):
-            taken = part[column].combine_chunks().take(pa.array(inside))
-            pieces.append(taken.values.to_numpy(zero_copy_only=False).reshape(len(inside), -1).astype(np.float32))
-    vectors = np.concatenate(pieces) if pieces else np.zeros((0, 1), np.float32)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
+            pieces.append(vectors_of(part, inside, column))
+    return np.concatenate(pieces) if pieces else np.zeros((0, 1), np.float32)
 
 
 def _hashes(column: pa.ChunkedArray) -> Bytes:

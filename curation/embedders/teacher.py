@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from curation.embedders.embedding import Embedding
+from curation.embedders.embedding import TorchEmbedding
 from shared.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from curation.arrays import Array, Floats
     from curation.models.network import Network
+    from curation.models.with_torch import Precision
     from shared.images.picture import Picture
 
 LOADER = "training.eval.embed"
 
 
-class RunEmbedder(Embedding):
+class RunEmbedder(TorchEmbedding):
     """The teacher's CLS token of a run of this pipeline."""
 
     kind: Literal["run"] = "run"
@@ -56,7 +57,8 @@ class RunEmbedder(Embedding):
     def identity(self) -> dict[str, Any]:
         """Return what the result depends on: the teacher, wherever its run lies."""
         teacher = import_module(LOADER).describe(self.path, self.step).content
-        return {"kind": self.kind, "teacher": teacher, "size": self.size}
+        other = {} if self.precision == "fp32" else {"precision": self.precision}
+        return {"kind": self.kind, "teacher": teacher, "size": self.size, **other}
 
     def prepared(self, picture: "Picture") -> "Array":
         """Return the pixels [3, size, size] of the whole image."""
@@ -67,11 +69,11 @@ class RunEmbedder(Embedding):
         from curation.models.network import unit
 
         content = import_module(LOADER).describe(self.path, self.step).content
-        return unit(_load(self.path, self.step, content)(prepared))
+        return unit(_load(self.path, self.step, content, self.precision)(prepared))
 
 
 @cache
-def _load(path: str, step: int, content: str) -> "Network":
+def _load(path: str, step: int, content: str, precision: "Precision") -> "Network":
     from curation.models.with_torch import device, torch_network
 
-    return torch_network(path, import_module(LOADER).load(path, step, device()))
+    return torch_network(path, import_module(LOADER).load(path, step, device()), precision)

@@ -1,5 +1,6 @@
 """Everything that one decode of an image tells, as one row of measurements."""
 
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -8,7 +9,9 @@ import pyarrow as pa
 
 from curation.arrays import Array
 from curation.dedup.geometry.frame import trimmed
+from curation.dedup.thumbnails import thumbnail
 from curation.embedders.descriptor import DescriptorEmbedder
+from curation.measure.decoders import each
 from curation.measure.hashes import oriented_hashes
 from curation.measure.phash import BYTES, phashes
 from curation.measure.quality_signals import signals
@@ -42,7 +45,8 @@ def measure_images(images: pa.Table, params: MeasureParams) -> pa.Table:
     files = zip(unchanged(images, read_bytes(images)), images["rotation"].to_pylist(), strict=True)
     rows: list[Measurement] = []
     vectors, layouts, scores = [], [], []
-    while chunk := [measure_image(data, rotation, params) for data, rotation in islice(files, CHUNK)]:
+    measurements = each(partial(_measure_file, params=params), files)
+    while chunk := list(islice(measurements, CHUNK)):
         rows += [row for row, _ in chunk]
         prepared = [inputs for _, inputs in chunk if inputs is not None]
         if prepared:
@@ -55,6 +59,13 @@ def measure_images(images: pa.Table, params: MeasureParams) -> pa.Table:
     table = table.append_column("layout", _lists(layouts, measured, pa.float16()))
     table = table.append_column("scores", _lists(scores if params.scorers else [], measured, pa.float32()))
     return table.select(MEASUREMENTS.schema.names)
+
+
+def _measure_file(
+    file: tuple[bytes | UnreadableError, int | None], params: MeasureParams
+) -> tuple[Measurement, Prepared | None]:
+    data, rotation = file
+    return measure_image(data, rotation, params)
 
 
 def measure_image(
@@ -80,6 +91,7 @@ def measure_image(
         "format": decoded.format,
         "phash": (hashes if inner is whole and params.hash == "phash" else phashes(whole.image))[:BYTES],
         "hashes": hashes,
+        "thumbnail": thumbnail(inner.image),
         **signals(whole),
     }
     layout = DescriptorEmbedder().prepared(inner) if params.layout else NOTHING

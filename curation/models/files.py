@@ -12,6 +12,7 @@ from shared.storage import sha256
 
 if TYPE_CHECKING:
     from curation.models.network import Network
+    from curation.models.with_torch import Precision
 
 ONNX = ".onnx"
 
@@ -57,7 +58,16 @@ def _content(path: str, size: int, modified: int) -> str:
     return sha256(path)[:32]
 
 
-def load_model(path: str) -> "Network":
+def runs_on_gpu(path: str) -> bool:
+    """Tell whether a model in a file is run on a GPU where there is one."""
+    if not path.endswith(ONNX):
+        return True
+    from curation.models.with_onnx import on_gpu
+
+    return on_gpu()
+
+
+def load_model(path: str, precision: "Precision" = "fp32") -> "Network":
     """Return the model in a file, loaded once in a process as long as the file stays the same."""
     if path.endswith(ONNX):
         from curation.models.with_onnx import load_onnx
@@ -65,4 +75,4 @@ def load_model(path: str) -> "Network":
         return load_onnx(path, content(path))
     from curation.models.with_torch import load_torchscript
 
-    return load_torchscript(path, content(path))
+    return load_torchscript(path, content(path), precision)

@@ -10,6 +10,7 @@ from shared.params import Params
 
 if TYPE_CHECKING:
     from curation.arrays import Array, Floats
+    from curation.models.network import Network
     from shared.images.picture import Picture
 
 Colour = tuple[float, float, float]
@@ -42,4 +43,7 @@ class LookingModel(Params):
         """Return what the model says of prepared pictures, a row each."""
         from curation.models.network import normalised
 
-        return load_model(self.path)([normalised(pixels, self.mean, self.std) for pixels in prepared])
+        return self._network()([normalised(pixels, self.mean, self.std) for pixels in prepared])
+
+    def _network(self) -> "Network":
+        return load_model(self.path)

@@ -19,16 +19,20 @@ GPU_BATCH = 64
 CUDA = "CUDAExecutionProvider"
 
 
+def on_gpu() -> bool:
+    """Tell whether the onnxruntime that is installed can use a GPU."""
+    return CUDA in onnxruntime.get_available_providers()
+
+
 @cache
 def load_onnx(path: str, content: str) -> Network:
     """Return the ONNX model at the path; its first output counts. Raises RecipeError when the file holds none."""
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # there is a worker for each core
     settings.log_severity_level = 4
-    gpu = CUDA in onnxruntime.get_available_providers()
     try:
         session = onnxruntime.InferenceSession(
-            path, settings, [CUDA, "CPUExecutionProvider"] if gpu else ["CPUExecutionProvider"]
+            path, settings, [CUDA, "CPUExecutionProvider"] if on_gpu() else ["CPUExecutionProvider"]
         )
     except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeException) as error:
         raise RecipeError(f"{path} needs to be an ONNX file, got {error}. Export the model again.") from None

@@ -17,7 +17,7 @@ from timm.models import load_state_dict
 from torch import Tensor
 
 from curation.models.network import Network
-from curation.models.with_torch import device, torch_network
+from curation.models.with_torch import Precision, device, torch_network
 from shared.errors import RecipeError
 
 
@@ -32,7 +32,7 @@ class Loaded(NamedTuple):
 
 
 @cache
-def load_timm(name: str, weights: str | None, content: str | None, size: int) -> Loaded:
+def load_timm(name: str, weights: str | None, content: str | None, size: int, precision: Precision) -> Loaded:
     """Return a model by name, with weights from a file or the hub. Raises RecipeError where they do not come."""
     overlay = _overlay(name, weights) if weights else None
     try:
@@ -50,7 +50,7 @@ def load_timm(name: str, weights: str | None, content: str | None, size: int) ->
         config["input_size"] = (3, size, size)
         _resize(name, module, size)
     prepare = create_transform(**config, is_training=False, use_prefetcher=True)  # leaves mean and deviation to us
-    return Loaded(torch_network(f"timm's {name}", module.eval().to(device())), prepare, config)
+    return Loaded(torch_network(f"timm's {name}", module.eval().to(device()), precision), prepare, config)
 
 
 def _overlay(name: str, weights: str) -> dict[str, Any]:

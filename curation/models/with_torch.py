@@ -1,8 +1,12 @@
-"""Models that torch runs, in 32-bit floats: fewer bits move cosines across a threshold."""
+"""Models that torch runs, in 32-bit floats unless bf16 is asked for: fewer bits move cosines across a threshold.
+
+A process sees one GPU at most (shared/launch/gpus.py says which), so a GPU holds one copy of a network.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +17,8 @@ from curation.models.network import Network, RefusedError
 from shared.errors import RecipeError
 
 GPU_BATCH = 64
+Precision = Literal["fp32", "bf16"]
+"""Of the numbers that a network computes with."""
 
 
 def device() -> torch.device:
@@ -20,13 +26,13 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def torch_network(name: str, module: Callable[[Tensor], Tensor]) -> Network:
+def torch_network(name: str, module: Callable[[Tensor], Tensor], precision: Precision = "fp32") -> Network:
     """Return the module, which is on the device already, as a network."""
     place = device()
 
     def forward(batch: Array) -> Array:
         try:
-            with _exactly():
+            with _exactly(), torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
                 output = module(torch.from_numpy(batch).to(place))
                 return output.float().cpu().numpy() if isinstance(output, Tensor) else output
         except torch.OutOfMemoryError:
@@ -38,7 +44,7 @@ def torch_network(name: str, module: Callable[[Tensor], Tensor]) -> Network:
 
 
 @cache
-def load_torchscript(path: str, content: str) -> Network:
+def load_torchscript(path: str, content: str, precision: Precision) -> Network:
     """Return the TorchScript model at the path. Raises RecipeError when the file holds none."""
     try:
         module = torch.jit.load(path, map_location=device()).eval()  # type: ignore[no-untyped-call]
@@ -47,7 +53,7 @@ def load_torchscript(path: str, content: str) -> Network:
             f"{path} needs to be a TorchScript file, got {str(error).strip().splitlines()[0]}. "
             "Save the model with torch.jit.trace(…).save(…), or give an .onnx file."
         ) from None
-    return torch_network(path, module)
+    return torch_network(path, module, precision)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """The parameters of every curation stage. The text under a field is its help in the command line and the form."""
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from curation.embedders import Embedder
 from curation.embedders.descriptor import DescriptorEmbedder
+from curation.models.files import runs_on_gpu
 from curation.params.balance import BalanceParams
 from curation.params.copies import DecontaminateParams, DedupParams
 from curation.quality import DEFAULT_RULES, Rule, scorers_of
@@ -15,6 +17,12 @@ from shared.params import ExchangeParams, Params
 
 HashKind = Literal["phash", "dhash", "ahash", "whash"]
 """A perceptual hash: of frequencies, of differences between neighbours, of levels, of wavelets."""
+
+
+LAYOUT_BALANCE = (
+    "warning: balance needs an embedder that sees what is in an image, got {}, which sees its layout: it halves about "
+    "as chance does. Set curation.dedup.near.embedder, for example to efficientnet-lite0."
+)
 
 
 class IndexParams(Params):
@@ -46,6 +54,11 @@ class MeasureParams(Params):
     layout: bool = False
     """Taken from curation.dedup.near.candidates.layout: set it there."""
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether networks look at the images, on a GPU where there is one."""
+        return self.embedder.on_gpu or any(runs_on_gpu(scorer.path) for scorer in self.scorers)
+
 
 class QualityParams(Params):
     """Which images are too poor."""
@@ -74,7 +87,9 @@ class PackParams(ExchangeParams):
     model_config = ConfigDict(title="Pack")
 
     shard_images: int = Field(default=8192, ge=16)
-    """Images in a shard, at most on average; shards are filled by image id, so their order is already random."""
+    """Images in a shard, at most; shards are filled by image id, so their order is already random."""
+    exif: bool = False
+    """Keep the EXIF of each image (camera, time, place, author) in the metadata of manifest and shards."""
 
     @property
     def bucket_rows(self) -> int:
@@ -113,6 +128,11 @@ class CurationParams(Params):
         self._take("measure", "layout", self.dedup.near.layout, "curation.dedup.near.candidates.layout")
         self._take("decontaminate", "dedup", self.dedup, "curation.dedup")
         return self
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what is allowed and hardly meant."""
+        if self.balance.enabled and self.dedup.near.embedder.sees_layout:
+            yield LAYOUT_BALANCE.format(self.dedup.near.embedder.kind)
 
     def _take(self, stage: str, field: str, value: Params | tuple[Params, ...] | bool, source: str) -> None:
         params: Params = getattr(self, stage)

@@ -1,5 +1,6 @@
 """From decisions to a published version.
 
-select.py decides for every image · pack.py and shard_writer.py put originals into tar shards, by buckets of ids
-publish.py commits the version with its counts and lineage.py · read_back.py finds the original bytes of an image again.
+select.py decides for every image · pack.py puts the kept ones in order · publish.py commits the version, all or
+nothing, with its counts.py and lineage.py; append/ adds shards, by shard_writer.py and exif.py
+read_back.py finds the original bytes of an image again.
 """

@@ -50,6 +50,6 @@ def _of(keys: list[str], kept: pa.Table, dropped: pa.Table) -> list[dict[str, An
 
 def _counted(table: pa.Table, keys: list[str]) -> Counts:
     plain = pa.table({key: table[key].cast(pa.string()) for key in keys})  # parts have dictionaries of their own
-    counted = plain.group_by(keys).aggregate([([], "count_all")])
-    rows: Iterable[tuple[str | None, ...]] = zip(*(counted[key].to_pylist() for key in keys), strict=True)
-    return dict(zip(rows, counted["count_all"].to_pylist(), strict=True))
+    groups = plain.group_by(keys).aggregate([([], "count_all")])
+    rows: Iterable[tuple[str | None, ...]] = zip(*(groups[key].to_pylist() for key in keys), strict=True)
+    return dict(zip(rows, groups["count_all"].to_pylist(), strict=True))

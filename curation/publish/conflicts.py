@@ -1,10 +1,14 @@
 """Copies of one picture under different labels: what someone who cleans a dataset looks for first."""
 
+import hashlib
+
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from curation.publish.reasons import DUPLICATES
 from shared.catalog import CONFLICTS
+from shared.storage import Store
 
 LABELLED = ["uri", "source", "label"]
 
@@ -32,6 +36,15 @@ def conflicting_labels(kept: pa.Table, dropped: pa.Table) -> pa.Table:
         .cast(CONFLICTS.schema)
         .sort_by([("kept_uri", "ascending"), ("uri", "ascending")])
     )
+
+
+def write_conflicts(store: Store, conflicts: pa.Table) -> dict[str, str]:
+    """Write CONFLICTS into a version; return the checksum of its file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(conflicts, sink, compression="zstd")
+    data, name = sink.getvalue().to_pybytes(), f"{CONFLICTS.name}/part-000000.parquet"
+    store.write(name, data)
+    return {name: hashlib.sha256(data).hexdigest()}
 
 
 def _plain(table: pa.Table) -> pa.Table:

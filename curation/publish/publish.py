@@ -1,79 +1,126 @@
-"""From packed parts to an immutable dataset version. The version exists once its dataset.json does."""
+"""From packed parts to an immutable dataset version, one publisher at a time. All or nothing: see append/draft.py."""
 
-import hashlib
-import importlib.metadata
-import json
-from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from curation.params import PackParams
 from curation.publish.alarms import alarms
-from curation.publish.conflicts import LABELLED, conflicting_labels
-from curation.publish.pack import DROPPED_FILE, SHARD
-from shared.catalog import CONFLICTS, DECISIONS, IMAGES
-from shared.dataset_version import FOLDER, Published, open_version, versions
+from curation.publish.append.append_version import Work, append, lost, usable, with_earlier
+from curation.publish.append.draft import Draft, lock_name
+from curation.publish.append.section import Section
+from curation.publish.conflicts import LABELLED, conflicting_labels, write_conflicts
+from curation.publish.counts import counted, tools
+from curation.publish.pack import DROPPED_FILE
+from shared.catalog import DECISIONS, IMAGES
+from shared.dataset_version import Published, open_version, read_tables, versions
 from shared.errors import WorkFailedError
+from shared.launch.executors import Executor
+from shared.launch.progress import Reporter
 from shared.params import fingerprint
-from shared.storage import Store
+from shared.storage import Store, locked
 from shared.tables import FOLDER as STAGES
-from shared.tables import Output, Part, Rows, part_name
+from shared.tables import Output, Rows, part_name
 
 EVIDENCE = ["reason", "value", "kept_uri"]
 EXAMPLES = 3
-TOOLS = ("dinoflow", "faiss-cpu", "faiss-gpu", "imagededup", "numpy", "pillow", "pyarrow")
 
 
-def publish(
-    store: Store, name: str, outputs: dict[str, Output], recipe: dict[str, Any], seconds: dict[str, float]
-) -> tuple[Published, bool]:
+@dataclass(frozen=True)
+class PublishRequest:
+    """What is to be published."""
+
+    name: str
+    outputs: dict[str, Output]
+    recipe: dict[str, Any]
+    params: PackParams
+    seconds: dict[str, float]
+
+
+def publish(store: Store, request: PublishRequest, executor: Executor, reporter: Reporter) -> tuple[Published, bool]:
     """Return the dataset version that holds these outputs, and whether it is new.
 
-    What is published already is found by fingerprint, not published twice. Raises WorkFailedError when the
-    tables do not add up: every indexed uri must be kept or dropped, once.
+    What is published already is found by fingerprint, not published twice. Raises WorkFailedError when the tables do
+    not add up: every indexed uri must be kept or dropped, once. Raises FilesChangedError as `append` does.
     """
-    packed = outputs["pack"]
-    published = published_as(store, name, packed)
-    if published:
-        return published, False
-    earlier = versions(store, name)
-    version = f"v{int(earlier[-1][1:]) + 1 if earlier else 1:04d}"
-    dataset = Published(store.sub(FOLDER, name, version), name, version)
-    _refuse_nothing(store, outputs)
-    checksums: dict[str, str] = {}
-    for number, part in enumerate(packed.parts):
-        checksums |= _place(store, f"{FOLDER}/{name}/{version}", number, part)
-    kept, dropped = dataset.table("manifest", LABELLED), dataset.table("dropped", [*LABELLED, *EVIDENCE])
-    conflicts = conflicting_labels(kept, dropped)
-    checksums |= _beside(dataset, conflicts) if len(conflicts) else {}
-    facts = {
-        "name": name,
-        "version": version,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "fingerprint": _fingerprint(packed),
-        "counts": _counts(dataset, outputs),
-        "alarms": alarms(kept, dropped),
-        "label_conflicts": len(conflicts),
-        "recipe": recipe,
-        "lineage": {stage: output.key for stage, output in outputs.items()},
-        "search": _facts(outputs, "candidates", "dedup", "decontaminate", "balance"),
-        "tools": _tools(),
-        "checksums": checksums,
-        "seconds": seconds,
-    }
-    dataset.store.write("dataset.json", json.dumps(facts, indent=1))
-    return dataset, True
+    with locked(store, lock_name(request.name), f"publishing {request.name}", reporter.line):
+        published = published_as(store, request.name, request.outputs["pack"])
+        if published:
+            return published, False
+        _refuse_nothing(store, request.outputs)
+        draft = Draft.begin(store, request.name)
+        try:
+            return draft.publish(_made(draft, request, executor, reporter)), True
+        except BaseException:  # of a kill with a warning too: without one, the next publisher cleans up
+            draft.discard()
+            raise
 
 
 def published_as(store: Store, name: str, packed: Output) -> Published | None:
-    """Return the newest version when it holds just these packed parts."""
+    """Return the newest version when it holds just the content of these packed parts."""
     if not versions(store, name):
         return None
     newest = open_version(store, name)
-    return newest if newest.info["fingerprint"] == _fingerprint(packed) else None
+    return newest if newest.info["fingerprint"] == content_name(packed) else None
+
+
+def content_name(packed: Output) -> str:
+    """Name what a version of these parts says of its images: nothing of shards, versions or how it came about."""
+    return fingerprint("dataset", [part.facts["content"] for part in packed.parts])
+
+
+def _made(draft: Draft, request: PublishRequest, executor: Executor, reporter: Reporter) -> dict[str, Any]:
+    """Write everything but dataset.json, and return what that is to say."""
+    outputs, params = request.outputs, request.params
+    work = Work(draft, executor, reporter.progress, params.shard_images, read_exif=params.exif)
+    sections, earlier = _sections(draft, request)
+    made = append(sections, earlier, work)
+    names = {kind: [n for n in made["checksums"] if n.startswith(f"{kind}/")] for kind in ("manifest", "dropped")}
+    kept, dropped = (
+        read_tables(draft.store, names[kind], [*LABELLED, *more])
+        for kind, more in (("manifest", ()), ("dropped", EVIDENCE))
+    )
+    conflicts = conflicting_labels(kept, dropped)
+    made["checksums"] |= write_conflicts(draft.store, conflicts) if len(conflicts) else {}
+    return {
+        "name": request.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "fingerprint": content_name(outputs["pack"]),
+        "counts": counted(kept, dropped, outputs["index"].rows),
+        "alarms": alarms(kept, dropped),
+        "label_conflicts": len(conflicts),
+        "recipe": request.recipe,
+        "lineage": {stage: output.key for stage, output in outputs.items()},
+        "passed_over": _notes(outputs["index"], "passed_over"),
+        "guessed": _notes(outputs["index"], "guessed"),
+        "search": _facts(outputs, "candidates", "dedup", "decontaminate", "balance"),
+        "tools": tools(),
+        "exif": params.exif,
+        **made,
+        "seconds": request.seconds,
+    }
+
+
+def _sections(draft: Draft, request: PublishRequest) -> tuple[list[Section], Published | None]:
+    """Return a section for each packed part, and the earlier version whose shards are used, if any."""
+    store, parts, exif = draft.workspace, request.outputs["pack"].parts, request.params.exif
+    sections = [
+        Section(
+            workspace=store.url,
+            number=number,
+            source=part_name("pack", part.name) if part.rows else "",
+            dropped=f"{STAGES}/pack/{part.name}/{DROPPED_FILE}",
+            span=("", ""),
+            exif=exif,
+        )
+        for number, part in enumerate(parts)
+    ]
+    earlier = open_version(store, request.name) if versions(store, request.name) else None
+    if earlier is None or not usable(earlier, exif):
+        return sections, None
+    return with_earlier(sections, [part.facts["first"] for part in parts], earlier, lost(store, earlier)), earlier
 
 
 def _facts(outputs: dict[str, Output], *stages: str) -> dict[str, Any]:
@@ -82,35 +129,9 @@ def _facts(outputs: dict[str, Output], *stages: str) -> dict[str, Any]:
     return {stage: own for stage, own in facts.items() if own}
 
 
-def _fingerprint(packed: Output) -> str:
-    return fingerprint([part.name for part in packed.parts])
-
-
-def _place(store: Store, folder: str, number: int, part: Part) -> dict[str, str]:
-    """Link one packed part into the version; return the checksums of its files."""
-    made = f"{STAGES}/pack/{part.name}"
-    tables = {
-        f"manifest/part-{number:06d}.parquet": part_name("pack", part.name),
-        f"dropped/part-{number:06d}.parquet": f"{made}/{DROPPED_FILE}",
-    }
-    checksums = {}
-    for name, source in tables.items():
-        store.link(source, f"{folder}/{name}")
-        checksums[name] = hashlib.sha256(store.read(source)).hexdigest()
-    if "sha256" in part.facts:
-        shard = f"shards/shard-{number:06d}.tar"
-        store.link(f"{made}/{SHARD}", f"{folder}/{shard}")
-        checksums[shard] = part.facts["sha256"]
-    return checksums
-
-
-def _beside(dataset: Published, conflicts: pa.Table) -> dict[str, str]:
-    """Write the table of conflicting labels into the version; return the checksum of its file."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(conflicts, sink, compression="zstd")
-    data, name = sink.getvalue().to_pybytes(), f"{CONFLICTS.name}/part-000000.parquet"
-    dataset.store.write(name, data)
-    return {name: hashlib.sha256(data).hexdigest()}
+def _notes(index: Output, kind: str) -> dict[str, Any]:
+    """Return what each source passed over, or guessed; only of sources that did."""
+    return {source: notes[kind] for source, notes in index.facts.get("sources", {}).items() if notes[kind]}
 
 
 def _refuse_nothing(store: Store, outputs: dict[str, Output]) -> None:
@@ -127,44 +148,3 @@ def _refuse_nothing(store: Store, outputs: dict[str, Output]) -> None:
         f"Curation needs at least one image to keep, got none of {indexed:,}: {most} took {reasons[most]:,} "
         f"({counts}), such as {examples}. Nothing is published. Look at them, and change what dropped them with --set."
     )
-
-
-def _counts(dataset: Published, outputs: dict[str, Output]) -> dict[str, Any]:
-    kept, dropped = dataset.table("manifest", ["source"]), dataset.table("dropped", ["source", "reason"])
-    indexed = outputs["index"].rows
-    if indexed != kept.num_rows + dropped.num_rows:
-        raise WorkFailedError(
-            f"Every indexed image must be kept or dropped, but {indexed} ≠ {kept.num_rows} + {dropped.num_rows}. "
-            "The stage cache is damaged: delete the folder `stages` of the workspace and run again."
-        )
-    sources = {"kept": _tally(kept["source"]), "dropped": _tally(dropped["source"])}
-    return {
-        "indexed": indexed,
-        "kept": kept.num_rows,
-        "dropped": dropped.num_rows,
-        "reasons": _tally(dropped["reason"]),
-        "sources": {
-            source: {
-                "indexed": sources["kept"][source] + sources["dropped"][source],
-                "kept": sources["kept"][source],
-                "dropped": sources["dropped"][source],
-            }
-            for source in sorted({*sources["kept"], *sources["dropped"]})
-        },
-    }
-
-
-def _tally(column: Any) -> Counter[str]:
-    counts = pc.value_counts(column.cast("string"))
-    pairs = ((entry["values"].as_py(), entry["counts"].as_py()) for entry in counts)
-    return Counter(dict(sorted(pairs, key=lambda pair: -pair[1])))
-
-
-def _tools() -> dict[str, str]:
-    installed = {}
-    for tool in TOOLS:
-        try:
-            installed[tool] = importlib.metadata.version(tool)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return installed

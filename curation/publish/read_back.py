@@ -34,7 +34,7 @@ def originals(dataset: Published, lineage: Lineage, uris: Iterable[str]) -> dict
 
 def kept_originals(dataset: Published, uris: Iterable[str]) -> dict[str, Original]:
     """Return the originals of kept images, which the dataset itself holds."""
-    if not dataset.store.names("manifest"):
+    if not dataset.files("manifest"):
         return {}
     kept = dataset.table("manifest", STORED)
     readable: dict[str, Original] = {}

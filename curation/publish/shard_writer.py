@@ -48,4 +48,6 @@ def write_shard(path: Path, images: Iterator[tuple[dict[str, Any], bytes]]) -> l
 
 def sidecar(row: dict[str, Any]) -> bytes:
     """Return the json beside an image: a function of its row in the manifest."""
-    return json.dumps({name: row[name] for name in SIDECAR_COLUMNS}, sort_keys=True).encode()
+    facts = {name: row[name] for name in SIDECAR_COLUMNS}
+    kept = row.get("metadata")
+    return json.dumps(facts | ({"metadata": json.loads(kept)} if kept else {}), sort_keys=True).encode()

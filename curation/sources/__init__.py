@@ -11,6 +11,7 @@ from curation.sources.huggingface import HuggingFaceSource
 from curation.sources.open_images import OpenImagesSource
 from curation.sources.parquet import ParquetSource
 from curation.sources.tar import TarSource
+from curation.sources.zip import ZipSource
 
 __all__ = [
     "FolderSource",
@@ -20,11 +21,12 @@ __all__ = [
     "ParquetSource",
     "Source",
     "TarSource",
+    "ZipSource",
     "source_at",
 ]
 
 Source = Annotated[
-    FolderSource | TarSource | ParquetSource | HuggingFaceSource | OpenImagesSource | ListSource,
+    FolderSource | TarSource | ZipSource | ParquetSource | HuggingFaceSource | OpenImagesSource | ListSource,
     Field(discriminator="kind"),
 ]
 """A collection of images; `kind` says how it is laid out. Where a folder holds files of several, the first wins:

@@ -1,7 +1,6 @@
 """Files on a disk or an object store, as every source needs them: opened, found, named, and stamped."""
 
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from braceexpand import braceexpand
 
 from shared.errors import SourceError
+from shared.images.file_names import URL, as_path, as_text
 
 THREADS = 16
 """Requests to an object store at a time: they wait, they do not work."""
@@ -29,6 +29,8 @@ class SourceFile(NamedTuple):
     stamp: str
     problem: str | None = None
     """Why there is nothing to read, where that is known."""
+    skip: str | None = None
+    """Why nobody would want to read it, as one of the notes' words."""
 
 
 def open_location(url: str, who: str) -> tuple[Any, str]:
@@ -38,8 +40,17 @@ def open_location(url: str, who: str) -> tuple[Any, str]:
     """
     import fsspec
 
+    local = os.path.abspath(os.path.expanduser(as_path(url)))
     try:
-        fs, path = fsspec.core.url_to_fs(url)
+        if url.startswith(URL) or os.path.lexists(local):  # a name may hold the letters of a pattern or of a URL
+            fs, path = fsspec.filesystem("file"), local
+        elif "::" in url:
+            raise SourceError(
+                f"Source {who!r} needs a URL that stands alone, got the chained {url}. Leave out all but the last; "
+                "a zip is opened as it is: --source FILE.zip."
+            )
+        else:
+            fs, path = fsspec.core.url_to_fs(url)
     except (ValueError, ImportError) as error:
         raise SourceError(f"Source {who!r} needs a path or URL that can be opened, got {url}: {error}.") from error
     fs.invalidate_cache()  # a listing remembered from an earlier run would hide what was added since
@@ -53,7 +64,7 @@ def is_local(fs: Any) -> bool:
 
 def uri_of(fs: Any, path: str) -> str:
     """Return how the rest of the pipeline names a file: a plain path here, a URL elsewhere."""
-    return path if is_local(fs) else str(fs.unstrip_protocol(path))
+    return as_text(path) if is_local(fs) else str(fs.unstrip_protocol(path))
 
 
 def stamp(entry: dict[str, Any]) -> str:
@@ -70,81 +81,43 @@ def stat_file(fs: Any, path: str) -> SourceFile:
     """Return one file; a missing one is told by its stamp and has no size."""
     try:
         if is_local(fs):
-            return _source_file(path, os.stat(path))
+            return file_of(path, os.stat(path))
         entry = fs.info(path)
     except (OSError, ValueError) as error:
         return SourceFile(path, None, MISSING, f"{type(error).__name__}: {error}"[:300])
     return SourceFile(path, entry.get("size"), stamp(entry))
 
 
-def _source_file(path: str, status: os.stat_result) -> SourceFile:
+def file_of(path: str, status: os.stat_result) -> SourceFile:
+    """Return a file of this machine."""
     return SourceFile(path, status.st_size, f"{status.st_mtime:020.6f} {status.st_size}")
 
 
-def find(fs: Any, root: str) -> Iterator[SourceFile]:
-    """Yield every file below a folder, hidden folders left out; a folder that cannot be listed has a problem."""
+def read_file(fs: Any, path: str, start: int = 0, size: int | None = None) -> bytes:
+    """Return the bytes of a file, or so many from a place on."""
     if is_local(fs):
-        yield from _find_here(root.rstrip("/") or "/")
+        with open(path, "rb") as file:
+            file.seek(start)
+            return file.read() if size is None else file.read(size)
+    data: bytes = fs.cat_file(path, start=start or None, end=None if size is None else start + size)
+    return data
+
+
+def is_pattern(fs: Any, path: str) -> bool:
+    """Tell a pattern from a name: what is there under just this name is no pattern, whatever its letters."""
+    return bool(set(path) & set("*?[{")) and not fs.exists(path)
+
+
+def named_files(fs: Any, path: str) -> Iterator[str]:
+    """Yield the paths that a glob or a brace pattern names, or the path itself. A file in two patterns comes twice."""
+    if not is_pattern(fs, path):
+        yield path
         return
-    for path, entry in fs.find(root, detail=True).items():
-        if entry.get("type") == "file" and "/." not in path[len(root) :].rpartition("/")[0]:
-            yield SourceFile(str(path), entry.get("size"), stamp(entry))
-
-
-def _find_here(root: str) -> Iterator[SourceFile]:
-    """Links to folders are followed last, so that a folder reached twice is listed under its own name."""
-    folders, links, seen = [root], list[str](), set[tuple[int, int]]()
-    while folders or links:
-        folder = folders.pop() if folders else links.pop()
-        try:
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            entries = list(os.scandir(folder))
-        except OSError as error:
-            yield SourceFile(f"{folder}/", None, MISSING, f"the folder cannot be listed: {error.strerror}")
-            continue
-        prefix = folder.rstrip("/")
-        for entry in entries:
-            path = f"{prefix}/{entry.name}"
-            try:
-                status = entry.stat()
-            except OSError as error:
-                yield SourceFile(path, None, MISSING, f"{type(error).__name__}: {error.strerror}")
-                continue
-            if stat.S_ISREG(status.st_mode):
-                yield _source_file(path, status)
-            elif stat.S_ISDIR(status.st_mode) and not entry.name.startswith("."):
-                (links if entry.is_symlink() else folders).append(path)
-        links.sort(reverse=True)
-
-
-def find_files(fs: Any, path: str, endings: tuple[str, ...], who: str) -> list[SourceFile]:
-    """Return the files that a file, a folder, a glob or a brace pattern names, in the order of their paths.
-
-    Raises SourceError when one that is named is not there.
-    """
-    files: dict[str, SourceFile] = {}
     for one in braces(path):
-        if "*" in one or "?" in one:
-            files |= {str(hit): stat_file(fs, str(hit)) for hit in fs.glob(one)}
-        elif fs.isdir(one):
-            files |= {file.path: file for file in find(fs, one) if _is_wanted(file.path, endings)}
+        if is_pattern(fs, one) and set(one) & set("*?["):
+            yield from map(str, fs.glob(one))
         else:
-            files[one] = stat_file(fs, one)
-    missing = [file for file in files.values() if file.stamp == MISSING]
-    if missing:
-        raise SourceError(
-            f"Source {who!r} needs {missing[0].path}, but cannot have it"
-            f"{f', nor {len(missing) - 1} others' if missing[1:] else ''}: {missing[0].problem}. Check the URL."
-        )
-    return [files[path] for path in sorted(files)]
-
-
-def _is_wanted(path: str, endings: tuple[str, ...]) -> bool:
-    """A folder that cannot be listed is wanted: nobody knows what is in it."""
-    return path.endswith("/") or (path.lower().endswith(endings) and not path.rpartition("/")[2].startswith("."))
+            yield one
 
 
 def braces(pattern: str) -> list[str]:

@@ -1,63 +1,97 @@
-"""A folder tree of image files, on a disk or an object store; the label is the parent folder's name."""
+"""A folder tree of image files, on a disk or an object store; a pattern of files; or a single one."""
 
-import logging
-from collections import Counter
-from typing import Literal
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Literal
 
-from curation.sources.files import find, open_location, uri_of
+from pydantic import model_validator
+
+from curation.sources.files import SourceFile, is_pattern, named_files, open_location, read_file, stat_file, uri_of
+from curation.sources.label_rule import former_labels
 from curation.sources.listing import IndexRow, Listed, refused
+from curation.sources.notes import Notes
+from curation.sources.reaching import is_there
+from curation.sources.sidecars import Sidecars
+from curation.sources.tree import Entry, pick
+from curation.sources.walk import find
 from shared.errors import SourceError
-from shared.images.image_files import ending, may_be_image
-
-log = logging.getLogger(__name__)
+from shared.images.image_files import no_image
 
 
 class FolderSource(Listed):
-    """A folder tree of image files."""
+    """A folder tree of image files, a pattern such as photos/*.jpg, or one file."""
 
     kind: Literal["folder"] = "folder"
-    """A folder tree with one file for each image."""
-    labels: bool = True
-    """Take the parent folder's name as the label; off for folders that mean nothing."""
+    """A folder tree with one file for each image; or some of its files, by a pattern."""
 
-    def rows(self) -> list[IndexRow]:
+    @model_validator(mode="before")
+    @classmethod
+    def _former_keys(cls, given: Any) -> Any:
+        return former_labels(given, {"labels": lambda on: "auto" if on in (True, "true") else "none"})
+
+    def rows(self, notes: Notes) -> list[IndexRow]:
         """Return the files, oldest first, so that added ones come last."""
         fs, root = open_location(self.url, self.title)
-        if not fs.isdir(root):
+        pattern = is_pattern(fs, root)
+        if not pattern and not is_there(fs, root):
+            raise SourceError(f"Source {self.title!r} needs a folder, but {self.url} does not exist. Check the path.")
+        single = not pattern and not fs.isdir(root)
+        if single and (why := no_image(root.rpartition("/")[2])):
             raise SourceError(
-                f"Source {self.title!r} needs a folder, but {self.url} "
-                f"{'is a file' if fs.exists(root) else 'does not exist'}. Check the path."
+                f"Source {self.title!r} needs a folder or an image, but {self.url} is a file that is no image by its "
+                f"name ({why}). Check the path, or say what it is with `kind`."
             )
-        skipped: Counter[str] = Counter()
-        rows: list[IndexRow] = []
-        for file in find(fs, root):
-            uri = uri_of(fs, file.path)
-            if not may_be_image(file.path):
-                skipped[ending(file.path) or file.path.rpartition("/")[2]] += 1
-            elif file.problem:
-                rows.append(refused(uri, file.problem, file.stamp))
-            else:
-                label = label_below(root, file.path) if self.labels else None
-                rows.append(IndexRow(uri, uri, file.stamp, label, length=file.size))
-        tell_skipped(self.title, skipped)
+        folder = _above(root) if pattern or single else root
+        files = self._named(fs, root, notes) if pattern or single else find(fs, root, self.follow_links)
+        entries = list(self._entries(fs, folder, files, notes))
+        rows = pick(entries, self, notes, self._sidecars(entries))
         if all(row.reader == "refused" for row in rows):
-            why = f": {rows[0].uri}: {rows[0].member}" if rows else ""
-            raise SourceError(
-                f"Source {self.title!r} needs images, but {self.url} holds none{why}"
-                f"{f' ({skipped.total()} other files were passed over)' if skipped else ''}. "
-                "Give the folder that holds the pictures; subfolders are searched too."
-            )
+            raise self._no_images(rows, notes)
         rows.sort(key=lambda row: (row.stamp, row.uri))
         return rows
 
+    def _named(self, fs: Any, root: str, notes: Notes) -> Iterator[SourceFile]:
+        """A pattern names files, and folders with all that is in them."""
+        for path in dict.fromkeys(named_files(fs, root)):
+            if fs.isdir(path):
+                yield from find(fs, path, self.follow_links)
+            else:
+                yield stat_file(fs, path)
 
-def label_below(root: str, path: str) -> str | None:
-    """Return the name of the folder that a file lies in; none for a file directly in the root."""
-    return path[len(root.rstrip("/")) :].rpartition("/")[0].rpartition("/")[2] or None
+    def _entries(self, fs: Any, folder: str, files: Iterator[SourceFile], notes: Notes) -> Iterator[Entry]:
+        start = len(folder.rstrip("/")) + 1
+        for file in files:
+            name = file.path[start:]
+            if file.skip:
+                notes.pass_over(name, file.skip)
+                continue
+            uri = uri_of(fs, file.path)
+            row = (
+                refused(uri, file.problem, file.stamp)
+                if file.problem
+                else IndexRow(uri, uri, file.stamp, length=file.size)
+            )
+            yield Entry(name, row, file.size, partial(read_file, fs, file.path))
+
+    def _sidecars(self, entries: list[Entry]) -> Sidecars:
+        """Sidecars are read where they are asked for; the usual ones of a folder say nothing of classes."""
+        rule = self.label_rule
+        sidecars = Sidecars(rule if rule.how == "sidecar" else rule._replace(how="none"), self.metadata)
+        for entry in entries if rule.how == "sidecar" or self.metadata else ():
+            if sidecars.wants(entry.name, entry.size) and entry.row.reader != "refused":
+                sidecars.take(entry.name, entry.read())
+        return sidecars
+
+    def _no_images(self, rows: list[IndexRow], notes: Notes) -> SourceError:
+        why = f": {rows[0].uri}: {rows[0].member}" if rows else ""
+        return SourceError(
+            f"Source {self.title!r} needs images, but {self.url} holds none{why}{notes.aside}. "
+            "Give the folder that holds the pictures; subfolders are searched too."
+        )
 
 
-def tell_skipped(who: str, skipped: Counter[str]) -> None:
-    """Log what was passed over because its name says that it is no image."""
-    if skipped:
-        endings = ", ".join(f"{count} × {name}" for name, count in skipped.most_common(5))
-        log.info("%s: %d files are no images by their names and were passed over (%s)", who, skipped.total(), endings)
+def _above(path: str) -> str:
+    """Return the folder that a path or a pattern starts from."""
+    parts = path.split("/")
+    first = next((i for i, part in enumerate(parts) if set(part) & set("*?[{")), len(parts) - 1)
+    return "/".join(parts[: min(first, len(parts) - 1)]) or "/"

@@ -7,8 +7,10 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 
 from curation.sources.files import open_location, stat_file, uri_of
+from curation.sources.label_rule import former_labels
 from curation.sources.listing import IndexRow, Listed
-from curation.sources.parquet import table_rows
+from curation.sources.notes import Notes
+from curation.sources.table_rows import LABEL_WORDS, table_rows
 from shared.errors import SourceError
 
 
@@ -16,8 +18,10 @@ class HuggingFaceSource(Listed):
     """A dataset of Hugging Face's `datasets` library."""
 
     marks = ("dataset_dict.json", "state.json")
+    label_words = LABEL_WORDS
     kind: Literal["huggingface"] = "huggingface"
-    """A Hugging Face dataset: `url` of a folder written by save_to_disk, or `dataset`, a name as load_dataset takes."""
+    """A Hugging Face dataset: `url` of a folder written by save_to_disk, or `dataset`, a name as load_dataset takes.
+    label: auto is the column label, fine_label, class or category; class numbers are given their names."""
     url: str = ""
     """Folder written by save_to_disk; on an object store it is read whole once more, to be listed."""
     dataset: str = ""
@@ -29,9 +33,12 @@ class HuggingFaceSource(Listed):
     revision: str = ""
     """Branch, tag or commit on the Hub: name a commit to get the same images next year."""
     column: str = ""
-    """The column with the images; found by type when empty."""
-    label_column: str = "label"
-    """The column with the label; class numbers are given their names. Ignored when absent."""
+    """The column with the images; inside of a struct a.b; found by name and type when empty."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_keys(cls, given: Any) -> Any:
+        return former_labels(given, {"label_column": "column:{}".format})
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -48,16 +55,17 @@ class HuggingFaceSource(Listed):
         """The source's name."""
         return self.name or (self.url or self.dataset).rstrip("/").rpartition("/")[2]
 
-    def rows(self) -> Iterator[IndexRow]:
+    def rows(self, notes: Notes) -> Iterator[IndexRow]:
         """Yield the rows of each Arrow file, in the order of the dataset."""
         files, expected = self._saved() if self.url else self._loaded()
         count = 0
         for path in files:
             fs, plain = open_location(path, self.title)
             stamp = stat_file(fs, plain).stamp
-            for row in table_rows(path, "arrow", stamp, self.column, self.label_column, self.title):
-                count += 1
-                yield row
+            listing = table_rows(self, self.column, uri_of(fs, plain), "arrow", stamp, plain.rpartition("/")[2])
+            notes.merge(listing.notes)
+            count += sum(row.offset == 0 or row.reader == "arrow" for row in listing.rows)
+            yield from listing.rows
         if not count:
             raise SourceError(f"Source {self.title!r} needs images, but {self.url or self.dataset} has no rows.")
         if expected is not None and expected != count:

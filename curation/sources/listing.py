@@ -12,8 +12,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from pydantic import field_validator
+
+from curation.sources.label_rule import LabelRule
+from curation.sources.notes import Notes
+from curation.sources.patterns import matches
+from curation.sources.reaching import reaching
 from shared.catalog import IMAGES
-from shared.errors import SourceError
 from shared.params import Params
 
 if TYPE_CHECKING:
@@ -32,6 +37,7 @@ class IndexRow(NamedTuple):
     offset: int | None = 0
     length: int | None = None
     rotation: int | None = None
+    metadata: str | None = None
 
 
 def refused(uri: str, why: str, stamp: str) -> IndexRow:
@@ -46,29 +52,67 @@ class Listed(Params):
     """A file whose name ends so is such a source."""
     gathers: ClassVar[bool] = False
     """Whether a folder of such files is one, too."""
+    chain: ClassVar[str] = ""
+    """A URL that begins so and goes on behind :: is such a source."""
     marks: ClassVar[tuple[str, ...]] = ()
     """A folder that holds a file of one of these names is such a source."""
+    label_words: ClassVar[tuple[str, ...]] = ("auto", "none", "folder", "sidecar", "metadata", "regex")
+    """Ways to find labels that it understands."""
+
     url: str
     """Folder, file or fsspec URL (s3://…, gs://…)."""
     name: str = ""
     """Name of the source in tables and reports; the last part of the URL when empty."""
+    include: tuple[str, ...] = ()
+    """Only what one of these patterns means: an ending (jpg, .seg.png), a name, *.jpg, or a path with a slash
+    (train/*). They win over guesses of what is a mask or a sidecar."""
+    exclude: tuple[str, ...] = ()
+    """Nothing that one of these patterns means."""
+    label: str = "auto"
+    """Where labels come from; auto = what the usual layouts say, and it is told what that is."""
+    follow_links: bool = False
+    """Also follow links that lead out of the source's folder; else they are counted as passed over."""
+    metadata: tuple[str, ...] = ()
+    """What to keep of each image beside its label, in the manifest and the shards: endings of sidecars (txt, json),
+    columns of a table or of metadata.jsonl; ['*'] = all."""
+
+    @field_validator("label")
+    @classmethod
+    def _label_is_understood(cls, label: str) -> str:
+        LabelRule.parse(label, cls.label_words)
+        return label
+
+    @property
+    def label_rule(self) -> LabelRule:
+        """How labels are found."""
+        return LabelRule.parse(self.label, self.label_words)
 
     @property
     def title(self) -> str:
         """The source's name."""
         return self.name or PurePosixPath(self.url.rstrip("/")).name or self.url
 
-    def rows(self) -> Iterable[IndexRow]:
-        """Give the listing, image by image. Raises SourceError when there is nothing."""
+    def leaves_out(self, name: str) -> str | None:
+        """Return why the recipe leaves a file out, by its path below the source; None where it does not."""
+        left_out = bool(self.include) and not matches(self.include, name)
+        return "excluded" if left_out or matches(self.exclude, name) else None
+
+    def keeps(self, key: str) -> bool:
+        """Tell whether something that is said of an image is kept."""
+        return "*" in self.metadata or key in self.metadata
+
+    def rows(self, notes: Notes) -> Iterable[IndexRow]:
+        """Give the listing, image by image, and note what is no image. Raises SourceError when there is nothing."""
         raise NotImplementedError
 
-    def tables(self, part_images: int) -> Iterator["pa.Table"]:
-        """Yield the listing in parts of about `part_images` rows. Raises SourceError when there is nothing."""
-        try:
-            for part in cut(self.rows(), part_images):
-                yield table(part, self.title)
-        except OSError as error:
-            raise SourceError(f"Source {self.title!r} needs a place that can be listed, but: {error}.") from error
+    def tables(self, part_images: int, notes: Notes | None = None, metadata: bool = False) -> "Iterator[pa.Table]":
+        """Yield the listing in parts of about `part_images` rows, with a column `metadata` where it is asked for.
+
+        Raises SourceError when there is nothing.
+        """
+        with reaching(f"Source {self.title!r}"):
+            for part in cut(self.rows(Notes() if notes is None else notes), part_images):
+                yield table(part, self.title, metadata)
 
 
 def cut(rows: Iterable[IndexRow], part_images: int) -> Iterator[list[IndexRow]]:
@@ -90,13 +134,14 @@ def _ends_a_part(uri: str, part_images: int) -> bool:
     return int.from_bytes(digest, "big") % max(1, part_images // 2) == 0
 
 
-def table(rows: list[IndexRow], source: str) -> "pa.Table":
+def table(rows: list[IndexRow], source: str, metadata: bool = False) -> "pa.Table":
     """Return rows as a table of IMAGES."""
     import pyarrow as pa
 
     columns: dict[str, Any] = dict(zip(IndexRow._fields, zip(*rows, strict=True), strict=True))
     columns["source"] = [source] * len(rows)
-    return pa.table([_array(columns[field.name], field.type) for field in IMAGES.schema], schema=IMAGES.schema)
+    schema = IMAGES.wide(("metadata",) if metadata else ())
+    return pa.table([_array(columns[field.name], field.type) for field in schema], schema=schema)
 
 
 def _array(values: Any, kind: "pa.DataType") -> "pa.Array":
@@ -104,7 +149,7 @@ def _array(values: Any, kind: "pa.DataType") -> "pa.Array":
 
     try:
         return pa.array(values, kind)
-    except UnicodeEncodeError:  # a name that is not UTF-8: shown escaped, and as a path it leads nowhere
+    except UnicodeEncodeError:  # a label that is not UTF-8: shown escaped
         return pa.array(
             [value and value.encode("utf-8", "surrogateescape").decode(errors="backslashreplace") for value in values],
             kind,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from curation.sources.files import open_location
 from curation.sources.folder import FolderSource
 from curation.sources.listing import IndexRow, Listed
+from curation.sources.notes import Notes
 from curation.sources.tar import COMPRESSED, TarSource
 from shared.errors import SourceError
 
@@ -17,7 +18,8 @@ class OpenImagesSource(Listed):
     """Open Images, as it is downloaded."""
 
     kind: Literal["open_images"] = "open_images"
-    """Open Images: a folder of images or of tars, with the official CSVs. Its .tar.gz must be decompressed first."""
+    """Open Images: a folder of images or of tars, with the official CSVs. Its .tar.gz must be decompressed first.
+    label: auto is that of image_labels."""
     image_labels: str = ""
     """CSV with ImageID, LabelName, Confidence: the label is the one with the highest confidence above 0."""
     class_descriptions: str = ""
@@ -25,20 +27,24 @@ class OpenImagesSource(Listed):
     rotations: str = ""
     """CSV with ImageID and Rotation, degrees counter-clockwise that an image must be turned to stand upright."""
 
-    def rows(self) -> Iterator[IndexRow]:
+    def rows(self, notes: Notes) -> Iterator[IndexRow]:
         """Yield the images with their labels and rotations."""
-        rows = list(self._images().rows())
+        rows = list(self._images().rows(notes))
         ids = [_id(row.uri) for row in rows]
         labels, turns = self._labels(ids), self._turns(ids)
         for row, key in zip(rows, ids, strict=True):
-            yield row._replace(label=labels.get(key), rotation=turns.get(key))
+            label = labels.get(key) if self.label == "auto" else row.label
+            yield row._replace(label=label, rotation=turns.get(key))
 
     def _images(self) -> FolderSource | TarSource:
         fs, path = open_location(self.url, self.title)
+        common: dict[str, Any] = {"url": self.url, "name": self.title, "include": self.include, "exclude": self.exclude}
+        common |= {"label": "none" if self.label == "auto" else self.label, "metadata": self.metadata}
+        common |= {"follow_links": self.follow_links}
         tars = path.endswith((".tar", *COMPRESSED)) or (fs.isdir(path) and _holds_tars(fs, path))
         if tars or set(path) & set("*?{"):
-            return TarSource(url=self.url, name=self.title, labels="none")
-        return FolderSource(url=self.url, name=self.title, labels=False)
+            return TarSource(**common)
+        return FolderSource(**common)
 
     def _labels(self, ids: list[str]) -> dict[str, str]:
         if not self.image_labels:

@@ -1,6 +1,7 @@
 """Ranges of bytes: of files on this machine one by one, of an object store a few at a time."""
 
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ import fsspec
 from curation.sources.opened import Opened
 from curation.sources.outages import ChangedFileError, ReadResult, is_whole_file, tried
 from shared.errors import UnreadableError
+from shared.images.file_names import as_path
 
 MAX_BYTES = 1 << 30
 """No image has a gigabyte: a longer file is refused unread."""
@@ -29,7 +31,7 @@ def _range_here(row: dict[str, Any], opened: Opened) -> bytes:
     path, offset, length = row["path"], row["offset"], row["length"]
     if length is not None:
         _check_size(length)
-    file = opened.get(path, lambda: open(path, "rb", buffering=0))  # noqa: SIM115  `opened` closes it
+    file = opened.get(path, lambda: open(as_path(path), "rb", buffering=0))  # noqa: SIM115  `opened` closes it
     if length is None or is_whole_file(row):
         size = os.fstat(file.fileno()).st_size - offset
         if length is not None and size != length:
@@ -37,6 +39,20 @@ def _range_here(row: dict[str, Any], opened: Opened) -> bytes:
         length = size
         _check_size(length)
     return _whole(os.pread(file.fileno(), length, offset), length)
+
+
+def inflated(data: ReadResult) -> ReadResult:
+    """Return what a zip's deflated bytes stand for."""
+    if isinstance(data, UnreadableError):
+        return data
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        whole = inflate.decompress(data, MAX_BYTES)
+    except zlib.error as error:
+        return UnreadableError(f"damaged in the zip: {error}")
+    if not inflate.eof:
+        return UnreadableError(f"damaged in the zip, or more than {MAX_BYTES:,} bytes")
+    return whole
 
 
 def _check_size(length: int) -> None:

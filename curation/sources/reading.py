@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from curation.sources.opened import Opened
 from curation.sources.outages import ReadResult, tried
-from curation.sources.ranges import read_here, read_there
+from curation.sources.ranges import inflated, read_here, read_there
 from shared.errors import UnreadableError
+from shared.images.file_names import is_remote
 from shared.images.table_cells import TableColumn, image_in_cell, open_column
 
 __all__ = ["UnreadableError", "read_bytes"]
@@ -28,9 +29,10 @@ def read_bytes(images: pa.Table, *, to_show: bool = False) -> Iterator[ReadResul
     opened = Opened(()) if to_show else Opened()
     try:
         rows = images.select(["reader", "path", "member", "offset", "length"]).to_pylist()
-        for (reader, remote), group in groupby(rows, key=lambda row: (row["reader"], "://" in row["path"])):
-            if reader == "range":
-                yield from (read_there if remote else read_here)(group, opened)
+        for (reader, remote), group in groupby(rows, key=lambda row: (row["reader"], is_remote(row["path"]))):
+            if reader in ("range", "deflate"):
+                data = (read_there if remote else read_here)(group, opened)
+                yield from data if reader == "range" else map(inflated, data)
             elif reader == "refused":  # what could not be listed says why
                 yield from (UnreadableError(row["member"]) for row in group)
             else:
@@ -62,7 +64,7 @@ def _cell(row: dict[str, Any], opened: Opened) -> bytes:
 
     def read(file: str) -> bytes:
         whole = {"reader": "range", "path": file, "offset": 0, "length": None}
-        data = next((read_there if "://" in file else read_here)([whole], opened))
+        data = next((read_there if is_remote(file) else read_here)([whole], opened))
         if isinstance(data, UnreadableError):
             raise data
         return data

@@ -1,18 +1,24 @@
 """Images in tars: plain ones, WebDataset shards, and tars of tars as ImageNet-22K's. Nothing is unpacked."""
 
 import logging
-from collections import Counter
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any, Literal, NamedTuple
 
-from curation.sources.files import SourceFile, find_files, is_local, mapped, open_location, uri_of
-from curation.sources.folder import tell_skipped
+from pydantic import model_validator
+
+from curation.sources.archives import find_files
+from curation.sources.files import SourceFile, is_local, mapped, open_location, read_file, uri_of
+from curation.sources.label_rule import former_labels
 from curation.sources.listing import IndexRow, Listed, refused
-from curation.sources.sidecars import How, Labels
-from curation.sources.tar_headers import DamagedTarError, Member, members
+from curation.sources.member_names import MemberNames, UniqueMember
+from curation.sources.notes import Notes
+from curation.sources.sidecars import Sidecars
+from curation.sources.tar_headers import DamagedTarError, members
+from curation.sources.tree import Entry, pick
 from shared.errors import SourceError
-from shared.images.image_files import ending, may_be_image
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +26,8 @@ COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.z
 MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 FETCH = 1 << 14
 """Bytes that one request for headers brings from an object store: a header, and the sidecars beside it."""
+SYNSET = re.compile(r"n\d{8}")
+"""A tar that is called like a WordNet synset holds images of it: n01440764.tar of ImageNet."""
 
 
 class Span(NamedTuple):
@@ -39,7 +47,7 @@ class Listing:
 
     rows: list[IndexRow] = field(default_factory=list)
     inner: list[Span] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
+    notes: Notes = field(default_factory=Notes)
     damage: str | None = None
 
 
@@ -48,38 +56,40 @@ class TarSource(Listed):
 
     endings = (".tar", *COMPRESSED)
     gathers = True
-    kind: Literal["tar"] = "tar"
-    """A tar, a folder or glob of tars, or shards-{000..010}.tar; WebDataset's sidecars and tars in a tar are known."""
-    labels: How = "auto"
-    """sidecar = the .cls or .json beside an image; folder = its folder in the tar; archive = the innermost tar's name.
-    auto = the first of these that there is; the tar's name only for a tar in a tar, or one named like n01440764."""
-    label_key: str = ""
-    """The key of a .json sidecar that holds the label; `label` or `cls` when empty."""
+    label_words = (*Listed.label_words, "archive")
 
-    def rows(self) -> Iterator[IndexRow]:
+    kind: Literal["tar"] = "tar"
+    """A tar, a folder or glob of tars, or shards-{000..010}.tar; WebDataset's sidecars and tars in a tar are known.
+    label: auto is the .cls or .json beside an image, else its folder in the tar, else the innermost tar's name where
+    that lies in a tar or is named like n01440764."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_keys(cls, given: Any) -> Any:
+        return former_labels(given, {"labels": str, "label_key": "sidecar:{}".format})
+
+    def rows(self, notes: Notes) -> Iterator[IndexRow]:
         """Yield the members of each tar, tars in the order of their paths, each before the tars that are in it."""
         fs, path = open_location(self.url, self.title)
-        files = find_files(fs, path, self.endings, self.title)
+        files = find_files(fs, path, self, notes)
         for file in files:
             if file.path.lower().endswith(COMPRESSED):
                 raise _compressed(self.title, file.path)
         if not files:
-            raise SourceError(f"Source {self.title!r} needs tars, but there are none at {self.url}.")
-        skipped: Counter[str] = Counter()
+            raise SourceError(f"Source {self.title!r} needs tars, but there are none at {self.url}{notes.aside}.")
         damage: list[str] = []
         images = 0
-        for listing in self._listings(
-            fs, [Span(f, uri_of(fs, f.path), uri_of(fs, f.path), 0, f.size or 0, False) for f in files]
-        ):
-            skipped += listing.skipped
+        spans = [Span(f, uri_of(fs, f.path), uri_of(fs, f.path), 0, f.size or 0, False) for f in files]
+        for listing in self._listings(fs, spans):
+            notes.merge(listing.notes)
             damage += [listing.damage] if listing.damage else []
             images += sum(row.reader == "range" for row in listing.rows)
             yield from listing.rows
-        tell_skipped(self.title, skipped)
         if not images:
             raise SourceError(
                 f"Source {self.title!r} needs images, but the {len(files)} tars at {self.url} hold none"
-                f"{f' that can be listed: {damage[0]}' if damage else ''}."
+                f"{f' that can be listed: {damage[0]}' if damage else ''}"
+                f"{notes.aside}."
             )
 
     def _listings(self, fs: Any, spans: Iterable[Span]) -> Iterator[Listing]:
@@ -88,21 +98,22 @@ class TarSource(Listed):
             yield from self._listings(fs, listing.inner) if listing.inner else ()
 
     def _list(self, fs: Any, span: Span) -> Listing:
-        listing, images, names = Listing(), list[tuple[str, Member]](), MemberNames()
-        name = span.uri.rpartition("#")[2].rpartition("/")[2]
-        labels = Labels(self.labels, self.label_key, name[: -len(".tar")], span.nested)
+        listing, names, sidecars = Listing(), MemberNames(), Sidecars(self.label_rule, self.metadata)
+        entries: list[Entry] = []
         try:
             with _open(fs, span.file.path) as file:
                 self._check_magic(file, span)
                 for member in members(file, span.start, span.end):
-                    if labels.wants(member.name, member.size) and not member.problem:
+                    if sidecars.wants(member.name, member.size) and not member.problem:
                         file.seek(member.offset)
-                        labels.take(member.name, file.read(member.size))
-                    _sort(*names.add(member), span, images, listing)
+                        sidecars.take(member.name, file.read(member.size))
+                    self._sort(fs, names.add(member), span, entries, listing)
         except (DamagedTarError, OSError) as error:
             listing.damage = f"{span.uri}: {error}"
-            log.warning("%s: %s: %s. The %d images before that are indexed", self.title, span.uri, error, len(images))
-        listing.rows += [_row(f"{span.uri}#{name}", member, labels.of(member.name), span) for name, member in images]
+            log.warning("%s: %s: %s. %d members before that are indexed", self.title, span.uri, error, len(entries))
+        name = span.uri.rpartition("#")[2].rpartition("/")[2][: -len(".tar")]
+        is_class = span.nested or SYNSET.fullmatch(name) or self.label_rule.how == "archive"
+        listing.rows += pick(entries, self, listing.notes, sidecars, name if is_class else None)
         if listing.damage:
             listing.rows.append(refused(span.uri, f"a damaged tar: {listing.damage}"[:300], span.file.stamp))
         return listing
@@ -114,47 +125,23 @@ class TarSource(Listed):
                 raise DamagedTarError("compressed: decompress it")
             raise _compressed(self.title, span.uri)
 
-
-class MemberNames:
-    """The names in one tar, each given once, and the places of their bytes."""
-
-    def __init__(self) -> None:
-        self._places: dict[str, Member] = {}
-        self._times: Counter[str] = Counter()
-
-    def add(self, member: Member) -> tuple[str, Member]:
-        """Return a name that is the member's alone, numbered when it came before, and where its bytes are."""
-        name = member.name
-        while name in self._places:
-            self._times[member.name] += 1
-            name = f"{member.name}~{self._times[member.name] + 1}"
-        if member.link is not None:
-            target = self._places.get(member.link)
-            why = target.problem if target else f"a link to {member.link}, which is not in the tar"
-            target = target or member
-            member = Member(member.name, target.offset, target.size, problem=why)
-        self._places[name] = member
-        return name, member
-
-
-def _sort(name: str, member: Member, span: Span, images: list[tuple[str, Member]], listing: Listing) -> None:
-    """A member is an image, a tar to look into, or nothing that holds an image."""
-    uri = f"{span.uri}#{name}"
-    if may_be_image(member.name):
-        images.append((name, member))
-    elif member.name.lower().endswith(COMPRESSED):
-        listing.rows.append(refused(uri, "a compressed tar: decompress it", span.file.stamp))
-    elif member.name.lower().endswith(".tar") and not member.problem:
-        end = min(member.offset + member.size, span.end)
-        listing.inner.append(Span(span.file, span.path, uri, member.offset, end, True))
-    else:
-        listing.skipped[ending(member.name) or member.name.rpartition("/")[2]] += 1
-
-
-def _row(uri: str, member: Member, label: str | None, span: Span) -> IndexRow:
-    if member.problem:
-        return refused(uri, member.problem, span.file.stamp)
-    return IndexRow(uri, span.path, span.file.stamp, label, offset=member.offset, length=member.size)
+    def _sort(self, fs: Any, named: UniqueMember, span: Span, entries: list[Entry], listing: Listing) -> None:
+        """A member is a tar to look into, or an entry that may be an image."""
+        name, member, uri = named.name, named.member, f"{span.uri}#{named.name}"
+        written = member.name.lower()
+        if written.endswith(COMPRESSED):
+            listing.rows.append(refused(uri, "a compressed tar: decompress it", span.file.stamp))
+        elif written.endswith(".tar") and not member.problem:
+            end = min(member.offset + member.size, span.end)
+            listing.inner.append(Span(span.file, span.path, uri, member.offset, end, True))
+        else:
+            read = partial(read_file, fs, span.file.path, member.offset, member.size)
+            row = (
+                refused(uri, member.problem, span.file.stamp)
+                if member.problem
+                else IndexRow(uri, span.path, span.file.stamp, offset=member.offset, length=member.size)
+            )
+            entries.append(Entry(name, row, member.size, read, named.time, member.name))
 
 
 def _compressed(who: str, path: str) -> SourceError:

@@ -43,5 +43,6 @@ def finish(as_json: bool, work: Callable[[], dict[str, Any] | None]) -> None:
         more = f"\n  and {len(damaged) - DAMAGES_SHOWN:,} more" if len(damaged) > DAMAGES_SHOWN else ""
         raise WorkFailedError(
             f"{facts['dataset']}/{facts['version']} is damaged in {len(damaged):,} places:{''.join(listed)}{more}\n"
-            "Delete its folder and `stages/pack` of the workspace, then curate again: the images are packed once more."
+            "Delete its folder, the shards among these from the folder `shards` beside it, and `stages/pack` of the "
+            "workspace, then curate again: what they held is packed once more."
         )

@@ -56,10 +56,15 @@ def calibrate(
 def datasets(
     workspace: Annotated[str, Parameter(help="The workspace.")] = "workspace",
     action: Annotated[
-        Literal["list", "diff", "verify"],
-        Parameter(help="diff = what changed from one version to another. verify = read every file again."),
+        Literal["list", "diff", "verify", "shards", "compact"],
+        Parameter(
+            help="diff = what changed from one version to another. verify = read every file again. shards = the tars "
+            "of a version. compact = pack anew what is mostly of images that the newest version does not keep."
+        ),
     ] = "list",
-    version: Annotated[str | None, Parameter(help="NAME/VERSION, or a VERSION of the only dataset.")] = None,
+    version: Annotated[
+        str | None, Parameter(help="NAME/VERSION, or a VERSION of the only dataset; compact: NAME.")
+    ] = None,
     other: Annotated[str | None, Parameter(help="diff: the later version.")] = None,
     /,
     *,
@@ -67,17 +72,27 @@ def datasets(
         bool,
         Parameter(name="--all", help="diff: every image that changed, as a table.", negative=(), show_default=False),
     ] = False,
+    to: Annotated[
+        str | None, Parameter(help="shards: a new folder for tars that hold just the images of the version.")
+    ] = None,
+    dead: Annotated[float, Parameter(help="compact: share of a shard's bytes that may be of other images.")] = 0.3,
     json: JsonOption = False,
 ) -> None:
-    """List the published dataset versions, compare two, or check every file of one."""
+    """List the published dataset versions, compare two, check every file of one, list or repack its shards."""
+    from flows.inspect.compact import compact_dataset
     from flows.inspect.datasets import list_datasets
     from flows.inspect.diff import diff
+    from flows.inspect.shards import list_shards
     from flows.inspect.verify import verify
 
     if action == "diff":
         finish(json, lambda: diff(workspace, version, other, json, every))
     elif action == "verify":
         finish(json, lambda: verify(workspace, version, json))
+    elif action == "shards":
+        finish(json, lambda: list_shards(workspace, version, to, json))
+    elif action == "compact":
+        finish(json, lambda: compact_dataset(workspace, version, dead, json))
     else:
         finish(json, lambda: list_datasets(workspace, json))
 
@@ -101,6 +116,6 @@ def serve(
     cron: Annotated[str, Parameter(help="When re-curation runs, once its schedule is switched on.")] = "0 2 * * *",
 ) -> None:
     """Start Prefect's server and UI on loopback, with a form for every flow, and run what is triggered."""
-    from flows.commands.pipeline import serve_forever
+    from flows.commands.serve import serve_forever
 
     finish(False, lambda: serve_forever(workspace, port, cron))

@@ -1,5 +1,6 @@
 """What each command does, without Prefect in the way of its help: one file for each act.
 
-pipeline.py: run, curate, single stages · evaluate.py, export.py, plan.py, status.py, ablate.py: those names
+pipeline.py: run, curate, single stages, results.py: their last lines
+in_prefect.py: starts a flow where there is work · the others: the command of their name
 console.py: what a person at a terminal sees meanwhile · live_rows.py: the part of it that moves.
 """

@@ -35,10 +35,13 @@ WIDEST = 28
 def evaluate_models(
     recipe: str | None, models: Sequence[str], data: Sequence[str], options: "Options"
 ) -> dict[str, Any]:
-    """Score the models on the sets, print one table, write one file. The recipe says how, by its `evaluation`."""
+    """Score the models on the sets, print one table, write one file.
+
+    The recipe says how, by its `evaluation`; without one each model is judged at its own size.
+    """
     if not models:
         raise RecipeError("`dinoflow evaluate --data` needs a model to score, got none. Name one with --model.")
-    loaded = load_recipe(recipe, settings=options.settings, name=options.name)
+    loaded = load_recipe(recipe or "", settings=options.settings, name=options.name)
     params = loaded.evaluation
     if data:
         params = params.model_copy(update={"sets": tuple(_set(text) for text in data)})
@@ -95,6 +98,9 @@ def _tell(console: Console, facts: dict[str, Any]) -> None:
             aligned = (f"{cell:>{len(head)}}" for cell, head in zip(cells, heads, strict=True))
             console.say(f"  {name:<24}{''.join(aligned)}")
     console.say()
+    for name, protocol in {row["model"]: row["protocol"] for row in rows}.items():
+        positions = f", positions {protocol['positions']}" if "positions" in protocol else ""
+        console.say(f"{name}: images of {protocol['image_size']} pixels{positions}")
     for one in dict.fromkeys(lack["set"] for lack in facts["left_out"]):
         notes = [lack["note"] for lack in facts["left_out"] if lack["set"] == one]
         console.say(f"{one}: {' · '.join(notes)}")

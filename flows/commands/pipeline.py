@@ -2,23 +2,29 @@
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.console import Console
-from flows.commands.warnings import dataset_warnings
+from flows.commands.in_prefect import flow_arguments, prefect
+from flows.commands.results import dataset_facts, print_dataset, print_scores, print_table, print_training
+from flows.orchestration.clusters.machines import machines_for
 from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
 from shared.dataset_version import Published, open_version
 from shared.errors import SourceError, WorkspaceError
-from shared.launch.executors import Inline, Processes, Workers
+from shared.launch.executors import Inline
 from shared.stage import Stage
 from shared.storage import Store
+from shared.tables import Output
 
 if TYPE_CHECKING:
     from flows.recipe.options import Options
+
+
+NOTHING_LEFT = "Nothing is left to do: images, recipe and results are those of an earlier run."
 
 
 def run(recipe: str | None, options: "Options") -> dict[str, Any]:
@@ -29,68 +35,111 @@ def run(recipe: str | None, options: "Options") -> dict[str, Any]:
     # A workspace in an object store is not looked through: that may take longer than the answer is worth.
     earlier = finished(Session(loaded, store, Inline(), console)) if store.local else None
     if earlier:
-        console.say("Nothing is left to do: images, recipe and results are those of an earlier run.")
+        console.say(NOTHING_LEFT)
         dataset, run_name = earlier
     else:
-        with _prefect(console):
+        with prefect(loaded.compute, console):
             from flows.orchestration import flows
 
-            facts = flows.run(**_arguments(recipe, options))
+            facts = flows.run(**flow_arguments(recipe, options))
         dataset, run_name = open_version(store, facts["dataset"], facts["version"]), facts["run"]
-    _tell_dataset(console, dataset)
-    scores = _tell_scores(console, store, run_name)
+    print_dataset(console, dataset)
+    scores = print_scores(console, store, run_name)
     console.say()
     console.say(f"report       {store.path('report.html')}")
     console.say(f"checkpoints  {store.path('runs', run_name, 'checkpoints')}")
-    return _dataset_facts(dataset) | {"run": run_name, "scores": scores, "workspace": store.path()}
+    return dataset_facts(dataset) | {"run": run_name, "scores": scores, "workspace": store.path()}
 
 
 def curate(recipe: str | None, options: "Options") -> dict[str, Any]:
     """Run the curation as a Prefect flow."""
-    _, store, console = begin(recipe, options)
-    with _prefect(console):
-        from flows.orchestration import flows
+    from flows.plan.status import published
 
-        facts = flows.curate(**_arguments(recipe, options))
-    dataset = open_version(store, facts["dataset"], facts["version"])
-    _tell_dataset(console, dataset)
+    loaded, store, console = begin(recipe, options)
+    dataset = published(Session(loaded, store, Inline(), console))
+    if dataset:
+        console.say(NOTHING_LEFT)
+    else:
+        with prefect(loaded.compute, console):
+            from flows.orchestration import flows
+
+            facts = flows.curate(**flow_arguments(recipe, options))
+        dataset = open_version(store, facts["dataset"], facts["version"])
+    print_dataset(console, dataset)
     console.say(f"\nNext: dinoflow pretrain {recipe or ''} --workspace {options.workspace} --name {dataset.name}")
-    return _dataset_facts(dataset)
+    return dataset_facts(dataset)
 
 
 def one_stage(stage: Stage, recipe: str | None, options: "Options") -> dict[str, Any]:
     """Run one stage here, without Prefect, after those it reads that were not made yet."""
-    from flows import pipeline
-
     loaded, store, console = begin(recipe, options, reads_sources=stage.shape != "gang")
-    with local_session(loaded, store, console) as session:
-        if stage.shape == "gang":
+    if stage.shape == "gang":
+        with local_session(loaded, store, console) as session:
             return _gang_stage(session, stage, console)
-        if stage.name == "pack":
-            dataset, new = pipeline.curate(session)
-            _tell_dataset(console, dataset)
-            return _dataset_facts(dataset) | {"new": new}
-        output = session.make(stage)
-    for reason, count in sorted(output.reasons.items(), key=lambda pair: -pair[1]):
-        console.say(f"  {count:>9,} {reason}")
-    where = store.path("stages", stage.name, f"{output.key}.json")
-    console.say(f"\nTable: {where}")
+    if stage.name == "pack":
+        return _packed(loaded, store, console)
+    output = _stage_output(stage, loaded, store, console)
+    where = print_table(console, store, output)
     return {"stage": stage.name, "rows": output.rows, "reasons": output.reasons, "table": where}
+
+
+def _stage_output(stage: Stage, recipe: Recipe, store: Store, console: Console) -> Output:
+    """Return the output of a stage; processes are started only where a part is to be made."""
+    here = Session(recipe, store, Inline(), console)
+    if stage.looks_outside:
+        return here.make(stage)
+    earlier = here.made_before(stage)
+    if earlier:
+        console.say(NOTHING_LEFT)
+        return earlier
+    with local_session(recipe, store, console) as session:
+        return session.make(stage)
+
+
+def _packed(recipe: Recipe, store: Store, console: Console) -> dict[str, Any]:
+    """Curate without Prefect, where that is not done."""
+    from flows import pipeline
+    from flows.plan.status import published
+
+    dataset, new = published(Session(recipe, store, Inline(), console)), False
+    if dataset:
+        console.say(NOTHING_LEFT)
+    else:
+        with local_session(recipe, store, console) as session:
+            dataset, new = pipeline.curate(session)
+    print_dataset(console, dataset)
+    return dataset_facts(dataset) | {"new": new}
 
 
 def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, Any]:
     from flows import pipeline
 
     dataset = open_version(session.store, session.recipe.name)
-    if stage.name == "pretrain":
-        trained = pipeline.pretrain(session, dataset)
-        console.say(f"\ncheckpoints  {session.store.path('runs', trained.run, 'checkpoints')}")
-        console.say("Next: dinoflow evaluate, with the same recipe and workspace")
-        return {"run": trained.run, **trained.facts}
     run = pipeline.run_of(session, dataset)
+    earlier = _nothing_left(session, stage, dataset, run)
+    if earlier is not None:
+        console.say(NOTHING_LEFT)
+    if stage.name == "pretrain":
+        facts = earlier or pipeline.pretrain(session, dataset).facts
+        print_training(console, session.store, run, facts)
+        console.say(f"\ncheckpoints  {session.store.path('runs', run, 'checkpoints')}")
+        console.say("Next: dinoflow evaluate, with the same recipe and workspace")
+        return {"run": run, **facts}
     if not session.store.exists(f"runs/{run}"):
         raise WorkspaceError(f"There is no run {run} in {session.store.url} yet. Run `dinoflow pretrain` first.")
-    return _evaluated(session, console, run, pipeline.evaluate(session, dataset, run))
+    return _evaluated(session, console, run, earlier or pipeline.evaluate(session, dataset, run))
+
+
+def _nothing_left(session: Session, stage: Stage, dataset: Published, run: str) -> dict[str, Any] | None:
+    """Return what a finished training or evaluation gives, without a process of its own; None for an unfinished one."""
+    from flows.plan.status import training_status
+
+    status = training_status(session, dataset)
+    if not status or not status.done or (stage.name == "evaluate" and status.unscored):
+        return None
+    where, compute = Path(session.store.path()), session.recipe.compute
+    facts: dict[str, Any] = stage(dataset, params=session.params(stage), compute=compute, workspace=where, run=run)
+    return facts
 
 
 def follow(recipe: str | None, options: "Options", patience: float) -> dict[str, Any]:
@@ -107,7 +156,7 @@ def follow(recipe: str | None, options: "Options", patience: float) -> dict[str,
 
 
 def _evaluated(session: Session, console: Console, run: str, facts: dict[str, Any]) -> dict[str, Any]:
-    scores, best = _tell_scores(console, session.store, run), facts["best"]
+    scores, best = print_scores(console, session.store, run), facts["best"]
     report = session.store.path("runs", run, "report.html")
     if best:
         console.say(f"{'best checkpoint':<20} step {best['step']:,} · {best['by']} {best['value']:.3f}")
@@ -117,30 +166,12 @@ def _evaluated(session: Session, console: Console, run: str, facts: dict[str, An
 
 @contextmanager
 def local_session(recipe: Recipe, store: Store, console: Console) -> Iterator[Session]:
-    """Give a session whose parts are made by child processes of this one."""
-    workers = Workers(recipe.compute.width, preload=["curation.measure.measure"])
+    """Give a session without Prefect, whose parts are made where the recipe says."""
+    machines = machines_for(recipe.compute)
     try:
-        yield Session(recipe, store, Processes(workers), console)
+        yield Session(recipe, store, machines, console)
     finally:
-        workers.close()
-
-
-def serve_forever(workspace: str, port: int, cron: str) -> None:
-    """Serve the deployments from an own server, or from the one that PREFECT_API_URL names."""
-    from flows.orchestration.serve import serve_deployments, server
-
-    console = Console()
-    given = os.environ.get("PREFECT_API_URL")
-    if given:
-        console.say(f"Serving dinoflow's flows from {given}. Stop with Ctrl-C.")
-        serve_deployments(workspace, cron)
-        return
-    console.say("Starting Prefect's server …")
-    with server(port) as api:
-        os.environ["PREFECT_API_URL"] = api
-        console.say(f"Open http://127.0.0.1:{port}/deployments, choose `pipeline`, fill the form and run it.")
-        console.say("The schedule of `re-curation` is off until you switch it on there. Stop with Ctrl-C.")
-        serve_deployments(workspace, cron)
+        machines.close()
 
 
 def begin(recipe: str | None, options: "Options", reads_sources: bool = True) -> tuple[Recipe, Store, Console]:
@@ -150,8 +181,10 @@ def begin(recipe: str | None, options: "Options", reads_sources: bool = True) ->
         raise SourceError(
             "Curation needs images to start from. Name a folder or URL with --source, as often as needed."
         )
-    store = open_workspace(options.workspace)
-    return loaded, store, console_for(options)
+    store, console = open_workspace(options.workspace), console_for(options)
+    for line in loaded.curation.warnings() if reads_sources else ():
+        console.say(line)
+    return loaded, store, console
 
 
 def console_for(options: "Options") -> Console:
@@ -164,66 +197,3 @@ def open_workspace(url: str) -> Store:
     store = Store(url if "://" in url else os.path.abspath(url))
     store.write("dinoflow.json", '{"format": 1}\n')
     return store
-
-
-def _arguments(recipe: str | None, options: "Options") -> dict[str, Any]:
-    from flows.recipe.recipe import default_recipe
-
-    return {
-        "recipe": recipe or default_recipe(),
-        "workspace": options.workspace if "://" in options.workspace else os.path.abspath(options.workspace),
-        "sources": [url if "://" in url else os.path.abspath(url) for url in options.source],
-        "name": options.name or "",
-        "settings": list(options.settings),
-    }
-
-
-@contextmanager
-def _prefect(console: Console) -> Iterator[None]:
-    """Import Prefect quietly, with our console in place of its log on the terminal."""
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    # On a busy machine the temporary server may need more than Prefect's 20 seconds.
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
-    if not os.environ.get("PREFECT_API_URL"):
-        console.say("Starting a temporary Prefect server; `dinoflow serve` starts one that stays, with a UI …")
-    started = time.monotonic()
-    from flows.orchestration import flows
-
-    flows.CONSOLE[:] = [console]
-    try:
-        yield
-    finally:
-        flows.CONSOLE.clear()
-        console.say(f"\nDone in {time.monotonic() - started:,.0f} s.")
-
-
-def _tell_dataset(console: Console, dataset: Published) -> None:
-    counts = dataset.info["counts"]
-    console.say()
-    console.say(f"{dataset.name} {dataset.version}: {counts['indexed']:,} indexed, {counts['kept']:,} kept")
-    for reason, count in counts["reasons"].items():
-        console.say(f"  {count:>9,} dropped: {reason.replace('_', ' ')}")
-    for line in dataset_warnings(dataset.info):
-        console.say(f"warning      {line}")
-    console.say(f"\ndataset      {dataset.store.path()}")
-    console.say(f"its report   {dataset.store.path('report.html')}")
-
-
-def _tell_scores(console: Console, store: Store, run: str) -> dict[str, Any]:
-    from flows.report.run.score_table import last_scores
-
-    scores = last_scores(store, run)
-    if scores:
-        console.say()
-        width = max(20, *map(len, scores))
-        for title, values in scores.items():
-            row = " · ".join(f"{who.replace('_', ' ')} {value:.3f}" for who, value in values.items())
-            console.say(f"{title:<{width}} {row}")
-    return scores
-
-
-def _dataset_facts(dataset: Published) -> dict[str, Any]:
-    counts = dataset.info["counts"]
-    return {"dataset": dataset.name, "version": dataset.version, "path": dataset.store.path(), "counts": counts}

@@ -6,6 +6,7 @@ import torch
 
 from flows.commands.pipeline import console_for
 from flows.plan.costs import CPU, GIB, Device
+from flows.plan.deviations import deviations
 from flows.plan.plan import plan, warnings
 from flows.plan.text import lines
 from flows.recipe.recipe import load_recipe
@@ -42,10 +43,10 @@ def show_plan(
     if price is not None:
         facts |= {"price_of_hour": price, "price": facts["device_hours_at_typical"] * price}
     warned = list(warnings(loaded.training, facts))
-    console = console_for(options)
-    for line in lines(facts, loaded.training, warned):
+    console, table = console_for(options), deviations(loaded)
+    for line in lines(facts, loaded.training, warned, table):
         console.say(line)
-    return facts | {"warnings": warned}
+    return facts | {"warnings": warned, "deviations": [one._asdict() for one in table]}
 
 
 def _published(workspace: str, name: str) -> float:

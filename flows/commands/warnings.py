@@ -3,6 +3,8 @@
 from typing import Any
 
 from curation.publish.alarms import alarm_text
+from curation.publish.append.compact import COMPACT_ABOVE, dead_share_of_all
+from flows.report.kit.pages import counted
 
 SHOWN = 5
 """Alarms that are told; the report has them all."""
@@ -15,11 +17,16 @@ def dataset_warnings(info: dict[str, Any]) -> list[str]:
     if len(alarms) > SHOWN:
         lines.append(f"and {len(alarms) - SHOWN:,} more such: see the report")
     unreadable = info.get("search", {}).get("decontaminate", {}).get("unreadable", {})
-    lines += [
-        f"{n:,} images of the evaluation set {name} cannot be read: they protect nothing"
-        for name, n in unreadable.items()
-    ]
+    for name, bad in unreadable.items():
+        lines.append(f"{counted(bad, 'image')} of the evaluation set {name} unreadable, and not protected")
     conflicts = info.get("label_conflicts", 0)
     if conflicts:
-        lines.append(f"{conflicts:,} copies have another label than the image that stands for them: see conflicts/")
+        lines.append(
+            f"{counted(conflicts, 'copy')} with another label than the image that stands for it: see conflicts/"
+        )
+    dead = dead_share_of_all(info.get("shards", {}).values())
+    if dead > COMPACT_ABOVE:
+        lines.append(
+            f"{dead:.0%} of the bytes in its shards are of images that it does not keep: `dinoflow datasets … compact`"
+        )
     return lines

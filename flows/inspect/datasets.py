@@ -5,14 +5,14 @@ from typing import Any
 
 from flows.commands.console import Console
 from flows.inspect.workspace import existing
-from shared.dataset_version import FOLDER, open_version, versions
+from shared.dataset_version import dataset_names, open_version, versions
 from shared.errors import WorkspaceError
 
 
 def list_datasets(workspace: str, json: bool) -> dict[str, Any]:
     """Print, and return, every published version. Raises WorkspaceError when there is none."""
     console, store = Console(sys.stderr if json else None), existing(workspace)
-    names = store.names(FOLDER)
+    names = dataset_names(store)
     if not names:
         raise WorkspaceError(f"Nothing is published in {workspace}. Run `dinoflow curate` first.")
     published = []

@@ -55,8 +55,21 @@ def compared(old: Published, new: Published, every: bool = False) -> dict[str, A
         "labels": _labels(rows),
         "transitions": transitions,
         "sources": _sources(rows),
+        "shards": _shards(old, new),
         "recipe": recipe_changes(old.info.get("recipe", {}), new.info.get("recipe", {})),
     } | ({"rows": _changed_rows(rows)} if every else {})
+
+
+def _shards(old: Published, new: Published) -> dict[str, int]:
+    """Return how many shards both versions have, only the later, and only the earlier; and members that it hides."""
+    before, after = (set(dataset.info.get("shards", ())) for dataset in (old, new))
+    hidden = sum(facts["members"] - facts["images"] for facts in new.info.get("shards", {}).values())
+    return {
+        "both": len(before & after),
+        "new": len(after - before),
+        "gone": len(before - after),
+        "hidden_members": hidden,
+    }
 
 
 def _transitions(rows: Joined) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,10 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
         yield f"changed   {facts['rewritten']:,} files have other bytes under the same name"
     if facts["labels"]["changed"]:
         yield f"labels    {facts['labels']['changed']:,} images that both versions keep have another label"
+    shards = facts["shards"]
+    if shards["both"]:
+        hidden = f", {shards['hidden_members']:,} members hidden" if shards["hidden_members"] else ""
+        yield f"shards    {shards['both']:,} in both, {shards['new']:,} new, {shards['gone']:,} gone{hidden}"
     for change in facts["transitions"]:
         yield f"{change['images']:>9,}  {_change(change)}"
     if facts["sources"]:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from flows.inspect.escape import shown
 from shared.dataset_version import Published
 from shared.errors import UserError
+from shared.images.file_names import as_path, as_text
 from shared.images.ids import digest
 
 RowFilter = Callable[[pa.Table], pa.ChunkedArray]
@@ -42,8 +43,8 @@ def image_id(data: bytes) -> str:
 def matching(dataset: Published, kind: str, keys: list[str], hits: RowFilter) -> list[ImageRow]:
     """Return the rows of `manifest` or `dropped` where the mask holds; only the keys are read of all the others."""
     rows: list[ImageRow] = []
-    for name in dataset.store.names(kind):
-        with dataset.store.open_arrow(f"{kind}/{name}") as file:
+    for name in dataset.files(kind):
+        with dataset.store.open_arrow(name) as file:
             mask = pc.fill_null(hits(pq.read_table(file, columns=keys)), False)
             if pc.any(mask).as_py():
                 rows += pq.read_table(file).filter(mask).to_pylist()
@@ -59,7 +60,7 @@ def rows_of(dataset: Published, hits: RowFilter) -> list[ImageRow]:
 def local_path(what: str) -> Path | None:
     """Return the file or folder of this machine that was given, as a path or a file:// URL; None for anything else."""
     given = what.removeprefix(FILE)
-    paths = (Path(text) for text in dict.fromkeys((what, given, unquote(given) if what.startswith(FILE) else given)))
+    paths = (Path(text) for text in dict.fromkeys((what, given, as_path(what))))
     return next((path for path in paths if path.exists()), None)
 
 
@@ -106,6 +107,6 @@ def _ends_with(uris: pa.ChunkedArray, what: str) -> pa.ChunkedArray:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """Yield a text as listings may have written it: bytes that are no UTF-8 escaped, letters composed or not."""
-    plain = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    yield from dict.fromkeys((plain, unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain)))
+    """Yield a text as listings may have written it: a URL where its bytes are no UTF-8, letters composed or not."""
+    stored = as_text(text)
+    yield from dict.fromkeys((stored, unicodedata.normalize("NFC", stored), unicodedata.normalize("NFD", stored)))

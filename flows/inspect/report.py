@@ -5,7 +5,7 @@ from typing import Any
 from flows.commands.console import Console
 from flows.inspect.workspace import existing
 from flows.report import render_workspace
-from shared.dataset_version import FOLDER, open_version, versions
+from shared.dataset_version import dataset_names, open_version, versions
 
 
 def draw_reports(workspace: str) -> dict[str, Any]:
@@ -13,7 +13,7 @@ def draw_reports(workspace: str) -> dict[str, Any]:
     from flows.pipeline import ReportRequest, draw_report, draw_run
 
     console, store = Console(), existing(workspace)
-    for name in store.names(FOLDER):
+    for name in dataset_names(store):
         for version in versions(store, name):
             dataset = open_version(store, name, version)
             if not dataset.store.exists("report.html"):

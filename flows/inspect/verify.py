@@ -17,8 +17,8 @@ from shared.dataset_version import Published
 from shared.launch.progress import Meter
 
 CHUNK = 1 << 24
-FOLDERS = ("manifest", "dropped", "conflicts", "shards")
-COLUMNS = {"manifest": [*SIDECAR_COLUMNS, "shard", "offset", "length"]}
+FOLDERS = ("manifest", "dropped", "hidden", "conflicts", "shards")
+COLUMNS = {"manifest": [*SIDECAR_COLUMNS, "metadata", "shard", "offset", "length"]}
 
 
 def verify(workspace: str, which: str | None, json: bool) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def _files(dataset: Published, console: Console) -> list[str]:
     for name in sorted(checksums.keys() - set(tables)):
         shard = name.removeprefix("shards/")
         rows = kept.filter(pc.equal(kept["shard"], shard)) if kept is not None else None
-        digest, strangers = read_shard(dataset, name, rows)
+        digest, strangers = read_shard(dataset, shard, rows)
         if digest != checksums[name]:
             damaged += damage_in_shard(dataset, shard, rows, missing=digest is None)
         else:
@@ -83,10 +83,12 @@ def _damage_in_table(dataset: Published, name: str, published: str) -> str | Non
 def _readable(dataset: Published, kind: str) -> pa.Table | None:
     """Return what can be read of a table, part by part."""
     tables = []
-    for name in dataset.store.names(kind):
+    for name in dataset.files(kind):
         try:
-            with dataset.store.open_arrow(f"{kind}/{name}") as file:
-                tables.append(pq.read_table(file, columns=COLUMNS.get(kind, ["uri", "reason"])))
+            with dataset.store.open_arrow(name) as file:
+                existing = pq.ParquetFile(file)
+                columns = [c for c in COLUMNS.get(kind, ["uri", "reason"]) if c in existing.schema_arrow.names]
+                tables.append(existing.read(columns))
         except (pa.ArrowException, OSError):
             continue
     return pa.concat_tables(tables, promote_options="permissive") if tables else None

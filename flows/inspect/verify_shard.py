@@ -18,12 +18,12 @@ CHUNK = 1 << 24
 def read_shard(dataset: Published, name: str, rows: pa.Table | None) -> tuple[str | None, list[str]]:
     """Read a shard once. Return its SHA-256, and the uris of images whose bytes are not those that their ids name.
 
-    The checksum is None where the file is missing.
+    Takes its name in the folder of shards. The checksum is None where the file is missing.
     """
     spans = rows.select(["offset", "length", "image_id", "uri"]).sort_by("offset").to_pylist() if rows else []
     state, strangers = hashlib.sha256(), list[str]()
     try:
-        with dataset.store.open(name) as file:
+        with dataset.shards.open(name) as file:
             for row in spans:
                 for piece in _until(file, row["offset"]):
                     state.update(piece)
@@ -51,7 +51,9 @@ def damage_in_shard(dataset: Published, shard: str, rows: pa.Table | None, missi
     if missing:
         return [f"{name}: is missing, with {rows.num_rows:,} images"]
     lines = [line for row in rows.sort_by("offset").to_pylist() for line in _damage(dataset, name, row)]
-    return lines or [f"{name}: no image has changed, but the padding or the end of the tar has"]
+    return lines or [
+        f"{name}: no image of this version has changed, but hidden members, padding or the end of the tar have"
+    ]
 
 
 def _damage(dataset: Published, name: str, row: dict[str, Any]) -> Iterator[str]:
@@ -59,7 +61,9 @@ def _damage(dataset: Published, name: str, row: dict[str, Any]) -> Iterator[str]
     written = sidecar(row)
     start = row["offset"] - BLOCK
     second = row["offset"] + _padded(row["length"])
-    data = dataset.store.read_range(name, start, second + 2 * BLOCK + _padded(len(written)) - start)
+    data = dataset.shards.read_range(
+        name.removeprefix("shards/"), start, second + 2 * BLOCK + _padded(len(written)) - start
+    )
     image = data[BLOCK : BLOCK + row["length"]]
     if image_id(image) != row["image_id"]:
         yield f"{name}: the image {row['uri']} ({row['length']:,} bytes at {row['offset']:,})"

@@ -2,7 +2,7 @@
 
 import os
 
-from shared.dataset_version import FOLDER, Published, open_version
+from shared.dataset_version import Published, dataset_names, open_version
 from shared.errors import UserError, WorkspaceError
 from shared.storage import Store
 
@@ -17,7 +17,7 @@ def existing(workspace: str) -> Store:
 
 def only(store: Store) -> str:
     """Return the name of the only dataset. Raises UserError when there are several, or none."""
-    names = store.names(FOLDER)
+    names = dataset_names(store)
     if len(names) != 1:
         raise UserError(f"Say which dataset with its name, one of: {', '.join(names) or '(none published)'}.")
     return names[0]
@@ -26,6 +26,6 @@ def only(store: Store) -> str:
 def version_of(store: Store, which: str | None) -> Published:
     """Open NAME/VERSION, a VERSION of the only dataset, or the newest of NAME or of the only one."""
     name, _, version = (which or "").rpartition("/")
-    if which and not name and which in store.names(FOLDER):
+    if which and not name and which in dataset_names(store):
         name, version = which, ""
     return open_version(store, name or only(store), version or None)

@@ -1,5 +1,6 @@
 """Prefect: flows.py and ablation_flow.py are what a deployment imports, forms.py says what their fields mean.
 
-engine.py makes subflows of stages and task runs of parts · tasks.py trains and evaluates · artifacts.py shows results
+engine.py makes subflows of stages, batches.py task runs of parts, clusters/ what does them
+tasks.py trains and evaluates · artifacts.py shows results
 serve.py starts the server with a deployment for every flow.
 """

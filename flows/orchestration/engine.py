@@ -1,25 +1,32 @@
 """Prefect at work: batches of parts as task runs, a stage as a subflow, an artifact after each stage.
 
-Truth is on storage; Prefect shows and triggers it. A task run is a batch of parts, worked through in a child
-process that we own, so that a killed child fails one task and Prefect's retry finds the rest done.
+Truth is on storage; Prefect shows and triggers it. A task run is a batch of parts, worked through in a child process
+that we own or by a worker of a cluster: a killed one fails one task, and Prefect's retry finds the rest done.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
-from prefect import Flow, get_run_logger, task
+from prefect import Flow, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.futures import as_completed
+from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.orchestration.artifacts import stage_artifact
+from flows.orchestration.batches import PartsBatch, batch_task
+from flows.orchestration.clusters.machines import Cluster, machines_for
 from flows.session import Around
-from shared.launch.executors import RETRIES, Item, Result, WorkerDiedError, Workers
+from shared.errors import UserError
+from shared.launch.executors import Item, Processes, Result
 from shared.launch.progress import ProgressEvent, Reporter
+from shared.params import NOTHING, Compute, Resources
 from shared.stage import Stage
 from shared.tables import Output
 
@@ -27,70 +34,99 @@ MAX_TASK_RUNS = 500
 """In one flow run: the server records about 40 quick task runs a second and drops what overflows its queue."""
 TENTHS = 10
 """Steps in which a flow's log and artifacts follow a piece of work."""
+MAKING: ContextVar[Callable[[], Output]] = ContextVar("MAKING")
+"""What the subflow that starts now is to make."""
 
 
 class PrefectExecutor:
     """Spreads items over task runs of the flow that is running."""
 
-    def __init__(self, workers: Workers, parts_per_task: int = 0) -> None:
-        self.workers = workers
+    def __init__(self, machines: Processes | Cluster, parts_per_task: int = 0) -> None:
+        self.machines = machines
         self.parts_per_task = parts_per_task
 
-    def map(self, fn: Callable[[Item], Result], items: Sequence[Item], label: str) -> Iterator[Result]:
+    def map(
+        self, fn: Callable[[Item], Result], items: Sequence[Item], label: str, needs: Resources = NOTHING
+    ) -> Iterator[Result]:
         """Yield the results as the task runs finish."""
+        if isinstance(self.machines, Processes):
+            yield from self._submitted(partial(self.machines.workers_for(needs).call, fn), items, label)
+        else:
+            with self.machines.holding(needs):
+                results = self._submitted(fn, items, label)
+            with self.machines.deaths(fn):
+                yield from results
+
+    def _submitted(self, fn: Callable[[Item], Result], items: Sequence[Item], label: str) -> Iterator[Result]:
+        """Submit a task run for each batch; return their results as they finish."""
         size = self.parts_per_task or max(1, math.ceil(len(items) / MAX_TASK_RUNS))
-
-        @task(
-            name=label,
-            retries=RETRIES,
-            retry_delay_seconds=[2, 10],
-            retry_condition_fn=_worth_another_try,
-            cache_policy=NO_CACHE,
-            persist_result=False,
-        )
-        def batch(first: int, end: int) -> list[Result]:
-            return [self.workers.call(fn, item) for item in items[first:end]]
-
         futures = []
         for first in range(0, len(items), size):
             end = min(first + size, len(items))
-            named = batch.with_options(task_run_name=f"{label} {first + 1}–{end} of {len(items)}")
-            futures.append(named.submit(first, end))
-        for future in as_completed(futures):
-            yield from future.result()
-
-
-def _worth_another_try(_task: Any, _run: Any, state: Any) -> bool:
-    """A killed worker or a hiccup of the storage passes; a wrong request does not."""
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, WorkerDiedError | OSError)
+            task = batch_task(label, f"{label} {first + 1}–{end} of {len(items)}")
+            futures.append(task.submit(PartsBatch(fn, items[first:end])))
+        return (result for future in as_completed(futures) for result in future.result())
 
 
 @cache
-def workers_of(width: int) -> Workers:
-    """Return this process's workers, started once."""
-    return Workers(width, preload=["curation.measure.measure"])
+def machines_of(compute: Compute) -> Processes | Cluster:
+    """Return what makes this process's parts, started once."""
+    return machines_for(compute)
 
 
-def subflows(width: int, title: str) -> Around:
+@contextmanager
+def reachable_server(compute: Compute) -> Iterator[None]:
+    """Let the workers of a cluster report to the temporary server, where no other is named.
+
+    Raises UserError for a cluster elsewhere, whose workers could not reach it.
+    """
+    if compute.runner == "threads" or PREFECT_API_URL.value():
+        yield
+        return
+    if compute.address and not any(here in compute.address for here in ("127.0.0.1", "localhost")):
+        raise UserError(
+            f"The workers at {compute.address} need a Prefect server that they reach, got none in PREFECT_API_URL. "
+            "Set it to your server's, or run `dinoflow pack`, which does the same without Prefect."
+        )
+    server = SubprocessASGIServer()
+    server.start()  # it stops with this process, after the last events have gone out
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        yield
+
+
+def make_stage() -> Output:
+    """Make what the subflow is for: by a name of its own, since a flow travels to the workers of a cluster."""
+    return MAKING.get()()
+
+
+def subflows(machines: Processes | Cluster, title: str) -> Around:
     """Return what makes a subflow of each stage, and an artifact of its output on the parent run."""
 
     def around(stage: Stage, make: Callable[[], Output]) -> Output:
-        runner: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=width)
         subflow: Flow[[], Output] = Flow(
-            fn=make,
+            fn=make_stage,
             name=stage.name,
             description=stage.help,
             flow_run_name=title,
-            task_runner=runner,
+            task_runner=_task_runner(machines),
             persist_result=False,
         )
-        output = subflow()
+        before = MAKING.set(make)
+        try:
+            output = subflow()
+        finally:
+            MAKING.reset(before)
         get_run_logger().info("%s: %s rows, %s", stage.name, f"{output.rows:,}", output.reasons or "no reasons")
         stage_artifact(stage, output)
         return output
 
     return around
+
+
+def _task_runner(machines: Processes | Cluster) -> TaskRunner[Any]:
+    if isinstance(machines, Processes):
+        return ThreadPoolTaskRunner(max_workers=machines.workers.width)
+    return machines.task_runner()
 
 
 class RunLog:

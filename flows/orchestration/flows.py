@@ -11,7 +11,7 @@ from flows import pipeline
 from flows.follow import follow as follow_run
 from flows.orchestration import tasks
 from flows.orchestration.artifacts import dataset_artifact
-from flows.orchestration.engine import PrefectExecutor, RunLog, subflows, workers_of
+from flows.orchestration.engine import PrefectExecutor, RunLog, machines_of, subflows
 from flows.orchestration.forms import Texts, form
 from flows.recipe.recipe import Recipe, load_recipe, with_params
 from flows.session import Session
@@ -28,9 +28,9 @@ CONSOLE: list[Reporter] = []
 
 def open_session(recipe: Recipe, workspace: str) -> Session:
     """Return a session whose stages are subflows and whose parts are task runs of the current flow."""
-    width = recipe.compute.width
-    executor = PrefectExecutor(workers_of(width), recipe.compute.parts_per_task)
-    return Session(recipe, Store(workspace), executor, RunLog(*CONSOLE), subflows(width, recipe.name))
+    machines = machines_of(recipe.compute)
+    executor = PrefectExecutor(machines, recipe.compute.parts_per_task)
+    return Session(recipe, Store(workspace), executor, RunLog(*CONSOLE), subflows(machines, recipe.name))
 
 
 @flow(name="dinoflow", flow_run_name="{recipe} → {workspace}")

@@ -1,4 +1,5 @@
 """What lies ahead of a recipe: no image is read for it.
 
-plan.py, costs.py, text.py: what it will take, by arithmetic · status.py: what of it is done · causes.py: why not all.
+plan.py, costs.py, text.py: what it will take, by arithmetic · deviations.py: what is not as in DINOv2
+ status.py: what of it is done · causes.py: why not all.
 """

@@ -76,12 +76,25 @@ def finished(session: Session) -> tuple[Published, str] | None:
     return Status([], *_published(session, session.forecast())).finished
 
 
+def published(session: Session) -> Published | None:
+    """Return the version that holds just what the recipe gives, if it is there with its report, else None."""
+    return _dataset(session, session.forecast())
+
+
+def training_status(session: Session, dataset: Published) -> TrainingStatus | None:
+    """Return how far the recipe's run on a version is; None where the workspace is no folder of this machine."""
+    return _training(session, dataset) if session.store.local else None
+
+
 def _published(session: Session, forecasts: Mapping[str, Forecast]) -> tuple[Published | None, TrainingStatus | None]:
+    dataset = _dataset(session, forecasts)
+    return dataset, training_status(session, dataset) if dataset else None
+
+
+def _dataset(session: Session, forecasts: Mapping[str, Forecast]) -> Published | None:
     packed = forecasts["pack"]
     dataset = published_as(session.store, session.recipe.name, packed.output) if packed.done and packed.output else None
-    if dataset is not None and not dataset.store.exists("report.html"):
-        dataset = None
-    return dataset, _training(session, dataset) if dataset and session.store.local else None
+    return dataset if dataset is not None and dataset.store.exists("report.html") else None
 
 
 def _training(session: Session, dataset: Published) -> TrainingStatus:

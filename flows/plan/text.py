@@ -1,14 +1,18 @@
 """A plan in words: one block for curation, one for training, one for time and memory, one for warnings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from flows.plan.costs import GIB, TYPICAL
 from training.loop.run_facts import facts_text
 from training.params import PretrainParams
+from training.params.published import Deviation
 
 
-def lines(plan: dict[str, Any], params: PretrainParams, warned: list[str]) -> Iterator[str]:
+def lines(
+    plan: dict[str, Any], params: PretrainParams, warned: list[str], deviations: Sequence[Deviation] = ()
+) -> Iterator[str]:
     """Yield the lines of a plan."""
     memory, available = plan["memory"], plan["device_memory"]
     yield f"Curation of {plan['images']:,} images, in {plan['parts']:,} parts"
@@ -36,6 +40,10 @@ def lines(plan: dict[str, Any], params: PretrainParams, warned: list[str]) -> It
         + f": state {memory['state'] / GIB:,.1f}, activations {memory['activations'] / GIB:,.1f}, "
         f"made again {memory['recomputed'] / GIB:,.1f}, scores {memory['chunk'] / GIB:,.1f}",
     )
+    if deviations:
+        yield "\nNot as in DINOv2 (there → here: why)"
+        for why, group in groupby(deviations, key=lambda one: one.why):
+            yield f"  - {', '.join(f'{one.what} {one.dinov2} → {one.here}' for one in group)}: {why}"
     if warned:
         yield "\nBeware"
         yield from (f"  - {warning}" for warning in warned)

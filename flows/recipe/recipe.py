@@ -1,6 +1,5 @@
 """A recipe: everything that one run depends on, in one YAML file or one shipped name."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -17,10 +16,9 @@ from shared.errors import RecipeError
 from shared.params import Compute, Params, Settings, with_present_names
 from training.eval.params import EvaluateParams
 from training.params import PretrainParams
+from training.params.published import PublishedName
 
 SHIPPED = Path(__file__).with_name("recipes")
-STEP_AND_PART = re.compile(r"(@\d+)?(:(teacher|student))?$")
-"""What may follow a run: the checkpoint, and which model of it."""
 
 
 class Recipe(Settings):
@@ -40,14 +38,10 @@ class Recipe(Settings):
     """How checkpoints are scored."""
     compute: Compute = Compute()
     """Where the work runs and how wide; never changes a result."""
-
-    @model_validator(mode="after")
-    def _start_is_there(self) -> Self:
-        """Weights that are missing are noticed before any image is curated; a name without / may be timm's."""
-        path = STEP_AND_PART.sub("", self.training.start)
-        if "/" in path and not Path(path).expanduser().exists():
-            raise ValueError(f"training.start needs weights that are there, got {path}; give a run, a folder or a file")
-        return self
+    compared_with: PublishedName = "ViT-L/14"
+    """DINOv2's model whose training `plan` lays this recipe beside."""
+    deviations: dict[str, str] = Field(default_factory=dict)
+    """Why training differs from it: a setting, or the beginning of several, such as optim, and the reason."""
 
     @model_validator(mode="after")
     def _sources_at_the_top(self) -> Self:
@@ -71,9 +65,10 @@ def load_recipe(
 ) -> Recipe:
     """Read a recipe by path or shipped name and change it by `a.b.c=value` settings, sources and name.
 
-    Raises RecipeError naming the key, what was given and what is allowed; SourceError for a missing source.
+    An empty name is a recipe of defaults. Raises RecipeError naming the key, what was given and what is allowed;
+    SourceError for a missing source.
     """
-    values = _read(recipe or default_recipe())
+    values: dict[str, Any] = {} if recipe == "" else _read(recipe or default_recipe())
     for setting in settings:
         apply_setting(values, setting, Recipe)
     if sources:

@@ -117,11 +117,11 @@ def _index(members: list[Any], step: str, key: str) -> int | None:
     """Return the place of a member by its name or number; None where there is none. Raises RecipeError for several."""
     if step.isdigit() and int(step) < len(members):
         return int(step)
-    found = [i for i, one in enumerate(members) if step in _names(one)]
-    if len(found) > 1:
-        numbers = ", ".join(map(str, found))
-        raise RecipeError(f"--set {key}: {step!r} stands there {len(found)} times. Use its number instead: {numbers}.")
-    return found[0] if found else None
+    places = [i for i, one in enumerate(members) if step in _names(one)]
+    if len(places) > 1:
+        numbers = ", ".join(map(str, places))
+        raise RecipeError(f"--set {key}: {step!r} stands there {len(places)} times. Use its number instead: {numbers}.")
+    return places[0] if places else None
 
 
 def _names(member: Any) -> Iterator[str]:

@@ -6,7 +6,7 @@ from flows.report.kit.pages import page
 from flows.report.run.read import facts
 from flows.report.run.scores import Evaluated, evaluations, score_charts, score_table
 from flows.report.run.training import training
-from shared.dataset_version import FOLDER, versions
+from shared.dataset_version import FOLDER, dataset_names, versions
 from shared.storage import Store
 
 RUNS_SHOWN = 12
@@ -32,7 +32,7 @@ def render_workspace(workspace: Store) -> str:
 def _datasets(workspace: Store) -> list[dict[str, Any]]:
     """Return every published version, the newest of each dataset first."""
     rows = []
-    for name in workspace.names(FOLDER):
+    for name in dataset_names(workspace):
         for version in reversed(versions(workspace, name)):
             folder = f"{FOLDER}/{name}/{version}"
             info = facts(workspace, f"{folder}/dataset.json")

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from shared.images.deep import DeepValues, deep_colours, deep_values, eight_bits, is_deep
+from shared.images.foreign import foreign, raw_photo, register_extras
 from shared.images.header import MAX_SCANS, has_too_many_scans, holds_more, is_wide
 from shared.images.hidden import Hidden
 from shared.images.to_rgb import to_rgb
@@ -25,7 +26,7 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice this, also insi
 
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM"),
-    *("PSD", "QOI", "SGI", "ICO", "ICNS", "DDS", "PCX", "TGA"),
+    *("HEIF", "JXL", "PSD", "QOI", "SGI", "ICO", "ICNS", "DDS", "PCX", "TGA"),
 )
 """Formats that are opened, tried in this order: TGA is last, as it has no signature. Pillow's others stay shut:
 EPS runs an external program, FITS inflates without a limit, the rest hold no photographs or are not decoded at all."""
@@ -59,7 +60,7 @@ def decode(data: bytes, rotation: int | None = None) -> Decoded:
     except UndecodableError:
         raise
     except UnidentifiedImageError as error:  # its own text names a memory address
-        raise UndecodableError("no image format that Pillow knows") from error
+        raise UndecodableError(foreign(data)) from error
     except Exception as error:
         raise UndecodableError(f"{type(error).__name__}: {error}"[:300]) from error
 
@@ -72,6 +73,8 @@ def _decode(data: bytes, rotation: int | None) -> Decoded:
         if width * height > MAX_PIXELS:
             raise UndecodableError(f"{width} × {height} pixels, more than the limit of {MAX_PIXELS:,}")
         name = opened.format or "unknown"
+        if name == "TIFF" and (why := raw_photo(data)):
+            raise UndecodableError(why)
         if name in ("JPEG", "MPO") and has_too_many_scans(data):
             raise UndecodableError(f"a JPEG of more than {MAX_SCANS} scans")
         more, wide = holds_more(opened, data), is_wide(opened, data)
@@ -95,7 +98,8 @@ def _decode(data: bytes, rotation: int | None) -> Decoded:
 @cache
 def _formats() -> list[str]:
     Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]  # an older Pillow lacks AVIF
+    register_extras()
+    return [name for name in FORMATS if name in Image.OPEN]  # an older Pillow lacks AVIF, and extras are extra
 
 
 def _shallow(deep: DeepValues) -> Image.Image:

@@ -8,9 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared.errors import UnreadableError
+from shared.images.column_path import inner, split, walk
+from shared.images.file_names import as_path, is_remote
 
 Format = Literal["parquet", "arrow"]
 
@@ -31,18 +34,40 @@ class TableFile(NamedTuple):
     """Yields a chunk of a column, by its number, in arrays of so many rows where the format leaves the choice."""
     lengths: Callable[[], Iterable[int]]
     """Gives numbers of rows that sum up to all; an Arrow stream is gone through for them, so that damage may end it."""
+    leaves: list[str]
+    """The paths of all that a Parquet file stores apart, so that it can be read apart."""
 
-    def arrays(self, column: str) -> Iterator[pa.Array]:
-        """Yield a column in pieces, in the order of the file."""
+    def arrays(self, path: str) -> Iterator[pa.Array]:
+        """Yield a column, or what lies inside of structs, in pieces, in the order of the file."""
+        root, steps = split(path, self.schema.names)
         for number in range(len(self.starts)):
-            yield from self.chunk(number, column, MANY)
+            for array in self.chunk(number, path if self.leaves else root, MANY):
+                yield inner(array, steps)
+
+    def lists(self, path: str) -> Iterator[pa.Array]:
+        """Yield how many items the list of a path has in each row, 0 for none, without their bytes where possible."""
+        root, _ = split(path, self.schema.names)
+        before = path.partition("[]")[0]
+        _, steps = split(before, self.schema.names)
+        small = [leaf for leaf in self.leaves if leaf.startswith(f"{before}.") and not leaf.endswith("bytes")]
+        for number in range(len(self.starts)):
+            for array in self.chunk(number, small[0] if small else root, MANY if small else STEP):
+                yield pc.fill_null(pc.list_value_length(inner(array, steps)), 0)
+
+    def dicts(self, names: list[str]) -> list[dict[str, Any]]:
+        """Return some columns as a dict for each row."""
+        columns = [[value for array in self.arrays(name) for value in array.to_pylist()] for name in names]
+        if not names:
+            return [{} for rows in self.lengths() for _ in range(rows)]
+        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 class TableColumn:
-    """One column of a table by row number; going on is cheap, going back starts a chunk again."""
+    """One column of a table, or a path in it, by row number; going on is cheap, going back starts a chunk again."""
 
-    def __init__(self, table: TableFile, column: str) -> None:
-        self._table, self._column = table, column
+    def __init__(self, table: TableFile, path: str) -> None:
+        root, self._steps = split(path, table.schema.names)
+        self._table, self._column = table, path.partition("[")[0] if table.leaves and path != root else root
         self._at, self._first = -1, 0
         self._values = pa.nulls(0)
         self._arrays: Iterator[pa.Array] = iter(())
@@ -57,7 +82,7 @@ class TableColumn:
             self._arrays = self._table.chunk(chunk, self._column, STEP)
         while number >= self._first + len(self._values):
             self._step(number)
-        return self._values[number - self._first].as_py()
+        return walk(self._values[number - self._first].as_py(), self._steps)
 
     def _step(self, number: int) -> None:
         self._first += len(self._values)
@@ -87,8 +112,7 @@ def open_column(path: str, form: Format, column: str) -> TableColumn:
 
 
 def _parquet(path: str) -> TableFile:
-    fs, plain = fsspec.core.url_to_fs(path)
-    opened = fs.open(plain, "rb")
+    opened = _open_binary(path)
     try:
         file = pq.ParquetFile(opened)
     except (OSError, pa.ArrowException):
@@ -97,10 +121,11 @@ def _parquet(path: str) -> TableFile:
     sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
 
     def chunk(number: int, column: str, step: int) -> Iterator[pa.Array]:
-        batches = file.iter_batches(step, row_groups=[number], columns=[column])
-        return (batch.column(batch.schema.get_field_index(column)) for batch in batches)
+        return (batch.column(0) for batch in file.iter_batches(step, row_groups=[number], columns=[column]))
 
-    return TableFile(opened, file.schema_arrow, [0, *accumulate(sizes)][: len(sizes)], chunk, lambda: sizes)
+    leaves = [file.schema.column(i).path for i in range(len(file.schema))]
+    starts = [0, *accumulate(sizes)][: len(sizes)]
+    return TableFile(opened, file.schema_arrow, starts, chunk, lambda: sizes, leaves)
 
 
 def _arrow(path: str) -> TableFile:
@@ -115,15 +140,12 @@ def _arrow(path: str) -> TableFile:
     def chunk(_: int, column: str, _step: int) -> Iterator[pa.Array]:
         return (batch.column(batch.schema.get_field_index(column)) for batch in _arrow_batches(source))
 
-    return TableFile(source, schema, [0], chunk, lambda: (batch.num_rows for batch in _arrow_batches(source)))
+    return TableFile(source, schema, [0], chunk, lambda: (batch.num_rows for batch in _arrow_batches(source)), [])
 
 
 def _arrow_source(path: str) -> Any:
     """Open an Arrow file for reading: no byte is read before it is needed, where the file is on this machine."""
-    if "://" not in path:
-        return pa.memory_map(path)
-    fs, plain = fsspec.core.url_to_fs(path)
-    return pa.PythonFile(fs.open(plain, "rb"), mode="r")
+    return pa.PythonFile(_open_binary(path), mode="r") if is_remote(path) else pa.memory_map(as_path(path))
 
 
 def _arrow_reader(source: Any) -> Any:
@@ -155,14 +177,25 @@ def image_in_cell(value: Any, table: str, read: Callable[[str], bytes]) -> bytes
 
 
 def _beside(path: str, table: str) -> str:
-    """Return where a file lies that a cell names: beside the table or in a folder above it, else as it is spelled."""
+    """Return where a file lies that a cell names: in the folder of the table, or in one above that has it."""
     if "://" in path or os.path.isabs(path):
         return path
-    folder = table
+    folders = [as_path(table)]
     for _ in range(LEVELS):
-        folder = folder.rpartition("/")[0]
-        here = f"{folder}/{path}" if folder else path
-        fs, plain = fsspec.core.url_to_fs(here)
-        if fs.exists(plain):
-            return here
-    return path
+        folders.append(folders[-1].rpartition("/")[0])
+    places = [f"{folder}/{path}" for folder in folders[1:] if folder]
+    return next((place for place in places if _exists(place)), places[0] if places else path)
+
+
+def _exists(path: str) -> bool:
+    if not is_remote(path):
+        return os.path.exists(path)
+    fs, plain = fsspec.core.url_to_fs(path)
+    return bool(fs.exists(plain))
+
+
+def _open_binary(path: str) -> Any:
+    if not is_remote(path):
+        return open(as_path(path), "rb")
+    fs, plain = fsspec.core.url_to_fs(path)
+    return fs.open(plain, "rb")

@@ -1,5 +1,6 @@
 """Where work runs: executors.py maps a function over items, launch.py starts a gang and waits for it.
 
+child_processes.py are those of this machine · gpus.py: which GPUs there are, and which process sees which
 progress.py: the events that say how far work is.
 worker.py is one process of a gang · supervisor.py stands between, so that no process outlives its parent.
 """

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from shared.dataset_version import Published
 from shared.errors import UserError, WorkFailedError
-from shared.launch.progress import READER, ProgressEvent, Reporter, parse
+from shared.launch.progress import READER, Reporter, parse
 from shared.launch.supervisor import STOPPED
 from shared.launch.worker import Job
 from shared.params import Compute, Params, fingerprint
@@ -37,9 +37,9 @@ TAIL_LINES = 20
 
 
 def run_name(stage: Stage, params: Params, dataset: Published) -> str:
-    """Name a run after what makes it: dataset version, stage, params."""
+    """Name a run after what makes it: the dataset's content, whichever shards hold it, stage, params."""
     facts = [stage.name, stage.version, stage.identity(params), dataset.info["fingerprint"]]
-    return f"{dataset.name}-{dataset.version}-{fingerprint(*facts)[:8]}"
+    return f"{dataset.name}-{dataset.content_version}-{fingerprint(*facts)[:8]}"
 
 
 def gang(
@@ -139,12 +139,11 @@ def _relay(line: str, log: TextIO, reporter: Reporter) -> list[str]:
     """Pass on what a line holds: events as events, and everything as text to the log; return the texts."""
     texts = []
     for part in parse(line):
-        if isinstance(part, ProgressEvent):
-            reporter.progress(part)
-            texts.append(part.text)
-        else:
+        if isinstance(part, str):
             reporter.line(part)
-            texts.append(part)
+        else:
+            reporter.progress(part)
+        texts.append(part if isinstance(part, str) else part.text)
     log.writelines(f"{text}\n" for text in texts)
     return texts
 

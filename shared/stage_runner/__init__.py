@@ -1,6 +1,7 @@
 """Runs a stage: names its parts, makes the missing ones, seals the whole. The only skip, resume and commit.
 
-run.py is the one way in · pieces.py names what a stage is made of · make.py makes one piece, in whatever process
+run.py is the one way in · pieces.py names what a stage is made of · orders.py says what travels to a worker
+make.py makes one piece, in whatever process
 exchange.py gathers rows into buckets · dry_run.py says beforehand what a run would make.
 """
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from shared.params import Params
 from shared.stage import Stage
-from shared.stage_runner.pieces import StageRun, map_pieces
+from shared.stage_runner.orders import StageRun
+from shared.stage_runner.pieces import map_pieces
 from shared.stage_runner.run import idle
 from shared.storage import Store
 from shared.tables import FOLDER, Output, Part, sealed

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shared.params import Params, fingerprint
-from shared.stage import Stage
+from shared.stage_runner.orders import Order, read_names
 from shared.storage import Store
-from shared.tables import Output, commit_part, part_name, read_part
+from shared.tables import commit_part, part_name, read_part
 
 SLOTS = 1 << 32
 
@@ -24,10 +23,7 @@ SLOTS = 1 << 32
 class Scatter:
     """One part whose rows are to be sorted by slot."""
 
-    stage: Stage
-    params: Params
-    workspace: str
-    inputs: tuple[Output, ...]
+    order: Order
     number: int
 
 
@@ -37,7 +33,8 @@ class Bucket:
 
     stage: str
     workspace: str
-    scattered: tuple[str, ...]
+    scattered: str
+    """Name of the list of them."""
     number: int
     span: tuple[int, int]
     content: str = ""
@@ -59,22 +56,18 @@ def spans(rows: int, bucket_rows: int) -> Iterator[tuple[int, int]]:
     return ((i * width, (i + 1) * width) for i in range(count))
 
 
-def scatter(work: Scatter) -> tuple[int, str]:
+def scatter(piece: Scatter) -> tuple[int, str]:
     """Sort the rows of one part by slot; return its number and the name of the file that holds them."""
-    store, stage = Store(work.workspace), work.stage
-    name = fingerprint(
-        stage.name,
-        stage.version,
-        work.stage.identity(work.params),
-        [output.parts[work.number].name for output in work.inputs],
-    )
+    work = piece.order.open()
+    store, stage = work.store, work.stage
+    name = work.name([output.parts[piece.number].name for output in work.inputs])
     if not store.exists(part_name(f"{stage.name}/scatter", name)):
         assert stage.scatter is not None
-        tables = [read_part(store, output.stage, output.parts[work.number].name) for output in work.inputs]
+        tables = [read_part(store, output.stage, output.parts[piece.number].name) for output in work.inputs]
         rows = stage.scatter(*tables, params=work.params)
         rows = rows.append_column("slot", pa.array(_slots(rows["key"])))
         commit_part(store, f"{stage.name}/scatter", rows.sort_by("slot"), name)
-    return work.number, name
+    return piece.number, name
 
 
 def merge(bucket: Bucket) -> Bucket:
@@ -82,7 +75,8 @@ def merge(bucket: Bucket) -> Bucket:
     store = Store(bucket.workspace)
     low, high = bucket.span
     filters: list[Any] = [("slot", ">=", low), ("slot", "<", high)]
-    pieces = [read_part(store, f"{bucket.stage}/scatter", name, filters=filters) for name in bucket.scattered]
+    scattered = read_names(bucket.workspace, bucket.stage, bucket.scattered)
+    pieces = [read_part(store, f"{bucket.stage}/scatter", name, filters=filters) for name in scattered]
     rows = pa.concat_tables(pieces).unify_dictionaries().drop_columns(["slot"]).combine_chunks()
     rows = rows.sort_by([("key", "ascending"), ("uri", "ascending")])
     rows = pa.table({n: _plain(rows[n]) for n in rows.column_names})

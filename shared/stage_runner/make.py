@@ -1,45 +1,67 @@
 """Makes one piece of a stage: what a worker process is given to do."""
 
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from shared.schema import Contract
 from shared.stage import Stage
-from shared.stage_runner.pieces import Piece, SideFiles, StageRun
+from shared.stage_runner.orders import Order, StageRun
+from shared.stage_runner.pieces import Piece, SideFiles
 from shared.tables import FOLDER, Output, Part, Rows, commit_part, read_part
+
+
+class Made(NamedTuple):
+    """What a stage makes."""
+
+    parts: list[Part]
+    facts: dict[str, Any]
+    """What the stage says of the whole."""
 
 
 def make_part(piece: Piece) -> Part:
     """Make and commit one part: the unit of work, of retry and of resume."""
-    work = piece.run
+    assert piece.order is not None
+    work = piece.order.open()
     stage, contract = work.stage, work.stage.writes
     assert contract is not None
     if piece.bucket is not None:
         files = SideFiles(work.store, f"{FOLDER}/{stage.name}/{piece.name}")
         table = stage(piece.bucket.read(), params=work.params, files=files, number=piece.number)
     else:
-        tables = [_read(piece, output, reads) for output, reads in zip(work.inputs, stage.reads, strict=True)]
+        tables = [
+            _read(work, piece.number, output, reads) for output, reads in zip(work.inputs, stage.reads, strict=True)
+        ]
         table = stage(*tables, params=work.params)
         _check_aligned(stage, tables[0], table)
     return commit_part(work.store, stage.name, contract.check(table, stage.name), piece.name)
 
 
-def reduce_parts(work: StageRun) -> list[Part]:
-    """Run a reduce; its parts are named by their content, so that an unchanged part keeps its name."""
+def reduce_parts(order: Order) -> Made:
+    """Run a reduce; its parts are named by their content, so that an unchanged part keeps its name.
+
+    Beside tables it may give dicts: facts about the whole, which name nothing.
+    """
+    work = order.open()
     contract = work.stage.writes
     assert contract is not None
     made = work.stage(*(Rows(work.store, output) for output in work.inputs), params=work.params)
-    tables: Iterable[pa.Table] = [made] if isinstance(made, pa.Table) else made
-    return [commit_part(work.store, work.stage.name, contract.check(table, work.stage.name)) for table in tables]
+    items: Iterable[pa.Table | dict[str, Any]] = [made] if isinstance(made, pa.Table) else made
+    name, parts, facts = work.stage.name, list[Part](), dict[str, Any]()
+    for item in items:
+        if isinstance(item, dict):
+            facts |= item
+        else:
+            parts.append(commit_part(work.store, name, contract.check(item, name)))
+    return Made(parts, facts)
 
 
-def _read(piece: Piece, output: Output, contract: Contract) -> pa.Table:
+def _read(work: StageRun, number: int, output: Output, contract: Contract) -> pa.Table:
     """Return the part of the piece's own number, or what a table that is not aligned says of it."""
-    store = piece.run.store
-    if output.aligned == piece.run.inputs[0].aligned:
-        return read_part(store, output.stage, output.parts[piece.number].name)
-    slices = [read_part(store, output.stage, p.name, filters=[("part", "=", piece.number)]) for p in output.parts]
+    if output.aligned == work.inputs[0].aligned:
+        return read_part(work.store, output.stage, output.parts[number].name)
+    slices = [read_part(work.store, output.stage, p.name, filters=[("part", "=", number)]) for p in output.parts]
     return pa.concat_tables([contract.schema.empty_table(), *slices])
 
 

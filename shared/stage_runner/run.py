@@ -8,8 +8,9 @@ from shared.launch.progress import Meter, OnProgress, ProgressEvent, silent
 from shared.params import ExchangeParams, Params
 from shared.stage import Stage
 from shared.stage_runner.exchange import Bucket, Scatter, merge, scatter, spans
-from shared.stage_runner.make import make_part, reduce_parts
-from shared.stage_runner.pieces import Piece, StageRun, bucket_pieces, map_pieces
+from shared.stage_runner.make import Made, make_part, reduce_parts
+from shared.stage_runner.orders import IDLE, StageRun, place, place_names
+from shared.stage_runner.pieces import Piece, bucket_pieces, map_pieces
 from shared.storage import Store
 from shared.tables import FOLDER, Output, Part, describe_part, sealed
 
@@ -39,10 +40,10 @@ def run(
         report(ProgressEvent(stage.name, rows, rows, stage.unit, ended=True))
         return existing
     started = time.monotonic()
-    parts = MAKERS[stage.shape](work, executor, report)
+    parts, said = MAKERS[stage.shape](work, executor, report)
     contract = stage.writes
     assert contract is not None
-    facts = {
+    about = {
         "stage": stage.name,
         "version": stage.version,
         "params": params.model_dump(mode="json"),
@@ -51,13 +52,13 @@ def run(
     }
     # A listing of the world is named by what it found: an older one stays, to be compared with.
     key = work.name([[part.name for part in parts]]) if stage.looks_outside else work.key
-    return Output(stage.name, key, contract.aligned, tuple(parts)).seal(store, facts)
+    return Output(stage.name, key, contract.aligned, tuple(parts), said).seal(store, about)
 
 
 def idle(stage: Stage, params: Params, inputs: Sequence[Output | None]) -> Output | None:
     """Return an empty output where nothing is asked of the stage or nothing was given to it, else None."""
     nothing = params.idle or (stage.shape == "map" and inputs[0] is not None and not inputs[0].parts)
-    return Output(stage.name, "idle", stage.writes.aligned, ()) if nothing and stage.writes else None
+    return Output(stage.name, IDLE, stage.writes.aligned, ()) if nothing and stage.writes else None
 
 
 def _check_inputs(stage: Stage, inputs: Sequence[Output]) -> None:
@@ -71,43 +72,42 @@ def _check_inputs(stage: Stage, inputs: Sequence[Output]) -> None:
         raise TypeError(f"{stage.name} needs aligned inputs with the same parts, got {counts}: run their stages again.")
 
 
-def _make_map(work: StageRun, executor: Executor, report: OnProgress) -> list[Part]:
-    return _make_missing(map_pieces(work), executor, report)
+def _make_map(work: StageRun, executor: Executor, report: OnProgress) -> Made:
+    return Made(_make_missing(work, map_pieces(work, place(work)), executor, report), {})
 
 
-def _make_exchange(work: StageRun, executor: Executor, report: OnProgress) -> list[Part]:
+def _make_exchange(work: StageRun, executor: Executor, report: OnProgress) -> Made:
     assert isinstance(work.params, ExchangeParams)
-    cuts = spans(work.inputs[0].rows, work.params.bucket_rows)
-    scatters = [
-        Scatter(work.stage, work.params, work.workspace, work.inputs, i) for i in range(len(work.inputs[0].parts))
-    ]
+    cuts, order = spans(work.inputs[0].rows, work.params.bucket_rows), place(work)
+    scatters = [Scatter(order, i) for i in range(len(work.inputs[0].parts))]
     scattered = sorted(executor.map(scatter, scatters, f"{work.stage.name}: scatter"))
-    names = tuple(name for _, name in scattered)
+    names = place_names(work.workspace, work.stage.name, [name for _, name in scattered])
     buckets = [Bucket(work.stage.name, work.workspace, names, i, span) for i, span in enumerate(cuts)]
     merged = sorted(executor.map(merge, buckets, f"{work.stage.name}: merge"), key=lambda bucket: bucket.number)
-    return _make_missing(bucket_pieces(work, merged), executor, report)
+    return Made(_make_missing(work, bucket_pieces(work, order, merged), executor, report), {})
 
 
-def _make_reduce(work: StageRun, executor: Executor, report: OnProgress) -> list[Part]:
+def _make_reduce(work: StageRun, executor: Executor, report: OnProgress) -> Made:
     rows = work.inputs[0].rows if work.inputs else 0
     meter = Meter(work.stage.name, rows, report, unit=work.stage.unit)
-    (parts,) = executor.map(reduce_parts, [work], work.stage.name)
-    meter.end(rows or sum(part.rows for part in parts))
-    return parts
+    (made,) = executor.map(reduce_parts, [place(work)], work.stage.name, work.stage.needs(work.params))
+    meter.end(rows or sum(part.rows for part in made.parts))
+    return made
 
 
 MAKERS = {"map": _make_map, "exchange": _make_exchange, "reduce": _make_reduce}
 
 
-def _make_missing(pieces: list[Piece], executor: Executor, report: OnProgress) -> list[Part]:
+def _make_missing(work: StageRun, pieces: list[Piece], executor: Executor, report: OnProgress) -> list[Part]:
     if not pieces:
         return []
-    work, rows = pieces[0].run, {piece.name: piece.rows for piece in pieces}
+    rows = {piece.name: piece.rows for piece in pieces}
     existing = set(work.store.names(f"{FOLDER}/{work.stage.name}"))
     made = {n: describe_part(work.store, work.stage.name, n) for n in rows if f"{n}.parquet" in existing}
     done, total = sum(rows[name] for name in made), sum(rows.values())
     meter = Meter(work.stage.name, total, report, done=done, unit=work.stage.unit)
-    for part in executor.map(make_part, [p for p in pieces if p.name not in made], work.stage.name):
+    missing, needs = [p for p in pieces if p.name not in made], work.stage.needs(work.params)
+    for part in executor.map(make_part, missing, work.stage.name, needs):
         made[part.name] = part
         meter.add(rows[part.name])
     meter.end()

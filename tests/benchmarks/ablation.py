@@ -21,11 +21,11 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from flows.demo.index import copies
-from flows.demo.index.defects import DEFECTS
-from flows.demo.index.scene import CLASSES
 
 from flows.ablation import text
+from flows.demo.corpus import copies
+from flows.demo.corpus.defects import DEFECTS
+from flows.demo.corpus.scene import CLASSES
 
 ROOT = Path(__file__).parents[2]
 COPIES, EVERY = 9, 12
@@ -39,7 +39,7 @@ SETTINGS = (
     "local_count: 4, shrink: 80}",
     "training.augment={jitter: 0.5, hue: 0.02, gray: 0.05, blur_global_first: 0, blur_global_other: 0, "
     "blur_local: 0, solarise: 0}",
-    "training.objective.koleo_weight=0.5",
+    "training.objective.koleo_weight=0.25",
     "training.objective.ibot_weight=0.2",
     "training.optim.steps=600",  # of which --steps makes a proxy, and the warm-up shorter in proportion
     "training.optim.lr=1e-3",

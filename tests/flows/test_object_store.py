@@ -9,6 +9,7 @@ import tarfile
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
 import pyarrow as pa
@@ -17,14 +18,19 @@ import pytest
 from conftest import encoded, picture
 
 from curation.params import CurationParams, IndexParams, PackParams
+from curation.publish.append.draft import Draft
 from curation.sources import source_at
 from curation.sources.reading import UnreadableError, read_bytes
 from flows import pipeline
+from flows.inspect.shards import list_shards
+from flows.inspect.verify import verify
 from flows.recipe.recipe import Recipe
 from flows.session import Session
+from shared.dataset_version import open_version, versions
 from shared.launch.executors import Inline
 from shared.launch.progress import Silent
 from shared.storage import Store
+from tests.publishers import at_once
 from tests.waiting import started
 
 
@@ -154,3 +160,55 @@ def test_missing_empty_and_cut_objects_are_errors_in_their_place(bucket):
     assert "FileNotFoundError" in str(missing)
     unknown = table.set_column(table.schema.get_field_index("length"), "length", pa.nulls(4, pa.int64()))
     assert list(read_bytes(unknown))[1] == good
+
+
+def published(source: str, workspace: str):
+    curation = CurationParams(index=IndexParams(part_images=16), pack=PackParams(shard_images=16))
+    recipe = Recipe(name="pets", sources=(source_at(source),), curation=curation)
+    work = Session(recipe, Store(workspace), Inline(), Silent())
+    return pipeline.made_version(work)[0]
+
+
+def test_a_dataset_that_grows_in_an_object_store_copies_no_shard(bucket):
+    for i in range(30):
+        put(f"grows/{i}.jpg", encoded(picture(i)))
+    first = published(f"{bucket}/grows", f"{bucket}/growth")
+    shards = Store(f"{bucket}/growth/datasets/pets/shards")
+    before = {name: shards.fs.info(shards.path(name))["LastModified"] for name in first.info["shards"]}
+    put("grows/900.jpg", encoded(picture(900)))
+    fsspec.filesystem("s3").rm_file("images/grows/3.jpg")
+    fsspec.filesystem("s3").invalidate_cache()
+    second = published(f"{bucket}/grows", f"{bucket}/growth")
+    assert {name: shards.fs.info(shards.path(name))["LastModified"] for name in before} == before
+    assert len(second.info["shards"]) == len(before) + 1
+    Store(f"{bucket}/growth").delete("datasets/pets/v0001")
+    for row in second.table("manifest").to_pylist():
+        name = row["uri"].removeprefix(f"{bucket}/")
+        assert second.read(row["shard"], row["offset"], row["length"]) == fsspec.filesystem("s3").cat(f"images/{name}")
+    assert verify(f"{bucket}/growth", "pets/v0002", json=True)["damaged"] == []
+    assert {shard["path"] for shard in list_shards(f"{bucket}/growth", "pets", None, json=True)["shards"]} == {
+        f"{shards.url}/{name}" for name in second.info["shards"]
+    }
+
+
+def test_of_several_who_claim_a_version_in_an_object_store_each_gets_another(bucket):
+    store = Store(f"{bucket}/claims")
+    with ThreadPoolExecutor(4) as threads:
+        drafts = list(threads.map(lambda _: Draft.begin(store, "pets"), range(4)))
+    assert sorted(draft.folder for draft in drafts) == [f"datasets/pets/v{i:04d}" for i in range(1, 5)]
+    assert versions(store, "pets") == []
+    assert drafts[2].publish({"name": "pets"}).version == drafts[2].folder[-5:]
+    drafts[0].discard()
+    assert versions(store, "pets") == [drafts[2].folder[-5:]]
+
+
+def test_publishers_that_meet_in_an_object_store_get_a_version_each(bucket, tmp_path):
+    for i in range(12):
+        put(f"meet/{i}.jpg", encoded(picture(i, (60, 40 + i))))
+    at_once(f"{bucket}/meet", f"{bucket}/meeting", (1, 46))
+    store = Store(f"{bucket}/meeting")
+    made = [open_version(store, "pets", version) for version in versions(store, "pets")]
+    assert sorted(dataset.info["counts"]["kept"] for dataset in made) == [6, 12]
+    for dataset in made:
+        assert verify(store.url, f"pets/{dataset.version}", json=True)["damaged"] == []
+    assert store.names("locks/dataset-pets") == []

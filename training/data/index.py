@@ -119,7 +119,7 @@ class SampleIndex:
     def _columns(self, block: Block, *names: str) -> pa.Table:
         """Return columns of a block, with `kept` and, where there are weights, `weight` without nulls."""
         needed = [name for name, exists in (("image_id", self.labelled), ("weight", self.weighted)) if exists]
-        with self.dataset.store.open_arrow(f"manifest/{block.part}") as file:
+        with self.dataset.store.open_arrow(block.part) as file:
             table = pq.ParquetFile(file).read_row_group(block.group, columns=[*names, *needed])
         kept = ~held_out_rows(table["image_id"]) if self.labelled else np.ones(block.rows, dtype=bool)
         table = table.append_column("kept", pa.array(kept))
@@ -152,8 +152,8 @@ class SampleIndex:
 def _blocks(dataset: Published) -> tuple[list[Block], bool, bool]:
     """Return the blocks with rows, whether any row has a label, and whether any has a weight: from footers alone."""
     blocks, labelled, weighted, first = [], False, False, 0
-    for part in dataset.store.names("manifest"):
-        with dataset.store.open_arrow(f"manifest/{part}") as file:
+    for part in dataset.files("manifest"):
+        with dataset.store.open_arrow(part) as file:
             metadata = pq.ParquetFile(file).metadata
         for group in range(metadata.num_row_groups):
             columns = {metadata.row_group(group).column(i).path_in_schema: i for i in range(metadata.num_columns)}

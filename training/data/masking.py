@@ -41,20 +41,32 @@ def _ratios(dealt: np.ndarray, masked: int, params: ObjectiveParams) -> np.ndarr
 
 
 def block_mask(side: int, hidden: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a bool mask_N with exactly `hidden` true: random rectangles, then single patches for the rest."""
+    """Return a bool mask_N with exactly `hidden` true: rectangles as in BEiT, then their rims for what is lacking.
+
+    BEiT's draw ends when ten tries in a row find no place, often a patch or two short; a patch beside a hidden one adds
+    no island, so islands and single patches stay as frequent as in DINOv2.
+    """
     mask = np.zeros((side, side), dtype=bool)
-    while hidden - mask.sum() >= SMALLEST_BLOCK and _add_block(mask, hidden - int(mask.sum()), rng):
+    while mask.sum() < hidden and _add_block(mask, hidden - int(mask.sum()), rng):
         pass
-    flat = mask.reshape(-1)
-    flat[rng.permutation(np.flatnonzero(~flat))[: hidden - flat.sum()]] = True
-    return flat
+    while mask.sum() < hidden:
+        _add_beside(mask, rng)
+    return mask.reshape(-1)
+
+
+def _add_beside(mask: np.ndarray, rng: np.random.Generator) -> None:
+    """Hide one more patch beside a hidden one; any, where none is hidden."""
+    padded = np.pad(mask, 1)
+    touching = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+    free = np.flatnonzero(~mask & touching) if mask.any() else np.flatnonzero(~mask)
+    mask.flat[rng.choice(free)] = True
 
 
 def _add_block(mask: np.ndarray, room: int, rng: np.random.Generator) -> bool:
     """Hide one more rectangle that fits into the room; say whether one was found."""
     side = len(mask)
     for _ in range(TRIES):
-        area = rng.uniform(SMALLEST_BLOCK, room)
+        area = SMALLEST_BLOCK + (room - SMALLEST_BLOCK) * rng.random()  # down to the room where that is smaller
         aspect = math.exp(rng.uniform(-math.log(WIDEST), math.log(WIDEST)))
         height, width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if not (0 < height < side and 0 < width < side):

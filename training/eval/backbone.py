@@ -5,6 +5,7 @@ Shapes: B images, C colours, H W pixels, N patches (row by row), D width.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from shared.errors import RecipeError
 from training.eval.timm_backbone import is_timm, is_vit, open_net
 from training.model.vit import Tokens
+from training.params import Positions
 from training.weights import Weights, read_weights
 from training.weights.timm_vit import from_timm_name
 
@@ -39,6 +41,8 @@ class FeatureExtractor:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     forward: Forward
+    positions: str = ""
+    """How positions are resampled for images of another size, in words; empty where the model decides."""
 
     @property
     def usual_size(self) -> int:
@@ -55,7 +59,14 @@ class FeatureExtractor:
         return self.forward((pixels_BCHW.float() / 255 - mean_C11) / std_C11, blocks)
 
 
-def open_model(spec: str, device: torch.device) -> FeatureExtractor:
+PositionsOrAuto = Literal["auto", "antialiased", "offset"]
+IN_WORDS: dict[Positions, str] = {
+    "antialiased": "resampled, antialiased",
+    "offset": "resampled with offset 0.1, not antialiased",
+}
+
+
+def open_model(spec: str, device: torch.device, positions: PositionsOrAuto = "auto") -> FeatureExtractor:
     """Open what a person names: anything that `read_weights` takes, NAME of timm's, or NAME=FILE with its weights.
 
     Vision transformers run in our own `Backbone`, whatever their origin; what that does not compute runs in timm.
@@ -63,10 +74,10 @@ def open_model(spec: str, device: torch.device) -> FeatureExtractor:
     """
     name, _, file = spec.partition("=")
     if not is_timm(name):
-        return vit(read_weights(spec), device)
+        return vit(read_weights(spec), device, positions)
     if is_vit(name):
         try:
-            return vit(from_timm_name(name, file), device)
+            return vit(from_timm_name(name, file), device, positions)
         except RecipeError:  # it may be one of those that timm alone computes; if not, timm says so again
             pass
     net = open_net(name, file, device)
@@ -75,8 +86,9 @@ def open_model(spec: str, device: torch.device) -> FeatureExtractor:
     )
 
 
-def vit(weights: Weights, device: torch.device) -> FeatureExtractor:
-    """Return our own model with these weights."""
+def vit(weights: Weights, device: torch.device, positions: PositionsOrAuto = "auto") -> FeatureExtractor:
+    """Return our own model with these weights; auto resamples positions as they were when it was trained."""
+    weights = weights.resampled_by(positions)
     return FeatureExtractor(
         title=weights.title,
         content=weights.content,
@@ -87,4 +99,5 @@ def vit(weights: Weights, device: torch.device) -> FeatureExtractor:
         mean=weights.mean,
         std=weights.std,
         forward=weights.backbone().to(device).intermediate_layers,
+        positions=IN_WORDS[weights.positions],
     )

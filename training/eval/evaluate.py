@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.dataset_version import Published
-from shared.errors import WorkspaceError
+from shared.errors import WorkFailedError, WorkspaceError
 from shared.launch.progress import OnProgress, emit, silent
 from shared.params import Compute
 from training.distributed import joined
@@ -38,13 +38,14 @@ def evaluate(
 ) -> None:
     """Score the checkpoints of these steps and write a file for each. Raises RecipeError for a wrong size."""
     with joined(compute) as place:
-        weights = {str(step): teacher for step in steps if (teacher := _teacher(folder, step))}
+        weights = {str(step): teacher for step in steps if (teacher := _teacher(folder, step, place.leads))}
         if not weights:
             return
         baselines = scores.baselines() if params.baselines else {}
         params = params.model_copy(update={"baselines": params.baselines and not baselines})
         if params.baselines:
             weights[UNTRAINED] = _untrained(trained)
+        weights = {name: one.resampled_by(params.positions) for name, one in weights.items()}
         models = {name: vit(one, place.device) for name, one in weights.items()}
         sets = [one.opened(dataset) for one in params.sets]
         readings = {name: read_by(params, model) for name, model in models.items()}
@@ -56,7 +57,6 @@ def evaluate(
         note = " · ".join(dict.fromkeys(note for one in by_set for note in one.notes)) or None
         for step in steps if place.leads else []:
             if str(step) not in weights:
-                print(f"step {step} is gone: training has dropped its checkpoint", flush=True)
                 continue
             step_scores = _named(str(step), by_set, own)
             title = f"{dataset.name} {dataset.version}"
@@ -82,7 +82,7 @@ def evaluate_models(
     """
     with joined(compute) as place:
         sets = [one.opened(dataset) for one in params.sets]
-        models = {name: open_model(spec, place.device) for name, spec in specs.items()}
+        models = {name: open_model(spec, place.device, params.positions) for name, spec in specs.items()}
         rows: list[dict[str, Any]] = []
         left_out = []
         readings = {name: read_by(params, model) for name, model in models.items()}
@@ -105,12 +105,17 @@ def evaluate_models(
     return {"models": about, "results": rows, "left_out": left_out}
 
 
-def _teacher(folder: RunFolder, step: int) -> Weights | None:
-    """Return a checkpoint's teacher, or None where training has dropped the checkpoint meanwhile."""
+def _teacher(folder: RunFolder, step: int, leads: bool) -> Weights | None:
+    """Return a checkpoint's teacher, or None where it is damaged, or training has dropped it meanwhile; say which."""
     try:
         return from_run(folder.path, step)
     except (GoneError, WorkspaceError):
-        return None
+        why = "is gone: training has dropped its checkpoint"
+    except WorkFailedError as damage:
+        why = f"is left out: {damage}"
+    if leads:
+        print(f"step {step} {why}", flush=True)
+    return None
 
 
 def _untrained(trained: PretrainParams) -> Weights:

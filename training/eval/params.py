@@ -25,6 +25,9 @@ class EvaluateParams(Params):
     """The block after which a model is read, from 1; 0 = its last."""
     image_size: int = Field(default=0, ge=0)
     """Side of the centre crop, in pixels; 0 = that of a model's training (a run's global crop), at most 224."""
+    positions: Literal["auto", "antialiased", "offset"] = "auto"
+    """How positions are resampled where that is not the size they were made for: auto = as when the model was trained,
+    antialiased (timm's way), or with DINOv2's offset of .1 and without antialiasing."""
     resize: float = Field(default=1.143, ge=1)
     """The shorter side is resized to so many crop sides before the centre crop (256 / 224)."""
     bank_limit: int = Field(default=100_000, ge=1)
@@ -49,4 +52,4 @@ class EvaluateParams(Params):
 def score_fingerprint(stage_version: int, params: EvaluateParams, dataset: Published) -> str:
     """Name what scores depend on, beside the checkpoint: also what other sets than the dataset hold now."""
     contents = [content for content in (one.content() for one in params.sets) if content]
-    return fingerprint("evaluate", stage_version, params.identity(), dataset.name, dataset.version, *contents)
+    return fingerprint("evaluate", stage_version, params.identity(), dataset.name, dataset.content_version, *contents)

@@ -125,6 +125,8 @@ def _protocol(name: str, reading: Readout, labelled: Labelled, cut: CropSize) ->
     protocol: dict[str, Any] = {"image_size": cut.size, "resize": cut.resize, "features": words}
     if labelled.masks is not None:
         protocol["features"] = "colour and place of each patch" if name == PIXELS else "patches"
+    if reading.model.positions:
+        protocol["positions"] = "as trained" if cut.size == reading.model.size else reading.model.positions
     if reading.block < reading.model.depth:
         protocol["layer"] = reading.block
     return protocol | ({"split": labelled.split} if labelled.split else {})

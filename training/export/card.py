@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from training.export import for_onnx, for_timm, for_transformers
 from training.export.history import History
+from training.export.preprocessing import sizes_with_antialiasing
 from training.params import CropParams
 from training.runs.scores import score_label
 from training.weights import Weights
@@ -106,9 +107,9 @@ def _scores(past: History) -> str:
 def _loading(weights: Weights, checksums: Mapping[str, str]) -> list[str]:
     """Return title, code and for which sizes it is ours, of each format that is there."""
     sections = {
-        "timm": (for_timm.LOADING, for_timm.SIZES),
+        "timm": (for_timm.LOADING, sizes_with_antialiasing(weights)),
         "transformers": (for_transformers.loading(weights), for_transformers.sizes(weights)),
-        "onnx": (for_onnx.loading(weights), for_onnx.SIZES),
+        "onnx": (for_onnx.loading(weights), sizes_with_antialiasing(weights) + " Batches may have any size."),
     }
     formats = {name.partition("/")[0] for name in checksums}
     blocks = [

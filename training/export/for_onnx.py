@@ -23,7 +23,6 @@ images = ((pixels - {mean}) / {std}).transpose(2, 0, 1)[None].astype(np.float32)
 session = onnxruntime.InferenceSession("onnx/model.onnx")
 cls, patches = session.run(None, {{"images": images}})
 """
-SIZES = "The same features at every size that is a multiple of the patch, in batches of any size."
 LARGEST = 1 << 30
 """Bytes of weights up to which they are in the file itself, whose format ends at 2 GB; else they are beside it."""
 

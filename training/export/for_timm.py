@@ -10,6 +10,7 @@ from training.export.preprocessing import RESIZE
 from training.model.vit import ffn_columns
 from training.params import ModelParams
 from training.weights import Weights
+from training.weights.weights import POSITIONS
 
 ARCHITECTURES = {"mlp": "vit_small_patch14_dinov2", "swiglu": "vit_giant_patch14_dinov2"}
 """timm's DINOv2 models bring what JSON cannot say, the kind of feed-forward layers; all else is stated."""
@@ -26,7 +27,6 @@ with torch.no_grad():
     tokens = model.forward_features(images)
 cls, patches = tokens[:, 0], tokens[:, model.num_prefix_tokens :]
 """
-SIZES = "The same features at every size that is a multiple of the patch."
 
 
 def write_timm(weights: Weights, folder: Path) -> None:
@@ -37,6 +37,7 @@ def write_timm(weights: Weights, folder: Path) -> None:
         "architecture": ARCHITECTURES[weights.model.ffn],
         "num_classes": 0,
         "num_features": weights.model.width,
+        POSITIONS: weights.positions,
         "model_args": model_args(weights.model, size),
         "pretrained_cfg": {
             "num_classes": 0,

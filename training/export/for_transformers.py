@@ -12,12 +12,13 @@ import torch
 from safetensors.torch import save_file
 
 from shared.errors import RecipeError
-from training.export.preprocessing import shorter_side
+from training.export.preprocessing import ONE_SIZE, shorter_side, sizes_with_antialiasing
 from training.model.vit import ffn_columns
 from training.params import ModelParams
 from training.weights import Weights
 from training.weights.files import Tensors
 from training.weights.hf_dinov2 import EPS, IN_BLOCK, PLAIN, QKV
+from training.weights.weights import POSITIONS
 
 LOADING = """\
 import torch
@@ -31,12 +32,6 @@ with torch.no_grad():
     tokens = model(images).last_hidden_state
 cls, patches = tokens[:, 0], tokens[:, {prefix}:]
 """
-SIZES = "The same features at every size that is a multiple of the patch."
-ONE_SIZE = (
-    "The same features at {size} × {size}. At other sizes Dinov2Model resamples the positions without antialiasing, "
-    "which training did not: alike (cosines above .99 for DINOv2's ViT-S of 518 pixels), not the same. Export again "
-    "with `--image-size` for them."
-)
 
 
 def class_name(weights: Weights) -> str:
@@ -51,7 +46,9 @@ def loading(weights: Weights) -> str:
 
 def sizes(weights: Weights) -> str:
     """Return for which images the features are the same as ours."""
-    return SIZES if weights.model.registers else ONE_SIZE.format(size=weights.image_size)
+    if weights.model.registers:
+        return sizes_with_antialiasing(weights)
+    return ONE_SIZE.format(size=weights.image_size, how="without antialiasing")
 
 
 def write_transformers(weights: Weights, folder: Path) -> None:
@@ -92,6 +89,7 @@ def _config(weights: Weights) -> dict[str, Any]:
         "image_size": weights.image_size,
         "patch_size": model.patch_size,
         "num_channels": 3,
+        POSITIONS: weights.positions,
         **registers,
     }
 

@@ -10,7 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import NormalDist, fmean, median
 from typing import Any
 
 from training.params.resolved import ResolvedParams
@@ -23,6 +23,8 @@ PATIENCE = 100
 """Steps in which a run may look like a failing one; at least half of its warm-up."""
 FALLEN_RANK, LEAST_RANK = 0.4, 2.0
 FALLEN_KNN = 0.75
+FALSE_ALARMS = 0.05
+"""Share of runs, at most, in which k-NN seems to fall by the chance of its few queries alone."""
 FEW_PROTOTYPES = 0.3
 """Share of the entropy that the prototypes or the batch allow."""
 UNIFORM = 0.98
@@ -114,15 +116,11 @@ class Alarms:
         self.loss = Recent("loss_dino", WINDOW)
         self.norm = Recent("grad_norm", WINDOW)
         self.knn = Recent("knn_top1", 2)
+        looks = params.optim.steps // params.knn_every + 2 if params.knn_every else 2
+        self.knn_errors = NormalDist().inv_cdf(1 - FALSE_ALARMS / looks)  # Bonferroni, over the looks of a run
         self.left_out = Recent("left_out", 2 * WINDOW)
-        self.checks: dict[str, Check] = {
-            "rank": self._rank,
-            "prototypes": self._prototypes,
-            "uniform": self._uniform,
-            "loss": self._loss,
-            "gradient": self._gradient,
-            "knn": self._knn,
-        }
+        self.checks: dict[str, Check] = {"rank": self._rank, "prototypes": self._prototypes, "uniform": self._uniform}
+        self.checks |= {"loss": self._loss, "gradient": self._gradient, "knn": self._knn}
 
     def add(self, row: MetricsRow) -> dict[str, str]:
         """Take in a line of metrics.jsonl; return the alarms it sets off: kind → all there is to say."""
@@ -138,8 +136,7 @@ class Alarms:
         return new
 
     def _line(self, kind: str, sentence: str) -> str:
-        means, attempt = ADVICE[kind]
-        return f"{sentence} · usually {means} · try {attempt}"
+        return f"{sentence} · usually {ADVICE[kind][0]} · try {ADVICE[kind][1]}"
 
     def _rank(self, row: MetricsRow) -> str | None:
         if not self.rank.add(row):
@@ -190,7 +187,10 @@ class Alarms:
         self.best_knn = max(self.best_knn, row.get(self.knn.column, 0.0))
         if not full or (now := max(self.knn.values)) >= FALLEN_KNN * self.best_knn:
             return None
-        return f"k-NN {now:.1%} or less in {self.knn.steps}, {self.best_knn:.1%} at its best"
+        queries, mean = row.get("knn_queries", 0), (now + self.best_knn) / 2
+        if not queries or self.best_knn - now <= self.knn_errors * math.sqrt(2 * mean * (1 - mean) / queries):
+            return None
+        return f"k-NN {now:.1%} or less of {queries:,} queries in {self.knn.steps}, {self.best_knn:.1%} at its best"
 
     def _skipped(self, row: MetricsRow) -> str | None:
         if not self.left_out.add({"step": row["step"], "left_out": not row["taken"]}):

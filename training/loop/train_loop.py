@@ -55,7 +55,7 @@ def train(
             if state.step % params.rank_every == 0:
                 measured["teacher_effective_rank"] = effective_rank(report.teacher_cls)
             if online and online.due(state.step):
-                measured["knn_top1"] = online.top1(state.teacher)
+                measured |= {"knn_top1": online.top1(state.teacher), "knn_queries": len(online.queries)}
             seconds = time.monotonic() - begun
             state.seconds += seconds
             if (advice := waiting.add(seconds, waited)) and context.leads:

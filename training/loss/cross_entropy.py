@@ -66,6 +66,13 @@ class Chunks:
         return part
 
 
+def fixed(rows_RE: Tensor) -> Chunks:
+    """Return rows that are there already, no wider than a chunk."""
+    rows, width = rows_RE.shape
+    assert width <= COLUMNS
+    return Chunks(rows, width, lambda columns, part: rows_RE[part, columns])
+
+
 class Prototypes(NamedTuple):
     """Directions: rows of a weight in some number format, and their lengths, which scores divide out."""
 

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.loss.cross_entropy import Chunks, Prototypes, RowTargets, cross_entropy, product_dtype
+from training.loss.cross_entropy import Chunks, Prototypes, RowTargets, cross_entropy, fixed, product_dtype
+from training.loss.features import feature_distance, gram_loss
 from training.loss.fused import FusedRows, FusedTargets, fused_cross_entropy, fused_targets
 from training.loss.passes import Passes
 from training.loss.targets import TeacherTargets, sums_over_other_views
+from training.model.frozen import FrozenTeacher
 from training.model.student_teacher import Outputs, Student
 from training.params import CropParams, ObjectiveParams
 
@@ -77,12 +79,13 @@ def koleo_loss(cls_GPD: Tensor) -> Tensor:
 
 
 class Losses(NamedTuple):
-    """Scalars of one step; `total` is what is minimised."""
+    """Scalars of one step; `total` is what is minimised: their sum, weighted. KoLeo is a sum over global crops."""
 
     total: Tensor
     dino: Tensor
     ibot: Tensor
     koleo: Tensor
+    gram: Tensor
 
 
 class Objective(nn.Module):
@@ -100,21 +103,43 @@ class Objective(nn.Module):
         self.crop_targets = TeacherTargets(params.targets, shapes[0][1])
         self.patch_targets = TeacherTargets(params.targets, shapes[-1][1])
 
-    def forward(self, outputs: Outputs, student: Student, targets: tuple[Targets, Targets], weight_M: Tensor) -> Losses:
-        """Return the losses of the student's outputs on whole groups of images; of it only the prototypes are used."""
+    def forward(
+        self,
+        outputs: Outputs,
+        student: Student,
+        targets: tuple[Targets, Targets],
+        weight_M: Tensor,
+        gram_target_RNF: Tensor | None = None,
+    ) -> Losses:
+        """Return the losses of the student's outputs on whole groups of images; of it only the prototypes are used.
+
+        Where a teacher's features are met, `dino` and `ibot` are the distances of CLS tokens and of patches.
+        """
         p = self.params
-        entropy_Q, entropy_M = self._entropies(outputs, student, targets)
-        dino = dino_loss(entropy_Q, self.global_count, self.crop_count)
+        if p.by_features:
+            distance_Q, entropy_M = _distances(outputs, targets)
+            dino = distance_Q.mean()
+        else:
+            entropy_Q, entropy_M = self._entropies(outputs, student, targets)
+            dino = dino_loss(entropy_Q, self.global_count, self.crop_count)
         ibot = ibot_loss(entropy_M, weight_M, targets[0].rows)
-        koleo = torch.zeros_like(dino)
-        if p.koleo_weight:  # each crop for itself: two views of an image may be near
-            koleo = koleo_loss(outputs.cls.reshape(-1, p.koleo_group, outputs.cls.shape[1]))
+        koleo, gram = torch.zeros_like(dino), torch.zeros_like(dino)
+        if p.koleo_weight:  # each crop for itself, as two views of an image may be near; then the sum over crops
+            groups_GPD = outputs.cls.reshape(-1, p.koleo_group, outputs.cls.shape[1])
+            koleo = self.global_count * koleo_loss(groups_GPD)
         total = p.dino_weight * dino + p.ibot_weight * ibot + p.koleo_weight * koleo
-        return Losses(total, dino.detach(), ibot.detach(), koleo.detach())
+        if p.gram and outputs.dense is not None and gram_target_RNF is not None:
+            gram = gram_loss(outputs.dense, gram_target_RNF)
+            total = total + p.gram.weight * gram
+        return Losses(total, dino.detach(), ibot.detach(), koleo.detach(), gram.detach())
 
     @torch.no_grad()
-    def targets(self, outputs: Outputs, teacher: Student, temperature: float) -> tuple[Targets, Targets]:
+    def targets(
+        self, outputs: Outputs, teacher: Student | FrozenTeacher, temperature: float
+    ) -> tuple[Targets, Targets]:
         """Return the targets of CLS tokens and of masked patches, over the whole batch of all processes."""
+        if self.params.by_features:
+            return fixed(outputs.crops), fixed(outputs.patches)
         dtype = product_dtype(outputs.crops)
         with torch.autocast(outputs.crops.device.type, enabled=False):
             prototypes = [Prototypes.of(head.prototypes.weight, dtype) for head in teacher.heads()]
@@ -154,3 +179,11 @@ class Objective(nn.Module):
         expand = partial(sums_over_other_views, global_count=self.global_count, crop_count=self.crop_count)
         of_patches_alone = RowTargets(of_patches, lambda target_Mk: target_Mk, n_targets_M)
         return [RowTargets(of_crops, expand, n_targets_Q), of_patches_alone], cross_entropy
+
+
+def _distances(outputs: Outputs, targets: tuple[Targets, Targets]) -> tuple[Tensor, Tensor]:
+    """Return distance_Q and distance_M to the features that are the targets."""
+    of_crops, of_patches = targets
+    assert isinstance(of_crops, Chunks)
+    assert isinstance(of_patches, Chunks)
+    return feature_distance(outputs.crops, of_crops.at(0)), feature_distance(outputs.patches, of_patches.at(0))

@@ -132,16 +132,17 @@ def _scaled(last: Any, scale: Any, x_LD: Tensor) -> Tensor:
 PLAIN = Branches(_attention, _mlp, add, gather)
 
 
-def compiled(depth: int) -> Branches:
+def compiled(depth: int, phases: int = 1) -> Branches:
     """Return the branches as kernels made for the shapes at hand; each shape costs seconds, once in a process.
 
     Blocks of equal shapes share them, as parameters are arguments: one shape for the teacher, and for the student one
-    for each number of images that a block keeps. What happens to some of the tokens are kernels of their own, each one
-    pass over memory, norm included: tokens are updated in place, and recomputing works as without. DDP need not split
-    such small graphs to overlap its exchange. Padded rows would keep a bias out of its product.
+    for each number of images that a block keeps; as many again in each phase, whose crops have other sizes. What
+    happens to some of the tokens are kernels of their own, each one pass over memory, norm included: tokens are updated
+    in place, and recomputing works as without. DDP need not split such small graphs to overlap its exchange. Padded
+    rows would keep a bias out of its product.
     """
     config: Any = importlib.import_module("torch._dynamo.config")
-    config.recompile_limit = max(config.recompile_limit, 2 * (depth + 1))
+    config.recompile_limit = max(config.recompile_limit, 2 * phases * (depth + 1))
     config.optimize_ddp = False
     inductor: Any = importlib.import_module("torch._inductor.config")
     inductor.comprehensive_padding = False

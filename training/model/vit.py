@@ -6,6 +6,7 @@ of all crops, R that a loss reads: the CLS tokens of Q crops and M patches.
 
 from collections.abc import Sequence
 from functools import cache, partial
+from math import isqrt
 from typing import Any, NamedTuple
 
 import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
@@ -13,16 +14,19 @@ import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports t
 # isort: split
 import torch
 from timm.layers.mlp import Mlp, SwiGLUPacked
+from timm.layers.pos_embed import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.model.blocks import PLAIN, run_block, run_last_block
 from training.model.drop_path import DropPathSubsets, KeptTokens, Packing
-from training.params import ModelParams
+from training.params import ModelParams, Positions
 
 COLOUR_MEAN = (0.485, 0.456, 0.406)
 COLOUR_STD = (0.229, 0.224, 0.225)
+OFFSET = 0.1
+"""Of DINOv2's `interpolate_offset`: a grid of h patches is read at the scale (h + .1) / side, not at h / side."""
 
 
 class Tokens(NamedTuple):
@@ -32,6 +36,24 @@ class Tokens(NamedTuple):
     """cls_BD."""
     patches: Tensor
     """patches_BND."""
+
+
+def resampled(pos_embed_1LD: Tensor, grid: tuple[int, int], prefix: int, rule: Positions) -> Tensor:
+    """Return the embedding for rows × columns patches, bicubic; the same where the grid is.
+
+    `offset` is facebookresearch/dinov2's interpolate_pos_encoding: scale factors with .1 added, no antialiasing.
+    """
+    side = isqrt(pos_embed_1LD.shape[1] - prefix)
+    if grid == (side, side):
+        return pos_embed_1LD
+    if rule == "antialiased":
+        other_1LD: Tensor = resample_abs_pos_embed(pos_embed_1LD, new_size=list(grid), num_prefix_tokens=prefix)
+        return other_1LD
+    patches_1DHW = pos_embed_1LD[:, prefix:].float().view(1, side, side, -1).permute(0, 3, 1, 2)
+    rows, columns = grid
+    scale = ((rows + OFFSET) / side, (columns + OFFSET) / side)
+    patches_1DHW = F.interpolate(patches_1DHW, scale_factor=scale, mode="bicubic")
+    return torch.cat([pos_embed_1LD[:, :prefix].float(), patches_1DHW.flatten(2).mT], dim=1).to(pos_embed_1LD.dtype)
 
 
 def normalised(images_BCHW: Tensor) -> Tensor:
@@ -79,6 +101,7 @@ class Backbone(nn.Module):
             num_classes=0,
         )
         self.mask_token = nn.Parameter(torch.zeros(params.width))
+        self.positions: Positions = "offset" if params.positions == "offset" else "antialiased"
         self.activation_checkpointing = params.activation_checkpointing
         self.branches = PLAIN
 
@@ -134,9 +157,21 @@ class Backbone(nn.Module):
             x_BHWD = self._embedded(images_BCHW).float()
             if size == 0 and mask_BN is not None:
                 x_BHWD = torch.where(mask_BN.view(*x_BHWD.shape[:3], 1), self.mask_token, x_BHWD)
-            parts.append(self.vit._pos_embed(x_BHWD))
+            parts.append(self._placed(x_BHWD))
         packing = Packing(tuple(len(part) for part in parts), tuple(part.shape[1] for part in parts))
         return torch.cat([part.flatten(0, 1) for part in parts]), packing
+
+    def _placed(self, x_BHWD: Tensor) -> Tensor:
+        """Return x_BTD: patches with their positions, after CLS and registers."""
+        if self.positions == "antialiased":
+            antialiased_BTD: Tensor = self.vit._pos_embed(x_BHWD)
+            return antialiased_BTD
+        own = 0 if self.vit.no_embed_class else 1  # position of the CLS token
+        pos_embed_1LD = resampled(self.vit.pos_embed, (x_BHWD.shape[1], x_BHWD.shape[2]), own, self.positions)
+        patches_BND = x_BHWD.flatten(1, 2) + pos_embed_1LD[:, own:]
+        first_11D = self.vit.cls_token + pos_embed_1LD[:, :own] if own else self.vit.cls_token
+        prefix = [first_11D] if self.vit.reg_token is None else [first_11D, self.vit.reg_token]
+        return torch.cat([*(token.expand(len(x_BHWD), -1, -1) for token in prefix), patches_BND], dim=1)
 
     def _embedded(self, images_BCHW: Tensor) -> Tensor:
         """Return the patch embedding x_BHWD as a matrix product: a convolution's backward is slow on a CPU."""

@@ -16,6 +16,10 @@ SIZES: dict[str, dict[str, Any]] = {
 """22, 87, 304, 451 and 1136 million parameters with patches of 14 pixels. ViT-g is DINOv2's; "450m" has its depth."""
 
 
+Positions = Literal["antialiased", "offset"]
+"""How positions are resampled for another size (training/model/vit.py)."""
+
+
 class ModelParams(Params):
     """The vision transformer."""
 
@@ -35,6 +39,9 @@ class ModelParams(Params):
     """Hidden width of a block's MLP, in widths; two thirds of it where there is a gate."""
     registers: int = Field(default=0, ge=0)
     """Extra tokens without a place in the image (Darcet et al. 2024)."""
+    positions: Literal["auto", "antialiased", "offset"] = "auto"
+    """How positions are resampled for crops of another size; auto = as the weights were that a run starts from, else
+    antialiased. DINOv2's models without registers: offset, their grid moved by .1 and without antialiasing."""
     layer_scale: float = Field(default=1e-5, ge=0)
     """Initial LayerScale; 1e-5 for long runs, nearer 1 for short ones, 0 for none."""
     drop_path: float = Field(default=0.1, ge=0, lt=1)

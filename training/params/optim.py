@@ -26,7 +26,7 @@ class OptimParams(Params):
     warmup_steps: LengthOrNone = 12_500
     """Length over which the learning rate rises from 0."""
     weight_decay: tuple[float, float] = (0.04, 0.4)
-    """Weight decay at the first and last step (cosine)."""
+    """Weight decay at the first step, and where a cosine leads from there."""
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's decay of its two moments."""
     clip: float = Field(default=3.0, gt=0)
@@ -37,8 +37,13 @@ class OptimParams(Params):
     """Further factor on the learning rate of the patch embedding."""
     freeze_prototypes: LengthOrNone = 1250
     """Length during which the prototypes stay as they are."""
+    freeze_backbone: LengthOrNone = 0
+    """Length during which only heads learn; then the backbone's learning rate rises as in a warm-up of its own."""
+    start_lr_limit: float = Field(default=2e-4, ge=0)
+    """Greatest peak learning rate for weights that a run starts from, unless they were trained with a higher one; a
+    higher one undoes what they know. 0 = none."""
     momentum: tuple[float, float] = (0.992, 1.0)
-    """Share of itself that the teacher keeps in a step, at the first and last step."""
+    """Share of itself that the teacher keeps in a step, at the first, and where it goes from there."""
     momentum_rule: Literal["cosine", "linear"] = "cosine"
     """How the momentum goes from the one to the other."""
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"

@@ -4,12 +4,11 @@ Its heads are left out: the gain of their prototypes trains, and ours is 1.
 """
 
 import re
+from dataclasses import replace
 
 from training.weights.architecture import assembled
-from training.weights.files import Tensors, within
-from training.weights.weights import Weights
-
-PREFIXES = ("teacher.backbone.", "backbone.", "module.")
+from training.weights.files import Tensors, unwrapped
+from training.weights.weights import Weights, with_positions
 
 
 def is_dinov2(tensors: Tensors) -> bool:
@@ -18,11 +17,15 @@ def is_dinov2(tensors: Tensors) -> bool:
 
 
 def from_dinov2(title: str, tensors: Tensors, heads: int | None = None) -> Weights:
-    """Return the weights under our names; blocks in chunks (blocks.CHUNK.NUMBER) come out of them."""
-    tensors = dict(within(tensors, PREFIXES))
+    """Return the weights under our names; blocks in chunks (blocks.CHUNK.NUMBER) come out of them.
+
+    Positions are resampled as in dinov2's training; with registers as its configurations for those models say.
+    """
+    tensors = dict(unwrapped(tensors))
     mask_token = tensors.pop("mask_token", None)
     vit = {_renamed(name): tensor for name, tensor in tensors.items()}
-    return assembled(title, vit, heads, mask_token)
+    weights = assembled(title, vit, heads, mask_token)
+    return weights if weights.model.registers else replace(weights, model=with_positions(weights.model, "offset"))
 
 
 def _renamed(name: str) -> str:

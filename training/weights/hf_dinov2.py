@@ -12,7 +12,7 @@ from shared.errors import RecipeError
 from training.weights.architecture import UNDERSTOOD
 from training.weights.dinov2 import from_dinov2
 from training.weights.files import Tensors, read_tensors, within
-from training.weights.weights import Weights
+from training.weights.weights import POSITIONS, Weights
 
 KINDS = ("dinov2", "dinov2_with_registers")
 PREFIXES = ("dinov2_with_registers.", "dinov2.")
@@ -57,7 +57,9 @@ def from_transformers_folder(folder: Path) -> Weights:
     given = {k: v for k, v in within(_tensors(folder), PREFIXES).items() if not k.startswith(CLASSIFIER)}
     named = {_renamed(name): tensor for name, tensor in given.items()}
     tensors = _without_idle_scales(_joined(named))
-    return replace(from_dinov2(str(folder), tensors, config["num_attention_heads"]), **_colours(folder))
+    weights = replace(from_dinov2(str(folder), tensors, config["num_attention_heads"]), **_colours(folder))
+    antialiases = config["model_type"] != "dinov2"  # as that library does it, be there registers or not
+    return weights.resampled_by(config.get(POSITIONS, "antialiased" if antialiases else "auto"))
 
 
 def _check(title: str, config: dict[str, Any]) -> None:

@@ -1,20 +1,13 @@
-"""Position embeddings: where each origin keeps the CLS token's, and another grid's from those at hand.
+"""Position embeddings: where each origin keeps those of the CLS and register tokens.
 
 Shapes: pos_embed_1LD with L = prefix + side², the patches row by row.
 """
 
 from math import isqrt
 
-from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, cat
 
 from shared.errors import RecipeError
-
-
-def resampled(pos_embed_1LD: Tensor, side: int, prefix: int) -> Tensor:
-    """Return the embedding for side² patches: bicubic with antialiasing, as the model itself does for other sizes."""
-    other_1LD: Tensor = resample_abs_pos_embed(pos_embed_1LD, new_size=[side, side], num_prefix_tokens=prefix)
-    return other_1LD
 
 
 def grid_side(pos_embed_1LD: Tensor, prefix: int) -> int:

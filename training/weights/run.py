@@ -9,7 +9,7 @@ from shared.errors import WorkspaceError
 from training.params import ModelParams
 from training.runs import checkpoint
 from training.runs.run_folder import RunFolder
-from training.weights.weights import Weights
+from training.weights.weights import Weights, with_positions
 
 WhichNetwork = Literal["teacher", "student"]
 TRAINING_ONLY = ("drop_path", "drop_path_rule", "activation_checkpointing")
@@ -40,10 +40,11 @@ def from_run(path: Path, step: int | None = None, network: WhichNetwork = "teach
     size = params.crops.global_size
     return Weights(
         title=f"{path.name} step {step}" + (" student" if network == "student" else ""),
-        model=_bare(params.model),
+        model=with_positions(_bare(params.model), folder.positions()),
         image_size=size,
         vit=vit,
         mask_token=state["backbone.mask_token"],
+        peak_lr=(folder.config() or {}).get("resolved", {}).get("peak_lr"),
         heads={name: tensor for name, tensor in state.items() if not name.startswith("backbone.")},
     )
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
 
@@ -15,10 +15,9 @@ from torch import nn
 
 from shared.errors import RecipeError
 from training.weights.architecture import UNDERSTOOD, assembled
-from training.weights.files import Tensors, brief, read_tensors, within
-from training.weights.weights import Weights
+from training.weights.files import Tensors, brief, read_tensors, unwrapped
+from training.weights.weights import POSITIONS, Weights
 
-PREFIXES = ("module.", "backbone.")
 CLASSIFIER = ("head.weight", "head.bias")
 MODEL_FILE = "model.safetensors"
 EPS = 1e-6
@@ -26,7 +25,7 @@ EPS = 1e-6
 
 def from_timm(title: str, tensors: Tensors, heads: int | None = None, config: dict[str, Any] | None = None) -> Weights:
     """Return the weights under our names, without the classifier. The config is timm's, of colours."""
-    vit = {name: tensor for name, tensor in within(tensors, PREFIXES).items() if name not in CLASSIFIER}
+    vit = {name: tensor for name, tensor in unwrapped(tensors).items() if name not in CLASSIFIER}
     weights = assembled(title, vit, heads)
     colours: dict[str, Any] = {key: tuple(config[key]) for key in ("mean", "std") if config and key in config}
     return replace(weights, **colours)
@@ -36,7 +35,9 @@ def from_timm_folder(folder: Path) -> Weights:
     """Return what a folder with timm's config.json holds."""
     config = json.loads((folder / "config.json").read_text())
     heads = _heads(str(folder), config["architecture"], config.get("model_args", {}))
-    return from_timm(str(folder), read_tensors(folder / MODEL_FILE), heads, config.get("pretrained_cfg", config))
+    published = "tag" in config.get("pretrained_cfg", {})  # an older export of ours has timm's architecture alone
+    weights = from_timm(str(folder), read_tensors(folder / MODEL_FILE), heads, config.get("pretrained_cfg", config))
+    return weights.resampled_by(config.get(POSITIONS, _trained_by(config["architecture"] if published else "")))
 
 
 def from_timm_name(name: str, file: str = "") -> Weights:
@@ -45,9 +46,15 @@ def from_timm_name(name: str, file: str = "") -> Weights:
     if file:
         config = timm.get_pretrained_cfg(name)
         tensors = read_tensors(Path(file).expanduser())
-        return from_timm(name, tensors, heads, {"mean": config.mean, "std": config.std} if config else None)
+        colours = {"mean": config.mean, "std": config.std} if config else None
+        return from_timm(name, tensors, heads, colours).resampled_by(_trained_by(name))
     model = pretrained(name)
-    return from_timm(name, model.state_dict(), heads, model.pretrained_cfg)
+    return from_timm(name, model.state_dict(), heads, model.pretrained_cfg).resampled_by(_trained_by(name))
+
+
+def _trained_by(name: str) -> Literal["auto", "offset"]:
+    """Return how positions were resampled when the weights of a name were trained, which timm itself does not do."""
+    return "offset" if "dinov2" in name and "reg" not in name else "auto"
 
 
 def pretrained(name: str, instead: str = "a file of weights") -> Any:

@@ -82,26 +82,26 @@ def _best(block: tuple[float, float, float, int]) -> float:
 
 def estimates(strata: Strata, answers: Mapping[int, bool], limits: Sequence[float]) -> list[Estimate]:
     """Return an estimate for each limit; `answers` say by a pair's place whether it is a copy."""
-    asked = np.zeros(len(strata.scores), dtype=bool)
+    judged = np.zeros(len(strata.scores), dtype=bool)
     copy = np.zeros(len(strata.scores), dtype=bool)
     for place, answer in answers.items():
-        asked[place], copy[place] = True, answer
+        judged[place], copy[place] = True, answer
     count, stratum = len(strata.edges), strata.stratum
-    rest, answered, yes = (np.bincount(stratum[mask], minlength=count) for mask in (~asked, asked, copy))
+    rest, answered, yes = (np.bincount(stratum[mask], minlength=count) for mask in (~judged, judged, copy))
     weight = np.divide(rest, rest + answered, out=np.zeros(count), where=rest + answered > 0)
     evidence = AnswerWeights(yes * weight, (answered - yes) * weight)
-    return [_estimate(limit, strata, asked, copy, evidence) for limit in limits]
+    return [_estimate(limit, strata, judged, copy, evidence) for limit in limits]
 
 
-def _estimate(limit: float, strata: Strata, asked: np.ndarray, copy: np.ndarray, evidence: AnswerWeights) -> Estimate:
+def _estimate(limit: float, strata: Strata, judged: np.ndarray, copy: np.ndarray, evidence: AnswerWeights) -> Estimate:
     above = strata.scores >= limit
-    known = [int((copy & side).sum()) for side in (above, ~above)]
-    rest = [np.bincount(strata.stratum[~asked & side], minlength=len(strata.edges)) for side in (above, ~above)]
+    certain = [int((copy & side).sum()) for side in (above, ~above)]
+    rest = [np.bincount(strata.stratum[~judged & side], minlength=len(strata.edges)) for side in (above, ~above)]
     pairs = int(above.sum())
 
     def copies(share: np.ndarray) -> tuple[float, float]:
         """Return the copies that the limit finds, and those that it loses."""
-        return known[0] + float(rest[0] @ share), known[1] + float(rest[1] @ share)
+        return certain[0] + float(rest[0] @ share), certain[1] + float(rest[1] @ share)
 
     def recall(share: np.ndarray) -> float:
         return _recall(*copies(share))
@@ -136,18 +136,18 @@ def _furthest(
     return share
 
 
-def _precision(found: float, pairs: int) -> float:
-    return found / pairs if pairs else 1.0
+def _precision(copies_found: float, pairs: int) -> float:
+    return copies_found / pairs if pairs else 1.0
 
 
-def _recall(found: float, lost: float) -> float:
-    return found / (found + lost) if found + lost > 0 else 1.0
+def _recall(copies_found: float, lost: float) -> float:
+    return copies_found / (copies_found + lost) if copies_found + lost > 0 else 1.0
 
 
 def _rounded(copies: tuple[float, float], sign: int) -> tuple[float, float]:
     """Return whole numbers of copies, away from the estimate."""
-    found, lost = copies
-    return (_ceil(found), _floor(lost)) if sign > 0 else (_floor(found), _ceil(lost))
+    copies_found, lost = copies
+    return (_ceil(copies_found), _floor(lost)) if sign > 0 else (_floor(copies_found), _ceil(lost))
 
 
 def _floor(count: float) -> float:

@@ -7,6 +7,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any
@@ -21,6 +22,17 @@ TakeAnswers = Callable[[Any], dict[str, Any]]
 """Takes what the page sent, keeps it and returns what the page shows. Raises UserError for what is no answer."""
 
 
+@dataclass(frozen=True)
+class Page:
+    """What is served, and who takes what comes back."""
+
+    html: str
+    path: str
+    takers: dict[str, TakeAnswers]
+    done: Event
+    one_at_a_time: Lock = field(default_factory=Lock)
+
+
 @contextmanager
 def served(html: str, keep: TakeAnswers, finish: TakeAnswers, port: int) -> Iterator[tuple[str, Event]]:
     """Serve the page; give its address, and an event that is set when the person is done. Port 0 takes a free one.
@@ -30,7 +42,9 @@ def served(html: str, keep: TakeAnswers, finish: TakeAnswers, port: int) -> Iter
     done, path = Event(), f"/{secrets.token_urlsafe(12)}/"
     takers = {f"{path}answers": keep, f"{path}done": finish}
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), _handler(html, path, takers, done))
+        server = ThreadingHTTPServer(
+            ("127.0.0.1", port), type("Handler", (PageHandler,), {"page": Page(html, path, takers, done)})
+        )
     except OSError as error:
         raise UserError(
             f"calibrate needs a free port of 127.0.0.1, got {port} ({error.strerror}). Choose another with --port."
@@ -46,8 +60,33 @@ def served(html: str, keep: TakeAnswers, finish: TakeAnswers, port: int) -> Iter
         thread.join()
 
 
-class _Answering(BaseHTTPRequestHandler):
-    """Reads a request's JSON and sends a reply, without a word on the terminal."""
+class PageHandler(BaseHTTPRequestHandler):
+    """Gives the page, and takes answers."""
+
+    page: "Page"
+
+    def do_GET(self) -> None:
+        """Give the page."""
+        if self.path == self.page.path:
+            self._send(200, "text/html", self.page.html)
+        else:
+            self._send(404, "text/plain", "Nothing is here: open the address that dinoflow calibrate printed.")
+
+    def do_POST(self) -> None:
+        """TakeAnswers answers; `done` ends the server."""
+        if self.path not in self.page.takers:
+            self._send(404, "text/plain", "There is nothing here.")
+            return
+        try:
+            body = self._body()
+            with self.page.one_at_a_time:
+                reply = self.page.takers[self.path](body)
+        except (UserError, ValueError) as error:
+            self._send(400, "text/plain", str(error))
+            return
+        self._send(200, "application/json", json.dumps(reply))
+        if self.path.endswith("done"):
+            self.page.done.set()
 
     def _body(self) -> Any:
         length = int(self.headers.get("Content-Length") or 0)
@@ -71,35 +110,3 @@ class _Answering(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Leave the terminal to the person."""
-
-
-def _handler(html: str, path: str, takers: dict[str, TakeAnswers], done: Event) -> type[BaseHTTPRequestHandler]:
-    one_at_a_time = Lock()
-
-    class Handler(_Answering):
-        """Gives the page, and takes answers."""
-
-        def do_GET(self) -> None:
-            """Give the page."""
-            if self.path == path:
-                self._send(200, "text/html", html)
-            else:
-                self._send(404, "text/plain", "Nothing is here: open the address that dinoflow calibrate printed.")
-
-        def do_POST(self) -> None:
-            """Keep answers; `done` ends the server."""
-            if self.path not in takers:
-                self._send(404, "text/plain", "There is nothing here.")
-                return
-            try:
-                body = self._body()
-                with one_at_a_time:
-                    reply = takers[self.path](body)
-            except (UserError, ValueError) as error:
-                self._send(400, "text/plain", str(error))
-                return
-            self._send(200, "application/json", json.dumps(reply))
-            if self.path.endswith("done"):
-                done.set()
-
-    return Handler

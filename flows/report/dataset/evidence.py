@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.publish.lineage import Lineage
+from flows.report.dataset.look_alikes import VERDICT
 from flows.report.dataset.samples import SIGNAL_ROWS
-from shared.catalog import SIGNALS
+from shared.catalog import SIGNALS, VERIFIED
 
+PAIR = [name for name in VERIFIED.columns if name in ("uri", "other_uri", "set", "score", VERDICT)]
 MEASURED = ["width", "height", *SIGNALS]
 
 
@@ -25,7 +27,7 @@ class Evidence:
     sizes: dict[str | None, int] = field(default_factory=dict)
     """Bytes of all images, by the reason for which they were dropped (null = kept)."""
     pairs: pa.Table | None = None
-    """Geometrically compared pairs of the corpus: uri, other_uri, score."""
+    """Pairs of the corpus whose pixels were compared: uri, other_uri, score, verdict."""
     sets: dict[str, str] = field(default_factory=dict)
     """Uri of an evaluation image → its set."""
     clusters: pa.Table | None = None
@@ -67,7 +69,7 @@ def _pairs(lineage: Lineage) -> pa.Table | None:
     verified = lineage.rows("verify")
     if verified is None or not verified.output.parts:
         return None
-    pairs = pa.concat_tables(verified.tables(["uri", "other_uri", "set", "score"])).unify_dictionaries()
+    pairs = pa.concat_tables(verified.tables(PAIR)).unify_dictionaries()
     return pairs.filter(pc.is_null(pairs["set"])).drop_columns("set")
 
 

@@ -10,11 +10,12 @@ from curation.quality import RULES
 from curation.quality.signals import SHORTER_SIDE
 from flows.report.dataset import samples
 from flows.report.dataset.pictures import Thumbnails, name_of
+from flows.report.dataset.unreadable import unreadable_files
 from flows.report.kit import reason_text
 from flows.report.kit.reason_text import Checks
 
-KEPT, PAIRS, OTHERS, ERRORS = 35, 6, 7, 15
-EVIDENCE = ["uri", "value", "threshold", "kept_uri"]
+KEPT, PAIRS, OTHERS = 35, 6, 7
+EVIDENCE = ["uri", "value", "threshold", "kept_uri", "orientation"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Gallery:
     """Uri of an evaluation image → its set."""
     checks: Checks
     errors: list[dict[str, Any]]
-    """The most frequent errors of unreadable files, with the first file of each."""
+    """Every error of unreadable files, with the files of each."""
 
     @classmethod
     def choose(
@@ -41,7 +42,7 @@ class Gallery:
         pairs = kept.filter(pc.is_in(kept["uri"], pa.array(sorted(partners), pa.string())))
         sizes = {row["uri"]: f"{row['width']} × {row['height']}" for row in _list(pairs, ["uri", "width", "height"])}
         shown = _list(samples.rows(kept, KEPT), ["uri", "label", "width", "height"])
-        return cls(shown, chosen, sizes, sets, checks, _errors(samples.of_reason(dropped, "unreadable")))
+        return cls(shown, chosen, sizes, sets, checks, unreadable_files(samples.of_reason(dropped, "unreadable")))
 
     def uris(self) -> set[str]:
         """Return the uris whose bytes are needed."""
@@ -83,7 +84,8 @@ class Gallery:
             "picture": pictures.of(row["uri"]),
             "uri": row["uri"],
             "name": name_of(row["uri"]),
-            "evidence": reason_text.evidence(reason, row["value"], row["threshold"], self.checks),
+            "evidence": reason_text.evidence(reason, row["value"], row["threshold"], self.checks)
+            + reason_text.turned(row["orientation"]),
             "kept_uri": kept or "",
             "kept_name": name_of(kept) if kept else "",
             "kept_picture": pictures.of(kept) if kept and shape == "pairs" else None,
@@ -95,15 +97,6 @@ class Gallery:
 def _chosen(rows: pa.Table, reason: str) -> list[dict[str, Any]]:
     most = 0 if reason == "unreadable" else PAIRS if reason in reason_text.PAIRED else OTHERS
     return _list(samples.rows(rows, most), EVIDENCE)
-
-
-def _errors(unreadable: pa.Table) -> list[dict[str, Any]]:
-    errors = pa.table({"error": pc.fill_null(unreadable["error"], "no details"), "uri": unreadable["uri"]})
-    counted = errors.group_by("error").aggregate([("uri", "count"), ("uri", "min")])
-    keys = [("uri_count", "descending"), ("error", "ascending")]
-    most = counted.take(pc.select_k_unstable(counted, k=min(ERRORS, counted.num_rows), sort_keys=keys))
-    rows = zip(*(most[name].to_pylist() for name in ("error", "uri_count", "uri_min")), strict=True)
-    return [{"text": text, "count": count, "uri": uri, "name": name_of(uri)} for text, count, uri in rows]
 
 
 def _list(rows: pa.Table, columns: list[str]) -> list[dict[str, Any]]:

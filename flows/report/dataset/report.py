@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,22 +12,32 @@ from curation.publish.read_back import Original
 from curation.publish.reasons import ordered
 from flows.report.dataset import samples
 from flows.report.dataset.balance import clusters, contamination
+from flows.report.dataset.conflicts import LabelConflicts
 from flows.report.dataset.copy_groups import Groups, edges
 from flows.report.dataset.counts import matrix
 from flows.report.dataset.evidence import Evidence
 from flows.report.dataset.funnel import funnel
 from flows.report.dataset.gallery import Gallery
+from flows.report.dataset.look_alikes import LookAlikes
+from flows.report.dataset.look_first import look_first, of_sources
 from flows.report.dataset.pictures import Thumbnails
 from flows.report.dataset.thresholds import limits
 from flows.report.kit.pages import page
 from flows.report.kit.reason_text import GEOMETRIC, Checks
-from shared.catalog import DROPPED, MANIFEST, SIGNALS
+from shared.catalog import CONFLICTS, DROPPED, MANIFEST, SIGNALS
 from shared.dataset_version import Published
 
 PictureSource = Callable[[list[str]], dict[str, Original]]
 KEPT_COLUMNS = ["uri", "source", "label", "width", "height", "bytes", "cluster", *SIGNALS]
 LABELS_SHOWN = 60
 NO_EVIDENCE = Evidence()
+
+
+class Shown(Protocol):
+    """A part of the page that shows pictures."""
+
+    def uris(self) -> set[str]:
+        """Return the uris whose bytes are needed."""
 
 
 def render(dataset: Published, picture_source: PictureSource, evidence: Evidence = NO_EVIDENCE) -> str:
@@ -43,7 +53,10 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
     gallery = Gallery.choose(kept, dropped, reasons, evidence.sets, checks)
     groups, lines = Groups.choose(kept, dropped, checks), limits(kept, dropped, evidence, recipe)
     pairs = edges(kept, dropped, evidence.pairs, checks)
-    needed = gallery.uris().union(groups.uris(), *(one.uris() for one in lines), *(one.uris() for one in pairs))
+    conflicts = LabelConflicts.choose(samples.table(dataset, CONFLICTS, CONFLICTS.schema.names), checks)
+    look_alikes = LookAlikes.choose(kept, evidence.pairs)
+    shown: list[Shown] = [gallery, groups, conflicts, look_alikes, *lines, *pairs]
+    needed = set().union(*(one.uris() for one in shown))
     pictures = Thumbnails(picture_source(sorted(needed)))
     return page(
         "flows.report.dataset",
@@ -51,7 +64,8 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         name=dataset.name,
         version=dataset.version,
         created=str(info.get("created", "")),
-        headline=_headline(kept, dropped),
+        headline=_headline(kept, dropped) | {"hides": bool(dataset.files("hidden"))},
+        warnings=look_first(info),
         steps=funnel(kept.num_rows, counts, evidence.sizes),
         matrix=matrix(kept, dropped, reasons, checks),
         whole=evidence.measured is not None,
@@ -61,13 +75,14 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         groups_in_all=groups.total,
         geometric=checks.verify == GEOMETRIC,
         edges=[one.facts(pictures) for one in pairs],
+        conflicts=conflicts.facts(pictures),
+        look_alikes=look_alikes.facts(pictures),
         sections=[gallery.section(reason, pictures) for reason in gallery.dropped],
         contamination=contamination(dropped, evidence, info),
-        clusters=clusters(kept, evidence),
+        clusters=clusters(kept, evidence, info),
         labels=_labels(kept),
-        lineage=info.get("lineage", {}),
-        tools=info.get("tools", {}),
-        seconds=info.get("seconds", {}),
+        **of_sources(info),
+        **{key: info.get(key, {}) for key in ("lineage", "tools", "seconds")},
         recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from shared.dataset_version import Published
 from shared.schema import Contract
@@ -15,9 +16,17 @@ SIGNAL_ROWS = 200_000
 
 def table(dataset: Published, contract: Contract, columns: Sequence[str]) -> pa.Table:
     """Read columns of a published table; a dataset without any part of it has no rows."""
-    if not dataset.store.names(contract.name):
+    files = dataset.files(contract.name)
+    if not files:
         return contract.schema.empty_table().select(columns)
-    return dataset.table(contract.name, columns)
+    with dataset.store.open(files[0]) as file:
+        existing = [column for column in columns if column in pq.read_schema(file).names]
+    table = dataset.table(contract.name, existing)
+    for column in columns:  # that an older dinoflow did not publish
+        if column not in existing:
+            kind = contract.schema.field(column).type
+            table = table.append_column(column, pa.nulls(table.num_rows, kind))
+    return table.select(columns)
 
 
 def rows(source: pa.Table, most: int) -> pa.Table:

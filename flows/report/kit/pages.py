@@ -24,6 +24,12 @@ def count(value: float) -> str:
     return f"{int(value):,}"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: 1 copy, 2 copies."""
+    several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else several}"
+
+
 def share(part: float, whole: float) -> str:
     """Write a part of a whole in per cent; what is there never reads as 0 %."""
     if not whole:

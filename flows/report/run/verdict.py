@@ -1,10 +1,11 @@
 """What a run's numbers come to, in sentences: did it learn, is it healthy."""
 
-from math import sqrt
 from typing import Any, NamedTuple
 
+from flows.report.kit.pages import counted
 from flows.report.run.read import column, is_number
 from flows.report.run.scores import Evaluated
+from training.eval.math.proportions import Interval, difference_interval, share_interval
 from training.runs.best import KNN, RANK
 from training.runs.scores import measured
 
@@ -33,20 +34,27 @@ def learned(scored: list[Evaluated], best: dict[str, Any] | None) -> Verdict:
         return Verdict(
             "", "no labels", f"Without labels only the effective rank can be told: {_rank(checkpoint)} {where}."
         )
-    value, queries = checkpoint.scores[knn], checkpoint.protocols.get(knn, {}).get("queries")
-    error = sqrt(value * (1 - value) / queries) if is_number(queries) and queries else 0.0
-    measured_knn = f"k-NN {value:.3f}{f' ± {error:.3f}' if error else ''} {where}"
+    value, given = checkpoint.scores[knn], checkpoint.protocols.get(knn, {}).get("queries")
+    queries = int(given) if given and is_number(given) else 0
+    measured_knn = f"k-NN {value:.3f}{_between(share_interval(value, queries)) if queries else ''} {where}"
     bars = {name: scores[knn] for name, scores in checkpoint.baselines.items() if knn in scores}
     if not bars:
         return Verdict("", "no baseline", f"{measured_knn}.")
     places: dict[str, list[str]] = {"above": [], "level with": [], "below": []}
     for name, bar in bars.items():
-        place = "level with" if abs(value - bar) <= error else "above" if value > bar else "below"
-        places[place].append(f"{name} ({bar:.3f})")
+        beyond = difference_interval(value, bar, queries) if queries else Interval(value - bar, value - bar)
+        place = "above" if beyond.low > 0 else "below" if beyond.high < 0 else "level with"
+        by = f" by {value - bar:.3f}{_between(beyond)}" if queries else ""
+        places[place].append(f"{name} ({bar:.3f}){by}")
     text = "; ".join([measured_knn, *(f"{place} {' and '.join(names)}" for place, names in places.items() if names)])
-    small = f" ± is one standard error of {queries:,} queries." if error else ""
-    good = not places["level with"] and not places["below"]
-    return Verdict(*(("kept", "yes") if good else ("quality", "not clearly")), f"{text}.{small}")
+    small = f" In brackets: 95 % intervals over {queries:,} queries." if queries else ""
+    if places["below"]:
+        return Verdict("quality", "no", f"{text}.{small}")
+    return Verdict(*(("quality", "not clearly") if places["level with"] else ("kept", "yes")), f"{text}.{small}")
+
+
+def _between(interval: Interval) -> str:
+    return f" [{interval.low:.3f}, {interval.high:.3f}]"
 
 
 def _rank(one: Evaluated) -> str:
@@ -63,8 +71,8 @@ def healthy(table: list[dict[str, Any]], finished: bool) -> Verdict:
     ranks, waits = column(table, "teacher_effective_rank")[1], column(table, "data_wait")[1]
     wait = sum(waits) / len(waits) if waits else 0.0
     worries = [
-        f"{_count(len(alarms), 'alarm')}, the last at step {alarms[-1]['step']:,}" if alarms else "",
-        f"{_count(bad, 'step')} left out: something was not finite" if bad else "",
+        f"{counted(len(alarms), 'alarm')}, the last at step {alarms[-1]['step']:,}" if alarms else "",
+        f"{counted(bad, 'step')} left out: something was not finite" if bad else "",
         f"features have collapsed: effective rank {ranks[-1]:.1f}" if ranks and ranks[-1] < FEW else "",
         f"{wait:.0%} of the time went into waiting for data" if wait > IDLE else "",
     ]
@@ -76,10 +84,6 @@ def healthy(table: list[dict[str, Any]], finished: bool) -> Verdict:
     return Verdict(
         "kept", "yes", f"Every step was finite{going}, no alarm{rank}, {wait:.0%} of the time waiting for data."
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def alarms_of(table: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -103,7 +103,7 @@ def test_a_version_tells_its_alarms_and_the_copies_whose_labels_conflict(photos:
     assert table.num_rows == dataset.info["label_conflicts"] == 1
     assert dataset_warnings(dataset.info) == [
         "dark took all 6 images of scans in photos",
-        "1 copies have another label than the image that stands for them: see conflicts/",
+        "1 copy with another label than the image that stands for it: see conflicts/",
     ]
 
 
@@ -127,6 +127,6 @@ def test_unreadable_evaluation_images_and_many_alarms_are_told_in_few_lines():
     lines = dataset_warnings(info)
     assert lines[5:] == [
         "and 4 more such: see the report",
-        "3 images of the evaluation set val cannot be read: they protect nothing",
+        "3 images of the evaluation set val unreadable, and not protected",
     ]
     assert dataset_warnings({}) == []

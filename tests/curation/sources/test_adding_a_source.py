@@ -17,6 +17,7 @@ from typing import Literal
 
 from curation.sources.files import open_location, stat_file, uri_of
 from curation.sources.listing import IndexRow, Listed
+from curation.sources.notes import Notes
 
 
 class RollSource(Listed):
@@ -30,7 +31,7 @@ class RollSource(Listed):
     skip: int = 0
     """Pictures to leave out at the start, where the film was exposed."""
 
-    def rows(self) -> Iterator[IndexRow]:
+    def rows(self, notes: Notes) -> Iterator[IndexRow]:
         """Yield the pictures."""
         fs, path = open_location(self.url, self.title)
         for file in sorted(fs.find(path)):
@@ -48,9 +49,9 @@ from curation.params import CurationParams, IndexParams
 from flows import pipeline
 from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
-from shared.launch.progress import Silent
 from shared.errors import RecipeError
 from shared.launch.executors import Inline
+from shared.launch.progress import Silent
 from shared.storage import Store
 
 rolls, work = sys.argv[1:]

@@ -1,7 +1,9 @@
 """Folders, the choice of a source, the cutting of parts, and several sources together."""
 
 import os
+import sys
 import tarfile
+import types
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,7 @@ from curation.params import IndexParams
 from curation.params.copies import DecontaminateParams, EvaluationSet
 from curation.sources import FolderSource, HuggingFaceSource, ListSource, ParquetSource, TarSource, source_at
 from curation.sources.listing import IndexRow, cut
+from curation.sources.notes import Notes
 from curation.sources.outages import ChangedFileError
 from curation.sources.ranges import MAX_BYTES
 from curation.sources.reading import UnreadableError, read_bytes
@@ -22,8 +25,14 @@ from shared.catalog import IMAGES
 from shared.errors import RecipeError, SourceError, WorkFailedError
 
 
-def rows(source, part_images=10_000):
-    return pa.concat_tables(source.tables(part_images))
+def rows(source, part_images=10_000, notes=None):
+    return pa.concat_tables(source.tables(part_images, notes))
+
+
+def split_listing(items):
+    """The tables of a listing, and what it says beside them."""
+    items = list(items)
+    return [item for item in items if not isinstance(item, dict)], [item for item in items if isinstance(item, dict)]
 
 
 def test_a_folder_gives_every_file_that_may_be_an_image_and_its_parent_as_label(photos):
@@ -72,23 +81,37 @@ def test_links_are_followed_once_and_dead_ones_are_rows(photos, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/far.jpg").write_bytes(encoded(picture(9)))
     (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "far.jpg").symlink_to(tmp_path / "elsewhere/far.jpg")
     (root / "again").symlink_to(root / "cats")
     (root / "cats/loop").symlink_to(root)
     (root / "dead.jpg").symlink_to(root / "nowhere.jpg")
     os.mkfifo(root / "pipe")
-    table = rows(FolderSource(url=str(root)))
+    notes = Notes()
+    inside = {uri[len(str(root)) + 1 :] for uri in rows(FolderSource(url=str(root)), notes=notes)["uri"].to_pylist()}
+    assert inside == {"cats/0000.jpg", "dogs/0001.jpg", "dead.jpg"}
+    assert sorted((why, tally.count) for (why, _), tally in notes.passed.items()) == [
+        ("link", 1),
+        ("link", 1),
+        ("special", 1),
+    ]
+    table = rows(FolderSource(url=str(root), follow_links=True))
     got = dict(zip([uri[len(str(root)) + 1 :] for uri in table["uri"].to_pylist()], read_bytes(table), strict=True))
-    assert set(got) == {"cats/0000.jpg", "dogs/0001.jpg", "linked/far.jpg", "dead.jpg"}
+    assert set(got) == {"cats/0000.jpg", "dogs/0001.jpg", "far.jpg", "linked/far.jpg", "dead.jpg"}
     assert isinstance(got["dead.jpg"], UnreadableError)
     assert got["linked/far.jpg"] == encoded(picture(9))
 
 
-def test_a_name_that_is_not_utf8_is_a_row_that_says_so(tmp_path):
-    with open(os.fsencode(tmp_path) + b"/caf\xe9.jpg", "wb") as file:
-        file.write(encoded(picture(1)))
+def test_a_name_that_is_not_utf8_is_read_and_is_never_that_of_another_file(tmp_path):
+    for i, name in enumerate((b"caf\xe9.jpg", b"caf\\xe9.jpg", b"caf%E9.jpg")):
+        with open(os.fsencode(tmp_path) + b"/" + name, "wb") as file:
+            file.write(encoded(picture(i)))
     table = rows(FolderSource(url=str(tmp_path)))
-    assert table["uri"].to_pylist() == [f"{tmp_path}/caf\\xe9.jpg"]
-    assert isinstance(next(read_bytes(table)), UnreadableError)
+    read = dict(zip(table["uri"].to_pylist(), read_bytes(table), strict=True))
+    assert read == {
+        f"file://{tmp_path}/caf%E9.jpg": encoded(picture(0)),
+        f"{tmp_path}/caf\\xe9.jpg": encoded(picture(1)),
+        f"{tmp_path}/caf%E9.jpg": encoded(picture(2)),
+    }
 
 
 def test_a_folder_that_may_not_be_listed_is_a_row(photos, monkeypatch):
@@ -128,6 +151,27 @@ def test_a_store_that_cannot_be_listed_is_a_mistake_and_an_outage_is_no_bad_imag
     monkeypatch.setattr(type(store), "find", fail(PermissionError("forbidden")))
     with pytest.raises(SourceError, match="needs a place that can be listed, but: forbidden"):
         rows(FolderSource(url="memory://outage"))
+
+
+@pytest.mark.parametrize("module", ["httpx", "botocore.exceptions"])
+def test_a_store_that_nobody_answers_for_is_a_mistake_whatever_its_client_raises(module, monkeypatch):
+    import fsspec
+
+    silence = type("Silence", (Exception,), {})
+    monkeypatch.setitem(sys.modules, module, types.SimpleNamespace(HTTPError=silence, BotoCoreError=silence))
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/silent/1.jpg", encoded(picture(1)))
+
+    def fail(*args, **how):
+        raise silence("nobody there")
+
+    monkeypatch.setattr(type(store), "exists", lambda *args, **how: False)  # what an outage is to some
+    assert source_at("memory://silent").kind == "folder"
+    monkeypatch.setattr(type(store), "info", fail)
+    with pytest.raises(WorkFailedError, match="The source memory://silent needs a place that answers, got Silence: no"):
+        source_at("memory://silent")
+    with pytest.raises(WorkFailedError, match="Source 'silent' needs a place that answers, got Silence: nobody there"):
+        rows(FolderSource(url="memory://silent"))
 
 
 def test_a_dead_link_in_a_list_is_a_bad_row(tmp_path):
@@ -172,16 +216,18 @@ def test_missing_empty_and_imageless_folders_are_refused_with_what_to_do(tmp_pat
     with pytest.raises(SourceError, match="holds none"):
         rows(source_at(str(tmp_path / "empty")))
     (tmp_path / "empty/notes.txt").write_text("x")
-    with pytest.raises(SourceError, match=r"holds none \(1 other files were passed over\)"):
+    with pytest.raises(SourceError, match=r"holds none \(1 others were passed over: 1 × .txt\)"):
         rows(FolderSource(url=str(tmp_path / "empty")))
     with pytest.raises(SourceError, match=r"but .* does not exist"):
         rows(FolderSource(url=str(tmp_path / "nowhere")))
-    with pytest.raises(SourceError, match=r"but .* is a file"):
-        rows(source_at(str(tmp_path / "file")))
+    for name in ("notes.docx", "movie.mp4", "photos.7z"):
+        (tmp_path / name).write_text("x")
+        with pytest.raises(SourceError, match=r"is no folder, and a file of a kind that is no image .* or one of .lis"):
+            source_at(str(tmp_path / name))
+        with pytest.raises(SourceError, match=r"is a file that is no image by its name .*say what it is with `kind`"):
+            rows(FolderSource(url=str(tmp_path / name)))
     with pytest.raises(SourceError, match="needs a path or URL that can be opened"):
         source_at("nonsense://bucket")
-    with pytest.raises(SourceError, match=r"is a pattern: it must end in \.tar or \.parquet"):
-        source_at(f"{tmp_path}/*.jpg")
 
 
 def test_a_url_is_taken_for_what_a_person_would_take_it_for(tmp_path):
@@ -219,7 +265,9 @@ def test_a_wrong_kind_or_key_is_told_with_what_is_allowed(tmp_path):
 
     wrong = told("sources: [{kind: tarball, url: x}]")
     assert all(kind in wrong for kind in ("folder", "tar", "parquet", "huggingface", "open_images", "list"))
-    assert "Did you mean 'labels'" in told("sources: [{kind: tar, url: x, label: folder}]")
+    assert "Did you mean 'label'" in told("sources: [{kind: tar, url: x, lable: folder}]")
+    assert "got 'guess'" in told("sources: [{kind: tar, url: x, label: guess}]")
+    assert "former name of label" in told("sources: [{kind: tar, url: x, labels: none, label: none}]")
     assert "give either url" in told("sources: [{kind: huggingface}]")
     sources = "[{kind: huggingface, dataset: a/b, split: train}, {kind: open_images, url: x, rotations: y.csv}]"
     (tmp_path / "recipe.yaml").write_text(f"sources: {sources}")
@@ -231,8 +279,21 @@ def test_no_source_and_equal_names_are_refused(photos):
     with pytest.raises(SourceError, match="at least one source"):
         list(list_sources(IndexParams()))
     twins = (FolderSource(url=f"{root}/cats"), FolderSource(url=f"{root}/dogs", name="cats"))
-    with pytest.raises(SourceError, match="different names"):
+    with pytest.raises(SourceError, match=r"different names, got \['cats'\] twice"):
         list(list_sources(IndexParams(sources=twins)))
+    with pytest.raises(SourceError, match="must not be the same"):
+        list(list_sources(IndexParams(sources=twins[:1] * 2)))
+
+
+def test_sources_of_one_name_are_told_apart_by_the_folders_above(tmp_path):
+    for i, name in enumerate(("a/x/train", "b/x/train", "b/y/train", "val")):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "1.jpg").write_bytes(encoded(picture(i)))
+    sources = tuple(FolderSource(url=f"{tmp_path}/{name}") for name in ("a/x/train", "b/x/train", "b/y/train", "val"))
+    tables, (facts,) = split_listing(list_sources(IndexParams(sources=sources)))
+    names = [table["source"].to_pylist()[0] for table in tables]
+    assert names == ["a/x/train", "b/x/train", "y/train", "val"]
+    assert list(facts["sources"]) == names
 
 
 def test_sources_that_share_a_file_are_refused_and_those_that_share_a_folder_are_not(photos, tmp_path):
@@ -248,7 +309,7 @@ def test_sources_that_share_a_file_are_refused_and_those_that_share_a_folder_are
     for sources in ((folder, inner), (inner, folder), (tars, one), (folder, listing), (inner, other, listing)):
         with pytest.raises(SourceError, match=r"must not overlap: .* is in .* and in "):
             list(list_sources(IndexParams(sources=sources)))
-    parts = list(list_sources(IndexParams(sources=(folder, one, other, table))))
+    parts, _ = split_listing(list_sources(IndexParams(sources=(folder, one, other, table))))
     assert sum(part.num_rows for part in parts) == 4 + 1 + 1 + 1
 
 
@@ -258,7 +319,7 @@ def test_evaluation_sets_are_listed_under_their_own_names(photos):
         EvaluationSet(name=name, source=FolderSource(url=f"{root}/{folder}"))
         for name, folder in (("val", "cats"), ("test", "dogs"))
     )
-    tables = list(list_sets(DecontaminateParams(sets=sets)))
+    tables, _ = split_listing(list_sets(DecontaminateParams(sets=sets)))
     assert [np.unique(table["source"].to_pylist()).tolist() for table in tables] == [["val"], ["test"]]
     assert list(list_sets(DecontaminateParams())) == []
     again = (*sets, EvaluationSet(name="all", source=FolderSource(url=str(root))))

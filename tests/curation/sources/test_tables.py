@@ -12,6 +12,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from curation.sources import HuggingFaceSource, ParquetSource, source_at
+from curation.sources.notes import Notes
 from curation.sources.reading import UnreadableError, read_bytes
 from shared.errors import SourceError
 
@@ -241,3 +242,82 @@ def test_sources_of_tables_that_cannot_be_read_are_refused_with_what_to_do(tmp_p
 def test_a_hugging_face_source_has_one_place_and_one_split(given, told):
     with pytest.raises(ValidationError, match=told):
         HuggingFaceSource(**given)
+
+
+STRUCTS = [{"bytes": data, "path": f"{i}.jpg"} for i, data in enumerate(JPEGS)]
+SHAPES = {
+    "dictionary": (pa.array(JPEGS).dictionary_encode(), "", JPEGS),
+    "view": (pa.array(JPEGS, pa.binary_view()), "", JPEGS),
+    "nested": (pa.array([{"image": one, "n": 1} for one in STRUCTS]), "sample.image", JPEGS),
+    "bytes in a struct": (pa.array([{"photo": data} for data in JPEGS]), "sample.photo", JPEGS),
+    "list of structs": (pa.array([STRUCTS[:2], [], STRUCTS[2:5], None, *([s] for s in STRUCTS[5:])]), "", JPEGS),
+    "list of bytes": (pa.array([JPEGS[:3], JPEGS[3:4], JPEGS[4:], [], [], []], pa.list_(pa.binary())), "sample", JPEGS),
+    "fixed list": (pa.array([JPEGS[i : i + 2] for i in range(6)], pa.list_(pa.binary(), 2)), "", None),
+    "list in a struct": (pa.array([{"views": STRUCTS[:3]}, {"views": STRUCTS[3:]}, None]), "sample.views", JPEGS),
+    "struct in a list": (pa.array([[{"image": one, "k": 0} for one in STRUCTS]]), "sample.image", JPEGS),
+}
+
+
+@pytest.mark.parametrize("form", ["parquet", "stream"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_images_inside_of_columns_are_read(shape, form, tmp_path):
+    values, column, expected = SHAPES[shape]
+    table = pa.table({"id": list(range(len(values))), "sample": values, "label": ["x"] * len(values)})
+    if form == "parquet":
+        pq.write_table(table, tmp_path / "a.parquet", row_group_size=3)
+        sources = [ParquetSource(url=str(tmp_path), column=column) for column in {"", column}]
+    else:
+        (tmp_path / "state.json").write_text(json.dumps({"_data_files": [{"filename": "a.arrow"}]}))
+        with pa.ipc.new_stream(tmp_path / "a.arrow", table.schema) as sink:
+            sink.write_table(table, max_chunksize=2)
+        sources = [HuggingFaceSource(url=str(tmp_path), column=column) for column in {"", column}]
+    expected = expected or [data for i in range(6) for data in JPEGS[i : i + 2]]
+    for source in sources:
+        listed = rows(source)
+        assert list(read_bytes(listed)) == expected
+        assert list(read_bytes(listed.take(list(range(len(listed)))[::-1]))) == expected[::-1]
+        assert len(set(listed["uri"].to_pylist())) == len(expected)
+        assert set(listed["label"].to_pylist()) == {"x"}
+
+
+def test_a_column_whose_name_has_dots_and_brackets_is_meant_as_it_is_called(tmp_path):
+    pq.write_table(pa.table({"a.b[0]": JPEGS[:2], "a": [{"c": b"x"}] * 2}), tmp_path / "a.parquet")
+    assert list(read_bytes(rows(ParquetSource(url=str(tmp_path), column="a.b[0]")))) == JPEGS[:2]
+    assert list(read_bytes(rows(ParquetSource(url=str(tmp_path), column="a.c")))) == [b"x"] * 2
+
+
+def test_the_lengths_of_lists_are_listed_without_reading_an_image(tmp_path, monkeypatch):
+    pq.write_table(pa.table({"images": [STRUCTS] * 4}), tmp_path / "a.parquet")
+    read, iter_batches = [], pq.ParquetFile.iter_batches
+
+    def counted(self, *args, columns, **how):
+        read.extend(columns)
+        return iter_batches(self, *args, columns=columns, **how)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", counted)
+    assert rows(ParquetSource(url=str(tmp_path))).num_rows == 28
+    assert [name.rpartition(".")[2] for name in read] == ["path"]
+
+
+def test_a_column_that_is_called_as_masks_are_is_left_to_the_others_and_taken_alone(tmp_path):
+    pq.write_table(pa.table({"annotation": [b"mask"], "pixel_values": JPEGS[:1]}), tmp_path / "a.parquet")
+    notes = Notes()
+    listed = pa.concat_tables(ParquetSource(url=str(tmp_path)).tables(10, notes))
+    assert list(read_bytes(listed)) == JPEGS[:1]
+    assert notes.lines() == [
+        "guessed: images are those of the column pixel_values (not annotation); `column` names another (1 images)"
+    ]
+    pq.write_table(pa.table({"mask": JPEGS[:1]}), tmp_path / "a.parquet")
+    assert list(read_bytes(rows(ParquetSource(url=str(tmp_path))))) == JPEGS[:1]
+
+
+def test_a_relative_path_in_a_cell_starts_from_the_table_and_never_from_where_one_stands(tmp_path, monkeypatch):
+    for i, folder in enumerate(("set", "elsewhere")):
+        (tmp_path / folder / "images").mkdir(parents=True)
+        (tmp_path / folder / "images/a.jpg").write_bytes(JPEGS[i])
+    pq.write_table(pa.table({"image": [{"bytes": None, "path": "images/a.jpg"}] * 2}), tmp_path / "set/a.parquet")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    table = rows(ParquetSource(url=f"{tmp_path}/set"))
+    assert list(read_bytes(table)) == [JPEGS[0]] * 2
+    (tmp_path / "set/images/a.jpg").unlink()
+    assert all(isinstance(data, UnreadableError) for data in read_bytes(table))

@@ -59,9 +59,12 @@ def test_every_image_comes_back_by_its_name_whatever_wrote_the_tar(tmp_path, for
     assert rows(TarSource(url=str(path)))["uri"][0].as_py() == f"{path}#cats/1.jpg"
 
 
-def test_names_that_are_not_utf8_are_shown_escaped_and_read(tmp_path):
-    path = packed(tmp_path / "odd.tar", [("caf\udce9.jpg", JPEGS[0])], errors="surrogateescape")
-    assert named(TarSource(url=str(path))) == {"caf\\xe9.jpg": JPEGS[0]}
+def test_names_that_are_not_utf8_are_read_and_never_those_of_others(tmp_path):
+    files = [("caf\udce9.jpg", JPEGS[0]), ("caf%E9.jpg", JPEGS[1]), ("caf\\xe9.jpg", JPEGS[2])]
+    path = packed(tmp_path / "odd.tar", files, errors="surrogateescape")
+    assert named(TarSource(url=str(path))) == dict(
+        zip(["caf%E9.jpg", "caf%E9.jpg~2", "caf\\xe9.jpg"], JPEGS[:3], strict=True)
+    )
 
 
 def test_listing_reads_headers_and_no_image(tmp_path, monkeypatch):
@@ -333,12 +336,12 @@ def test_compressed_empty_and_broken_tars_are_refused_with_what_to_do(tmp_path):
     with pytest.raises(SourceError, match="needs tars, but there are none"):
         rows(TarSource(url=f"{tmp_path}/none"))
     packed(tmp_path / "texts.tar", [("a.txt", b"text")])
-    with pytest.raises(SourceError, match=r"the 1 tars at .* hold none\."):
+    with pytest.raises(SourceError, match=r"the 1 tars at .* hold none \(1 others were passed over: 1 × .txt\)\."):
         rows(TarSource(url=f"{tmp_path}/texts.tar"))
     (tmp_path / "page.tar").write_bytes(b"<html>" * 200)
     with pytest.raises(SourceError, match=r"hold none that can be listed: .*no header of a tar at byte 0"):
         rows(TarSource(url=f"{tmp_path}/page.tar"))
-    with pytest.raises(ValidationError, match="labels"):
+    with pytest.raises(ValidationError, match="label must be one of auto; none; folder"):
         TarSource(url="x.tar", labels="guess")
 
 

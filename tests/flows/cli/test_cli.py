@@ -117,8 +117,27 @@ def test_one_stage_runs_alone_and_says_where_its_table_is(packed):
     root, _ = packed
     told = dinoflow("quality", "laptop", "--source", root / "photos", "--workspace", root / "w")
     assert told.returncode == 0
-    assert "made before" in told.stdout
+    assert "Nothing is left to do" in told.stdout
     assert Path(told.stdout.split("Table: ")[1].strip()).is_file()
+
+
+@pytest.mark.parametrize("command", ["curate", "pack", "verify"])
+def test_where_nothing_is_new_a_command_says_so_and_starts_neither_prefect_nor_a_process(packed, command):
+    root, _ = packed
+    script = (
+        "import multiprocessing.process, sys; from flows.cli import main\n"
+        "def refused(process): raise AssertionError('a process was started')\n"
+        "multiprocessing.process.BaseProcess.start = refused\n"
+        "try: main()\n"
+        "finally: assert 'prefect' not in sys.modules"
+    )
+    words = [command, "laptop", "--source", root / "photos", "--workspace", root / "w", "--name", "pets"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    told = subprocess.run(
+        [sys.executable, "-c", script, *map(str, words)], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert told.returncode == 0, told.stderr
+    assert "Nothing is left to do" in told.stdout
 
 
 def test_explain_tells_why_in_words_and_as_one_object(packed):

@@ -43,12 +43,14 @@ def test_models_and_sets_stand_in_one_table_and_in_a_file(files, capsys):
         ["twins", "dino", "pixels"],
     ]
     assert any(line.split()[:2] == ["effective_rank", "rank"] and len(line.split()) == 4 for line in lines)
+    assert "dino: images of 32 pixels, positions as trained" in lines
     assert "pets: copy_detection was left out: it needs copies" in printed
     (path,) = (files / "work" / "evaluations" / "models").glob("*.json")
     assert printed.strip().endswith(str(path))
     facts = json.loads(path.read_text())
     assert {row["set"] for row in facts["results"]} == {"pets", "twins"}
     assert facts["models"][0]["opened"] == given[0]
+    assert {row["protocol"]["image_size"] for row in facts["results"]} == {32}  # the model's own: no recipe was named
     assert told["results"] == facts["results"]
 
 

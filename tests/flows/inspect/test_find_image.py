@@ -67,6 +67,12 @@ def test_an_image_is_found_by_a_short_ending_and_by_a_url(odd: tuple[Path, Path]
     assert image["seen"][0]["asked"]
 
 
+@pytest.mark.parametrize("what", ["7.jpg", ".jpg", "ats/07.jpg", "/", "."])
+def test_a_piece_of_a_name_means_nothing(workspace: Looked, what: str) -> None:
+    with pytest.raises(UserError, match="No image"):
+        facts(workspace, what)
+
+
 def test_control_characters_in_a_name_are_shown_and_do_nothing(odd: tuple[Path, Path]) -> None:
     folder, workspace = odd
     for name, escaped in (("line\nbreak.jpg", "line\\nbreak.jpg"), ("red\x1b[31m.jpg", "red\\x1b[31m.jpg")):
@@ -129,20 +135,29 @@ def test_labels_that_conflict_among_copies_are_a_note(workspace: Looked) -> None
     assert facts(workspace, workspace.photos / "cats/07.jpg")["notes"] == []
 
 
-NEIGHBOUR = {"uri": "/k.jpg", "bits": 0, "cosine": 0.9, "match": 0.0}
+NEIGHBOUR = {"uri": "/k.jpg", "bits": 0, "cosine": 0.9, "match": 0.0, "verdict": "other", "orientation": "upright"}
 DROPPED = {"uri": "/d.jpg", "state": "dropped", "reason": "perceptual_duplicate", "kept_uri": "/k.jpg"}
 KEPT = {"uri": "/d.jpg", "state": "kept"}
+COPY = {"match": 1.1, "verdict": "copy"}
 
 
 @pytest.mark.parametrize(
     ("row", "neighbour", "expected"),
     [
-        (DROPPED, {}, "the hash alone dropped it: laid over each other, their pixels do not agree (match 0.00"),
-        (DROPPED, {"match": 1.1}, None),
+        (DROPPED, {}, "were found alike when they were compared; today"),
+        (DROPPED, COPY, None),
+        (DROPPED, {"match": 1.1, "verdict": "look-alike"}, "were found alike when they were compared; today"),
         (DROPPED | {"reason": "near_duplicate"}, {}, "were found alike when they were compared; today"),
         (KEPT, {}, "/k.jpg is a look-alike: 0 of 64 bits of the hash differ, but laid over each other the pixels"),
         (KEPT, {"bits": 7}, None),
-        (KEPT, {"match": 1.1, "bits": 30}, "were not among each other's nearest candidates"),
+        (KEPT, COPY | {"bits": 30}, "were not among each other's nearest candidates"),
+        (KEPT, COPY | {"orientation": "mirrored"}, "/k.jpg matches mirrored (1.10) and is kept too"),
+        (
+            KEPT,
+            {"match": 1.1, "verdict": "look-alike"},
+            "/k.jpg is a look-alike: laid over each other, most of the pixels",
+        ),
+        (KEPT, {"match": 1.1, "verdict": "same scene"}, "curation.dedup.near.same_scene says whether both are kept"),
         (KEPT, {"match": None}, None),
     ],
 )

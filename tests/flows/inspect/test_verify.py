@@ -67,7 +67,7 @@ def test_one_flipped_byte_is_found_wherever_it_is_and_named_with_its_image(folde
         row = rows[max(0, int(np.searchsorted(offsets, place, side="right")) - 1)]
         if row["offset"] <= place < row["offset"] + row["length"]:
             assert "the image" in line
-        assert row["uri"] in line or "no image has changed" in line
+        assert row["uri"] in line or "no image of this version has changed" in line
 
 
 @pytest.mark.parametrize(("shift", "what"), [(-500, "the tar header of"), (0, "the image")])
@@ -107,7 +107,6 @@ def test_changed_missing_and_foreign_tables_are_told(folder: Path) -> None:
     shutil.copy(dropped, dropped.with_name("part-999999.parquet"))
     lines = damaged(folder)
     assert "dropped/part-999999.parquet: is no file of this version" in lines
-    assert any("stands in the tables more than once" in line for line in lines)
     dropped.with_name("part-999999.parquet").unlink()
     dropped.unlink()
     assert f"dropped/{dropped.name}: is missing" in damaged(folder)

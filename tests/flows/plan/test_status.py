@@ -19,6 +19,7 @@ from flows.recipe.recipe import Recipe
 from flows.session import Session
 from shared.launch.executors import Inline
 from shared.launch.progress import Silent
+from shared.params import NOTHING, Resources
 from shared.storage import Store
 from shared.tables import newest_manifest
 from training.eval.params import score_fingerprint
@@ -34,7 +35,7 @@ class Counting(Inline):
     def __init__(self) -> None:
         self.made: dict[str, int] = {}
 
-    def map(self, fn: Any, items: Any, label: str) -> Any:
+    def map(self, fn: Any, items: Any, label: str, needs: Resources = NOTHING) -> Any:
         self.made[label] = self.made.get(label, 0) + len(items)
         return super().map(fn, items, label)
 

@@ -20,10 +20,11 @@ from curation.publish.reasons import REASONS
 from flows.report.dataset import Evidence, render, samples
 from flows.report.dataset.funnel import funnel
 from flows.report.dataset.pictures import Thumbnails
+from flows.report.dataset.unreadable import LISTED, unreadable_files
 from flows.report.kit import charts, reason_text
 from flows.report.kit.pages import number, share, size, span
 from flows.report.kit.thumbnails import MAX_BYTES, data_uri
-from shared.catalog import DROPPED, MANIFEST, SIGNALS
+from shared.catalog import CONFLICTS, DROPPED, MANIFEST, SIGNALS
 from shared.dataset_version import Published
 from shared.storage import Store
 
@@ -105,7 +106,7 @@ def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
 def test_evidence_is_said_in_words_and_beside_its_limit(tmp_path: Path) -> None:
     dropped = [
         dropped_row("/a.jpg", "low_information", value=1.2, threshold=3.0),
-        dropped_row("/b.jpg", "perceptual_duplicate", value=4, threshold=6),
+        dropped_row("/b.jpg", "perceptual_duplicate", value=1.12, threshold=1, orientation="mirrored"),
         dropped_row("/c.jpg", "near_duplicate", value=0.7312, threshold=0.6),
         dropped_row("/d.jpg", "too_small", value=12, threshold=32),
         dropped_row("/e.jpg", "unreadable", error="the file is empty"),
@@ -114,7 +115,7 @@ def test_evidence_is_said_in_words_and_beside_its_limit(tmp_path: Path) -> None:
     html = render(published(tmp_path, [kept_row("/photos/kept/0.jpg")], dropped, recipe=RECIPE), pictures)
     for text in (
         "entropy 1.20 bits, below 3",
-        "4 of 64 phash bits differ, a copy up to 6",
+        "match 1.12, a copy from 1.00, mirrored",
         "similarity 0.731, a copy from 0.600",
         "shorter side 12 px, below 32",
         "the file is empty",
@@ -123,14 +124,6 @@ def test_evidence_is_said_in_words_and_beside_its_limit(tmp_path: Path) -> None:
         "limit 3",
     ):
         assert text in html
-
-
-def test_the_hash_of_the_recipe_is_called_by_its_name(tmp_path: Path) -> None:
-    recipe = {"curation": {"measure": {"hash": "dhash"}}}
-    dropped = [dropped_row("/b.jpg", "perceptual_duplicate", value=4, threshold=8)]
-    html = render(published(tmp_path, [kept_row("/photos/kept/0.jpg")], dropped, recipe=recipe), pictures)
-    assert "4 of 64 dhash bits differ, a copy up to 8" in html
-    assert "phash" not in html
 
 
 def test_the_largest_page_of_the_worst_pictures_is_below_five_megabytes(tmp_path: Path) -> None:
@@ -301,11 +294,13 @@ def test_pairs_that_are_just_no_copies_are_shown_beside_those_that_are(tmp_path:
         {
             "uri": ["/k/1.jpg", "/k/2.jpg", "/k/3.jpg", "/gone.jpg"],
             "other_uri": ["/k/0.jpg", "/k/1.jpg", "/k/0.jpg", "/k/0.jpg"],
-            "score": pa.array([0.99, 0.42, 1.7, 0.98], pa.float32()),
+            "score": pa.array([1.1, 0.42, 1.7, 0.98], pa.float32()),
+            "verdict": ["look-alike", "other", "copy", "other"],
         }
     )
     html = section(render(published(tmp_path, kept, [copy], recipe=recipe), pictures, Evidence(pairs=pairs)), "edges")
-    assert re.findall(r"match ([\d.]+)", html) == ["1.02", "0.99", "0.42"]
+    assert re.findall(r"match ([\d.]+)", html) == ["1.02", "1.10", "0.42"]
+    assert "match 1.10, look-alike" in html
     assert "a copy from 1.00" in html
 
 
@@ -388,3 +383,121 @@ def test_kept_pictures_come_from_the_shards_with_their_rotation(tmp_path: Path) 
     dataset.store.write("shards/shard-000000.tar", b"xyz" + NOISE[0] + b"xyz")
     found = originals(dataset, Lineage(Store(str(tmp_path)), {}), ["/gone/0.jpg", "/gone/1.jpg"])
     assert found == {"/gone/0.jpg": Original(NOISE[0], 270)}
+
+
+ALARM = {"reason": "dark", "source": "scans<b>", "label": None, "taken": 30, "of": 30}
+
+
+def test_what_to_look_at_stands_first_and_leads_to_its_section(tmp_path: Path) -> None:
+    info = {"alarms": [ALARM], "label_conflicts": 2, "search": {"decontaminate": {"unreadable": {"val": 3}}}}
+    dropped = [dropped_row(f"/{i}.jpg", "dark", value=0.1, threshold=0.32) for i in range(30)]
+    html = render(published(tmp_path, [kept_row("/photos/kept/0.jpg")], dropped, **info), pictures)
+    first = section(html, "first")
+    assert '<a href="#dark">Dark took all 30 images of scans&lt;b&gt;.</a>' in first
+    assert "2 copies with another label" in first
+    assert "3 images of the evaluation set val unreadable" in first
+    assert "more than 50 %" in first
+    assert html.index('id="first"') < html.index('id="stages"')
+    assert 'id="first"' not in render(published(tmp_path / "quiet", [kept_row("/a.jpg")], []), pictures)
+
+
+def test_the_unreadable_images_of_an_evaluation_set_stand_beside_its_counts(tmp_path: Path) -> None:
+    search = {"decontaminate": {"contaminated": {"val": 1, "test": 0}, "unreadable": {"val": 3}}}
+    html = section(render(published(tmp_path, [kept_row("/a.jpg")], [], search=search), pictures), "sets")
+    assert "Of its own unreadable" in html
+    assert re.findall(r"<tr><td>(\w+)</td>.*?<td class=\"n\">(\d+)</td></tr>", html) == [("val", "3"), ("test", "0")]
+
+
+def test_labels_that_conflict_are_counted_and_shown_with_both_pictures(tmp_path: Path) -> None:
+    dataset = published(tmp_path, [kept_row(f"/photos/kept/{i}.jpg") for i in range(9)], [])
+    rows = [
+        {
+            "uri": f"/photos/copy/{i}.jpg",
+            "label": "dog" if i else NASTY,
+            "kept_label": "cat",
+            "reason": "exact_duplicate",
+        }
+        | {"kept_uri": f"/photos/kept/{i}.jpg", "source": "a", "kept_source": "b"}
+        for i in range(9)
+    ]
+    (tmp_path / "conflicts").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows, CONFLICTS.schema), tmp_path / "conflicts/part-000000.parquet")
+    html = section(render(dataset, pictures), "conflicts")
+    assert '<td class="n">8</td><td>dog</td><td>cat</td>' in html
+    assert html.count('<div class="pair">') == 8
+    assert html.count("data:image/jpeg") == 16
+    assert "<script" not in html
+
+
+def test_every_error_is_listed_and_the_files_of_each(tmp_path: Path) -> None:
+    errors = {"cut off": 40, "no image": 3, NASTY: 1}
+    dropped = [
+        dropped_row(f"/{place}/{i:04}.jpg", "unreadable", error=error)
+        for place, (error, count) in enumerate(errors.items())
+        for i in range(count)
+    ]
+    html = section(render(published(tmp_path, [], dropped), pictures), "unreadable")
+    assert all(f'title="{row["uri"]}"' in html for row in dropped)
+    assert "more, in the table" not in html
+
+
+def test_errors_that_differ_in_a_number_or_a_name_are_of_one_kind() -> None:
+    errors = [f"truncated ({n} bytes, '/a/{n}.jpg')" for n in (5, 61, 700)] + ["the file is empty"]
+    listed = unreadable_files(pa.table({"uri": [f"/{i}.jpg" for i in range(4)], "error": errors}))
+    assert [(one["text"], one["count"]) for one in listed] == [("truncated (… bytes, …)", 3), ("the file is empty", 1)]
+
+
+def test_a_frequent_error_leaves_room_for_rare_ones_and_says_how_many_are_not_listed() -> None:
+    rows = [{"uri": f"/a/{i}.jpg", "error": "cut off"} for i in range(5000)] + [{"uri": "/b/0.jpg", "error": None}]
+    listed = unreadable_files(pa.Table.from_pylist(rows))
+    assert [(one["text"], one["count"], len(one["files"]) + one["more"]) for one in listed] == [
+        ("cut off", 5000, 5000),
+        ("no details", 1, 1),
+    ]
+    assert sum(len(one["files"]) for one in listed) <= LISTED
+    assert listed[1]["files"] == [("/b/0.jpg", "b/0.jpg")]
+
+
+def test_what_was_passed_over_is_shown_where_a_version_tells(tmp_path: Path) -> None:
+    passed = {"photos": [{"why": "name", "ending": ".txt", "count": 12, "examples": ["a.txt", NASTY]}]}
+    html = render(published(tmp_path, [kept_row("/a.jpg")], [], passed_over=passed), pictures)
+    assert '<td>photos</td><td class="n">12</td><td><code>.txt</code></td>' in section(html, "passed")
+    assert "no images by their names" in section(html, "passed")
+    assert "<script" not in html
+    assert 'id="passed"' not in render(published(tmp_path / "quiet", [kept_row("/a.jpg")], []), pictures)
+
+
+def test_what_was_guessed_of_labels_is_shown(tmp_path: Path) -> None:
+    guesses = {"photos": [{"guess": "folder", "text": "labels are the names of folders, such as cats", "images": 7}]}
+    html = render(published(tmp_path, [kept_row("/a.jpg")], [], guessed=guesses), pictures)
+    assert '<td class="n">7</td><td>labels are the names of folders, such as cats</td>' in section(html, "guessed")
+
+
+def test_look_alikes_are_pairs_of_kept_images_that_verification_calls_so(tmp_path: Path) -> None:
+    kept = [kept_row(f"/photos/kept/{i}.jpg") for i in range(4)]
+    rows = [
+        ("0", "1", 0.9, "look-alike"),
+        ("2", "3", 0.7, "look-alike"),
+        ("1", "2", 0.4, "other"),
+        ("0", "x", 1, "copy"),
+    ]
+    pairs = pa.table(
+        {
+            "uri": [f"/photos/kept/{one}.jpg" for one, *_ in rows],
+            "other_uri": [f"/photos/kept/{other}.jpg" for _, other, *_ in rows],
+            "score": pa.array([row[2] for row in rows], pa.float32()),
+            "verdict": [row[3] for row in rows],
+        }
+    )
+    html = section(render(published(tmp_path, kept, []), pictures, Evidence(pairs=pairs)), "look-alikes")
+    assert re.findall(r"<p>match ([\d.]+)</p>", html) == ["0.90", "0.70"]
+    assert 'id="look-alikes"' not in render(
+        published(tmp_path / "b", kept, []), pictures, Evidence(pairs=pairs.drop("verdict"))
+    )
+
+
+def test_a_version_of_an_older_dinoflow_that_has_no_labels_of_dropped_images_is_drawn(tmp_path: Path) -> None:
+    dataset = published(tmp_path, [kept_row("/photos/kept/0.jpg")], [dropped_row("/a.jpg", "dark", value=0.1)])
+    part = tmp_path / "dropped/part-0.parquet"
+    pq.write_table(pq.read_table(part).drop("label"), part)
+    assert "Even the brightest pixels are dark." in render(dataset, pictures)

@@ -92,7 +92,8 @@ def test_the_page_says_what_the_run_is_and_answers_its_questions(workspace: Stor
     ):
         assert text in html
     assert "step 40</b>is the best: knn top1 0.620" in html
-    assert "k-NN 0.620 ± 0.049 at step 40; above untrained model (0.220) and raw pixels (0.410)" in html
+    assert "k-NN 0.620 [0.522, 0.709] at step 40; above untrained model (0.220) by 0.400 [0.2" in html
+    assert "and raw pixels (0.410) by 0.210 [0.07" in html
     assert '<span class="tag kept">yes</span>' in html
     for text in ("Use of the hardware", "Waiting for data", "while training", "k 20, queries 100, image_size 64"):
         assert text in html
@@ -105,7 +106,9 @@ def test_a_score_within_its_error_of_a_baseline_is_no_success(workspace: Store) 
     told = {"run": "first", "step": 40, "dataset": "tiny v0001", "scores": scores}
     baselines = {"random_init": [score("knn", "top1", 0.9)], "pixels": [score("knn", "top1", 0.41)]}
     workspace.write("evaluations/first/40.json", json.dumps({**told, "baselines": baselines}))
-    assert "level with raw pixels (0.410); below untrained model (0.900)" in render_run(workspace, "first")
+    html = render_run(workspace, "first")
+    assert "level with raw pixels (0.410) by 0.020 [-0.1" in html
+    assert "below untrained model (0.900) by -0.470 [-0.5" in html
 
 
 def test_alarms_left_out_steps_and_a_collapse_are_told(workspace: Store) -> None:

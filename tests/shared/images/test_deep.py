@@ -12,6 +12,8 @@ from curation.quality import DEFAULT_RULES
 from curation.quality.apply import judge
 from shared.catalog import MEASUREMENTS
 from shared.images.decode import decode
+from training.data.decode import decoded
+from training.params import CropParams
 
 PHOTO = np.asarray(picture(3, (160, 120)).convert("L")).astype(np.float64)
 
@@ -109,6 +111,13 @@ def test_alpha_of_deep_colours_keeps_its_own_end():
     assert got[0, 7].tolist() == [255] * 3
     assert got[7, 7].tolist() == [0] * 3
     assert got[7, 0].tolist() == [255] * 3  # clear lies on white
+
+
+def test_training_and_evaluation_see_what_curation_measured(tmp_path):
+    (tmp_path / "scan.png").write_bytes(encoded(Image.fromarray(FEW_BITS["12 bits in 16"]), "PNG"))
+    data = (tmp_path / "scan.png").read_bytes()
+    seen = np.asarray(decode(data).image)
+    assert np.array_equal(decoded(data, 0, CropParams()), seen)
 
 
 def test_numbers_are_worked_on_in_pieces_as_they_would_be_whole(monkeypatch):

@@ -130,7 +130,7 @@ def test_a_damaged_table_gives_curation_what_is_whole_and_evaluation_refuses_it(
 
 def test_both_refuse_a_table_without_images_in_the_same_words(tmp_path: Path) -> None:
     folder = written(tmp_path, pa.table({"text": ["a"], "label": ["b"]}), "parquet")
-    said = r"needs a column of image bytes in .*data.parquet, got text, label. Set `column` to one of: \(this file has"
+    said = r"needs a column of image bytes in .*data.parquet, got text \(string\), label \(string\). Set `column` to"
     with pytest.raises(SourceError, match=f"^Source '{folder.name}' {said}"):
         curated(folder)
     with pytest.raises(SourceError, match=f"^A Hugging Face dataset {said}"):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared.errors import WorkFailedError
-from shared.launch.executors import Processes, WorkerDiedError, Workers
+from shared.launch.child_processes import WorkerDiedError, Workers
+from shared.launch.executors import Processes
 from tests.waiting import ended, started, until
 
 
@@ -56,7 +57,7 @@ def fail(how: str) -> None:
 
 @pytest.fixture
 def workers():
-    made = Workers(2)
+    made = Workers([{}, {}])
     yield made
     made.close()
 
@@ -97,7 +98,7 @@ def test_an_error_comes_back_as_it_was_raised_with_where_it_was_raised(workers):
 
 
 def test_whoever_is_interrupted_while_waiting_leaves_no_answer_for_the_next(monkeypatch):
-    one = Workers(1)
+    one = Workers([{}])
     assert one.call(square, 2) == 4
 
     def interrupted(self):
@@ -119,11 +120,11 @@ def test_closed_workers_do_nothing_more(workers):
 
 ORPHANS = """
 import os, sys, time
-from shared.launch.executors import Workers
+from shared.launch.child_processes import Workers
 def report(path):
     open(path, "w").write(str(os.getpid())); time.sleep(60)
 if __name__ == "__main__":
-    Workers(1).call(report, sys.argv[1])
+    Workers([{}]).call(report, sys.argv[1])
 """
 
 

@@ -128,7 +128,9 @@ def test_an_image_is_seen_as_often_as_its_weight_says(tmp_path: Path) -> None:
 
 def test_a_weight_that_is_none_is_refused(tmp_path: Path) -> None:
     dataset = publish(tmp_path, [(None, data) for _, data in invented(4, 2, side=8)])
-    with pytest.raises(WorkspaceError, match=r"needs weights of 0 or more, got -1.0 or no number in part-00000"):
+    with pytest.raises(
+        WorkspaceError, match=r"needs weights of 0 or more, got -1.0 or no number in manifest/part-00000"
+    ):
         SampleIndex(rewritten(dataset, 2, weight=[1.0, -1.0, None, 2.0]), 0)
 
 

@@ -194,6 +194,26 @@ def test_a_running_centre_takes_in_a_tenth_of_each_batch_and_evens_out_the_targe
     assert last[:, 0].mean() < first[:, 0].mean()
 
 
+@pytest.mark.parametrize(("global_count", "local_count"), [(2, 4), (10, 2)])
+def test_the_total_counts_koleo_once_for_every_global_crop_as_dinov2_does(
+    tiny: dict[str, Any], global_count: int, local_count: int
+) -> None:
+    """DINOv2 adds to the two cross-entropies: weight · sum over crops of the loss of that crop's own tokens."""
+    torch.manual_seed(0)
+    crops = tiny["crops"] | {"global_count": global_count, "local_count": local_count}
+    params = PretrainParams.model_validate(tiny | {"crops": crops})
+    student, B = initial_student(params), params.objective.koleo_group
+    cls = torch.randn(global_count * B, 32)
+    outputs = Outputs(unit((global_count + local_count) * B, 16), unit(1, 16), cls)
+    targets = given(softmax_targets(global_count * B, 64)), given(softmax_targets(1, 64))
+    losses = Objective(params.objective, params.crops)(outputs, student, targets, torch.ones(1))
+    koleo = 0.0
+    for crop in F.normalize(cls, dim=1).split(B):
+        for i, x in enumerate(crop):
+            koleo -= math.log(min(float((x - y).norm()) for j, y in enumerate(crop) if j != i)) / B
+    assert float(losses.total.detach()) == pytest.approx(float(losses.dino + losses.ibot) + 0.1 * koleo, rel=1e-5)
+
+
 def parts_of(losses: Any) -> list[float]:
     return [float(part.detach()) for part in losses]
 
@@ -236,6 +256,6 @@ def test_the_objective_is_the_weighted_sum_of_losses_written_as_loops(
     logs = torch.log_softmax(scores(outputs[0].patches, student.heads()[-1]) / 0.1, dim=1)
     for m, target in enumerate(targets(outputs[1].patches, teacher.heads()[-1])):
         ibot -= float(weight[m] * target @ logs[m]) / (2 * B)
-    koleo = float(koleo_loss(outputs[0].cls.view(2, 4, 32)))
-    assert parts_of(losses) == pytest.approx([dino + ibot + 0.1 * koleo, dino, ibot, koleo], rel=1e-5)
+    koleo = sum(float(koleo_loss(crop[None])) for crop in outputs[0].cls.view(2, 4, 32))
+    assert parts_of(losses) == pytest.approx([dino + ibot + 0.1 * koleo, dino, ibot, koleo, 0], rel=1e-5)
     torch.testing.assert_close(whole(both[0]), of_crops, atol=1e-6, rtol=1e-4)

@@ -150,12 +150,12 @@ def slow(tiny: dict[str, Any], rule: str) -> dict[str, Any]:
     for group in F.normalize(given["cls"], dim=1).split(4):
         for i, x in enumerate(group):
             nearest = min((j for j in range(4) if j != i), key=lambda j: float((x - group[j]).detach().norm()))
-            koleo = koleo - (x - group[nearest]).norm().log() / (T * B)
+            koleo = koleo - (x - group[nearest]).norm().log() / B  # a mean over images, a sum over crops
     total = dino + ibot + 0.1 * koleo
     total.backward()
     return {
         "targets": targets,
-        "losses": torch.stack([total, dino, ibot, koleo]).detach(),
+        "losses": torch.stack([total, dino, ibot, koleo, torch.zeros_like(total)]).detach(),
         "inputs": [given[name].grad for name in ("crops", "patches", "cls")],
         "prototypes": [weight.grad for weight in weights],
     }

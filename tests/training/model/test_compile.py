@@ -73,9 +73,11 @@ def test_blocks_of_one_shape_share_what_is_compiled(tiny: dict[str, Any]) -> Non
     assert counters["stats"]["unique_graphs"] == of_blocks + of_losses
 
 
+@pytest.mark.parametrize("phases", [[], [{"begins": 2, "global_size": 48, "local_size": 24}]])
 def test_a_compiled_run_leaves_the_checkpoint_of_a_plain_one(
-    params: PretrainParams, dataset: Published, tmp_path: Path
+    tiny: dict[str, Any], dataset: Published, tmp_path: Path, phases: list[dict[str, int]]
 ) -> None:
+    params = PretrainParams.model_validate(tiny | {"phases": phases})
     found = {}
     for compiles in (False, True):
         compute = Compute(device="cpu", workers=1, compile=compiles)

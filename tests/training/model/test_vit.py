@@ -75,6 +75,16 @@ def test_recomputed_activations_give_the_same_gradient(tiny: dict[str, Any]) -> 
     torch.testing.assert_close(*gradients)
 
 
+def test_prototypes_start_as_long_as_dinov2s_and_the_rest_of_a_head_small(params: PretrainParams) -> None:
+    """DINOv2 leaves its last layer as torch makes it: uniform, each row of length √(1/3) whatever the bottleneck."""
+    objective = params.objective.model_copy(update={"prototypes": 2000, "bottleneck": 64})
+    head = initial_student(params.model_copy(update={"objective": objective})).head
+    assert float(head.prototypes.weight.detach().norm(dim=1).mean()) == pytest.approx(3**-0.5, rel=0.01)
+    assert float(head.prototypes.weight.detach().abs().max()) <= 64**-0.5
+    assert float(head.mlp[2].weight.detach().std()) == pytest.approx(0.02, rel=0.1)
+    assert not head.mlp[2].bias.any()
+
+
 def test_separate_heads_are_two_and_a_tied_head_is_one(tiny: dict[str, Any]) -> None:
     for separate, count in ((False, 1), (True, 2)):
         objective = tiny["objective"] | {"separate_heads": separate}
@@ -90,13 +100,13 @@ def test_pixels_are_normalised_by_imagenet(params: PretrainParams) -> None:
     torch.testing.assert_close(white, torch.tensor([2.2489, 2.4286, 2.6400]), atol=1e-3, rtol=0)
 
 
-def test_every_parameter_is_in_one_group_and_only_matrices_decay(params: PretrainParams) -> None:
+def test_every_parameter_is_in_one_group_and_matrices_and_tokens_decay(params: PretrainParams) -> None:
     student = initial_student(params)
     groups = parameter_groups(student, params.optim, params.model.depth)
     assert sum(len(g["params"]) for g in groups) == len(list(student.parameters()))
     names = {id(p): name for name, p in student.named_parameters()}
     undecayed = {names[id(p)] for g in groups if not g["decay_factor"] for p in g["params"]}
-    assert {"backbone.mask_token", "backbone.vit.cls_token", "backbone.vit.pos_embed"} <= undecayed
+    assert not {"backbone.mask_token", "backbone.vit.cls_token", "backbone.vit.pos_embed"} & undecayed
     assert {"backbone.vit.blocks.0.ls1.gamma", "backbone.vit.norm.weight", "head.mlp.0.bias"} <= undecayed
     assert not any(name.endswith("qkv.weight") or "prototypes" in name for name in undecayed)
 

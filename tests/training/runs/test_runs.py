@@ -173,7 +173,7 @@ def test_a_run_whose_config_holds_former_keys_is_the_same_run(
     config = {"params": tiny | {"crops": former}, "dataset": f"{dataset.name} {dataset.version}"}
     folder.path.mkdir(parents=True)
     (folder.path / "config.json").write_text(json.dumps(config))
-    folder.check_same(params, dataset, "")
+    folder.check_same(params, dataset, {})
     folder.checkpoint(1).mkdir(parents=True)
     assert folder.params() == params
 
@@ -229,6 +229,22 @@ def test_every_checkpoint_is_scored_once_beside_two_baselines(
     assert protocol["image_size"] == 32
     assert score(dataset, tmp_path)["scored"] == []
     assert score(dataset, tmp_path, evaluations=(Knn(temperature=0.1),))["scored"] == [2, 4]
+
+
+def test_a_damaged_checkpoint_is_named_and_the_others_are_scored(
+    params: PretrainParams, dataset: Published, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(dataset, params, tmp_path)
+    folder, asked = RunFolder(tmp_path / "runs" / "run"), EvaluateParams(evaluations=("effective_rank",), pictures=0)
+    states = [folder.checkpoint(step) / checkpoint.STATE for step in (2, 4)]
+    whole = [state.read_bytes() for state in states]
+    states[0].write_bytes(whole[0][:-100] + bytes(100))
+    facts = evaluate(dataset, params=asked, compute=ON_CPU, workspace=tmp_path, run="run")
+    assert facts["scored"] == [4]
+    assert "step 2 is left out: Evaluation needs an undamaged checkpoint" in capsys.readouterr().out
+    states[0].write_bytes(whole[0])
+    facts = evaluate(dataset, params=asked, compute=ON_CPU, workspace=tmp_path, run="run")
+    assert facts["scored"] == [2]
 
 
 def test_without_labels_what_needs_none_is_told_and_the_lack_is_said(params: PretrainParams, tmp_path: Path) -> None:

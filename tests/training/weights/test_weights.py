@@ -57,10 +57,12 @@ def in_timm(weights: Weights, file: Path, **changes: Any) -> Any:
 
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("side", [32, 48])
-def test_a_file_of_dinov2_computes_what_timm_makes_of_it(kind: str, side: int, tmp_path: Path) -> None:
+def test_a_file_of_dinov2_computes_what_timm_makes_of_it_where_positions_are_antialiased(
+    kind: str, side: int, tmp_path: Path
+) -> None:
     weights = invented_weights(**MODELS[kind])
     save_file(in_dinov2_layout(weights), tmp_path / "dinov2.safetensors")
-    read = read_weights(str(tmp_path / "dinov2.safetensors"))
+    read = read_weights(str(tmp_path / "dinov2.safetensors")).resampled_by("antialiased")
     theirs = in_timm(weights, tmp_path / "dinov2.safetensors")
     with torch.no_grad():
         expected = theirs.forward_features(images(side))
@@ -93,7 +95,7 @@ def in_a_wrapper(tensors: Tensors) -> Any:
 def test_checkpoints_of_dinov2s_training_hold_the_same_teacher(wrap: Any, tmp_path: Path) -> None:
     weights = invented_weights()
     torch.save(wrap(in_dinov2_layout(weights)), tmp_path / "teacher.pth")
-    assert_same(read_weights(str(tmp_path / "teacher.pth")), weights)
+    assert_same(read_weights(str(tmp_path / "teacher.pth")), weights.resampled_by("offset"))
 
 
 @pytest.mark.parametrize("change", [{}, {"registers": 3}])
@@ -131,10 +133,10 @@ def test_half_precision_becomes_single_and_nothing_else_changes(tmp_path: Path) 
 
 
 def test_another_image_size_computes_what_the_model_did_at_that_size() -> None:
-    for change in ({}, {"registers": 3}):
+    for change in ({}, {"registers": 3}, {"positions": "offset"}, {"registers": 3, "positions": "offset"}):
         weights = invented_weights(**change)
         other = weights.at(48)
-        assert other.vit["pos_embed"].shape[1] == 36 + (not change)
+        assert other.vit["pos_embed"].shape[1] == 36 + ("registers" not in change)
         assert torch.equal(tokens(other, images(48)), tokens(weights, images(48)))
         assert other.content != weights.content
         assert weights.at(32) is weights
@@ -177,7 +179,7 @@ def test_one_content_for_the_same_weights_from_anywhere_and_another_for_one_chan
     weights = invented_weights()
     torch.save(in_dinov2_layout(weights), tmp_path / "a.pth")
     save_file(dict(weights.vit), tmp_path / "b.safetensors")
-    a, b = (read_weights(str(tmp_path / name)) for name in ("a.pth", "b.safetensors"))
+    a, b = (read_weights(str(tmp_path / name)).resampled_by("antialiased") for name in ("a.pth", "b.safetensors"))
     assert a.content == b.content == weights.content
     tensors = load_file(tmp_path / "b.safetensors")
     tensors["blocks.1.mlp.fc2.bias"][7] += 1e-6
@@ -261,7 +263,7 @@ def test_a_name_of_timm_gives_its_pretrained_weights(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.skipif(not REAL.is_file(), reason="needs shared/data/models beside the repository")
 def test_real_dinov2_weights_see_what_they_see_in_timm() -> None:
-    read = read_weights(str(REAL))
+    read = read_weights(str(REAL)).resampled_by("antialiased")
     assert (read.model.width, read.model.depth, read.model.heads, read.image_size) == (384, 12, 6, 518)
     theirs = in_timm(read, REAL, dynamic_img_size=True)
     with torch.no_grad():

@@ -10,14 +10,14 @@ from shared.dataset_version import held_out
 from shared.errors import RecipeError
 from shared.images.decode import UndecodableError, decode
 from shared.images.ids import digest
-from shared.images.image_files import may_be_image
+from shared.images.image_files import no_image
 from shared.params import fingerprint
 from shared.storage import Store
 
 
 def is_image(name: str) -> bool:
     """Tell an image file by its path below a folder; what is hidden, or lies in a hidden folder, is none."""
-    return may_be_image(name) and not any(part.startswith(".") for part in name.split("/"))
+    return no_image(name) is None
 
 
 def listed(where: Store) -> dict[str, int]:

@@ -35,7 +35,7 @@ class HuggingFaceSet(Named):
         import numpy as np
 
         from training.eval.sets.files import opened_folder, tenth
-        from training.eval.sets.labelled import HELD_OUT, is_test, with_labels
+        from training.eval.sets.labelled import HELD_OUT, sides, with_labels
         from training.eval.sets.table_images import TableImages, split_of, table_files
 
         store = opened_folder(WHO, self.url)
@@ -44,11 +44,14 @@ class HuggingFaceSet(Named):
             raise RecipeError(f"{WHO} needs .parquet or .arrow files, got {self.url} without any.")
         images, labels = TableImages.read(WHO, store, files, self.column, self.label)
         splits = [split_of(name) for name in files]
-        sides = [is_test(split) for split in splits]
-        if {True, False} == set(sides):
-            is_query = np.repeat(np.array(sides, dtype=bool), [part.rows for part in images.parts])
-            split = f"{' and '.join(dict.fromkeys(splits))} of the dataset"
-        elif True in sides:
+        rows = [part.rows for part in images.parts]
+        of_rows = sides(np.repeat(splits, rows).tolist())
+        if of_rows.both:
+            labels = [label if side is not None else None for label, side in zip(labels, of_rows.of_each, strict=True)]
+            used = [split for split, side in zip(splits, sides(splits).of_each, strict=True) if side is not None]
+            is_query = of_rows.is_query
+            split = f"{' and '.join(dict.fromkeys(used))} of the dataset{of_rows.left_out}"
+        elif True in of_rows.of_each:
             raise RecipeError(
                 f"{self.url} needs splits train and test (or val), got {', '.join(dict.fromkeys(splits))}."
             )

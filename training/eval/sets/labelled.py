@@ -3,9 +3,10 @@
 Shapes: P pairs that are copies, I pairs that count for nothing, H W pixels.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -73,13 +74,49 @@ class Labelled:
 
 HELD_OUT = "a tenth held out by the hash of each file"
 TRAIN = ("train", "training", "bank")
-TEST = ("test", "testing", "val", "valid", "validation", "queries")
+VALIDATION = ("val", "valid", "validation")
+TEST = ("test", "testing", "queries")
 
 
-def is_test(split: str) -> bool | None:
-    """Tell which of the two splits a person means by a word; None where it is neither."""
-    word = split.strip().lower()
-    return True if word in TEST else False if word in TRAIN else None
+def is_split(word: str) -> bool:
+    """Tell whether a word names a split."""
+    return word.strip().lower() in (*TRAIN, *VALIDATION, *TEST)
+
+
+class Sides(NamedTuple):
+    """Which of the two splits each image belongs to."""
+
+    of_each: list[bool | None]
+    """Asked about, learnt from, or neither."""
+    left_out: str
+    """What is neither, in words for the protocol; empty where there is none."""
+
+    @property
+    def is_query(self) -> np.ndarray:
+        """Whether each image is asked about."""
+        return np.array([side is True for side in self.of_each], dtype=bool)
+
+    def none(self) -> "Sides":
+        """Return that no image has a split."""
+        return Sides([None] * len(self.of_each), "")
+
+    @property
+    def both(self) -> bool:
+        """Whether there are images on both sides."""
+        return {True, False} <= set(self.of_each)
+
+
+def sides(splits: Sequence[str]) -> Sides:
+    """Return the side of each image by the word for its split.
+
+    Where there is a test split, a validation split is neither: it is there to choose settings by.
+    """
+    words = [split.strip().lower() for split in splits]
+    asked = TEST if any(word in TEST for word in words) else VALIDATION
+    of_each = [True if word in asked else False if word in TRAIN else None for word in words]
+    out = Counter(split for split, side in zip(splits, of_each, strict=True) if side is None)
+    listed = ", ".join(f"{name or 'no split'} ({count:,})" for name, count in sorted(out.items()))
+    return Sides(of_each, f"; left out: {listed}" if listed else "")
 
 
 def with_labels(
@@ -101,7 +138,7 @@ def with_labels(
             f"({split}). Name two splits train and test, as folders or in a column."
         )
     lacking = sorted({classes[code] for code in set(label[queries]) - set(label[bank])})
-    if split != HELD_OUT and lacking:
+    if not split.startswith(HELD_OUT) and lacking:
         raise RecipeError(
             f"{where} needs every class of the test split in the training split, got {len(lacking)} in the test split "
             f"alone, such as {lacking[0]}. Check the names of the folders or labels."

@@ -40,10 +40,8 @@ class ManifestSet(Named):
 
     def opened(self, published: Published | None) -> "Labelled":
         """Read the table. Raises RecipeError where a column, a file or a split is lacking."""
-        import numpy as np
-
         from training.eval.sets.files import tenth
-        from training.eval.sets.labelled import HELD_OUT, is_test, with_labels
+        from training.eval.sets.labelled import HELD_OUT, is_split, sides, with_labels
         from training.eval.sets.tables import columns_of, files_of, words
 
         has_split = self.split in columns_of(WHO, self.url)
@@ -52,14 +50,15 @@ class ManifestSet(Named):
         files = files_of(WHO, self.url, self.root, [row[self.path] for row in rows])
         labels = [row[self.label] or None for row in rows]
         if has_split:
-            sides = [is_test(row[self.split]) for row in rows]
-            if None in sides:
-                other = rows[sides.index(None)][self.split]
+            other = next((row[self.split] for row in rows if not is_split(row[self.split])), None)
+            if other is not None:
                 raise RecipeError(
                     f"{self.url} needs train or test (or val) in its column {self.split!r}, got {other!r}. "
                     "Leave out such rows by `where`, or set split to '' to hold out a tenth."
                 )
-            is_query, split = np.array(sides, dtype=bool), f"column {self.split}"
+            splits = sides([row[self.split] for row in rows])
+            labels = [label if side is not None else None for label, side in zip(labels, splits.of_each, strict=True)]
+            is_query, split = splits.is_query, f"column {self.split}{splits.left_out}"
         else:
             is_query, split = tenth(files), HELD_OUT
         name = self.name or "-".join(self.where.values())

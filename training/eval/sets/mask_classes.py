@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,8 @@ from training.eval.sets.files import ImageFiles
 from training.eval.sets.tables import words
 
 VALUES = 256
+FEW = 3
+"""So many values that no 3 × 3 pixels share are more than thin things."""
 ALIKE = 0.02
 """A mask may have another size than its image, but for this share its proportions: sizes are rounded."""
 
@@ -26,6 +29,8 @@ class ClassMaps:
     names: tuple[str, ...]
     number: np.ndarray
     """Value in the file → number of its class, IGNORED, or -1 for a value that nobody explained."""
+    note: str
+    """What the values were taken for, in words for the protocol."""
 
     def classes(self, row: int, size: tuple[int, int]) -> np.ndarray:
         """Return class_HW, which may be smaller or larger than its image.
@@ -78,8 +83,33 @@ def class_maps(masks: ImageFiles, given: str, beside: list[str]) -> ClassMaps:
             ignored = row["ignored"].strip().lower() in ("1", "true", "yes")
             number[int(row["value"])] = IGNORED if ignored else len(names)
             names += [] if ignored else [row["name"]]
-        return ClassMaps(masks, tuple(names), number)
-    held = [np.unique(mask_values(masks.data(row), masks.path(row))) for row in range(len(masks))]
-    values = [int(value) for value in np.unique(np.concatenate(held)) if value != IGNORED]
+        return ClassMaps(masks, tuple(names), number, f"classes of {PurePosixPath(table).name}")
+    values = _values(masks, f"{beside[0].rstrip('/')}/classes.csv")
+    if values == [0, IGNORED]:
+        note = "masks of 0 and 255: two classes"
+    else:
+        note = "classes are the values of the masks" + (", 255 counts for nothing" if IGNORED in values else "")
+        values = [value for value in values if value != IGNORED]
     number[values] = np.arange(len(values))
-    return ClassMaps(masks, tuple(map(str, values)), number)
+    return ClassMaps(masks, tuple(map(str, values)), number, note)
+
+
+def _values(masks: ImageFiles, table: str) -> list[int]:
+    """Return the values that the masks hold. Raises RecipeError where most of them lie on the edges of others."""
+    held, inside = np.zeros(VALUES, dtype=bool), np.zeros(VALUES, dtype=bool)
+    for row in range(len(masks)):
+        value_HW = mask_values(masks.data(row), masks.path(row))
+        held[np.unique(value_HW)] = True
+        middle = value_HW[1:-1, 1:-1]
+        alike = [
+            value_HW[1 + y : y - 1 or None, 1 + x : x - 1 or None] == middle for y in (-1, 0, 1) for x in (-1, 0, 1)
+        ]
+        inside[np.unique(middle[np.logical_and.reduce(alike)])] = True
+    between = np.flatnonzero(held & ~inside)
+    if len(between) >= FEW and len(between) > inside.sum():
+        raise RecipeError(
+            f"A set with masks needs one value for each class, got {held.sum()} values, {len(between)} of which "
+            f"(such as {between[len(between) // 2]}) lie between others alone, as in resized or JPEG masks. "
+            f"Save them again with the nearest value, or say in {table} (value, name, ignored) what counts."
+        )
+    return [int(value) for value in np.flatnonzero(held)]

@@ -39,26 +39,25 @@ class MaskSet(Named):
         """List images and masks. Raises RecipeError where an image has no mask, or a split is empty."""
         import numpy as np
 
-        from training.eval.sets.labelled import Labelled, is_test
+        from training.eval.sets.labelled import Labelled, sides
         from training.eval.sets.mask_classes import class_maps
         from training.eval.sets.mask_files import from_folder, from_table
         from training.eval.sets.tables import is_table
 
         pairs = from_table(self.url, self.root, self.where) if is_table(self.url) else from_folder(self.url)
-        sides = [is_test(split) for split in pairs.splits]
-        if set(sides) != {True, False}:
+        of_each = sides(pairs.splits)
+        if not of_each.both:
             splits = ", ".join(sorted(set(pairs.splits))) or "none"
             raise RecipeError(
                 f"{self.url} needs images with masks to learn from (train) and others (val), got: {splits}."
             )
         maps = class_maps(pairs.masks, self.classes, pairs.beside)
-        is_query = np.array(sides)
         return Labelled(
             name=self.name or "-".join(self.where.values()) or self.title(self.url),
             images=pairs.images,
-            bank=np.flatnonzero(~is_query),
-            queries=np.flatnonzero(is_query),
-            split="train and val as given",
+            bank=np.array([row for row, side in enumerate(of_each.of_each) if side is False]),
+            queries=np.flatnonzero(of_each.is_query),
+            split=f"train and val as given{of_each.left_out}; {maps.note}",
             classes=maps.names,
             masks=maps,
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
+from pathlib import Path
 from typing import NamedTuple, Self
 
 import fsspec
@@ -14,6 +15,7 @@ from PIL import Image
 from pyarrow import ArrowException
 
 from shared.errors import RecipeError, UnreadableError
+from shared.images.file_names import as_path, is_remote
 from shared.images.image_table import ImageTable, read_image_table
 from shared.images.table_cells import Format, TableColumn, image_in_cell, open_column
 from shared.storage import Store
@@ -64,7 +66,7 @@ class TableImages:
         parts, labels = [], list[str | None]()
         for name in files:
             path, form = store.sub(name).url, FORMS[name[name.rfind(".") :]]
-            table = read_image_table(path, form, column, label, who)
+            table = read_image_table(path, form, who, column, (label,))
             _check(table, who, path, label)
             parts.append(TablePart(path, form, table.column, len(table.labels)))
             labels += table.labels
@@ -98,7 +100,9 @@ def _check(table: ImageTable, who: str, path: str, label: str) -> None:
         raise RecipeError(
             f"{who} needs tables that can be read whole, got {path}: {table.damage}. Fetch the file again."
         )
-    if not table.has_labels:
+    if table.counts is not None:
+        raise RecipeError(f"{who} needs one image a row, got lists of them in {table.column} of {path}. Set `column`.")
+    if not table.label_column:
         raise RecipeError(f"{who} needs a column {label!r} in {path}, got {', '.join(table.columns)}. Name it: label.")
 
 
@@ -109,6 +113,8 @@ def _opened(_process: int, path: str, form: Format, column: str) -> TableColumn:
 
 
 def _read(path: str) -> bytes:
+    if not is_remote(path):
+        return Path(as_path(path)).read_bytes()
     fs, plain = fsspec.core.url_to_fs(path)
     data: bytes = fs.cat_file(plain)
     return data

@@ -1,7 +1,10 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from conftest import encoded
+from PIL import Image
 
 from shared.dataset_version import held_out
 from shared.errors import RecipeError
@@ -48,6 +51,53 @@ def test_a_train_folder_alone_is_split_by_content_too(tmp_path: Path) -> None:
     found = opened(tmp_path)
     assert found.classes == ("cats", "dogs")
     assert "hash" in found.split
+
+
+def test_what_lies_beside_train_and_test_is_left_out_and_said(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", 3)
+    class_folders(tmp_path / "test", 2, first=50)
+    draw(tmp_path / "samples" / "one.jpg", 7)
+    draw(tmp_path / "unlabeled" / "deep" / "two.jpg", 8)
+    draw(tmp_path / "cover.jpg", 9)
+    found = opened(tmp_path)
+    assert (found.classes, len(found.bank), len(found.queries)) == (("cats", "dogs"), 6, 4)
+    assert found.split == "train and test folders; left out: no split (1), samples (1), unlabeled (1)"
+
+
+def test_with_a_test_folder_a_val_folder_is_neither_learnt_from_nor_asked(tmp_path: Path) -> None:
+    for first, (split, count) in enumerate({"train": 3, "val": 5, "test": 2}.items()):
+        class_folders(tmp_path / split, count, first=50 * first)
+    found = opened(tmp_path)
+    assert (len(found.bank), len(found.queries)) == (6, 4)
+    assert found.split == "train and test folders; left out: val (10)"
+
+
+def test_beside_a_train_folder_alone_nothing_counts_either(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", 40)
+    draw(tmp_path / "samples" / "one.jpg", 7)
+    found = opened(tmp_path)
+    assert found.classes == ("cats", "dogs")
+    assert found.split.endswith("hash of each file; left out: samples (1)")
+
+
+def test_a_class_may_be_called_as_a_split(tmp_path: Path) -> None:
+    class_folders(tmp_path, 20, ("bus", "train", "test"))
+    assert opened(tmp_path).classes == ("bus", "test", "train")
+
+
+def test_images_of_twelve_bits_and_of_floats_are_seen_with_all_their_levels(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", 1)
+    class_folders(tmp_path / "test", 1)
+    ramp = np.linspace(0, 1, 64 * 48).reshape(48, 64)
+    (tmp_path / "train" / "cats" / "twelve.png").write_bytes(
+        encoded(Image.fromarray((ramp * 4095).astype(np.uint16)), "PNG")
+    )
+    (tmp_path / "train" / "cats" / "float.tif").write_bytes(encoded(Image.fromarray(ramp.astype(np.float32)), "TIFF"))
+    images = opened(tmp_path).images
+    for row in range(len(images)):
+        pixels = np.asarray(images.pixels(row))
+        assert pixels.max() > 200
+        assert len(np.unique(pixels)) > 100
 
 
 def test_images_without_class_folders_are_a_set_without_labels(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +74,47 @@ def test_a_table_of_masks_says_the_same_as_the_folders(scenes: Path) -> None:
 def test_without_a_table_of_classes_the_values_are_the_classes(scenes: Path) -> None:
     (scenes / "classes.csv").unlink()
     found = MaskSet(url=str(scenes)).opened(None)
-    assert found.classes == ("3", "7")  # 255 counts for nothing
+    assert found.classes == ("3", "7")
+    assert found.split == "train and val as given; classes are the values of the masks, 255 counts for nothing"
+
+
+def repainted(scenes: Path, paint: Callable[[np.ndarray], Image.Image], form: str = "PNG") -> None:
+    """Paint every mask anew: 255 where there was sky, 0 elsewhere, as most tools write two classes."""
+    (scenes / "classes.csv").unlink()
+    for path in scenes.rglob("masks/*.png"):
+        with Image.open(path) as mask:
+            value = (np.asarray(mask) == 7).astype(np.uint8) * 255
+        path.write_bytes(encoded(paint(value), form))
+
+
+def test_masks_of_0_and_255_have_two_classes(scenes: Path) -> None:
+    repainted(scenes, Image.fromarray)
+    found = MaskSet(url=str(scenes)).opened(None)
+    assert found.classes == ("0", "255")
+    assert found.split.endswith("; masks of 0 and 255: two classes")
+    assert found.masks is not None
+    class_HW = found.masks.classes(0, (60, 40))
+    assert set(np.unique(class_HW)) == {0, 1}
+    assert class_HW[0, 5] == 1
+
+
+def resized(value_HW: np.ndarray) -> Image.Image:
+    """Drawn at a size that masks were not made for, by a resampling for photographs."""
+    round_HW = np.hypot(*np.ogrid[-20:20, -30:30]) < 14
+    return Image.fromarray(round_HW.astype(np.uint8) * 255).resize((90, 60), Image.Resampling.BILINEAR)
+
+
+def test_masks_with_values_between_classes_are_refused(scenes: Path) -> None:
+    repainted(scenes, resized)
+    with pytest.raises(RecipeError, match=r"one value for each class, got \d+ values, \d+ of which .* resized or JPEG"):
+        MaskSet(url=str(scenes)).opened(None)
+
+
+def test_with_a_test_split_masks_for_validation_are_left_out(scenes: Path) -> None:
+    shutil.copytree(scenes / "val", scenes / "test")
+    found = MaskSet(url=str(scenes)).opened(None)
+    assert (len(found.bank), len(found.queries)) == (3, 2)
+    assert "left out: val (2); classes of classes.csv" in found.split
 
 
 def test_masks_that_cannot_be_used_are_named(scenes: Path) -> None:

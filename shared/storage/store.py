@@ -3,18 +3,21 @@
 A file appears under its name only when it is whole: locally by rename, on an object store by a single put.
 """
 
-import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from shared.errors import WorkspaceError
+from shared.storage.files import named, settle
+
+UNFINISHED = ".tmp-"
+"""How the names of drafts begin: no listing shows them."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,11 @@ class Store:
     def _opened(self) -> tuple[Any, str]:
         import fsspec
 
-        fs, root = fsspec.core.url_to_fs(self.url)
+        if "://" in self.url:
+            fs, root = fsspec.core.url_to_fs(self.url)
+        else:  # a folder's name may hold the :: of a chained URL
+            fs = fsspec.filesystem("file")
+            root = fs._strip_protocol(self.url)
         return fs, str(root).rstrip("/")
 
     @property
@@ -60,7 +67,16 @@ class Store:
         except FileNotFoundError:
             return []
         names = (str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
-        return sorted(name for name in names if not name.startswith(".tmp-"))
+        return sorted(name for name in names if not name.startswith(UNFINISHED))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the size in bytes of every file directly in a folder, by name; none where there is no folder."""
+        self.fs.invalidate_cache()
+        try:
+            entries = self.fs.ls(self.path(folder), detail=True)
+        except FileNotFoundError:
+            return {}
+        return {str(one["name"]).rsplit("/", 1)[-1]: int(one["size"]) for one in entries if one["type"] == "file"}
 
     def newest(self, folder: str, ending: str) -> str | None:
         """Return the name of the file of this ending that was written last in a folder; None where there is none."""
@@ -77,6 +93,16 @@ class Store:
             with open(self.path(name), "rb", buffering=0) as file:
                 return os.pread(file.fileno(), length, offset)
         return cast(bytes, self.fs.cat_file(self.path(name), start=offset, end=offset + length))
+
+    @contextmanager
+    def fetched(self, name: str) -> Iterator[Path]:
+        """Give a local path with the bytes of a file: its own, or that of a copy."""
+        if self.local:
+            yield Path(self.path(name))
+            return
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED) as folder:
+            self.fs.get_file(self.path(name), f"{folder}/copy")
+            yield Path(folder, "copy")
 
     def open(self, name: str) -> BinaryIO:
         """Open a file for seekable reading."""
@@ -97,11 +123,22 @@ class Store:
 
         Raises WorkspaceError when the workspace cannot be written.
         """
+        with self._draft(name) as draft:
+            yield draft
+            if self.local:
+                settle(draft)
+                os.replace(draft, self.path(name))
+            else:
+                self.fs.put_file(str(draft), self.path(name))
+
+    @contextmanager
+    def _draft(self, name: str) -> Iterator[Path]:
+        """Give a local path beside the name; what is still there at the end is deleted."""
         target = self.path(name)
         try:
             if self.local:
                 os.makedirs(os.path.dirname(target), exist_ok=True)
-            descriptor, draft = tempfile.mkstemp(prefix=".tmp-", dir=os.path.dirname(target) if self.local else None)
+            descriptor, draft = tempfile.mkstemp(prefix=UNFINISHED, dir=os.path.dirname(target) if self.local else None)
         except OSError as error:
             raise WorkspaceError(
                 f"The workspace {self.url} must be writable, but {error.strerror or error}: {target}. "
@@ -110,13 +147,6 @@ class Store:
         os.close(descriptor)
         try:
             yield Path(draft)
-            if self.local:
-                with open(draft, "rb") as file:
-                    os.fsync(file.fileno())
-                os.chmod(draft, 0o644)
-                os.replace(draft, target)
-            else:
-                self.fs.put_file(draft, target)
         finally:
             Path(draft).unlink(missing_ok=True)
 
@@ -124,6 +154,44 @@ class Store:
         """Commit a small file."""
         with self.commit(name) as draft:
             draft.write_bytes(data.encode() if isinstance(data, str) else data)
+
+    def create(self, name: str, data: bytes | str) -> bool:
+        """Commit a small file where none has its name; return whether that was so. Of several at once, one succeeds.
+
+        On disk a hard link that is never made twice, in an object store a put that asks for no object of this name.
+        """
+        raw = data.encode() if isinstance(data, str) else data
+        try:
+            if self.local:
+                with self._draft(name) as draft:
+                    draft.write_bytes(raw)
+                    settle(draft)
+                    named(draft, self.path(name))
+            else:
+                self.fs.pipe_file(self.path(name), raw, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def delete(self, name: str) -> None:
+        """Delete a file, or a folder with all that it holds; what is not there is deleted already."""
+        with suppress(FileNotFoundError):
+            self.fs.rm(self.path(name), recursive=True)
+
+    def hard_link(self, source: str, target: str) -> bool:
+        """Give a committed file a second name that costs no bytes; return False where the store has no such links."""
+        if not self.local:
+            return False
+        os.makedirs(os.path.dirname(self.path(target)), exist_ok=True)
+        try:
+            os.link(self.path(source), self.path(target))
+        except FileExistsError:
+            return True
+        except FileNotFoundError:
+            raise
+        except OSError:  # a filesystem without hard links
+            return False
+        return True
 
     def link(self, source: str, target: str) -> None:
         """Make a committed file appear under a second name: a hard link, or a copy inside the object store."""
@@ -138,9 +206,3 @@ class Store:
         except OSError:  # a filesystem without hard links
             with self.commit(target) as draft:
                 shutil.copyfile(self.path(source), draft)
-
-
-def sha256(path: Path | str) -> str:
-    """Return the SHA-256 of a local file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""K-means, its hierarchy and balanced sampling against their slow definitions."""
+"""K-means, its hierarchy and balanced sampling over given levels, against their slow definitions."""
 
 import math
 from collections import Counter
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from curation.balance import Arrays, draws, mix
 from curation.balance.exact import Unit, assign, totals, unit
-from curation.balance.hierarchy import build, default_levels, locate
+from curation.balance.hierarchy import build, locate
 from curation.balance.kmeans import kmeans, plus_plus, seeds
-from curation.balance.sampling import allocate, quotas, sample
+from curation.balance.sampling import ByLevels, allocate, quotas, sample
 from shared.errors import WorkFailedError
 
 SEEDS = st.integers(0, 10_000)
@@ -47,6 +47,12 @@ def clumps(seed, sizes, dim=8, spread=0.25):
     centres = rng.normal(size=(len(sizes), dim))
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     return (centres[truth] + rng.normal(size=(len(truth), dim)) * spread).astype(np.float32), truth
+
+
+def sampled(hierarchy, clusters, distances, ids, target, pick="random"):
+    """Sample by the levels of a hierarchy."""
+    sizes = np.bincount(clusters, minlength=len(hierarchy.centroids[0]))
+    return sample(clusters, distances, ids, quotas(hierarchy.parents, sizes, target, 0), seed=0, pick=pick)
 
 
 def tree(seed, leaves, depth):
@@ -103,6 +109,20 @@ def test_every_node_of_a_tree_allocates_by_the_definition(seed, leaves, depth, s
 
 
 @settings(max_examples=60, deadline=None)
+@given(SEEDS, st.integers(1, 30), st.integers(0, 3), st.floats(0, 1), st.sampled_from([1.0, 4.0]))
+def test_weights_are_quotas_of_pieces_and_make_the_target(seed, leaves, depth, share, most):
+    parents, sizes = tree(seed, leaves, depth)
+    target = share * most * sizes.sum()
+    weights = ByLevels(tuple(parents)).weights(sizes, target, most)
+    assert weights.min() >= 0
+    assert weights.max() <= most + 1e-5
+    assert (weights * sizes).sum() == pytest.approx(target, abs=1e-3)
+    if most == 1.0:
+        whole = quotas(parents, sizes, round(target), seed)
+        assert depth or np.abs(weights * sizes - whole).max() <= 1 + abs(target - round(target))
+
+
+@settings(max_examples=60, deadline=None)
 @given(SEEDS, st.integers(1, 20), st.integers(0, 2), st.floats(0, 1.3), st.sampled_from(["random", "closest"]))
 def test_exactly_the_target_is_sampled_whatever_the_order_of_the_images(seed, leaves, depth, share, pick):
     parents, sizes = tree(seed, leaves, depth)
@@ -110,12 +130,12 @@ def test_exactly_the_target_is_sampled_whatever_the_order_of_the_images(seed, le
     rng = np.random.default_rng(seed)
     distances, ids = rng.integers(0, 5, count).astype(np.float32), digests(count, seed)
     target, order = int(share * count), rng.permutation(count)
-    taken = sample(parents, clusters, distances, ids, target, seed=seed, pick=pick)
+    gives = quotas(parents, sizes, target, seed)
+    taken = sample(clusters, distances, ids, gives, seed=seed, pick=pick)
     assert taken.sum() == min(target, count)
-    again = sample(parents, clusters[order], distances[order], ids[order], target, seed=seed, pick=pick)
+    again = sample(clusters[order], distances[order], ids[order], gives, seed=seed, pick=pick)
     assert np.array_equal(again, taken[order])
-    gives = np.bincount(clusters[taken], minlength=leaves)
-    assert np.array_equal(gives, quotas(parents, sizes, target, seed))
+    assert np.array_equal(gives, np.bincount(clusters[taken], minlength=leaves))
     if pick == "closest":
         for leaf in np.flatnonzero((gives > 0) & (gives < sizes)):
             inside = clusters == leaf
@@ -124,7 +144,8 @@ def test_exactly_the_target_is_sampled_whatever_the_order_of_the_images(seed, le
 
 def test_another_seed_samples_other_images_and_each_is_as_likely():
     clusters, ids = np.repeat([0, 1], [300, 100]), digests(400)
-    rounds = [sample((), clusters, np.zeros(400, np.float32), ids, 100, seed=seed) for seed in range(200)]
+    nowhere, halves = np.zeros(400, np.float32), np.array([50, 50])
+    rounds = [sample(clusters, nowhere, ids, halves, seed=seed) for seed in range(200)]
     often = np.sum(rounds, axis=0)
     assert abs(often[:300].mean() - 200 * 50 / 300) < 1
     assert often.min() > 10
@@ -212,7 +233,7 @@ def test_no_more_clusters_than_distinct_vectors(k):
     hierarchy = build(Arrays(vectors), ids, [k, 2], seed=0, iterations=5, rounds=2)
     assert len(hierarchy.centroids[0]) == min(k, 7)
     clusters, distances = locate(Arrays(vectors), hierarchy)
-    assert sample(hierarchy.parents, clusters, distances, ids, 20, seed=0).sum() == 20
+    assert sampled(hierarchy, clusters, distances, ids, 20).sum() == 20
     if k >= 7:
         assert distances.max() == 0
         assert set(np.bincount(clusters)) == {5}
@@ -256,14 +277,7 @@ def test_an_empty_collection_has_no_clusters():
     nothing, ids = Arrays(np.empty((0, 4), np.float32)), digests(0)
     hierarchy = build(nothing, ids, [5, 2], seed=0, iterations=2, rounds=1)
     clusters, distances = locate(nothing, hierarchy)
-    assert not sample(hierarchy.parents, clusters, distances, ids, 3, seed=0).any()
-
-
-@pytest.mark.parametrize(
-    ("images", "levels"), [(1, (1,)), (999, (19,)), (6000, (120, 12)), (10**8, (10_000, 1000, 100, 10))]
-)
-def test_levels_follow_from_the_number_of_images(images, levels):
-    assert default_levels(images) == levels
+    assert not sampled(hierarchy, clusters, distances, ids, 3).any()
 
 
 def entropy(labels):
@@ -277,7 +291,7 @@ def test_a_skewed_mixture_gets_flat(pick):
     vectors, truth = clumps(4, sizes, 8, 0.1)
     ids, target = digests(len(truth)), 600
     hierarchy = build(Arrays(vectors), ids, [200, 20], seed=0, iterations=5, rounds=3)
-    taken = sample(hierarchy.parents, *locate(Arrays(vectors), hierarchy), ids, target, seed=0, pick=pick)
+    taken = sampled(hierarchy, *locate(Arrays(vectors), hierarchy), ids, target, pick=pick)
     drawn = np.argsort(draws(ids, "random", 0))[:target]
     balanced, random = np.bincount(truth[taken], minlength=6), np.bincount(truth[drawn], minlength=6)
     assert balanced.sum() == target

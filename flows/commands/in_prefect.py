@@ -1,0 +1,49 @@
+"""Runs a flow from the command line: Prefect is imported quietly, and only where there is work."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from flows.commands.console import Console
+from shared.params import Compute
+
+if TYPE_CHECKING:
+    from flows.recipe.options import Options
+
+
+def flow_arguments(recipe: str | None, options: "Options") -> dict[str, Any]:
+    """Return a request as the parameters of a flow."""
+    from flows.recipe.recipe import default_recipe
+
+    return {
+        "recipe": recipe or default_recipe(),
+        "workspace": options.workspace if "://" in options.workspace else os.path.abspath(options.workspace),
+        "sources": [url if "://" in url else os.path.abspath(url) for url in options.source],
+        "name": options.name or "",
+        "settings": list(options.settings),
+    }
+
+
+@contextmanager
+def prefect(compute: Compute, console: Console) -> Iterator[None]:
+    """Import Prefect quietly, with our console in place of its log on the terminal."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    # On a busy machine the temporary server may need more than Prefect's 20 seconds.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    if not os.environ.get("PREFECT_API_URL"):
+        console.say("Starting a temporary Prefect server; `dinoflow serve` starts one that stays, with a UI …")
+    started = time.monotonic()
+    from flows.orchestration import flows
+    from flows.orchestration.engine import reachable_server
+
+    flows.CONSOLE[:] = [console]
+    try:
+        with reachable_server(compute):
+            yield
+    finally:
+        flows.CONSOLE.clear()
+        console.say(f"\nDone in {time.monotonic() - started:,.0f} s.")

@@ -1,0 +1,102 @@
+"""Orders: what every piece of a stage needs to know, written once on storage, so that what travels is its name.
+
+A stage over 10,000 parts reads tables whose lists of parts are megabytes; a piece of it is sent in under 1 kB.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from shared.params import Params, fingerprint
+from shared.stage import Stage, load
+from shared.storage import Store
+from shared.tables import FOLDER, Output, recorded
+
+KEPT = 16
+"""Orders that a process remembers: those of one stage at a time, and of those before."""
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """A stage with its parameters and its inputs."""
+
+    stage: Stage
+    params: Params
+    workspace: str
+    inputs: tuple[Output, ...] = ()
+
+    @property
+    def store(self) -> Store:
+        """The workspace."""
+        return Store(self.workspace)
+
+    @property
+    def key(self) -> str:
+        """The name of the whole output."""
+        return self.name([[part.name for part in output.parts] for output in self.inputs])
+
+    def name(self, *facts: object) -> str:
+        """Return the name of what this stage makes of the given facts."""
+        return fingerprint(self.stage.name, self.stage.version, self.stage.identity(self.params), *facts)
+
+
+@dataclass(frozen=True)
+class Order:
+    """The name of a run of a stage that is written on storage."""
+
+    stage: str
+    workspace: str
+    name: str
+
+    def open(self) -> StageRun:
+        """Return the run, read once in a process."""
+        return _opened(self)
+
+
+def place(work: StageRun) -> Order:
+    """Write what the pieces of a run need to know, and return its name."""
+    text = json.dumps(
+        {
+            "stage": f"{work.stage.fn.__module__}:{work.stage.name}",
+            "params": work.params.model_dump(mode="json"),
+            "inputs": [[output.stage, output.key, output.aligned] for output in work.inputs],
+        }
+    )
+    order = Order(work.stage.name, work.workspace, fingerprint(text))
+    work.store.write(_path(order.stage, order.name), text)
+    return order
+
+
+@lru_cache(KEPT)
+def _opened(order: Order) -> StageRun:
+    store = Store(order.workspace)
+    facts = json.loads(store.read(_path(order.stage, order.name)))
+    stage = load(facts["stage"])
+    inputs = tuple(
+        recorded(store, name, key) if key != IDLE else Output(name, key, aligned, ())
+        for name, key, aligned in facts["inputs"]
+    )
+    return StageRun(stage, stage.params.model_validate(facts["params"]), order.workspace, inputs)
+
+
+IDLE = "idle"
+"""The key of a table that nothing was asked for: it is empty, and nowhere on storage."""
+
+
+def place_names(workspace: str, stage: str, names: Sequence[str]) -> str:
+    """Write a list of files of a stage, and return its name."""
+    text = json.dumps(list(names))
+    name = fingerprint(text)
+    Store(workspace).write(_path(stage, name), text)
+    return name
+
+
+@lru_cache(KEPT)
+def read_names(workspace: str, stage: str, name: str) -> tuple[str, ...]:
+    """Return a list of files that was written, read once in a process."""
+    return tuple(json.loads(Store(workspace).read(_path(stage, name))))
+
+
+def _path(stage: str, name: str) -> str:
+    return f"{FOLDER}/{stage}/orders/{name}.json"

@@ -1,0 +1,81 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from shared.launch import executors
+from shared.launch import gpus as gpus_module
+from shared.launch.executors import processes_for
+from shared.launch.gpus import CORES, VISIBLE, cores_of_this_process, gpu_environments, visible_gpus
+from shared.params import Compute, Resources
+
+
+@pytest.fixture
+def torch_for_gpus(monkeypatch):
+    monkeypatch.setattr(gpus_module, "version", lambda _: "2.13.0")
+
+
+def machine(folder: Path, gpus: int) -> str:
+    """A folder of devices as Linux shows them."""
+    for name in ["nvidiactl", "nvidia-uvm", *(f"nvidia{i}" for i in range(gpus))]:
+        (folder / name).touch()
+    return str(folder)
+
+
+def sight(_: int) -> tuple[int, str, str]:
+    return os.getpid(), os.environ[VISIBLE], os.environ.get(CORES, "")
+
+
+@pytest.mark.parametrize(
+    ("device", "environment", "gpus"),
+    [
+        ("auto", {}, ("0", "1", "2")),
+        ("cpu", {}, ()),
+        ("auto", {VISIBLE: "2, 0"}, ("2", "0")),
+        ("cuda", {VISIBLE: "GPU-8f2a,MIG-11"}, ("GPU-8f2a", "MIG-11")),
+        ("auto", {VISIBLE: ""}, ()),
+        ("auto", {VISIBLE: "1,-1,0"}, ("1",)),  # CUDA stops at the first that is none
+    ],
+)
+def test_the_gpus_to_use_are_those_that_cuda_would_see(torch_for_gpus, tmp_path, device, environment, gpus):
+    assert visible_gpus(device, environment, machine(tmp_path, 3)) == gpus
+
+
+def test_a_torch_without_cuda_has_no_gpu_to_use(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpus_module, "version", lambda _: "2.13.0+cpu")
+    assert visible_gpus("auto", {}, machine(tmp_path, 1)) == ()
+
+
+def test_each_process_of_a_gang_sees_its_own_gpu_and_has_its_share_of_the_cores():
+    assert gpu_environments(("3", "5"), 16) == [{VISIBLE: "3", CORES: "8"}, {VISIBLE: "5", CORES: "8"}]
+    assert gpu_environments(("0", "1"), 1) == [{VISIBLE: "0", CORES: "1"}, {VISIBLE: "1", CORES: "1"}]
+    assert cores_of_this_process({CORES: "8"}) == 8
+    assert cores_of_this_process({}) == 1
+
+
+def test_work_for_gpus_goes_to_one_process_for_each_and_other_work_sees_none(monkeypatch):
+    """Four pieces a GPU, two GPUs that are not there: which process a piece lands in needs none."""
+    monkeypatch.setattr(executors, "visible_gpus", lambda _: ("1", "4"))
+    processes = processes_for(Compute(workers=2))
+    on_gpus = set(processes.map(sight, range(8), "sight", Resources(gpu=True)))
+    assert len(on_gpus) <= 2
+    assert {where[1:] for where in on_gpus} <= {("1", "1"), ("4", "1")}
+    assert {where[1:] for where in processes.map(sight, range(8), "sight")} == {("", "")}
+    processes.close()
+
+
+def test_who_follows_a_dead_process_has_its_gpu(monkeypatch):
+    monkeypatch.setattr(executors, "visible_gpus", lambda _: ("4",))
+    processes = processes_for(Compute(workers=1))
+    ((first, gpu, _),) = processes.map(sight, [0], "sight", Resources(gpu=True))
+    os.kill(first, 9)
+    ((second, same, _),) = processes.map(sight, [0], "sight", Resources(gpu=True))
+    assert (first != second, gpu, same) == (True, "4", "4")
+    processes.close()
+
+
+def test_without_gpus_work_for_them_goes_to_the_cores(monkeypatch):
+    monkeypatch.setattr(executors, "visible_gpus", lambda _: ())
+    monkeypatch.setenv(VISIBLE, "")
+    processes = processes_for(Compute(workers=1))
+    assert processes.workers_for(Resources(gpu=True)) is processes.workers
