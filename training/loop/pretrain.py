@@ -24,6 +24,7 @@ from training.loop.run_facts import facts_text, parameter_counts, run_facts
 from training.loop.sigterm import StopRequest
 from training.loop.train_loop import train
 from training.loss.losses import Objective
+from training.loss.passes import compiled_passes
 from training.model.blocks import compiled
 from training.model.frozen import FrozenModels
 from training.model.student_teacher import initial_student, make_ema_teacher
@@ -69,8 +70,8 @@ def pretrain(
             _open_run(folder, index, request, facts, contents)
         if context.leads and not state.step:
             draw_views(index, params, folder.path / "views.png")
-        for model in (state.student, state.teacher) if compute.compile else ():
-            model.backbone.branches = compiled(params.model.depth)
+        if compute.compile:
+            compile_parts(state, params)
         online = online_knn(dataset, params, context, compute)
         ceiling, times = facts["peak_images_per_second"], Counter[int]()
         while True:
@@ -81,6 +82,13 @@ def pretrain(
             except BadStretchError as stretch:
                 why = str(stretch)
             go_back(folder, state, context, why, times)
+
+
+def compile_parts(state: State, params: PretrainParams) -> None:
+    """Have blocks and losses made into kernels; frozen models, weights and checkpoints stay as they are."""
+    for model in (state.student, state.teacher):
+        model.backbone.branches = compiled(params.model.depth, 1 + len(params.phases))
+    state.objective.passes = compiled_passes()
 
 
 def check_batch(params: PretrainParams, images: int, world: int, accumulate: int = 1) -> None:

@@ -19,8 +19,7 @@ from training.data.batch import Batch
 from training.distributed import DistributedContext, all_sum
 from training.loop.optimizer import apply
 from training.loop.schedules import Values, values
-from training.loss.cross_entropy import Chunks
-from training.loss.losses import Losses
+from training.loss.losses import Losses, Targets
 from training.model.drop_path import draw_drop_path
 from training.model.student_teacher import Outputs, update_ema
 from training.model.vit import normalised
@@ -92,7 +91,7 @@ def take_step(
     losses, student_cls = _backward(state, wrapped, micro_batches, parts, targets, params, context)
     norm = _gradient_norm(state, params)
     entropy = torch.special.entr(all_sum(mean_K) / context.world).sum()
-    means = all_sum(torch.cat([losses, losses.new_tensor([float(stop)]), single_entropy.view(1)])) / context.world
+    means = all_sum(torch.cat([losses, losses.new_full((1,), float(stop)), single_entropy.view(1)])) / context.world
     numbers = torch.cat([means, norm.view(1), entropy.view(1)])
     *mean_losses, stopping, target_entropy, norm, entropy = numbers.tolist()  # waits
     taken = bool(np.isfinite([*mean_losses, norm]).all())
@@ -125,7 +124,7 @@ def _backward(
     wrapped: nn.Module,
     micro_batches: list[Batch],
     teacher: list[Outputs],
-    targets: tuple[Chunks, Chunks],
+    targets: tuple[Targets, Targets],
     params: ResolvedParams,
     context: DistributedContext,
 ) -> tuple[Tensor, Tensor]:
@@ -154,13 +153,14 @@ def _backward(
     return torch.stack(losses).sum(dim=0), outputs.cls.detach()
 
 
-def _target_statistics(targets: Chunks, params: ResolvedParams) -> tuple[Tensor, Tensor]:
+def _target_statistics(targets: Targets, params: ResolvedParams) -> tuple[Tensor, Tensor]:
     """Return the mean target_K, and the mean entropy of single ones: of a few, because logarithms are slow.
 
     Nothing where targets are features.
     """
     if params.objective.by_features:
-        nothing = targets.at(0).new_zeros(2, dtype=torch.float32)
+        _, features_RE = next(iter(targets))
+        nothing = features_RE.new_zeros(2, dtype=torch.float32)
         return nothing[:1], nothing[1:]
     by_chunk = [(target_Rk.mean(dim=0), torch.special.entr(target_Rk[:FEW]).sum()) for _, target_Rk in targets]
     mean_Ks, sums = zip(*by_chunk, strict=True)

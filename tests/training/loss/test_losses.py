@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.loss.cross_entropy import Chunks, Prototypes, RowTargets, cross_entropy
-from training.loss.losses import Objective, dino_loss, ibot_loss, koleo_loss, sums_over_other_views
-from training.loss.targets import TeacherTargets
+from training.loss.losses import Objective, dino_loss, ibot_loss, koleo_loss
+from training.loss.targets import TeacherTargets, sums_over_other_views
 from training.model.student_teacher import Outputs, initial_student
 from training.params import ObjectiveParams, PretrainParams
 

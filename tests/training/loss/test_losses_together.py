@@ -17,11 +17,10 @@ from torch.nn import functional as F
 
 from tests.benchmarks.training_step import batch_of
 from training.distributed import DistributedContext
-from training.loop.pretrain import initial_state
+from training.loop.pretrain import compile_parts, initial_state
 from training.loop.train_loop import in_ddp
 from training.loop.train_step import take_step
 from training.loss.losses import Objective
-from training.model.blocks import compiled
 from training.model.student_teacher import Outputs, initial_student
 from training.params import PretrainParams
 
@@ -95,8 +94,8 @@ def ddp_step(rank: int, tiny: dict[str, Any], compiles: bool) -> tuple[dict[str,
     context, params = DistributedContext(torch.device("cpu"), rank, WORLD), PretrainParams.model_validate(tiny)
     state, gradient = initial_state(params, context), []
     torch.compile = partial(torch.compile, backend="aot_eager") if compiles else torch.compile
-    for model in (state.student, state.teacher) if compiles else ():
-        model.backbone.branches = compiled(params.model.depth)
+    if compiles:
+        compile_parts(state, params)
     state.optimizer.register_step_pre_hook(
         lambda *_: gradient.extend(p.grad.clone() for p in state.student.parameters() if p.grad is not None)
     )
