@@ -17,14 +17,14 @@ from torch import Tensor
 
 from training.loss import cross_entropy
 from training.loss.cross_entropy import Prototypes, write_across
-from training.loss.passes import Made, Passes, ViewCounts, target
+from training.loss.passes import Passes, TargetFactors, ViewCounts, target
 from training.loss.targets import sinkhorn
 
 KEPT_SHARE = 1 / 32
 """Scores are kept where they take no more of a GPU's memory, else made again at each visit."""
 
 
-class Scores:
+class PrototypeScores:
     """Rows · directions, before lengths are divided out, some columns at a time."""
 
     def __init__(self, rows_RE: Tensor, prototypes: Prototypes) -> None:
@@ -52,7 +52,7 @@ class Scores:
 class FusedTargets:
     """Some rows of row · exp(scores) · column, which sum to 1."""
 
-    scores: Scores
+    scores: PrototypeScores
     row: Tensor
     """row_B of all rows."""
     column: Tensor
@@ -69,7 +69,7 @@ class FusedTargets:
         ends = [self.part.start + end for end in accumulate(lengths)]
         return [replace(self, part=slice(end - length, end)) for end, length in zip(ends, lengths, strict=True)]
 
-    def made_of(self, number: int) -> Made:
+    def made_of(self, number: int) -> TargetFactors:
         """Return what `target` makes a chunk of."""
         columns = self.scores.slices[number]
         scores_Bk, inverse_k = self.scores.at(number)[self.part], self.scores.inverse_K[columns]
@@ -90,7 +90,7 @@ class FusedRows(NamedTuple):
 
 def fused_targets(z_BE: Tensor, prototypes: Prototypes, temperature: float, passes: Passes) -> FusedTargets:
     """Return what Sinkhorn-Knopp makes of z of unit length."""
-    scores = Scores(z_BE / temperature, prototypes)
+    scores = PrototypeScores(z_BE / temperature, prototypes)
     row_B, column_K = sinkhorn(
         scores,
         scores.columns,
@@ -130,7 +130,7 @@ class _Fused(torch.autograd.Function):
     ) -> Tensor:
         with torch.autocast(z_RE.device.type, enabled=False):
             prototypes = Prototypes.of(raw_KE, dtype)
-            scores = Scores(z_RE / temperature, prototypes)
+            scores = PrototypeScores(z_RE / temperature, prototypes)
             total_R, at_target_R = (torch.zeros_like(z_RE[:, 0]) for _ in range(2))
             for number, (columns, scores_Rk) in enumerate(scores):
                 for one, part in _parts(rows):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from training.loss.targets import sums_over_other_views
 
-Made = tuple[Tensor, Tensor, Tensor, Tensor]
+TargetFactors = tuple[Tensor, Tensor, Tensor, Tensor]
 """scores_Bk, inverse_k, row_B, column_k."""
 ViewCounts = tuple[int, int] | None
 """Global crops, all crops: a row's target is the sum over other views' targets; None = each row has its own."""
@@ -54,7 +54,7 @@ def target(scores_Bk: Tensor, inverse_k: Tensor, row_B: Tensor, column_k: Tensor
     return target_Bk if views is None else sums_over_other_views(target_Bk, *views)
 
 
-def _entropy(scores_Rk: Tensor, inverse_k: Tensor, made_of: Made, views: ViewCounts) -> tuple[Tensor, Tensor]:
+def _entropy(scores_Rk: Tensor, inverse_k: Tensor, made_of: TargetFactors, views: ViewCounts) -> tuple[Tensor, Tensor]:
     x_Rk = scores_Rk.float() * inverse_k
     return torch.exp(x_Rk).sum(dim=1), (target(*made_of, views=views) * x_Rk).sum(dim=1)
 
@@ -65,7 +65,7 @@ def _gradient(
     inverse_k: Tensor,
     share_R: Tensor,
     grad_R: Tensor,
-    made_of: Made,
+    made_of: TargetFactors,
     views: ViewCounts,
 ) -> None:
     grad_Rk = _exponentials(scores_Rk, inverse_k) * share_R.unsqueeze(1)

@@ -23,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import torch
+import torch.distributed as dist
 
 from shared.params import Compute
 from tests.benchmarks.gpu.bench import NO_ROOM, Bench
@@ -62,8 +63,10 @@ def table(bench: Bench, title: str, peaks: tuple[float, float]) -> None:
         numbers = f"{1000 * measured.seconds:.1f} | {rate:.1f} | {measured.gib:.1f} | {told} | {measured.first:.0f}"
         say(context, f"{label}| {numbers} |")
     for ours in ("plain", "compiled"):
+        if ours not in rates:
+            continue
         ratios = [f"{rates[ours] / rate:.2f} × {way}" for way, rate in rates.items() if way.startswith("dinov2")]
-        if ours in rates and ratios:
+        if ratios:
             say(context, f"| {title}, {ours}: {', '.join(ratios)} | | | | | | | | |")
 
 
@@ -94,8 +97,12 @@ def main() -> None:
         sys.exit("There is no GPU here: nothing was measured. `--small` shows that the script works.")
     if not torch.cuda.is_available():
         torch.compile = partial(torch.compile, backend="aot_eager")  # kernels for a CPU take minutes to make
-    with joined(Compute(device="auto")) as context:
-        compare(context, asked)
+    try:
+        with joined(Compute(device="auto")) as context:
+            compare(context, asked)
+    finally:
+        if dist.is_initialized():  # by dinov2's step
+            dist.destroy_process_group()
 
 
 if __name__ == "__main__":
