@@ -119,4 +119,4 @@ def _blocks(starts: Ints, weights: Ints) -> tuple[tuple[int, Floats], ...]:
 def _error(weights: Ints) -> float:
     """Return the bound of a sum of n products: (n + 2) · 2⁻²⁴ · Σ |weight| · 255 (Higham 2002, 3.1)."""
     largest = float(np.abs(weights).sum(axis=1).max()) / (1 << PRECISION) * 255
-    return (weights.shape[1] + 2) * 2.0**-24 * largest
+    return float((weights.shape[1] + 2) * 2.0**-24 * largest)
