@@ -1,7 +1,9 @@
 """Quality signals of one image, in absolute units: pixels in, numbers out.
 
 Definitions follow cleanvision (github.com/cleanlab/cleanvision, `image_property.py`), so that its thresholds
-carry over; `detail` gates hashes, which collide on images with nothing in them.
+carry over; `detail` gates hashes, which collide on images with nothing in them. What is sampled or shrunk for
+speed agrees with full precision to .02 (brightness, sharpness), .01 bit (entropy) and a tenth (detail) on 120
+photographs, by the median to a third of that.
 """
 
 from collections.abc import Callable
