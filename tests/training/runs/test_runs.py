@@ -333,7 +333,8 @@ def test_a_run_that_is_asked_to_stop_saves_whoever_gets_the_signal_and_says_requ
     number: int,
     to: Callable[[subprocess.Popen[Any], int], None],
 ) -> None:
-    long = tiny | {"optim": tiny["optim"] | {"steps": 5000}, "checkpoint_every": 10000}
+    slow = tiny["crops"] | {"global_size": 96, "local_count": 24, "shrink": 0}  # a signal comes in the midst of a step
+    long = tiny | {"optim": tiny["optim"] | {"steps": 5000}, "checkpoint_every": 10000, "crops": slow}
     path = job(dataset, tmp_path, "long", "pretrain", long)
     metrics = path.parent / "metrics.jsonl"
     command = [sys.executable, "-m", "shared.launch.supervisor", *gang(path, processes)]
