@@ -12,7 +12,7 @@ from shared.params import Compute
 from shared.storage import Store
 from training.data.batch import Batch
 from training.data.index import SampleIndex
-from training.data.loader import batches
+from training.data.loader import steps_of
 from training.data.preview import draw_batch
 from training.distributed import DistributedContext, joined
 from training.loop.pretrain import initial_state
@@ -24,6 +24,7 @@ from training.runs import checkpoint
 from training.runs.checkpoint import State
 from training.runs.run_folder import RunFolder
 from training.weights import read_weights
+from training.weights.guides.read import frozen_models
 
 TOLERANCE = 1e-2
 """Greatest relative difference on another machine, device or number of processes, where sums are rounded otherwise."""
@@ -50,11 +51,11 @@ def replay(folder: RunFolder, step: int, compute: Compute) -> dict[str, Any]:
         params = resolved(request, len(index)).placed(folder.positions())
         state = _state_before(folder, step, params, context)
         begun, wrapped = state.step, in_ddp(state.student, context, static=True)
-        for batch in _batches(index, params, rows, state.step, step, context):
+        for batch in _batches(index, params, rows, range(state.step, step), context, compute):
             report = take_step(state, wrapped, batch, params, context, False, config["resolved"]["accumulate"])
     picture = folder.path / "replay" / f"step-{step}.png"
     picture.parent.mkdir(exist_ok=True)
-    draw_batch(batch, params, picture)
+    draw_batch(batch, params.at(step - 1), picture)
     first = (rows[step].get("order", 0) * params.optim.steps + step - 1) * params.optim.batch_size
     refs = index.refs(list(range(first, first + params.optim.batch_size)))
     return {
@@ -72,25 +73,30 @@ def _state_before(folder: RunFolder, step: int, params: ResolvedParams, context:
     """Return the state of the last good checkpoint before a step, or that of the run's start."""
     earlier = [one for one in folder.steps() if one < step and folder.fault(one) is None]
     weights = read_weights(params.start) if params.start and not earlier else None
-    state = initial_state(params, context, weights)
+    state = initial_state(params, context, weights, frozen_models(params, context, folder))
     if earlier:
         checkpoint.resume(folder, earlier[-1], state)
     return state
 
 
 def _batches(
-    index: SampleIndex, params: ResolvedParams, rows: MetricsRows, start: int, end: int, context: DistributedContext
+    index: SampleIndex,
+    params: ResolvedParams,
+    rows: MetricsRows,
+    span: range,
+    context: DistributedContext,
+    compute: Compute,
 ) -> Iterator[Batch]:
     """Yield the batches of steps (counted from 0), each in the order of samples that was in force."""
     order, loader = -1, iter(())  # type: Any, Any
-    for step in range(start, end):
+    for step in span:
         if step + 1 not in rows:
             raise WorkspaceError(
                 f"Replay needs every step in metrics.jsonl, got none for {step + 1}. Restore the file."
             )
         if order != rows[step + 1].get("order", 0):
             order = rows[step + 1].get("order", 0)
-            loader = batches(index, params, start=step, context=context, workers=0, order=order)
+            loader = steps_of(index, params, step, context, compute, order)
         yield next(loader).to(context.device)
 
 

@@ -42,7 +42,7 @@ def test_a_step_is_replayed_to_the_bit_with_or_without_a_checkpoint_before_it(
     assert (facts["from_step"], facts["equal"], facts["difference"]) == (begins, True, 0)
     row = [json.loads(line) for line in (folder.path / "metrics.jsonl").read_text().splitlines()][step - 1]
     assert facts["numbers"]["grad_norm"] == {"recorded": row["grad_norm"], "replayed": row["grad_norm"]}
-    assert facts["numbers"].keys() == {"loss", "loss_dino", "loss_ibot", "loss_koleo", "grad_norm"}
+    assert facts["numbers"].keys() == {"loss", "loss_dino", "loss_ibot", "loss_koleo", "loss_gram", "grad_norm"}
     index, first = SampleIndex(dataset, 0), (7 * row.get("order", 0) + step - 1) * 8
     assert facts["images"] == index.uris([ref.row for ref in index.refs(list(range(first, first + 8)))])
     assert Image.open(facts["picture"]).height == 8 * (32 + 2)
