@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.errors import UserError, WorkFailedError
 
-START_SECONDS = 120
+START_SECONDS = 300
 
 
 @contextmanager

@@ -187,7 +187,7 @@ def test_a_prefect_block_opens_what_the_environment_does_not(monkeypatch: pytest
     from flows.orchestration.credentials import BLOCK, fetch_secrets
 
     monkeypatch.setenv(SECRETS, "{}")
-    with prefect_test_harness(server_startup_timeout=120):
+    with prefect_test_harness(server_startup_timeout=300):
         fetch_secrets()  # there is no block yet
         Secret(value=json.dumps({"http://vault": "ann:pw"})).save(BLOCK)
         fetch_secrets()

@@ -24,10 +24,7 @@ def test_a_full_disk_is_told_with_the_path_and_the_bytes(tmp_path: Path) -> None
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=200k", "none", disk],
-        capture_output=True,
-        check=False,
-        timeout=LIMIT_SECONDS,
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "none", disk], capture_output=True, check=False, timeout=60
     )
     if mounted.returncode:
         pytest.skip("needs to mount a tmpfs")
@@ -48,7 +45,7 @@ def test_a_full_disk_is_told_with_the_path_and_the_bytes(tmp_path: Path) -> None
         assert "but its disk is full" in done.stderr
         assert "Traceback" not in done.stderr
     finally:
-        subprocess.run(["umount", disk], check=True, timeout=LIMIT_SECONDS)
+        subprocess.run(["umount", disk], check=True, timeout=60)
 
 
 def test_a_disk_that_gets_full_is_told_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +95,7 @@ def test_a_recipe_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_closed_pipe_ends_the_command_with_one_line(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m flows.cli --help | true; exit ${{PIPESTATUS[0]}}"
+    command = f"{sys.executable} -m flows.cli plan laptop | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
     assert done.returncode == 1
     assert done.stderr == (
@@ -108,10 +105,10 @@ def test_a_closed_pipe_ends_the_command_with_one_line(tmp_path: Path) -> None:
 
 def test_names_with_escape_sequences_reach_no_terminal(tmp_path: Path) -> None:
     evil = tmp_path / "a\x1b[31m\x07b"
+    evil.mkdir()
     done = dinoflow("index", "laptop", "--source", evil, "--workspace", tmp_path / "w")
     assert done.returncode == 2
-    assert r"a\x1b[31m\x07b does not exist" in done.stderr
-    evil.mkdir()
+    assert r"a\x1b[31m\x07b holds none" in done.stderr
     (evil / "\x1b]0;x\x07.jpg").write_bytes(encoded(picture(1)))
     done = dinoflow(
         "pack", "laptop", "--source", evil, "--workspace", tmp_path / "w", "--set", "curation.dedup.near=off"
