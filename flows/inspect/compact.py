@@ -10,7 +10,7 @@ from flows.pipeline import ReportRequest, draw_report
 from flows.report.kit.pages import counted
 from shared.dataset_version import dataset_names
 from shared.errors import UserError
-from shared.launch.executors import Processes, Workers
+from shared.launch.executors import processes_for
 from shared.params import Compute
 
 
@@ -24,11 +24,11 @@ def compact_dataset(workspace: str, name: str | None, dead: float, json: bool) -
         raise UserError(f"compact needs a share of dead bytes from 0 to 1, got {dead}. Leave --dead out for 0.3.")
     if name and name not in dataset_names(store):
         raise UserError(f"compact needs the name of a dataset, got {name!r}. Choose one of: {dataset_names(store)}.")
-    workers = Workers(Compute().width)
+    processes = processes_for(Compute())
     try:
-        done = compact(store, name or only(store), dead, Processes(workers), console)
+        done = compact(store, name or only(store), dead, processes, console)
     finally:
-        workers.close()
+        processes.close()
     dataset = done.dataset
     if done.repacked:
         draw_report(ReportRequest(store.url, dataset.name, dataset.version))
