@@ -51,6 +51,8 @@ class PrefectExecutor:
         """Yield the results as the task runs finish."""
         if isinstance(self.machines, Processes):
             yield from self._submitted(partial(self.machines.workers_for(needs).call, fn), items, label)
+        elif MAKING.get(None) is None:  # beside the stages, the flow's own task runner is one of threads here
+            yield from self.machines.map(fn, items, label, needs)
         else:
             with self.machines.holding(needs):
                 results = self._submitted(fn, items, label)
