@@ -54,7 +54,7 @@ def measuring(params: MeasureParams) -> Resources:
     return Resources(gpu=params.on_gpu, memory=1)
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=3, content=installed_decoders, needs=measuring)
+@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=4, content=installed_decoders, needs=measuring)
 def measure(images: "Table", *, params: MeasureParams) -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measure.measure import measure_images
@@ -62,7 +62,7 @@ def measure(images: "Table", *, params: MeasureParams) -> "Table":
     return measure_images(images, params)
 
 
-@stage(writes=REFERENCES, shape="reduce", looks_outside=True, version=2, key="curation.decontaminate")
+@stage(writes=REFERENCES, shape="reduce", looks_outside=True, version=3, key="curation.decontaminate")
 def references(*, params: DecontaminateParams) -> "Iterator[Table | dict[str, Any]]":
     """List the images of the evaluation sets."""
     from curation.index import list_sets
@@ -73,7 +73,7 @@ def references(*, params: DecontaminateParams) -> "Iterator[Table | dict[str, An
 @stage(
     reads=(REFERENCES,),
     writes=REFERENCE_MEASUREMENTS,
-    version=3,
+    version=4,
     key="curation.measure",
     content=installed_decoders,
     needs=measuring,
@@ -97,6 +97,7 @@ def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS),
     writes=CANDIDATES,
     shape="reduce",
+    version=2,
     key="curation.dedup",
 )
 def candidates(
@@ -108,13 +109,13 @@ def candidates(
     *,
     params: DedupParams,
 ) -> "Iterator[Table]":
-    """Find the pairs of images that are worth a geometric comparison, by their embeddings."""
+    """Find the pairs of images that are worth a comparison of pixels, by their hashes and embeddings."""
     from curation.dedup.candidates import pair_tables
 
     return pair_tables((images, measurements, verdicts), (references, reference_measurements), params)
 
 
-@stage(reads=(CANDIDATES,), writes=VERIFIED, version=2, unit="pairs")
+@stage(reads=(CANDIDATES,), writes=VERIFIED, version=3, unit="pairs")
 def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
     from curation.dedup.verify import verify_pairs
@@ -126,7 +127,7 @@ def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS, VERIFIED),
     writes=CONTAMINATED,
     shape="reduce",
-    version=2,
+    version=3,
 )
 def decontaminate(
     images: "Rows",
@@ -144,7 +145,7 @@ def decontaminate(
     return contaminated_tables((images, measurements, verdicts), (references, reference_measurements), verified, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce", version=2)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce", version=3)
 def dedup(
     images: "Rows",
     measurements: "Rows",
@@ -154,7 +155,7 @@ def dedup(
     *,
     params: DedupParams,
 ) -> "Table":
-    """Find images that are copies of a kept one: equal bytes, equal pixels, close hash, or verified by geometry."""
+    """Find images that are copies of a kept one: equal bytes, equal pixels, or pixels that agree."""
     from curation.dedup.dedup import match_tables
 
     return match_tables((images, measurements, verdicts), verified, contaminated, params)
@@ -176,7 +177,7 @@ def balance(
     return sample_tables((images, measurements, verdicts), contaminated, duplicates, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES, SAMPLES), writes=DECISIONS, version=2)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES, SAMPLES), writes=DECISIONS, version=3)
 def select(
     images: "Table",
     measurements: "Table",

@@ -12,9 +12,11 @@ from flows.report import render_run, render_workspace
 from flows.report.dataset import read_evidence, render
 from flows.session import Session
 from shared.dataset_version import Published, open_version
+from shared.errors import RecipeError, WorkspaceError
 from shared.launch.launch import gang, run_name
 from shared.stage import Stage
 from shared.storage import Store, locked
+from training.runs.earlier import nearest, run_of_same_request
 from training.stages import evaluate as evaluate_stage
 from training.stages import pretrain as pretrain_stage
 
@@ -65,14 +67,40 @@ def draw_report(work: ReportRequest) -> None:
 
 
 def run_of(session: Session, dataset: Published) -> str:
-    """Return the name of the recipe's run on a dataset version, begun or not."""
-    return run_name(pretrain_stage, session.recipe.training, dataset)
+    """Return the name of the recipe's run on a dataset version, begun or not.
+
+    Raises WorkspaceError where weights that it names are gone, RecipeError where they cannot be read, unless a run
+    has taken them already.
+    """
+    params = session.recipe.training
+    try:
+        return run_name(pretrain_stage, params, dataset)
+    except (WorkspaceError, RecipeError):
+        name = run_of_same_request(session.store, dataset, params)
+        if name is None:
+            raise
+        return name
 
 
 def pretrain(session: Session, dataset: Published) -> Trained:
     """Train on a dataset version, or go on where a killed run stopped."""
     name = run_of(session, dataset)
+    if not session.store.exists(f"runs/{name}/config.json"):
+        _tell_what_lies_near(session, dataset)
     return Trained(name, _gang(session, pretrain_stage, dataset, name))
+
+
+def _tell_what_lies_near(session: Session, dataset: Published) -> None:
+    """Say which run a new one may be mistaken for, and how to go on from that one instead."""
+    run = nearest(session.store, dataset, session.recipe.training)
+    if run is None:
+        return
+    changed = "; ".join(run.changed(session.recipe.training))
+    session.reporter.line(
+        f"This is a new run, from step 0. Beside it lies {run.name}, at step {run.step:,} of {run.steps:,}, which "
+        f"differs in {changed}. To go on from what that one learned: --set "
+        f"training.start={session.store.path('runs', run.name)}"
+    )
 
 
 def evaluate(

@@ -9,6 +9,7 @@ from curation.sources.changed import changed_files, remember_changed
 from curation.sources.outages import FilesChangedError
 from curation.stages import STAGES
 from flows.recipe.recipe import Recipe
+from shared.errors import RecipeError
 from shared.launch.executors import Executor, Inline
 from shared.launch.progress import Reporter
 from shared.params import Params
@@ -16,6 +17,7 @@ from shared.stage import Stage
 from shared.stage_runner import Forecast, forecast, idle, run
 from shared.storage import Store
 from shared.tables import Output
+from training.runs.earlier import earlier_runs
 
 WRITERS = {stage.writes.name: stage for stage in STAGES if stage.writes is not None}
 """Which stage writes a table: the graph of stages follows from what they read."""
@@ -35,12 +37,28 @@ def walk(stage: Stage, visited: dict[str, Visited], visit: Callable[[Stage, list
     return visited[stage.name]
 
 
+def check_weights(recipe: Recipe, store: Store) -> None:
+    """Raise RecipeError where weights that the training is made from are missing, before any image is curated.
+
+    They may be where a run of the same request has taken what it needs of them.
+    """
+    missing = recipe.training.weights_missing
+    if missing and not any(run.params == recipe.training for run in earlier_runs(store)):
+        name, path = next(iter(missing.items()))
+        key = {"start": "start", "teacher": "objective.distil.teacher", "gram": "objective.gram.teacher"}[name]
+        raise RecipeError(
+            f"training.{key} needs weights that are there, got {path}. Give a run, a folder or a file, or the "
+            "workspace of the run that has taken them."
+        )
+
+
 class Session:
     """Makes outputs on demand, each once."""
 
     def __init__(
         self, recipe: Recipe, store: Store, executor: Executor, reporter: Reporter, around: Around | None = None
     ) -> None:
+        check_weights(recipe, store)
         self.recipe = recipe
         self.store = store
         self.executor = executor

@@ -7,7 +7,7 @@ candidates; one that is aligned with none says by `part` and `row` which image i
 
 from typing import Literal
 
-from shared.schema import FLOAT, HASH, HASHES, ID, INT, LONG, SCORES, TEXT, VECTOR, WORD, Contract
+from shared.schema import FLOAT, HASH, HASHES, ID, INT, LONG, SCORES, TEXT, THUMBNAIL, VECTOR, WORD, Contract
 
 SIGNALS = ("luma_p5", "luma_p99", "aspect", "entropy", "sharpness", "detail")
 """The measured quality signals, in absolute units."""
@@ -42,6 +42,7 @@ MEASUREMENTS = Contract(
         "bytes": LONG,
         "phash": HASH,  # imagededup's PHash of the upright RGB pixels
         "hashes": HASHES,  # by the recipe's hash, of the image without uniform borders, in its eight orientations
+        "thumbnail": THUMBNAIL,  # of the image without uniform borders
         "luma_p5": FLOAT,  # percentiles of perceived brightness, 0 to 1
         "luma_p99": FLOAT,
         "aspect": FLOAT,  # shorter side / longer side
@@ -77,7 +78,8 @@ CANDIDATES = Contract(
         **{name: IMAGES.columns[name] for name in WHERE},
         **{f"other_{name}": IMAGES.columns[name] for name in WHERE},  # better in keep order, or of an evaluation set
         "set": WORD,  # the evaluation set of the other image; null when it is of the corpus
-        "cosine": FLOAT,  # of the embeddings
+        "cosine": FLOAT,  # of the embeddings that proposed the pair; null where only the hashes did
+        "distance": INT,  # of the hashes that proposed the pair, in bits; null where only the embeddings did
     },
     aligned="candidates",
 )
@@ -85,19 +87,28 @@ CANDIDATES = Contract(
 
 VERIFIED = Contract(
     "verified",
-    {"uri": TEXT, "other_uri": TEXT, "set": WORD, "score": FLOAT},  # a score of 1 or more is a copy
+    {
+        "uri": TEXT,
+        "other_uri": TEXT,
+        "set": WORD,
+        "distance": INT,
+        "score": FLOAT,  # how much agrees: a copy from 1 on, where the verdict says so
+        "verdict": WORD,  # copy · same scene · look-alike (much agrees, but what differs is content) · other
+        "orientation": WORD,  # what lays the first over the other: upright, mirrored, turned …
+    },
     aligned="candidates",
 )
-"""What geometric verification says of each pair."""
+"""What the comparison of pixels says of each pair."""
 
 CONTAMINATED = Contract(
     "contaminated",
     {
         "part": INT,
         "row": INT,
-        "value": FLOAT,  # similarity: 1 for equal pixels, share of equal hash bits, score or cosine
+        "value": FLOAT,  # similarity: 1 for equal pixels, score or cosine
         "threshold": FLOAT,
         "kept_uri": TEXT,  # the evaluation image that it resembles
+        "orientation": WORD,  # what lays it over that image; null where nothing was laid over it
         "set": WORD,
     },
     aligned=None,
@@ -110,9 +121,10 @@ DUPLICATES = Contract(
         "part": INT,
         "row": INT,
         "reason": WORD,
-        "value": FLOAT,  # Hamming distance, geometric score or cosine to the kept image
+        "value": FLOAT,  # geometric score or cosine to the kept image; 0 for equal pixels
         "threshold": FLOAT,
         "kept_uri": TEXT,  # the kept image that it directly resembles
+        "orientation": WORD,  # what lays it over that image; null where nothing was laid over it
     },
     aligned=None,
 )
@@ -133,6 +145,7 @@ DECISIONS = Contract(
         "value": FLOAT,
         "threshold": FLOAT,
         "kept_uri": TEXT,
+        "orientation": WORD,  # what lays a copy over the kept image: upright, mirrored, turned …
         "cluster": INT,
         "weight": FLOAT,
     },
@@ -155,12 +168,7 @@ MANIFEST = Contract(
         "length": LONG,
         "rotation": INT,  # degrees counter-clockwise to turn the decoded pixels; null = none
         "phash": TEXT,  # hex
-        "luma_p5": FLOAT,
-        "luma_p99": FLOAT,
-        "aspect": FLOAT,
-        "entropy": FLOAT,
-        "sharpness": FLOAT,
-        "detail": FLOAT,
+        **dict.fromkeys(SIGNALS, FLOAT),
         "cluster": INT,
         "weight": FLOAT,
     },
@@ -195,11 +203,7 @@ DROPPED = Contract(
         "image_id": TEXT,  # hex; null when unreadable
         "source": WORD,
         "label": TEXT,
-        "stage": WORD,
-        "reason": WORD,
-        "value": FLOAT,
-        "threshold": FLOAT,
-        "kept_uri": TEXT,
+        **{name: kind for name, kind in DECISIONS.columns.items() if name not in ("cluster", "weight")},
         "error": TEXT,  # of an unreadable file
     },
     aligned=None,

@@ -18,6 +18,8 @@ HASH = "hash"
 """64 bits."""
 HASHES = "hashes"
 """Eight hashes of 64 bits, one for each orientation of the image."""
+THUMBNAIL = "thumbnail"
+"""Gray levels [32, 32], blue and red difference [8, 8] each."""
 VECTOR = "vector"
 """A list of 16-bit floats."""
 SCORES = "scores"
@@ -48,6 +50,7 @@ class Contract:
             ID: pa.binary(16),
             HASH: pa.binary(8),
             HASHES: pa.binary(64),
+            THUMBNAIL: pa.binary(32 * 32 + 2 * 8 * 8),
             VECTOR: pa.list_(pa.float16()),
             SCORES: pa.list_(pa.float32()),
         }

@@ -10,18 +10,18 @@ from training.stages import evaluate, pretrain
 
 GOLDEN: dict[str, tuple[int, str]] = {
     "index": (2, "c0eb1d43b3f69545bac7"),
-    "references": (2, "28efb7de35f3bca3a7c2"),
-    "measure": (3, "a2107da60d863e1a94ec"),
-    "measure_references": (3, "a2107da60d863e1a94ec"),
+    "references": (3, "8e30f187c98996ae654c"),
+    "measure": (4, "a2107da60d863e1a94ec"),
+    "measure_references": (4, "a2107da60d863e1a94ec"),
     "quality": (2, "cefa6571f1e94daaf32d"),
-    "candidates": (1, "a93a0bc0852cc9b23d06"),
-    "verify": (2, "1791e8bf588ac422805c"),
-    "decontaminate": (2, "28efb7de35f3bca3a7c2"),
-    "dedup": (2, "a93a0bc0852cc9b23d06"),
+    "candidates": (2, "c5cefeb9950ceb4bcca0"),
+    "verify": (3, "1791e8bf588ac422805c"),
+    "decontaminate": (3, "8e30f187c98996ae654c"),
+    "dedup": (3, "c5cefeb9950ceb4bcca0"),
     "balance": (2, "995dbffee9fdf95a04ef"),
-    "select": (2, "1791e8bf588ac422805c"),
+    "select": (3, "1791e8bf588ac422805c"),
     "pack": (4, "f87ffbc01fea174b1841"),
-    "pretrain": (4, "3119cd0caf7203729d38"),
+    "pretrain": (4, "4bd73c434b6e9488d7cd"),
     "evaluate": (3, "342d4a0d130b3f53b8fa"),
 }
 """Version of each stage, and the fingerprint of its defaults. A name in `identity` stands only for what differs from

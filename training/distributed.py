@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -122,6 +123,12 @@ def _device(compute: Compute, local_rank: int) -> torch.device:
     device = torch.device("cuda", local_rank)
     torch.cuda.set_device(device)
     return device
+
+
+def to_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """Return an array on a device; from pinned memory, or the processor would wait for all that is queued there."""
+    tensor = torch.from_numpy(array)
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 def all_sum(x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.dataset_version import Published
-from shared.errors import WorkFailedError
+from shared.errors import RecipeError, WorkFailedError, WorkspaceError
 from shared.params import Compute
 from shared.stage import stage
 from training.eval.params import EvaluateParams, score_fingerprint
@@ -14,28 +14,40 @@ from training.runs.run_folder import RunFolder
 from training.runs.scores import ScoreFolder
 
 
-def start_content(params: PretrainParams) -> dict[str, str]:
-    """Return the content of the weights that a run starts from: it names the run, wherever the weights lie."""
-    if not params.start:
+def content_of_weights(params: PretrainParams) -> dict[str, str]:
+    """Return the content of the weights that a run takes from elsewhere: it names the run, wherever they lie."""
+    if not params.weights_named:
         return {}
-    from training.weights.content import content
+    from training.weights.content import contents
 
-    return {"start": content(params.start)}
+    return contents(params)
 
 
-@stage(shape="gang", key="training", version=4, content=start_content)
+def _contents(params: PretrainParams, folder: RunFolder) -> dict[str, str]:
+    """Return the content of the weights; where they cannot be read, what the run remembers of them."""
+    try:
+        return content_of_weights(params)
+    except (WorkspaceError, RecipeError):
+        recorded = folder.contents(params)
+        if recorded is None:
+            raise
+        return recorded
+
+
+@stage(shape="gang", key="training", version=4, content=content_of_weights)
 def pretrain(
     dataset: Published, *, params: PretrainParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
     """Pre-train a vision transformer on a published dataset, without labels (DINOv2)."""
     folder = RunFolder(workspace / "runs" / run)
-    folder.check_same(params, dataset, start_content(params).get("start", ""))
+    contents = _contents(params, folder)
+    folder.check_same(params, dataset, contents)
     done = folder.summary()
     if done is not None:
         return {**done, "checkpoints": folder.steps()}
     from training.loop.pretrain import pretrain as work
 
-    return work(dataset, params, compute, folder)
+    return work(dataset, params, compute, folder, contents)
 
 
 @stage(shape="gang", key="evaluation", version=3)

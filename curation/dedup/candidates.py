@@ -1,75 +1,137 @@
-"""Which pairs are worth a geometric comparison: each image with its nearest better ones, and evaluation images.
+"""Which pairs are worth a comparison of pixels: each image with its nearest better ones, and evaluation images.
 
-Copies by bytes, pixels or hash are collapsed first: a picture with 300,000 copies would otherwise have no other
-neighbours. A copy is looked at only where the image that it copies may itself be dropped, for then the copy
-stands for itself.
+Hashes and embeddings propose; neither decides. Of what embeddings propose, thumbnails dismiss most. Copies by bytes or
+pixels, and what a hash and a thumbnail take for one picture, are collapsed before embeddings are searched: a picture
+with 300,000 copies would otherwise have no other neighbours. Such a copy is compared with the image that it copies, and
+searched for itself only where that one may itself be dropped, for then the copy stands for itself.
 """
 
-import hashlib
-import heapq
 from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Ints
+from curation.arrays import Bools, Bytes, Ints
+from curation.dedup.candidate_parts import ProposedPairs, cells_of, cut, pair_table
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.exact_classes import exact_classes, keep_order
-from curation.dedup.knn_pairs import BLOCK, EmbeddingSearch, NeighbourPairs, merged
+from curation.dedup.knn_pairs import EmbeddingSearch, NeighbourPairs, hash_pairs, merged, onward_pairs
 from curation.dedup.resemblance import HashResemblance
 from curation.dedup.star_rule import Match, walk
+from curation.dedup.thumbnails import as_one, may_show
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.copies import DedupParams
-from shared.catalog import CANDIDATES, WHERE
-from shared.stage_runner.exchange import spans
 from shared.tables import Rows, with_facts
-
-PART_PAIRS = 2500
-"""NeighbourPairs in a part, at most on average: some half a minute of comparing."""
 
 
 def pair_tables(
     corpus: tuple[Rows, Rows, Rows], references: tuple[Rows, Rows], params: DedupParams
 ) -> Iterator[pa.Table]:
-    """Yield parts of CANDIDATES; none where embeddings are not compared, or their cosine alone decides."""
-    near = params.near
-    if not near.enabled or near.verify == "none":
+    """Yield parts of CANDIDATES; none where neither hashes are compared nor embeddings verified."""
+    if not params.verifies:
         return
     images = comparable_images(*corpus, params)
     sets = comparable_images(*references, None, params)
-    searches = [EmbeddingSearch.of(images, "vector", near.embedder, near.candidate_cosine, near.nearest)]
-    if near.layout:
-        descriptor = DescriptorEmbedder()
-        searches.append(EmbeddingSearch.of(images, "layout", descriptor, descriptor.candidate_cosine, near.nearest))
-    order = keep_order(images.columns)
-    leads = order[exact_classes(images.columns, order)[order] == order]
-    touching = merged([search.references(leads, sets) for search in searches] if len(sets.columns) else [])
-    better = _with_better(images, searches, order, leads, touching.item, params)
-    table = pa.concat_tables([_table(images, images, better, None), _table(images, sets, touching, "source")])
-    cells = _cells(images, searches[0], np.concatenate([better.item, touching.item]))
+    search = _Search(images, sets, params)
+    touching = search.references()
+    pairs = search.better(touching.item)
+    table = pa.concat_tables([pair_table(images, images, pairs, None), pair_table(images, sets, touching, "source")])
+    cells = cells_of(images, search.embeddings, np.concatenate([pairs.item, touching.item]))
     # On a part of its own: among the pairs, a recall that changed would rename them, and compare them again.
-    yield with_facts(
-        table.slice(0, 0), {"recall": {search.column: round(search.index.recall(), 4) for search in searches}}
-    )
-    yield from _parts(table, cells)
+    recall = {each.column: round(each.index.recall(), 4) for each in search.embeddings}
+    yield with_facts(table.slice(0, 0), {"recall": recall, "dismissed": search.dismissed})
+    yield from cut(table, cells)
 
 
-def _with_better(
-    images: ComparableImages,
-    searches: list[EmbeddingSearch],
-    order: Ints,
-    leads: Ints,
-    doubtful: Ints,
-    params: DedupParams,
-) -> NeighbourPairs:
-    """Return each image with its nearest better ones; `doubtful` may turn out to be contaminated."""
-    copies = _hash_copies(images, leads, params)
-    alone = np.array([item for item in leads.tolist() if item not in copies], dtype=np.int64)
-    of_originals = _neighbours(searches, alone).directed(order)
-    droppable = {*doubtful.tolist(), *of_originals.item.tolist()}
-    freed = {item: match.kept for item, match in copies.items() if match.kept in droppable}
-    of_copies = _neighbours(searches, np.array(list(freed), dtype=np.int64)).directed(order)
-    return merged([of_originals, of_copies, _inherited(freed, of_originals).directed(order)])
+class _Search:
+    """The searches of one corpus and its evaluation sets."""
+
+    def __init__(self, images: ComparableImages, sets: ComparableImages, params: DedupParams) -> None:
+        near = params.near
+        self.images, self.sets, self.params = images, sets, params
+        self.order = keep_order(images.columns)
+        self.leads = self.order[exact_classes(images.columns, self.order)[self.order] == self.order]
+        self.own, self.theirs = images.thumbnails(), sets.thumbnails()
+        self.dismissed = 0
+        self.embeddings: list[EmbeddingSearch] = []
+        if near.enabled and near.verify == "geometric":
+            self.embeddings.append(
+                EmbeddingSearch.of(images, "vector", near.embedder, near.candidate_cosine, near.nearest)
+            )
+        if near.layout:
+            embedder = DescriptorEmbedder()
+            layout = EmbeddingSearch.of(images, "layout", embedder, embedder.candidate_cosine, near.nearest)
+            self.embeddings.append(layout)
+
+    def references(self) -> ProposedPairs:
+        """Return the images with the evaluation images nearest to them."""
+        every = np.arange(len(self.sets.columns))
+        found = [self._likely(each, each.references(self.leads, self.sets), self.theirs) for each in self.embeddings]
+        hashed = [hash_pairs(self.images, self.leads, self.sets, every, self._limits)] if self._hashes else []
+        return ProposedPairs.of(merged(found), merged(hashed))
+
+    def better(self, doubtful: Ints) -> ProposedPairs:
+        """Return each image with its nearest better ones; `doubtful` may turn out to be contaminated."""
+        copies = self._collapsed()
+        alone = np.array([item for item in self.leads.tolist() if item not in copies], dtype=np.int64)
+        hashed = [_directed(copies)]
+        if self._hashes:
+            hashed.append(hash_pairs(self.images, self.leads, self.images, self.leads, self._limits))
+        by_hash = merged(hashed)
+        by_hash = by_hash.take(by_hash.item != by_hash.other).directed(self.order)
+        of_originals = self._neighbours(alone)
+        droppable = {
+            *doubtful.tolist(),
+            *of_originals.item.tolist(),
+            *by_hash.item[~np.isin(by_hash.item, list(copies))],
+        }
+        freed = {item: match.kept for item, match in copies.items() if match.kept in droppable}
+        of_copies = self._neighbours(np.array(list(freed), dtype=np.int64))
+        inherited = _inherited(freed, of_originals).directed(self.order)
+        onward = onward_pairs(of_originals, by_hash).directed(self.order)
+        return ProposedPairs.of(merged([of_originals, of_copies, inherited, onward]), by_hash)
+
+    @property
+    def _hashes(self) -> bool:
+        return self.params.perceptual.enabled
+
+    @property
+    def _limits(self) -> tuple[int, int]:
+        return self.params.near.nearest + 1, self.params.perceptual.distance
+
+    def _collapsed(self) -> dict[int, Match]:
+        if not self._hashes:
+            return {}
+        columns = self.images.columns
+        matches = walk(self.leads, [HashResemblance(columns.hashes, self.params.perceptual.distance, columns.trusted)])
+        return {item: match for item, match in matches.items() if as_one(self.own[item], self.own[match.kept])}
+
+    def _neighbours(self, items: Ints) -> NeighbourPairs:
+        for each in self.embeddings:
+            each.add(items)
+        found = [self._likely(each, each.neighbours(items), self.own) for each in self.embeddings]
+        return merged(found).directed(self.order)
+
+    def _likely(self, search: EmbeddingSearch, pairs: NeighbourPairs, others: Bytes) -> NeighbourPairs:
+        """Dismiss pairs of which neither thumbnail shows a part of the other, but not the nearest of one left alone.
+
+        Thumbnails see neither small crops nor turns by other than right angles.
+        """
+        likely: Bools = pairs.nearness >= search.likely
+        for row in np.flatnonzero(~likely):
+            one, other = self.own[pairs.item[row]], others[pairs.other[row]]
+            likely[row] = may_show(one, other)
+        alone = ~np.isin(pairs.item, pairs.item[likely]) & (pairs.nearness >= search.alone)
+        order = np.lexsort((pairs.other, -pairs.nearness, pairs.item))
+        order = order[alone[order]]
+        likely[order[np.unique(pairs.item[order], return_index=True)[1]]] = True
+        self.dismissed += int((~likely).sum())
+        return pairs.take(likely)
+
+
+def _directed(copies: dict[int, Match]) -> NeighbourPairs:
+    items, kept = np.array(list(copies), dtype=np.int64), np.array([m.kept for m in copies.values()], dtype=np.int64)
+    return NeighbourPairs.of([items], [kept], [np.array([m.score for m in copies.values()], dtype=np.float32)])
 
 
 def _inherited(freed: dict[int, int], of_originals: NeighbourPairs) -> NeighbourPairs:
@@ -77,55 +139,4 @@ def _inherited(freed: dict[int, int], of_originals: NeighbourPairs) -> Neighbour
     starts, ends = (np.searchsorted(of_originals.item, list(freed.values()), side) for side in ("left", "right"))
     rows = np.concatenate([np.arange(0), *map(np.arange, starts, ends)])
     items = np.repeat(np.array(list(freed), dtype=np.int64), ends - starts)
-    return NeighbourPairs.of([items], [of_originals.other[rows]], [of_originals.cosine[rows]])
-
-
-def _neighbours(searches: list[EmbeddingSearch], items: Ints) -> NeighbourPairs:
-    for search in searches:
-        search.add(items)
-    return merged([search.neighbours(items) for search in searches])
-
-
-def _hash_copies(images: ComparableImages, leads: Ints, params: DedupParams) -> dict[int, Match]:
-    if not params.perceptual.enabled:
-        return {}
-    columns = images.columns
-    return walk(leads, [HashResemblance(columns.hashes, params.perceptual.distance, columns.trusted)])
-
-
-def _table(
-    images: ComparableImages, others: ComparableImages, pairs: NeighbourPairs, set_column: str | None
-) -> pa.Table:
-    columns = {name: images.column(name).take(pairs.item) for name in WHERE}
-    columns |= {f"other_{name}": others.column(name).take(pairs.other) for name in WHERE}
-    sets = others.column(set_column).take(pairs.other) if set_column else pa.nulls(len(pairs.item), pa.string())
-    table = pa.table({**columns, "set": sets.cast(pa.string()), "cosine": pairs.cosine})
-    return table.select(CANDIDATES.schema.names).cast(CANDIDATES.schema)
-
-
-def _cells(images: ComparableImages, search: EmbeddingSearch, items: Ints) -> Ints:
-    """Return, for each item, the nearest of a few images with the smallest ids, as many as there will be parts.
-
-    Neighbours then meet in one part, where each is described once, not once for each pair. Ids are digests, so
-    these few are drawn by chance, and images that are added seldom change them.
-    """
-    count = len(list(spans(len(items), PART_PAIRS)))
-    few = heapq.nsmallest(count, np.flatnonzero(search.comparable).tolist(), key=images.columns.image_id.__getitem__)
-    vectors = search.index.vectors
-    cells = [(vectors[items[i : i + BLOCK]] @ vectors[few].T).argmax(axis=1) for i in range(0, len(items), BLOCK)]
-    return np.concatenate([np.zeros(0, dtype=np.int64), *cells])
-
-
-def _parts(table: pa.Table, cells: Ints) -> Iterator[pa.Table]:
-    """Cut by cell, and cells that are too large by a digest of the uri: added images rename only their own parts."""
-    for cell in np.unique(cells):
-        inside = table.filter(pa.array(cells == cell))
-        slots = np.array([_slot(uri) for uri in inside["uri"].to_pylist()], dtype=np.int64)
-        for low, high in spans(inside.num_rows, PART_PAIRS):
-            part = inside.filter(pa.array((slots >= low) & (slots < high)))
-            if part.num_rows:
-                yield part.unify_dictionaries().sort_by([("uri", "ascending"), ("other_uri", "ascending")])
-
-
-def _slot(uri: str) -> int:
-    return int.from_bytes(hashlib.blake2b(uri.encode("utf-8", "surrogateescape"), digest_size=4).digest(), "big")
+    return NeighbourPairs.of([items], [of_originals.other[rows]], [of_originals.nearness[rows]])

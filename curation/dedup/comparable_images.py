@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from curation.arrays import Bytes, Floats, Ints
 from curation.dedup.exact_classes import ComparableColumns
+from curation.dedup.thumbnails import thumbnails
 from curation.params.copies import DedupParams
 from shared.catalog import IMAGES, MEASUREMENTS, VERDICTS
 from shared.tables import Rows
@@ -35,6 +36,11 @@ class ComparableImages:
     def column(self, name: str) -> pa.ChunkedArray:
         """Return one column of the index for each."""
         return self.images.table(IMAGES, [name])[name].take(self.rows)
+
+    def thumbnails(self) -> Bytes:
+        """Return the thumbnails [n, 1152] of all."""
+        column = self.measurements.table(MEASUREMENTS, ["thumbnail"])["thumbnail"].take(self.rows)
+        return thumbnails(column.to_pylist())
 
     def vectors(self, items: Ints | None = None, column: str = "vector") -> Floats:
         """Return unit vectors [n, dim] of all, or of these items in ascending order, read part by part."""

@@ -1,7 +1,7 @@
-"""Which images of the corpus resemble one of an evaluation set: by pixels, by hash, then by geometry or cosine.
+"""Which images of the corpus resemble one of an evaluation set: by equal pixels, by verified pairs, or by cosine.
 
-The corpus loses. A similarity has one direction, more is more alike: 1 for equal pixels, the share of
-equal hash bits, the geometric score, or the cosine.
+The corpus loses. A similarity has one direction, more is more alike: 1 for equal pixels, the geometric score, or the
+cosine.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 from curation.arrays import Ints
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.exact_classes import exact_classes, keep_order
-from curation.dedup.hash_index import BITS, HashIndex
 from curation.dedup.readable_sets import unreadable_images
 from curation.dedup.vector_index import VectorIndex
+from curation.dedup.verified_pairs import copies
 from curation.params.copies import DecontaminateParams, EvaluationSet
-from shared.catalog import CONTAMINATED, VERIFIED
+from shared.catalog import CONTAMINATED
 from shared.errors import WorkFailedError
 from shared.tables import Rows, with_facts
 
@@ -33,6 +33,8 @@ class Contamination:
     other: str
     """The evaluation image."""
     set: str
+    orientation: str | None = None
+    """What lays the image over it; None where nothing was laid over it."""
 
 
 def contaminated_tables(
@@ -70,13 +72,9 @@ def _contaminated(
     near = params.dedup.near
     leads = np.flatnonzero(leader == np.arange(len(leader))).astype(np.int64)
     leaders: dict[int, Contamination] = {}
-    if near.enabled and near.verify == "geometric":
-        leaders |= _by_geometry(images, verified, one, near.limit if one.threshold is None else one.threshold)
-    elif near.enabled:
+    if near.enabled and near.verify == "none":
         leaders |= _by_cosine(images, others, members, leads, one, params)
-    if params.dedup.perceptual.enabled:
-        distance = params.dedup.perceptual.distance if one.distance is None else one.distance
-        leaders |= _by_hash(images, others, members, leads, one.name, distance)
+    leaders |= _verified(images, verified, one, params)
     leaders |= _by_pixels(images, others, members, leads, one.name)
     return {item: leaders[int(first)] for item, first in enumerate(leader) if int(first) in leaders}
 
@@ -89,30 +87,24 @@ def _by_pixels(
     return {int(i): Contamination(1.0, 1.0, uri_of[pixels[i]], name) for i in leads if pixels[i] in uri_of}
 
 
-def _by_hash(
-    images: ComparableImages, others: ComparableImages, members: Ints, leads: Ints, name: str, distance: int
+def _verified(
+    images: ComparableImages, verified: Rows, one: EvaluationSet, params: DecontaminateParams
 ) -> dict[int, Contamination]:
-    index = HashIndex()
-    members, leads = members[others.columns.trusted[members]], leads[images.columns.trusted[leads]]
-    index.add(others.columns.hashes[members], members)
-    distances, nearest = index.nearest(images.columns.hashes[leads])
-    limit = 1 - distance / BITS
-    return {
-        int(item): Contamination(1 - int(far) / BITS, limit, str(others.columns.uri[other]), name)
-        for item, far, other in zip(leads, distances, nearest, strict=True)
-        if far <= distance
-    }
-
-
-def _by_geometry(
-    images: ComparableImages, verified: Rows, one: EvaluationSet, limit: float
-) -> dict[int, Contamination]:
-    pairs = verified.table(VERIFIED, ["uri", "other_uri", "set", "score"])
-    pairs = pairs.filter(pc.and_(pc.equal(pairs["set"], one.name), pc.greater_equal(pairs["score"], limit)))
+    """Return the images whose pixels agree with an evaluation image, whatever proposed the pair."""
+    limit = params.dedup.copy_score if one.threshold is None or params.dedup.near.verify == "none" else one.threshold
+    pairs = copies(verified, params.dedup, limit)
+    if one.distance is not None:
+        near = pc.fill_null(pc.less_equal(pairs["distance"], one.distance), True)
+        pairs = pairs.filter(near)
+    pairs = pairs.filter(pc.equal(pairs["set"], one.name))
     pairs = pairs.sort_by([("score", "ascending"), ("other_uri", "descending")])  # the last one stays: the best
     items = pc.index_in(pairs["uri"], value_set=pa.array(images.columns.uri, pa.string())).to_pylist()
-    evidence = zip(items, pairs["score"].to_pylist(), pairs["other_uri"].to_pylist(), strict=True)
-    return {item: Contamination(score, limit, uri, one.name) for item, score, uri in evidence if item is not None}
+    evidence = zip(items, *(pairs[name].to_pylist() for name in ("score", "other_uri", "orientation")), strict=True)
+    return {
+        item: Contamination(score, limit, uri, one.name, orientation)
+        for item, score, uri, orientation in evidence
+        if item is not None
+    }
 
 
 def _by_cosine(
@@ -158,6 +150,7 @@ def _table(images: ComparableImages, contaminated: dict[int, Contamination]) -> 
             "value": pa.array([row.value for row in rows], pa.float32()),
             "threshold": pa.array([row.threshold for row in rows], pa.float32()),
             "kept_uri": pa.array([row.other for row in rows], pa.string()),
+            "orientation": pa.array([row.orientation for row in rows], pa.string()).dictionary_encode(),
             "set": pa.array([row.set for row in rows], pa.string()).dictionary_encode(),
         }
     ).cast(CONTAMINATED.schema)

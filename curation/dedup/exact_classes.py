@@ -62,5 +62,5 @@ def find_duplicates(
         if first in dropped:
             dropped[int(item)] = dropped[first]
         elif not barred[first]:
-            dropped[int(item)] = Match(EXACT, 0.0, first)
+            dropped[int(item)] = Match(EXACT, 0.0, first, int(item))
     return dropped

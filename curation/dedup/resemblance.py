@@ -8,11 +8,13 @@ from curation.arrays import Bytes, Floats, Ints
 from curation.dedup.hash_index import BITS, ORIENTATIONS, HashIndex
 from curation.dedup.vector_index import NOTHING, VectorIndex
 
+PERCEPTUAL, NEAR = "perceptual_duplicate", "near_duplicate"
+
 
 class VectorResemblance:
     """Cosine of at least `threshold`, in any of the embedder's orientations."""
 
-    reason = "near_duplicate"
+    reason = NEAR
 
     def __init__(self, index: VectorIndex, threshold: float, trusted: Any) -> None:
         """Take an index without vectors, and which of the vectors that may be added mean anything."""
@@ -45,12 +47,11 @@ class VectorResemblance:
 
 
 class PairResemblance:
-    """NeighbourPairs that something else judged: an item resembles the others that are named beside it."""
+    """Pairs that something else judged: an item resembles the others that are named beside it."""
 
-    reason = "near_duplicate"
-
-    def __init__(self, scores: dict[int, dict[int, float]]) -> None:
+    def __init__(self, reason: str, scores: dict[int, dict[int, float]]) -> None:
         """Take, for each item, the earlier items that it resembles, with a score where higher is more alike."""
+        self.reason = reason
         self.scores = scores
         self.kept: set[int] = set()
 
@@ -79,9 +80,9 @@ class PairResemblance:
 
 
 class HashResemblance:
-    """Hamming distance at most `distance`; items without a trustworthy hash resemble nothing."""
+    """Hamming distance at most `distance`: what candidates are made of, never a verdict."""
 
-    reason = "perceptual_duplicate"
+    reason = PERCEPTUAL
 
     def __init__(self, hashes: Bytes, distance: int, trusted: Any) -> None:
         """Take the hashes [n, 64] of eight orientations, and for each item whether they mean anything."""

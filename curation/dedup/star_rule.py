@@ -38,6 +38,8 @@ class Match:
     reason: str
     score: float
     kept: int
+    item: int
+    """The one that was compared: of images with equal pixels, the best."""
 
 
 def walk(
@@ -81,5 +83,5 @@ def _first_match(
         if row[j] > best:
             best, other = float(row[j]), int(items[j])
         if best > -np.inf:
-            return Match(r.reason, best, other)
+            return Match(r.reason, best, other, int(items[i]))
     return None

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from curation.arrays import Array
 from curation.dedup.geometry.frame import trimmed
+from curation.dedup.thumbnails import thumbnail
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.measure.decoders import each
 from curation.measure.hashes import oriented_hashes
@@ -90,6 +91,7 @@ def measure_image(
         "format": decoded.format,
         "phash": (hashes if inner is whole and params.hash == "phash" else phashes(whole.image))[:BYTES],
         "hashes": hashes,
+        "thumbnail": thumbnail(inner.image),
         **signals(whole),
     }
     layout = DescriptorEmbedder().prepared(inner) if params.layout else NOTHING

@@ -16,15 +16,19 @@ Keep = Literal[
 """A column of the measurements that tells the better copy."""
 
 
+AllowedOrientations = Literal["none", "mirrored", "all"]
+
+
 class PerceptualParams(Params):
-    """Copies by perceptual hash."""
+    """Copies that a perceptual hash proposes. A close hash is no verdict: the pixels of each pair are compared."""
 
     model_config = ConfigDict(title="Perceptual duplicates")
 
     enabled: bool = True
-    """Compare images by a hash of 64 bits; curation.measure.hash says which."""
-    distance: int = Field(default=6, ge=0, le=32)
-    """Largest Hamming distance between two copies, in bits of 64. 6 suits phash and dhash; ahash and whash need 2."""
+    """Propose pairs by a hash of 64 bits; curation.measure.hash says which. Copies are dropped as
+    perceptual_duplicate."""
+    distance: int = Field(default=10, ge=0, le=32)
+    """Largest Hamming distance of a pair that is worth a comparison of pixels, in bits of 64."""
 
 
 class CandidateParams(Params):
@@ -54,8 +58,11 @@ class NearParams(Params):
     verify: Literal["geometric", "none"] = "geometric"
     """geometric = copies: candidates are compared pixel by pixel. none = look-alikes: the cosine alone decides."""
     threshold: float | None = Field(default=None, gt=0, le=1.15)
-    """geometric: smallest score of a copy, 1 by default; none scores above 1.18.
-    none: smallest cosine, the embedder's own by default."""
+    """geometric: smallest score of a copy, 1 by default; none scores above 1.18. Below 1, pairs that were too unlike
+    to look at what differs count as well. none: smallest cosine, the embedder's own by default."""
+    same_scene: Literal["keep", "drop"] = "keep"
+    """Frames of a burst or of a fixed camera, and one photograph under two captions: most of it agrees, but something
+    in it is another. drop = they count as copies."""
     candidates: CandidateParams = CandidateParams()
     """Which pairs are compared geometrically."""
 
@@ -98,11 +105,26 @@ class DedupParams(Params):
     """Copies by perceptual hash."""
     near: NearParams = NearParams()
     """Copies by embedding."""
+    orientations: AllowedOrientations = "all"
+    """Which turns a copy may have: none, mirrored left to right, or all eight. Photographs are mirrored and turned when
+    they are uploaded again, and no two are each other's mirror image by chance, so all is the default. Signs, letters,
+    flags and other plain pictures may be: those are copies only upright, whatever is set here. Choose none where
+    photographs mirror each other by design, as left and right hands or lungs do."""
     keep: tuple[Keep, ...] = ("-pixels", "-bytes")
     """Which of several copies is kept: columns in the order of their weight, a minus for the greater value first.
     Ties fall to the smaller image id. `source` is the order of the recipe's sources."""
     min_detail: float = Field(default=3.0, ge=0)
     """Images with less detail than this (gray levels) are compared for equality only: blanks and gradients collide."""
+
+    @property
+    def verifies(self) -> bool:
+        """Whether any pair's pixels are compared."""
+        return self.perceptual.enabled or (self.near.enabled and self.near.verify == "geometric")
+
+    @property
+    def copy_score(self) -> float:
+        """The smallest score of a copy in force."""
+        return self.near.limit if self.near.verify == "geometric" else 1.0
 
 
 class EvaluationSet(Params):
@@ -118,7 +140,7 @@ class EvaluationSet(Params):
     """Smallest geometric score (or cosine, when dedup.near.verify is none) of a contaminated image.
     Lower is stricter; by default the threshold of dedup.near."""
     distance: int | None = Field(default=None, ge=0, le=32)
-    """Largest Hamming distance to an evaluation image; by default that of dedup.perceptual."""
+    """Largest Hamming distance of a pair that only the hashes propose; by default that of dedup.perceptual."""
     cap: float = Field(default=0.1, gt=0, le=1)
     """Refuse to drop more than this share of the corpus for this set: so many are a mistake, not contamination."""
 

@@ -21,7 +21,7 @@ AFTER_THE_RULES = (
     Reason("exact_duplicate", "The same picture to the last pixel, in whatever file.", "duplicate"),
     Reason(
         "perceptual_duplicate",
-        "The same picture by perceptual hash: resized, recompressed, slightly changed.",
+        "The same picture, resized, recompressed or edited: a hash proposed it, the pixels agree.",
         "duplicate",
     ),
     Reason("near_duplicate", "The same picture or a look-alike, by its embedding.", "duplicate"),

@@ -18,16 +18,16 @@ def decide(
 ) -> pa.Table:
     """Return DECISIONS for one part; the last three tables hold that part's rows only."""
     rows = measurements.num_rows
-    none, no_uri = pa.nulls(rows, pa.float32()), pa.nulls(rows, pa.string())
+    none, no_text = pa.nulls(rows, pa.float32()), pa.nulls(rows, pa.string())
     unreadable = pc.if_else(pc.is_valid(measurements["error"]), "unreadable", pa.scalar(None, pa.string()))
-    verdict_of = {"measure": StageVerdict(unreadable, none, none, pa.nulls(rows, pa.string()))}
-    verdict_of["quality"] = StageVerdict(verdicts["reason"], verdicts["value"], verdicts["threshold"], no_uri)
+    verdict_of = {"measure": StageVerdict(unreadable, none, none, no_text, no_text)}
+    verdict_of["quality"] = StageVerdict(verdicts["reason"], verdicts["value"], verdicts["threshold"], no_text, no_text)
     copied, touched, sampled = (_spread(table, rows) for table in (duplicates, contaminated, samples))
-    verdict_of["dedup"] = StageVerdict(*(copied[name] for name in ("reason", "value", "threshold", "kept_uri")))
+    verdict_of["dedup"] = StageVerdict(*(copied[name] for name in StageVerdict._fields))
     reason = pc.if_else(pc.is_valid(touched["kept_uri"]), "contaminated", pa.scalar(None, pa.string()))
-    verdict_of["decontaminate"] = StageVerdict(reason, touched["value"], touched["threshold"], touched["kept_uri"])
+    verdict_of["decontaminate"] = StageVerdict(reason, *(touched[name] for name in StageVerdict._fields[1:]))
     left_out = pc.if_else(pc.equal(sampled["sampled"], False), "not_sampled", pa.scalar(None, pa.string()))
-    verdict_of["balance"] = StageVerdict(left_out, none, none, no_uri)
+    verdict_of["balance"] = StageVerdict(left_out, none, none, no_text, no_text)
     return pa.table({**_first(verdict_of, rows), "cluster": sampled["cluster"], "weight": sampled["weight"]}).cast(
         DECISIONS.schema
     )
@@ -40,11 +40,12 @@ class StageVerdict(NamedTuple):
     value: pa.ChunkedArray
     threshold: pa.ChunkedArray
     kept_uri: pa.ChunkedArray
+    orientation: pa.ChunkedArray
 
 
 def _first(verdict_of: dict[str, StageVerdict], rows: int) -> dict[str, pa.ChunkedArray]:
     """Return, for each image, the stage that speaks first, and what it says."""
-    stage, reason, kept_uri = (pa.nulls(rows, pa.string()) for _ in range(3))
+    stage, reason, kept_uri, orientation = (pa.nulls(rows, pa.string()) for _ in range(4))
     value, threshold = (pa.nulls(rows, pa.float32()) for _ in range(2))
     for name, verdict in verdict_of.items():
         speaks = pc.and_(pc.is_null(reason), pc.is_valid(verdict.reason))
@@ -53,7 +54,9 @@ def _first(verdict_of: dict[str, StageVerdict], rows: int) -> dict[str, pa.Chunk
         value = pc.if_else(speaks, verdict.value, value)
         threshold = pc.if_else(speaks, verdict.threshold, threshold)
         kept_uri = pc.if_else(speaks, verdict.kept_uri, kept_uri)
-    return {"stage": stage, "reason": reason, "value": value, "threshold": threshold, "kept_uri": kept_uri}
+        orientation = pc.if_else(speaks, verdict.orientation.cast(pa.string()), orientation)
+    columns = {"stage": stage, "reason": reason, "value": value, "threshold": threshold}
+    return {**columns, "kept_uri": kept_uri, "orientation": orientation}
 
 
 def _spread(table: pa.Table, rows: int) -> pa.Table:

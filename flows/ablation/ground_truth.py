@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation import stages
+from curation.dedup.verified_pairs import copies as verified_copies
 from flows.ablation.queries import choose_queries, copy_groups
 from flows.ablation.variants import Load
 from flows.recipe.recipe import Recipe
 from flows.session import Session
-from shared.catalog import DUPLICATES, IMAGES, MEASUREMENTS, VERIFIED
+from shared.catalog import DUPLICATES, IMAGES, MEASUREMENTS
 from shared.dataset_version import held_out
 from shared.tables import Rows
 from training.data.published_images import UNLABELLED
@@ -90,9 +91,9 @@ def _settings(recipe: Recipe) -> list[str]:
 
 def _verified(session: Session, uri: pa.Array) -> np.ndarray:
     """Return the rows of all pairs that geometry calls copies: dedup names but one of an image's originals."""
-    pairs = Rows(session.store, session.make(stages.verify)).table(VERIFIED, ["uri", "other_uri", "set", "score"])
-    limit = session.recipe.curation.dedup.near.limit
-    pairs = pairs.filter(pc.and_(pc.is_null(pairs["set"]), pc.greater_equal(pairs["score"], limit)))
+    dedup = session.recipe.curation.dedup
+    pairs = verified_copies(Rows(session.store, session.make(stages.verify)), dedup, dedup.copy_score)
+    pairs = pairs.filter(pc.is_null(pairs["set"]))
     return np.stack([_rows(uri, pairs[name]) for name in ("uri", "other_uri")], axis=1)
 
 

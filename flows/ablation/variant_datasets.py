@@ -100,7 +100,9 @@ def _withheld(truth: GroundTruth, session: Session, queries: np.ndarray) -> Outp
     nothing = pa.nulls(len(rows), pa.float32())
     columns = {"part": placed["part"], "row": placed["row"], "value": nothing, "threshold": nothing}
     columns |= {"kept_uri": truth.uri.take(pa.array(query_N[rows])), "set": pa.repeat(SET, len(rows))}
-    table = pa.concat_tables([contaminated.cast(_plain()), pa.table(columns).cast(_plain())])
+    columns |= {"orientation": pa.nulls(len(rows), pa.string())}
+    withheld = pa.table(columns).select(CONTAMINATED.schema.names)
+    table = pa.concat_tables([contaminated.cast(_plain()), withheld.cast(_plain())])
     table = table.sort_by([("part", "ascending"), ("row", "ascending")]).cast(CONTAMINATED.schema)
     part = commit_part(session.store, "decontaminate", with_facts(table, {"contaminated": {SET: len(rows)}}))
     key = fingerprint(SET, part.name)
@@ -108,8 +110,11 @@ def _withheld(truth: GroundTruth, session: Session, queries: np.ndarray) -> Outp
 
 
 def _plain() -> pa.Schema:
-    schema: pa.Schema = CONTAMINATED.schema
-    return schema.set(schema.get_field_index("set"), pa.field("set", pa.string()))
+    """Return CONTAMINATED with words as plain text."""
+    words = {"set", "orientation"}
+    return pa.schema(
+        [pa.field(field.name, pa.string()) if field.name in words else field for field in CONTAMINATED.schema]
+    )
 
 
 def _decisions(taken: np.ndarray) -> pa.Table:

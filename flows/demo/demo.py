@@ -1,12 +1,14 @@
 """`dinoflow demo`: draw a corpus with planted copies and broken files, run everything, compare with the truth."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from flows.commands.console import Console
 from flows.commands.pipeline import console_for, open_workspace, run
-from flows.demo.corpus.corpus import TRUTH, Truth, draw
+from flows.demo.corpus.corpus import LABELS, TRUTH, Truth, draw, draw_questions
 from flows.demo.corpus.score import ScoreLine, score
+from flows.demo.learned import learned
 from flows.recipe.options import Options
 from shared.dataset_version import open_version
 from shared.errors import WorkspaceError
@@ -25,10 +27,17 @@ def run_demo(options: Options) -> dict[str, Any]:
         console.say(f"Drawing {ORIGINALS:,} labelled images with planted copies and broken files …")
         draw(folder, images=ORIGINALS, seed=0)
     truth = Truth.load(folder)
-    facts = run("demo", Options(**{**vars(options), "source": (str(truth.images),), "name": "demo"}))
+    if not (folder / LABELS).exists():
+        draw_questions(truth)
+    asked = {"kind": "manifest", "url": str(folder / LABELS), "name": "questions"}
+    settings = (f"evaluation.sets={json.dumps([asked])}", *options.settings)
+    facts = run(
+        "demo", Options(**{**vars(options), "source": (str(truth.images),), "name": "demo", "settings": settings})
+    )
     dataset = open_version(store, "demo", facts["version"])
     scores = score(truth, dataset.table("manifest", ["uri"]), dataset.table("dropped"))
     _tell(console, scores)
+    console.say(f"\nDid it learn? {learned(store, facts['run'])}")
     console.say("\nNow with your own photos:")
     console.say("  dinoflow run laptop --source YOUR_PHOTOS --workspace MY_WORKSPACE")
     console.say(f"  dinoflow explain {options.workspace} {_an_example(dataset.table('dropped', ['uri', 'kept_uri']))}")

@@ -126,9 +126,8 @@ def _inside(path: Path, recipe: dict[str, Any]) -> bool:
 def _seen(row: ImageRow) -> ImageRow:
     kept = row["state"] == "kept"
     columns = ("label", "shard", "offset", "length", "rotation", "cluster", "weight")
-    evidence = ("stage", "reason", "value", "threshold", "kept_uri", "error")
-    facts = {name: row.get(name) for name in ("uri", "source", "state", *(columns if kept else evidence))}
-    return facts | ({"orientation": row["orientation"]} if row.get("orientation") else {})
+    evidence = ("stage", "reason", "value", "threshold", "kept_uri", "orientation", "error")
+    return {name: row.get(name) for name in ("uri", "source", "state", *(columns if kept else evidence))}
 
 
 def _measured(row: ImageRow | None) -> ImageRow | None:

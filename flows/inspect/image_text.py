@@ -91,7 +91,7 @@ def _tell_row(console: Console, row: ImageFacts, like: dict[str, str], checks: C
     console.say(
         f"reason    {reason_text.title(row['reason']).lower()}, found by {row['stage']}: {row['error'] or evidence}"
     )
-    if row.get("orientation"):
+    if reason_text.turned(row.get("orientation")):
         console.say(f"turned    it matches {row['orientation']}")
     if row["kept_uri"]:
         of, state = "copy of   ", _state(like.get(row["kept_uri"], "kept"))
@@ -126,7 +126,9 @@ def _tell_neighbours(console: Console, facts: ImageFacts, checks: Checks) -> Non
     if near:
         console.say("\nnearest kept images")
     for row in near:
-        match = f"match {row['match']:.2f}   " if row.get("match") is not None else ""
+        match = ""
+        if row.get("match") is not None:
+            match = f"match {row['match']:.2f}, {row['verdict']}{reason_text.turned(row['orientation'])}   "
         numbers = f"{match}cosine {row['cosine']:.3f}   {checks.hash} {row['bits']:>2} of 64 bits"
         console.say(f"          {numbers}   {shown(row['uri'])}")
 

@@ -86,18 +86,20 @@ def _distances(part: pa.Table, image: ImageRow) -> np.ndarray:
 def resemblances(
     dataset: Published, lineage: Lineage, uri: str, near: list[ImageRow] | None, data: bytes | None = None
 ) -> None:
-    """Add `match` to each neighbour: from the recipe's threshold on (1 by default) it is a copy."""
+    """Add to each neighbour `match`, how much agrees, `verdict` on what differs, and the `orientation` of the match."""
     if not near or Checks.of(dataset.info.get("recipe", {})).verify != GEOMETRIC:
         return
     files = originals(dataset, lineage, [uri, *(row["uri"] for row in near)])
     if data is not None:
         files[uri] = Original(data)
     own = _features(files.get(uri))
-    from curation.dedup.geometry.compare import copy_score
+    from curation.dedup.geometry.compare import compared
 
     for row in near:
         other = _features(files.get(row["uri"]))
-        row["match"] = float(copy_score(own, other)) if own and other else None
+        comparison = compared(own, other) if own and other else None
+        names = {"match": "score", "verdict": "verdict", "orientation": "orientation"}
+        row |= {name: getattr(comparison, field, None) for name, field in names.items()}
 
 
 def _features(original: Original | None):  # type: ignore[no-untyped-def]

@@ -3,11 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from curation.dedup.resemblance import NEAR, PERCEPTUAL
 from flows.inspect.escape import shown
 from flows.inspect.find_image import ImageRow
 
 Limits = tuple[int | None, float | None]
 """Bits and match from which on two images are copies; None where the recipe does not ask."""
+
+VERIFIED = (PERCEPTUAL, NEAR)
+UPRIGHT, SAME_SCENE, LOOK_ALIKE = "upright", "same scene", "look-alike"
 
 
 def limits_of(recipe: dict[str, Any], detail: float | None) -> Limits:
@@ -27,7 +31,7 @@ def limits_of(recipe: dict[str, Any], detail: float | None) -> Limits:
 def notes(
     seen: list[ImageRow], near: list[ImageRow] | None, labels: Mapping[str, str | None], limits: Limits
 ) -> list[str]:
-    """Return a sentence for each contradiction: between hash and pixels, between rules and tables, between labels."""
+    """Return a sentence for each contradiction: between measures, between then and now, between labels."""
     return [*_of_verdict(seen, near or [], limits), *_of_neighbours(seen, near or [], limits), *_of_labels(labels)]
 
 
@@ -37,21 +41,18 @@ def _of_verdict(seen: list[ImageRow], near: list[ImageRow], limits: Limits) -> I
     by_uri = {row["uri"]: row for row in near}
     for row in seen:
         kept = by_uri.get(row.get("kept_uri") or "")
-        if kept is None or kept.get("match") is None or match_limit is None or kept["match"] >= match_limit:
+        if kept is None or kept.get("match") is None or match_limit is None:
             continue
-        pair = f"{shown(row['uri'])} and {shown(kept['uri'])}"
-        measured = f"laid over each other, their pixels do not agree ({_match(kept['match'], match_limit)})"
-        if row["reason"] == "perceptual_duplicate":
+        if row["reason"] in VERIFIED and (kept["match"] < match_limit or kept["verdict"] == LOOK_ALIKE):
             yield (
-                f"the hash alone dropped it: {measured}. {pair} may be different pictures. "
-                "curation.dedup.perceptual=off leaves such pairs to the pixels."
+                f"{shown(row['uri'])} and {shown(kept['uri'])} were found alike when they were compared; today, "
+                f"laid over each other, their pixels do not agree ({_match(kept['match'], match_limit)}): "
+                "a file or the measure changed."
             )
-        elif row["reason"] == "near_duplicate":
-            yield f"{pair} were found alike when they were compared; today, {measured}: a file or the measure changed."
 
 
 def _of_neighbours(seen: list[ImageRow], near: list[ImageRow], limits: Limits) -> Iterator[str]:
-    """Yield why a kept neighbour that one measure calls a copy is no copy."""
+    """Yield why a kept neighbour that some measure calls a copy is no copy."""
     bits_limit, match_limit = limits
     if match_limit is None or not any(row["state"] == "kept" for row in seen):
         return
@@ -59,14 +60,31 @@ def _of_neighbours(seen: list[ImageRow], near: list[ImageRow], limits: Limits) -
         match = row.get("match")
         if match is None:
             continue
-        if bits_limit is not None and row["bits"] <= bits_limit and match < match_limit:
+        name = shown(row["uri"])
+        if match < match_limit:
+            if bits_limit is not None and row["bits"] <= bits_limit:
+                yield (
+                    f"{name} is a look-alike: {row['bits']} of 64 bits of the hash differ, but laid over each other "
+                    f"the pixels do not agree ({_match(match, match_limit)}). Both are kept."
+                )
+        elif row["verdict"] == LOOK_ALIKE:
             yield (
-                f"{shown(row['uri'])} is a look-alike: {row['bits']} of 64 bits of the hash differ, but laid over each "
-                f"other the pixels do not agree ({_match(match, match_limit)}). Both are kept."
+                f"{name} is a look-alike: laid over each other, most of the pixels agree "
+                f"({_match(match, match_limit)}), but what differs is more than compression leaves. Both are kept."
             )
-        if match >= match_limit:
+        elif row["verdict"] == SAME_SCENE:
             yield (
-                f"{shown(row['uri'])} matches ({match:.2f}) and is kept too: the two were not among each other's "
+                f"{name} shows the same scene ({_match(match, match_limit)}), but something in it is another. "
+                "curation.dedup.near.same_scene says whether both are kept."
+            )
+        elif row["orientation"] != UPRIGHT:
+            yield (
+                f"{name} matches {row['orientation']} ({match:.2f}) and is kept too: curation.dedup.orientations says "
+                "which turns count, and the two may not have been among each other's nearest candidates."
+            )
+        else:
+            yield (
+                f"{name} matches ({match:.2f}) and is kept too: the two were not among each other's "
                 "nearest candidates. A larger curation.dedup.near.candidates.nearest compares more pairs."
             )
 

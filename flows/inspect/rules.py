@@ -9,7 +9,10 @@ from typing import Any
 import pyarrow as pa
 from pydantic import ValidationError
 
+from curation.dedup.geometry.compare import OTHER, Comparison
+from curation.dedup.verified_pairs import counts
 from curation.params import CurationParams, QualityParams
+from curation.params.copies import DedupParams
 from curation.quality import RULES
 from flows.inspect.find_image import ImageRow
 from flows.report.dataset.thresholds import rules_of
@@ -98,13 +101,18 @@ def _likenesses(params: CurationParams, image: ImageRow, near: list[ImageRow]) -
     likenesses: list[Likeness] = [("exact_duplicate", None, 0.0, row) for row in pixels]
     if image["detail"] < params.dedup.min_detail:
         return likenesses
-    hashes, vectors = params.dedup.perceptual, params.dedup.near
-    if hashes.enabled:
-        close = sorted((row for row in near if row["bits"] <= hashes.distance), key=lambda row: row["bits"])
-        likenesses += [("perceptual_duplicate", float(row["bits"]), float(hashes.distance), row) for row in close]
-    if vectors.enabled:
-        key, limit = ("match", 1.0) if vectors.verify == "geometric" else ("cosine", 1.0)
-        limit = getattr(vectors, "limit", vectors.threshold) or limit
-        alike = sorted((row for row in near if (row.get(key) or -1) >= limit), key=lambda row: -row[key])
-        likenesses += [("near_duplicate", row[key], limit, row) for row in alike]
+    vectors = params.dedup.near
+    for row in sorted((row for row in near if is_copy(row, params.dedup)), key=lambda row: -row["match"]):
+        by_hash = params.dedup.perceptual.enabled and row["bits"] <= params.dedup.perceptual.distance
+        reason = "perceptual_duplicate" if by_hash else "near_duplicate"
+        likenesses.append((reason, row["match"], params.dedup.copy_score, row))
+    if vectors.enabled and vectors.verify == "none":
+        alike = sorted((row for row in near if row["cosine"] >= vectors.limit), key=lambda row: -row["cosine"])
+        likenesses += [("near_duplicate", row["cosine"], vectors.limit, row) for row in alike]
     return likenesses
+
+
+def is_copy(row: ImageRow, params: DedupParams) -> bool:
+    """Return whether a neighbour's comparison makes it a copy under a recipe."""
+    comparison = Comparison(row["match"], row["verdict"], row["orientation"]) if row.get("verdict") else OTHER
+    return counts(comparison, params, params.copy_score)

@@ -1,6 +1,5 @@
 """A recipe: everything that one run depends on, in one YAML file or one shipped name."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -20,8 +19,6 @@ from training.params import PretrainParams
 from training.params.published import PublishedName
 
 SHIPPED = Path(__file__).with_name("recipes")
-STEP_AND_PART = re.compile(r"(@\d+)?(:(teacher|student))?$")
-"""What may follow a run: the checkpoint, and which model of it."""
 
 
 class Recipe(Settings):
@@ -45,14 +42,6 @@ class Recipe(Settings):
     """DINOv2's model whose training `plan` lays this recipe beside."""
     deviations: dict[str, str] = Field(default_factory=dict)
     """Why training differs from it: a setting, or the beginning of several, such as optim, and the reason."""
-
-    @model_validator(mode="after")
-    def _start_is_there(self) -> Self:
-        """Weights that are missing are noticed before any image is curated; a name without / may be timm's."""
-        path = STEP_AND_PART.sub("", self.training.start)
-        if "/" in path and not Path(path).expanduser().exists():
-            raise ValueError(f"training.start needs weights that are there, got {path}; give a run, a folder or a file")
-        return self
 
     @model_validator(mode="after")
     def _sources_at_the_top(self) -> Self:

@@ -30,7 +30,11 @@ class Store:
     def _opened(self) -> tuple[Any, str]:
         import fsspec
 
-        fs, root = fsspec.core.url_to_fs(self.url)
+        if "://" in self.url:
+            fs, root = fsspec.core.url_to_fs(self.url)
+        else:  # a folder's name may hold the :: of a chained URL
+            fs = fsspec.filesystem("file")
+            root = fs._strip_protocol(self.url)
         return fs, str(root).rstrip("/")
 
     @property

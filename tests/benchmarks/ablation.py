@@ -21,11 +21,11 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from flows.demo.index import copies
-from flows.demo.index.defects import DEFECTS
-from flows.demo.index.scene import CLASSES
 
 from flows.ablation import text
+from flows.demo.corpus import copies
+from flows.demo.corpus.defects import DEFECTS
+from flows.demo.corpus.scene import CLASSES
 
 ROOT = Path(__file__).parents[2]
 COPIES, EVERY = 9, 12

@@ -1,13 +1,8 @@
-"""One training step: CPU seconds beside dinov2's own step; `gpu_step.py` does the same on GPUs.
+"""One training step: CPU seconds beside dinov2's own step; `gpu/steps.py` does the same on GPUs.
 
-    python tests/benchmarks/training_step.py --dinov2 FOLDER [--rounds 3] [--steps 4]
+    PYTHONPATH=. python tests/benchmarks/training_step.py --dinov2 FOLDER [--rounds 3] [--steps 4]
 
-It needs a checkout of https://github.com/facebookresearch/dinov2 and, where they are absent, its
-own dependencies (they are small) beside this project's:
-
-    pip install --target PEERS --no-deps fvcore iopath omegaconf antlr4-python3-runtime==4.9.3 portalocker \\
-        yacs termcolor tabulate
-    PYTHONPATH=.:PEERS python tests/benchmarks/training_step.py --dinov2 dinov2
+It needs a checkout of https://github.com/facebookresearch/dinov2, and nothing of what that depends on.
 
 ViT-S/14, batch 4, 2 × 224 and 8 × 98 crops, 65,536 tied prototypes, Sinkhorn-Knopp, uniform drop path 0.3; the
 same crops and masks for both. Each configuration runs in its own process with one thread, several rounds in
@@ -92,9 +87,9 @@ def one_process(system: str, precision: str, steps: int, checkout: Path) -> None
         if system == "dinoflow":
             step = our_step(params, batch, CPU)
         else:
-            from dinov2_step import dinov2_step
+            from tests.benchmarks.dinov2_step import dinov2_step
 
-            step = dinov2_step(checkout, batch, drop_path=params.model.drop_path, precision=precision)
+            step = dinov2_step(checkout, batch, params)
         seconds = []
         for _ in range(1 + steps):
             started = time.process_time()

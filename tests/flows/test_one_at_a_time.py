@@ -22,7 +22,7 @@ def test_two_pretrains_of_one_run_take_turns(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pipeline, "gang", gang)
     monkeypatch.setattr("shared.storage.lock.PAUSE_SECONDS", 0.01)
-    dataset = SimpleNamespace(name="pets", content_version="v0001", info={"fingerprint": "f"})
+    dataset = SimpleNamespace(name="pets", version="v0001", content_version="v0001", info={"fingerprint": "f"})
     recipe = SimpleNamespace(training=PretrainParams(), compute=None)
     session = SimpleNamespace(
         recipe=recipe, store=Store(str(tmp_path)), reporter=Silent(), params=lambda _: PretrainParams()

@@ -38,6 +38,14 @@ def test_a_linked_file_stands_under_both_names(store):
     assert store.names("folder") == ["second"]
 
 
+@pytest.mark.parametrize("name", ["odd::name", "odd [1]", "odd #1", "odd %41", "odd*?"])
+def test_a_folder_may_have_any_name(tmp_path, name):
+    where = Store(f"{tmp_path}/{name}/w")
+    where.write("a/b.txt", b"1")
+    assert (tmp_path / name / "w/a/b.txt").read_bytes() == b"1"
+    assert where.names("a") == ["b.txt"]
+
+
 def test_a_workspace_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WorkspaceError, match="must be writable"):

@@ -7,7 +7,8 @@ A product of (a × b) and (b × c) is 2abc FLOPs. For an image of n tokens of wi
 with F₁ outputs of the first and F₂ inputs of the second feed-forward layer; n² is for queries times keys and for
 weights times values. Norms, softmax and activations are left out (Kaplan et al. 2020; Chowdhery et al. 2022, app. B).
 A backward pass is two forward passes, one for the inputs and one for the weights; pixels need none, the teacher
-neither. Work that is done twice to save memory does not count: this is for MFU, not HFU.
+neither. Work that is done twice to save memory does not count: this is for MFU, not HFU. A frozen teacher counts as one
+of the student's own size, because params alone do not tell its own.
 """
 
 from itertools import pairwise
@@ -49,15 +50,23 @@ def step_flops(params: PretrainParams) -> Flops:
     """Return the FLOPs of one step, over all processes."""
     student, model = student_crops(params, params.optim.batch_size), params.model
     global_crops = student[0]
-    hidden = hidden_patches(global_crops.all, global_crops.patches, params.objective)
+    hidden = headed_patches(global_crops, params)
+    read = global_crops.all * global_crops.patches if params.objective.gram else hidden
 
     def of_step(true: bool) -> float:
-        blocks = 3 * _blocks(student, params, hidden, drop_path=true, prunes=true)
+        blocks = 3 * _blocks(student, params, read, drop_path=true, prunes=true)
         blocks += _blocks([global_crops], params, hidden, drop_path=False, prunes=true)
         pixels = 2 * _embedding(student, model) + _embedding([global_crops], model)
         return blocks + pixels + 3 * _heads(student, params, hidden) + _heads([global_crops], params, hidden)
 
     return Flops(of_step(True), of_step(False))
+
+
+def headed_patches(global_crops: SizedCrops, params: PretrainParams) -> int:
+    """Return how many patches go through a head: the hidden ones, or all."""
+    if params.objective.reads_all_patches:
+        return global_crops.all * global_crops.patches
+    return hidden_patches(global_crops.all, global_crops.patches, params.objective)
 
 
 def _blocks(sizes: list[SizedCrops], params: PretrainParams, hidden: int, *, drop_path: bool, prunes: bool) -> float:
@@ -94,6 +103,8 @@ def _embedding(sizes: list[SizedCrops], model: ModelParams) -> float:
 def _heads(sizes: list[SizedCrops], params: PretrainParams, hidden: int) -> float:
     """Return the FLOPs of heads and prototypes for the CLS tokens and the masked patches."""
     crops, objective = sum(size.all for size in sizes), params.objective
+    if objective.by_features:
+        return 2.0 * (crops + hidden) * params.model.width**2
     shapes = objective.head_shapes
     total = 0.0
     for rows, (bottleneck, prototypes) in zip((crops, hidden), (shapes[0], shapes[-1]), strict=True):

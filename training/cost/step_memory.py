@@ -14,8 +14,7 @@ Pixels stay for the gradient of the patch embedding.
 
 from typing import NamedTuple
 
-from training.cost.step_flops import student_crops, tokens_of
-from training.data.masking import hidden_patches
+from training.cost.step_flops import headed_patches, student_crops, tokens_of
 from training.model.drop_path import drop_path_rates
 from training.model.vit import ffn_columns
 from training.params import PretrainParams
@@ -63,7 +62,7 @@ def step_memory(params: PretrainParams, parameters: int, images: int, chunk: int
     for rate in rates:
         kept += tokens(rate) * (2 * keyed_rng if model.activation_checkpointing else attention + feed_forward)
     most = max(tokens(rate) for rate in rates or [0.0]) * max(attention, feed_forward)
-    rows = sum(size.all for size in crops) + hidden_patches(crops[0].all, crops[0].patches, params.objective)
+    rows = sum(size.all for size in crops) + headed_patches(crops[0], params)
     return Memory(
         state=float((5 * FLOAT + half % FLOAT) * parameters),
         activations=kept,

@@ -28,6 +28,13 @@ class Batch(NamedTuple):
         """Return the batch on a device."""
         return Batch(*(part.to(device, non_blocking=True) for part in self))
 
+    def with_all_patches(self) -> "Batch":
+        """Return the batch with no patch hidden and every patch read."""
+        count, patches = self.mask.shape
+        indices_M = torch.arange(count * patches, device=self.mask.device)
+        weight_M = torch.full((count * patches,), 1 / patches, device=self.mask.device)
+        return self._replace(mask=torch.zeros_like(self.mask), mask_indices=indices_M, mask_weight=weight_M)
+
     def micro_batches(self, count: int, images: int) -> list["Batch"]:
         """Return the batch of so many images as batches of some of them, in order, for gradient accumulation."""
         if count == 1:

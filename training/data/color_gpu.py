@@ -6,11 +6,14 @@ No matrix product and no convolution: those may round to TF32 or bf16.
 Shapes: N crops, 3 colours, H W pixels; G crops of a group, each with one number; K numbers of color_params.py.
 """
 
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from training.data.color_params import GRAY, LUMA, ORDER, SIGMA, SOLARISE, SOLARISE_FROM, TAPS
+from training.distributed import to_device
 
 
 def color_jitter_batch(crops_NHWC: Tensor, colours_NK: Tensor) -> Tensor:
@@ -25,7 +28,7 @@ def color_jitter_batch(crops_NHWC: Tensor, colours_NK: Tensor) -> Tensor:
     ]
     groups = [np.flatnonzero(chosen) for _, _, chosen in steps]
     sizes = [len(group) for group in groups]
-    grouped = torch.split(torch.from_numpy(np.concatenate(groups)).to(device), sizes)  # one transfer for all
+    grouped = torch.split(to_device(np.concatenate(groups), device), sizes)  # one transfer for all
     for (change, column, _), rows_G in zip(steps, grouped, strict=True):
         if len(rows_G):
             x_N3HW[rows_G] = change(x_N3HW[rows_G], drawn_NK[rows_G, column].view(-1, 1, 1, 1))
@@ -83,10 +86,16 @@ def blurred(x_G3HW: Tensor, sigma_G111: Tensor) -> Tensor:
     total = taps[0] + 2 * sum(taps[1:])
     for dim in (3, 2):
         size = x_G3HW.shape[dim]
-        mirrored = np.pad(np.arange(size), reach, mode="reflect")
-        padded = x_G3HW.index_select(dim, torch.from_numpy(mirrored).to(x_G3HW.device))
+        padded = x_G3HW.index_select(dim, _mirrored(size, reach, x_G3HW.device))
         x_G3HW = x_G3HW * (taps[0] / total)
         for distance in range(1, reach + 1):
             sides = padded.narrow(dim, reach - distance, size) + padded.narrow(dim, reach + distance, size)
             x_G3HW = x_G3HW + sides * (taps[distance] / total)
     return x_G3HW
+
+
+@cache
+def _mirrored(size: int, reach: int, device: torch.device) -> Tensor:
+    """Return which pixel stands at each place of a line with mirrored ends; copied once, as copies wait."""
+    with torch.inference_mode(False):
+        return to_device(np.pad(np.arange(size), reach, mode="reflect"), device)

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 from torch.utils.data import DataLoader
 
+from shared.params import Compute
 from training.data.batch import Batch, UnaugmentedBatch, collate, collate_augmented
 from training.data.dataset import Sample, Samples
 from training.data.index import SampleIndex
@@ -26,11 +27,12 @@ def batches(
     params: ResolvedParams,
     *,
     start: int,
+    end: int | None = None,
     context: DistributedContext,
     workers: int,
     on_device: bool = False,
 ) -> Iterator[Batch]:
-    """Yield this rank's share of every step from `start` to the end of the run; 0 workers = in this process.
+    """Yield this rank's share of every step from `start` to `end`, or to that of the run; 0 workers = in this process.
 
     Colours are changed in the workers, or, `on_device`, here and where the batch goes.
     """
@@ -40,7 +42,7 @@ def batches(
     loader: DataLoader[Any] = DataLoader(
         Samples(index.dataset, params),
         batch_sampler=RankBatchSampler(
-            index, params.optim.batch_size, start, params.optim.steps, context.rank, context.world
+            index, params.optim.batch_size, start, end or params.optim.steps, context.rank, context.world
         ),
         collate_fn=gather,
         num_workers=workers,
@@ -50,6 +52,17 @@ def batches(
     )
     for batch in loader:
         yield batch.augmented(context.device) if isinstance(batch, UnaugmentedBatch) else batch
+
+
+def steps_of(
+    index: SampleIndex, params: ResolvedParams, start: int, context: DistributedContext, compute: Compute
+) -> Iterator[Batch]:
+    """Yield this rank's share of every step from `start` to the end of the run, each with the crops of its phase."""
+    workers, on_device = context.loader_workers(compute), context.augments(compute)
+    for first, end in params.spans(start):
+        yield from batches(
+            index, params.at(first), start=first, end=end, context=context, workers=workers, on_device=on_device
+        )
 
 
 def _use_one_thread(_: int) -> None:

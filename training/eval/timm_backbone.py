@@ -19,8 +19,8 @@ from torch import Tensor
 from shared.errors import RecipeError
 from shared.params import fingerprint
 from training.model.vit import Tokens
-from training.weights.files import brief, content_of, read_tensors, within
-from training.weights.timm_vit import PREFIXES, pretrained
+from training.weights.files import brief, content_of, read_tensors, unwrapped
+from training.weights.timm_vit import pretrained
 
 
 def is_timm(name: str) -> bool:
@@ -44,7 +44,7 @@ def _with_weights_of(name: str, file: str) -> Any:
     module: Any = timm.create_model(name, num_classes=0)
     heads = module.pretrained_cfg.get("classifier") or ()
     heads = (heads,) if isinstance(heads, str) else heads
-    tensors = within(read_tensors(Path(file).expanduser()), PREFIXES)
+    tensors = unwrapped(read_tensors(Path(file).expanduser()))
     try:
         module.load_state_dict({key: value for key, value in tensors.items() if key.rpartition(".")[0] not in heads})
     except RuntimeError as error:

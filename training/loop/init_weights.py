@@ -1,18 +1,17 @@
-"""A run that starts from weights instead of chance: what must fit, what is brought along, what that makes of the run.
+"""A run that starts from weights instead of chance: what must fit, and what is brought along."""
 
-Shapes: D width, C colours, P × P pixels of a patch.
-"""
-
-import torch
 from torch import Tensor
 
 from shared.errors import RecipeError
+from training.loop.schedules import peak_lr
 from training.model.student_teacher import Student
-from training.model.vit import COLOUR_MEAN, COLOUR_STD, ffn_columns
-from training.params import ModelParams, PretrainParams
+from training.model.vit import ffn_columns
+from training.params import ModelParams, OptimParams, PretrainParams
 from training.weights import Weights
 from training.weights.positions import as_ours
 
+ROUNDED = 0.01
+"""A rate that is this share above a limit was rounded."""
 SHAPE = ("patch_size", "width", "depth", "heads", "ffn")
 
 
@@ -20,11 +19,12 @@ def start_from(weights: Weights, student: Student, params: PretrainParams) -> li
     """Give the student these weights, for the run's image size; return what of it is left to chance.
 
     Heads and the mask token are taken where the origin has them and they fit; registers where it has as many.
-    Raises RecipeError for another architecture.
+    Raises RecipeError for another architecture, and for a learning rate that would undo what the weights know.
     """
     _check_shape(weights, params.model)
+    _check_rate(weights, params.optim)
     weights = weights.at(params.crops.global_size)
-    vit, backbone, fresh = _for_our_colours(weights), student.backbone, []
+    vit, backbone, fresh = weights.in_our_colours().vit, student.backbone, []
     if params.model.registers and not weights.model.registers:
         vit = as_ours(vit | {"reg_token": backbone.vit.reg_token.detach()}, weights.title)
         fresh.append("registers")
@@ -37,6 +37,18 @@ def start_from(weights: Weights, student: Student, params: PretrainParams) -> li
         if head is not None and not _copied(head.state_dict(), weights.heads, f"{name}."):
             fresh.append(name.replace("_", " "))
     return fresh
+
+
+def _check_rate(weights: Weights, params: OptimParams) -> None:
+    limit, peak = max(params.start_lr_limit, weights.peak_lr or 0.0), peak_lr(params)
+    if not params.start_lr_limit or peak <= limit * (1 + ROUNDED):
+        return
+    known = f"they were trained with {weights.peak_lr:.3g}" if weights.peak_lr else "that published weights stand"
+    raise RecipeError(
+        f"training.start needs a peak learning rate of {limit:.3g} or less ({known}), got {peak:.3g}: it would undo "
+        f"what {weights.title} knows within some steps. Set training.optim.lr={params.lr * limit / peak:.3g}, or take "
+        "the recipe `adapt`; training.optim.start_lr_limit=0 lifts the limit."
+    )
 
 
 def _copied(ours: dict[str, Tensor], theirs: dict[str, Tensor], prefix: str) -> bool:
@@ -65,16 +77,3 @@ def _check_shape(weights: Weights, ours: ModelParams) -> None:
         raise RecipeError(
             f"training.start needs the architecture of {weights.title}, got another: {listed}. Set {settings}."
         )
-
-
-def _for_our_colours(weights: Weights) -> dict[str, Tensor]:
-    """Return the weights for pixels normalised as ours: the difference goes into the patch embedding, exactly."""
-    mean_C, std_C, their_mean_C, their_std_C = map(torch.tensor, (COLOUR_MEAN, COLOUR_STD, weights.mean, weights.std))
-    scale_C, shift_C = std_C / their_std_C, (mean_C - their_mean_C) / their_std_C
-    kernel_DCPP = weights.vit["patch_embed.proj.weight"]
-    bias_D = weights.vit["patch_embed.proj.bias"] + kernel_DCPP.sum(dim=(2, 3)) @ shift_C
-    changed = {
-        "patch_embed.proj.weight": kernel_DCPP * scale_C.view(1, -1, 1, 1),
-        "patch_embed.proj.bias": bias_D,
-    }
-    return weights.vit | changed

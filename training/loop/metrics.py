@@ -5,6 +5,7 @@ import time
 from typing import Any, Self
 
 from shared.launch.progress import ProgressEvent, emit
+from training.cost.step_flops import step_flops
 from training.loop.alarms import Alarms
 from training.loop.train_step import StepReport
 from training.params.resolved import ResolvedParams
@@ -20,6 +21,7 @@ class MetricsLogger:
 
     def __init__(self, folder: RunFolder, params: ResolvedParams, *, start: int, ceiling: float) -> None:
         self.steps, self.batch_size, self.ceiling = params.optim.steps, params.optim.batch_size, ceiling
+        self.work = {begins: step_flops(params.at(begins)).true for begins in (0, *(p.begins for p in params.phases))}
         path, self.alarms = folder.path / "metrics.jsonl", Alarms(params)
         kept = []
         for line in _lines(path):
@@ -52,10 +54,9 @@ class MetricsLogger:
             **{f"loss_{name}" if name != "total" else "loss": v for name, v in report.losses.items()},
             **report.values._asdict(),
             "grad_norm": report.grad_norm,
-            "prototype_entropy": report.prototype_entropy,
-            "target_entropy": report.target_entropy,
+            **_entropies(report),
             "images_per_second": speed,
-            "mfu": speed / self.ceiling,
+            "mfu": speed / self.ceiling * self._work_of(step - 1),
             "data_wait": sum(w for _, w in self.recent) / spent,
             "eta_seconds": (self.steps - step) * spent / len(self.recent),
             "taken": report.taken,
@@ -70,6 +71,10 @@ class MetricsLogger:
         self._print_line(row)
         for line in alarms.values():
             print(f"alarm: {line}", flush=True)
+
+    def _work_of(self, step: int) -> float:
+        """Return the work of a step (counted from 0), in those of the first phase, for which the ceiling is."""
+        return self.work[max(begins for begins in self.work if begins <= step)] / self.work[0]
 
     def summary(self) -> dict[str, Any]:
         """Return what a run's summary says of alarms and k-NN."""
@@ -94,6 +99,12 @@ class MetricsLogger:
                 | {"images/s": row["images_per_second"], "mfu": row["mfu"], "data wait": row["data_wait"]},
             )
         )
+
+
+def _entropies(report: StepReport) -> dict[str, float]:
+    """Return the entropies of the targets; nothing where these are features."""
+    entropies = {"prototype_entropy": report.prototype_entropy, "target_entropy": report.target_entropy}
+    return entropies if report.targets_have_entropy else {}
 
 
 def _board(folder: RunFolder, start: int) -> Any:

@@ -24,14 +24,16 @@ def depth_of(name: str, depth: int) -> int:
 
 def parameter_groups(model: nn.Module, params: OptimParams, depth: int) -> list[dict[str, Any]]:
     """Group parameters by learning-rate factor and decay; every parameter is in exactly one group."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         factor = params.layer_decay ** (depth + 1 - depth_of(name, depth))
         factor *= params.patch_lr if "patch_embed" in name else 1.0
         decay = 1.0 if parameter.ndim > 1 or name.endswith(TOKENS) else 0.0
-        groups.setdefault((factor, decay), []).append(parameter)
+        of_backbone = bool(params.freeze_backbone) and name.startswith("backbone.")
+        groups.setdefault((factor, decay, of_backbone), []).append(parameter)
     return [
-        {"params": members, "lr_factor": factor, "decay_factor": decay} for (factor, decay), members in groups.items()
+        {"params": members, "lr_factor": factor, "decay_factor": decay, "of_backbone": of_backbone}
+        for (factor, decay, of_backbone), members in groups.items()
     ]
 
 
@@ -45,5 +47,6 @@ def adamw(model: nn.Module, params: OptimParams, depth: int) -> torch.optim.Adam
 def apply(values: Values, optimizer: torch.optim.Optimizer) -> None:
     """Set the learning rate and weight decay of every group for the coming step."""
     for group in optimizer.param_groups:
-        group["lr"] = values.lr * group["lr_factor"]
+        share = values.backbone_lr if group.get("of_backbone") else 1.0  # older checkpoints' groups do not say
+        group["lr"] = values.lr * group["lr_factor"] * share
         group["weight_decay"] = values.weight_decay * group["decay_factor"]

@@ -1,6 +1,8 @@
 """Sets up a pre-training run: checks the request, builds the state, goes on from the last good checkpoint."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +12,7 @@ from shared.errors import RecipeError
 from shared.params import Compute
 from training.cost.peak_flops import peak_of
 from training.data.index import SampleIndex
-from training.data.loader import batches
+from training.data.loader import batches, steps_of
 from training.data.preview import draw_views
 from training.distributed import DistributedContext, check_precision, from_leader, joined
 from training.loop.init_weights import start_from
@@ -20,7 +22,9 @@ from training.loop.run_facts import facts_text, parameter_counts, run_facts
 from training.loop.sigterm import StopRequest
 from training.loop.train_loop import train
 from training.loss.losses import Objective
+from training.loss.passes import compiled_passes
 from training.model.blocks import compiled
+from training.model.frozen import FrozenModels
 from training.model.student_teacher import initial_student, make_ema_teacher
 from training.params import PretrainParams
 from training.params.resolved import resolved
@@ -28,11 +32,14 @@ from training.runs import checkpoint
 from training.runs.checkpoint import State
 from training.runs.run_folder import RunFolder
 from training.weights import Weights, read_weights
-from training.weights.content import content
+from training.weights.guides.prototypes import draw_prototypes
+from training.weights.guides.read import frozen_models
 
 
-def pretrain(dataset: Published, request: PretrainParams, compute: Compute, folder: RunFolder) -> dict[str, Any]:
-    """Train to the last step and return the run's summary.
+def pretrain(
+    dataset: Published, request: PretrainParams, compute: Compute, folder: RunFolder, contents: Mapping[str, str]
+) -> dict[str, Any]:
+    """Train to the last step and return the run's summary. `contents` are of the weights that are taken from elsewhere.
 
     Raises RecipeError when the request cannot be met, WorkFailedError when too many steps in a row are not
     finite, SystemExit(143) when asked to stop: a checkpoint is there then, and a rerun goes on from it.
@@ -45,25 +52,35 @@ def pretrain(dataset: Published, request: PretrainParams, compute: Compute, fold
         last_good = from_leader(checkpoint.last_good(folder) if context.leads else None)
         weights = read_weights(params.start) if params.start and last_good is None else None
         params = params.placed(weights.positions if weights else folder.positions())
-        state = initial_state(params, context, weights)
+        state = initial_state(params, context, weights, frozen_models(params, context, folder))
         if last_good is not None:
             checkpoint.resume(folder, last_good, state)
+        elif state.frozen.teacher:
+            whole = replace(context, rank=0, world=1)  # each rank sees all, so that their number changes nothing
+            workers = context.loader_workers(compute)
+            first = batches(index, params.at(0), start=0, context=whole, workers=workers)
+            draw_prototypes(state.frozen.teacher, first, params, context)
         peak = peak_of(context, params.optim.precision)
         facts = run_facts(params, len(index), context.world, compute.accumulate, peak) | parameter_counts(state.student)
         facts |= {"device": str(context.device), "torch": torch.__version__}
         if context.leads:
             print(facts_text(facts, params), flush=True)
-            _open_run(folder, index, request, facts)
+            _open_run(folder, index, request, facts, contents)
         if context.leads and not state.step:
             draw_views(index, params, folder.path / "views.png")
-        for model in (state.student, state.teacher) if compute.compile else ():
-            model.backbone.branches = compiled(params.model.depth)
-        workers = context.loader_workers(compute)
-        on_device = context.augments(compute)
-        loader = batches(index, params, start=state.step, context=context, workers=workers, on_device=on_device)
+        if compute.compile:
+            compile_parts(state, params)
+        loader = steps_of(index, params, state.step, context, compute)
         online = online_knn(dataset, params, context, compute)
         ceiling = facts["peak_images_per_second"]
         return train(state, loader, params, folder, context, stop, compute.accumulate, online, ceiling)
+
+
+def compile_parts(state: State, params: PretrainParams) -> None:
+    """Have blocks and losses made into kernels; frozen models, weights and checkpoints stay as they are."""
+    for model in (state.student, state.teacher):
+        model.backbone.branches = compiled(params.model.depth, 1 + len(params.phases))
+    state.objective.passes = compiled_passes()
 
 
 def check_batch(params: PretrainParams, images: int, world: int, accumulate: int = 1) -> None:
@@ -96,9 +113,15 @@ def check_batch(params: PretrainParams, images: int, world: int, accumulate: int
         )
 
 
-def initial_state(params: PretrainParams, context: DistributedContext, weights: Weights | None = None) -> State:
+def initial_state(
+    params: PretrainParams,
+    context: DistributedContext,
+    weights: Weights | None = None,
+    frozen: FrozenModels | None = None,
+) -> State:
     """Return the state before the first step: the same weights on every rank and device."""
-    student = initial_student(params)
+    frozen = frozen or FrozenModels()
+    student = initial_student(params, frozen.teacher.backbone.vit.embed_dim if frozen.teacher else 0)
     if weights:
         fresh = start_from(weights, student, params)
         if context.leads:
@@ -110,16 +133,24 @@ def initial_state(params: PretrainParams, context: DistributedContext, weights: 
         objective=Objective(params.objective, params.crops).to(context.device),
         optimizer=adamw(student, params.optim, params.model.depth),
         scaler=torch.amp.GradScaler(context.device.type, enabled=params.optim.precision == "fp16"),
+        frozen=frozen,
     )
 
 
-def _open_run(folder: RunFolder, index: SampleIndex, request: PretrainParams, facts: dict[str, Any]) -> None:
+def _open_run(
+    folder: RunFolder,
+    index: SampleIndex,
+    request: PretrainParams,
+    facts: dict[str, Any],
+    contents: Mapping[str, str],
+) -> None:
     """Write what the run is made with."""
     folder.path.mkdir(parents=True, exist_ok=True)
     config = {
         "params": request.model_dump(mode="json"),
         "dataset": f"{index.dataset.name} {index.dataset.version}",
-        "start": content(request.start),
+        "start": "",
+        **contents,
         "resolved": facts,
     }
     folder.store.write("config.json", json.dumps(config, indent=1))

@@ -23,6 +23,8 @@ def run_facts(params: ResolvedParams, images: int, world: int, accumulate: int, 
         "epochs": samples / images,
         "warmup_steps": optim.warmup_steps,
         "freeze_prototypes_steps": optim.freeze_prototypes,
+        "freeze_backbone_steps": optim.freeze_backbone,
+        "phases": [phase.model_dump() for phase in params.phases],
         "teacher_temperature_steps": objective.teacher_temperature_steps,
         "checkpoint_every_steps": params.checkpoint_every,
         "batch_size": optim.batch_size,
@@ -34,7 +36,7 @@ def run_facts(params: ResolvedParams, images: int, world: int, accumulate: int, 
         "final_lr": optim.lr_final,
         "step_flops": flops.true,
         "nominal_step_flops": flops.nominal,
-        "run_flops": flops.true * optim.steps,
+        "run_flops": sum((end - first) * step_flops(params.at(first)).true for first, end in params.spans(0)),
         "peak_flops": peak.flops,
         "peak_source": peak.source,
         "peak_images_per_second": peak.flops * world * optim.batch_size / flops.true,
@@ -45,7 +47,7 @@ def parameter_counts(student: Student) -> dict[str, int]:
     """Return how many parameters there are."""
     return {
         "backbone_parameters": sum(p.numel() for p in student.backbone.parameters()),
-        "head_parameters": sum(p.numel() for head in student.heads() for p in head.parameters()),
+        "head_parameters": sum(p.numel() for name, p in student.named_parameters() if not name.startswith("backbone.")),
     }
 
 
@@ -75,4 +77,9 @@ def facts_text(facts: dict[str, Any], params: PretrainParams) -> str:
         "peak": f"{facts['peak_flops'] / 1e12:,.3g} TFLOP/s a process, {facts['peak_source']}: "
         f"{facts['peak_images_per_second']:,.0f} images/s at most",
     }
+    if facts["freeze_backbone_steps"]:
+        lines["heads first"] = f"the backbone is frozen for {facts['freeze_backbone_steps']:,} steps"
+    for phase in facts["phases"]:
+        sizes = f"global crops of {phase['global_size']} pixels, local ones of {phase['local_size']}"
+        lines[f"step {phase['begins']:,}"] = sizes
     return "\n".join(f"{name:<13} {text}" for name, text in lines.items())

@@ -18,6 +18,8 @@ class Values(NamedTuple):
     weight_decay: float
     momentum: float
     teacher_temperature: float
+    backbone_lr: float
+    """Share of the learning rate that the backbone has: less than 1 while only heads learn, and a warm-up after."""
 
 
 def cosine(step: int, steps: int, start: float, end: float) -> float:
@@ -51,6 +53,14 @@ def momentum(step: int, params: ResolvedOptimParams) -> float:
     return rule(step, params.steps, *params.momentum)
 
 
+def thawed(step: int, params: ResolvedOptimParams) -> float:
+    """Return the backbone's share of the learning rate: 0 while it is frozen, then it rises as in a warm-up."""
+    if not params.freeze_backbone:
+        return 1.0
+    since = step - params.freeze_backbone
+    return 0.0 if since < 0 else min(1.0, (since + 1) / (params.warmup_steps + 1))
+
+
 def values(step: int, params: ResolvedParams) -> Values:
     """Return all scheduled values of a step."""
     optim, objective = params.optim, params.objective
@@ -59,4 +69,5 @@ def values(step: int, params: ResolvedParams) -> Values:
         weight_decay=cosine(step, optim.steps, *optim.weight_decay),
         momentum=momentum(step, optim),
         teacher_temperature=linear(step, objective.teacher_temperature_steps - 1, *objective.teacher_temperature),
+        backbone_lr=thawed(step, optim),
     )

@@ -18,8 +18,7 @@ from training.data.batch import Batch
 from training.distributed import DistributedContext, all_sum
 from training.loop.optimizer import apply
 from training.loop.schedules import Values, values
-from training.loss.cross_entropy import Chunks
-from training.loss.losses import Losses
+from training.loss.losses import Losses, Targets
 from training.model.drop_path import draw_drop_path
 from training.model.student_teacher import Outputs, update_ema
 from training.model.vit import normalised
@@ -39,13 +38,15 @@ class StepReport:
     """Entropy of the mean target, in nats; log(prototypes) when all are used alike."""
     target_entropy: float
     """Mean entropy of single targets; log(prototypes) where they ask for nothing."""
+    targets_have_entropy: bool
+    """False where targets are features."""
     values: Values
     taken: bool
     """False when something was not finite and the update was left out."""
     stop: bool
     """Whether any rank was asked to stop."""
     teacher_cls: Tensor
-    """cls_RD, the teacher's CLS tokens of this process's global crops."""
+    """cls_RD, the teacher's CLS tokens of this process's global crops; the student's where the teacher is frozen."""
 
 
 def take_step(
@@ -71,15 +72,18 @@ def take_step(
     apply(now, state.optimizer)
     images = params.optim.batch_size // context.world
     micro_batches = batch.micro_batches(accumulate, images)
+    if params.objective.reads_all_patches:
+        micro_batches = [micro.with_all_patches() for micro in micro_batches]
+    guide = state.frozen.teacher or state.teacher
     with torch.no_grad(), context.autocast(params.optim.precision):
-        parts = [state.teacher([normalised(micro.global_crops)], None, micro.mask_indices) for micro in micro_batches]
-        teacher = Outputs(*map(torch.cat, zip(*parts, strict=True)))
-        targets = state.objective.targets(teacher, state.teacher, now.teacher_temperature)
-        mean_K, single_entropy = _target_statistics(targets[0])
-    losses = _backward(state, wrapped, micro_batches, parts, targets, params, context)
+        parts = [guide([normalised(micro.global_crops)], None, micro.mask_indices) for micro in micro_batches]
+        teacher = Outputs(*(torch.cat(part) for part in list(zip(*parts, strict=True))[:3]))
+        targets = state.objective.targets(teacher, guide, now.teacher_temperature)
+        mean_K, single_entropy = _target_statistics(targets[0], params)
+    losses, student_cls = _backward(state, wrapped, micro_batches, parts, targets, params, context)
     norm = _gradient_norm(state, params)
     entropy = torch.special.entr(all_sum(mean_K) / context.world).sum()
-    means = all_sum(torch.cat([losses, losses.new_tensor([float(stop)]), single_entropy.view(1)])) / context.world
+    means = all_sum(torch.cat([losses, losses.new_full((1,), float(stop)), single_entropy.view(1)])) / context.world
     numbers = torch.cat([means, norm.view(1), entropy.view(1)]).tolist()  # waits
     *mean_losses, stopping, target_entropy, norm, entropy = numbers
     taken = bool(np.isfinite([*mean_losses, norm]).all())
@@ -97,10 +101,11 @@ def take_step(
         grad_norm=norm,
         prototype_entropy=entropy,
         target_entropy=target_entropy,
+        targets_have_entropy=not params.objective.by_features,
         values=now,
         taken=taken,
         stop=stopping > 0,
-        teacher_cls=teacher.cls,
+        teacher_cls=student_cls if state.frozen.teacher else teacher.cls,
     )
 
 
@@ -109,11 +114,11 @@ def _backward(
     wrapped: nn.Module,
     micro_batches: list[Batch],
     teacher: list[Outputs],
-    targets: tuple[Chunks, Chunks],
+    targets: tuple[Targets, Targets],
     params: ResolvedParams,
     context: DistributedContext,
-) -> Tensor:
-    """Accumulate the gradient over micro-batches, exchange it with the last, and return the mean losses."""
+) -> tuple[Tensor, Tensor]:
+    """Accumulate the gradient over micro-batches, exchange it with the last; return mean losses and the last's CLS."""
     share, images = 1 / len(micro_batches), params.optim.batch_size // context.world // len(micro_batches)
     of_crops, of_patches = targets
     crop_targets = of_crops.split([len(part.crops) for part in teacher])
@@ -131,14 +136,22 @@ def _backward(
                 if params.crops.local_count:
                     views.append(normalised(micro_batch.local_crops))
                 outputs: Outputs = wrapped(views, micro_batch.mask, micro_batch.mask_indices, subsets)
-                parts = state.objective(outputs, state.student, (crops, patches), micro_batch.mask_weight)
+                gram = state.frozen.gram_target(views[0])
+                parts = state.objective(outputs, state.student, (crops, patches), micro_batch.mask_weight, gram)
             state.scaler.scale(parts.total * share).backward()
         losses.append(torch.stack(parts).detach() * share)
-    return torch.stack(losses).sum(dim=0)
+    return torch.stack(losses).sum(dim=0), outputs.cls.detach()
 
 
-def _target_statistics(targets: Chunks) -> tuple[Tensor, Tensor]:
-    """Return the mean target_K, and the mean entropy of single ones: of a few, because logarithms are slow."""
+def _target_statistics(targets: Targets, params: ResolvedParams) -> tuple[Tensor, Tensor]:
+    """Return the mean target_K, and the mean entropy of single ones: of a few, because logarithms are slow.
+
+    Nothing where targets are features.
+    """
+    if params.objective.by_features:
+        _, features_RE = next(iter(targets))
+        nothing = features_RE.new_zeros(2, dtype=torch.float32)
+        return nothing[:1], nothing[1:]
     by_chunk = [(target_Rk.mean(dim=0), torch.special.entr(target_Rk[:FEW]).sum()) for _, target_Rk in targets]
     mean_Ks, sums = zip(*by_chunk, strict=True)
     return torch.cat(mean_Ks), torch.stack(sums).sum() / min(FEW, targets.rows)
@@ -147,6 +160,9 @@ def _target_statistics(targets: Chunks) -> tuple[Tensor, Tensor]:
 def _gradient_norm(state: State, params: ResolvedParams) -> Tensor:
     """Unscale the gradient of the whole student and return its norm."""
     state.scaler.unscale_(state.optimizer)
+    if state.step < params.optim.freeze_backbone:
+        for parameter in state.student.backbone.parameters():
+            parameter.grad = None
     if state.step < params.optim.freeze_prototypes:
         for head in state.student.heads():
             head.prototypes.weight.grad = None  # no moments either, unlike a learning rate of 0

@@ -66,6 +66,13 @@ class Chunks:
         return part
 
 
+def fixed(rows_RE: Tensor) -> Chunks:
+    """Return rows that are there already, no wider than a chunk."""
+    rows, width = rows_RE.shape
+    assert width <= COLUMNS
+    return Chunks(rows, width, lambda columns, part: rows_RE[part, columns])
+
+
 class Prototypes(NamedTuple):
     """Directions: rows of a weight in some number format, and their lengths, which scores divide out."""
 
@@ -162,11 +169,11 @@ class _CrossEntropy(torch.autograd.Function):
                 grad_score_Rk[rows].addcmul_(target_Rk, grad_entropy_R[rows].unsqueeze(1), value=-1)
             grad_direction_Rk = grad_score_Rk.div_(length_K[columns]).to(weight_KE.dtype)
             grad_z_RE += grad_direction_Rk @ weight_KE[columns]
-            _write_across(grad_direction_Rk.T @ sharp_RE, raw_KE[columns], length_K[columns], grad_raw_KE[columns])
+            write_across(grad_direction_Rk.T @ sharp_RE, raw_KE[columns], length_K[columns], grad_raw_KE[columns])
         return grad_z_RE / ctx.temperature, grad_raw_KE, None, None, None
 
 
-def _write_across(grad_direction_kE: Tensor, raw_kE: Tensor, length_k: Tensor, out_kE: Tensor) -> None:
+def write_across(grad_direction_kE: Tensor, raw_kE: Tensor, length_k: Tensor, out_kE: Tensor) -> None:
     """Write the gradient without its part along each prototype, which would only change a length."""
     grad_direction_kE = grad_direction_kE.to(raw_kE.dtype)
     along_k = torch.linalg.vecdot(grad_direction_kE, raw_kE) / length_k.square()

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.distributed import to_device
 from training.params import ModelParams, PretrainParams
 
 DROP_PATH = 2
@@ -62,20 +63,28 @@ class KeptTokens(NamedTuple):
     """How their tokens lie by themselves."""
 
     @classmethod
-    def of(cls, chosen: list[Tensor], packing: Packing) -> "KeptTokens | None":
-        """Return what is kept when `chosen` are the images of each size, or None when that is everything."""
-        counts = tuple(len(images) for images in chosen)
-        if counts == packing.images:
-            return None
-        rows = [
-            (start + images_B.unsqueeze(1) * tokens + torch.arange(tokens, device=images_B.device)).flatten()
-            for images_B, start, tokens in zip(chosen, packing.starts, packing.tokens, strict=True)
+    def of(cls, subsets: DropPathSubsets, packing: Packing) -> "list[KeptTokens | None]":
+        """Return what each branch keeps, or None when that is everything; made together, in a handful of kernels."""
+        counts = np.array([[len(images) for images in branch] for branch in subsets])
+        images_I = torch.cat([images for branch in subsets for images in branch])
+        tokens_I, start_I = (
+            np.repeat(np.tile(of, len(counts)), counts.flat) for of in (packing.tokens, packing.starts)
+        )
+        origin_I = start_I - (tokens_I.cumsum() - tokens_I)  # less the rows before: a running number is added
+        factor_I = np.repeat((np.array(packing.images) / counts).flat, counts.flat).astype(np.float32)
+        device, total = images_I.device, int(tokens_I.sum())
+        repeats_I, first_I, more_I = (to_device(array, device) for array in (tokens_I, origin_I, factor_I))
+        rows = torch.repeat_interleave(first_I + images_I * repeats_I, repeats_I, output_size=total)
+        rows += torch.arange(total, device=device)
+        factors = torch.repeat_interleave(more_I, repeats_I, output_size=total).unsqueeze(1)
+        lengths = (counts * packing.tokens).sum(axis=1).tolist()
+        kept = [tuple(of) for of in counts.tolist()]
+        return [
+            None if images == packing.images else cls(rows_K, factor_K1, Packing(images, packing.tokens))
+            for rows_K, factor_K1, images in zip(
+                torch.split(rows, lengths), torch.split(factors, lengths), kept, strict=True
+            )
         ]
-        factors = [
-            torch.full((len(rows_K), 1), images / kept, device=rows_K.device)
-            for rows_K, images, kept in zip(rows, packing.images, counts, strict=True)
-        ]
-        return cls(torch.cat(rows), torch.cat(factors), Packing(counts, packing.tokens))
 
     def reading(self, rows_R: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """Return, for tokens of the whole list, their rows among the kept ones and factor_R1, 0 where skipped."""
@@ -116,6 +125,6 @@ def draw_drop_path(
                 members = order_CG[branch, : kept_of_group(count * group, rate)]
                 chosen[branch][size].append(members // group * images + start + members % group)
     parts = [np.sort(np.concatenate(size)) for branch in chosen for size in branch]
-    images_K = torch.from_numpy(np.concatenate(parts)).to(device, non_blocking=True)
+    images_K = to_device(np.concatenate(parts), device)
     split = torch.tensor_split(images_K, np.cumsum([len(part) for part in parts])[:-1].tolist())
     return [list(split[i : i + len(counts)]) for i in range(0, len(split), len(counts))]

@@ -25,6 +25,8 @@ class Outputs(NamedTuple):
     """z_ME of the masked patches."""
     cls: Tensor
     """cls_RD of the global crops before the head, R = V·B."""
+    dense: Tensor | None = None
+    """patches_RND of the global crops before the head, where a loss is about all of them."""
 
 
 class DinoHead(nn.Module):
@@ -54,14 +56,34 @@ class DinoHead(nn.Module):
         return F.normalize(self.mlp(x_RD).float(), dim=-1, eps=1e-6)
 
 
+class FeatureHead(nn.Module):
+    """One linear layer to the tokens of another model, of unit length."""
+
+    def __init__(self, width: int, other_width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, other_width)
+
+    def forward(self, x_RD: Tensor) -> Tensor:
+        """Return z_RE, of unit length."""
+        return F.normalize(self.linear(x_RD).float(), dim=-1, eps=1e-6)
+
+
+Head = DinoHead | FeatureHead
+
+
 class Student(nn.Module):
     """Backbone and heads; called once in a step, so that gradients of all crops are exchanged together."""
 
-    def __init__(self, params: PretrainParams) -> None:
+    def __init__(self, params: PretrainParams, teacher_width: int = 0) -> None:
         super().__init__()
         self.backbone = Backbone(params.model, params.crops.global_size)
         width, hidden = params.model.width, params.objective.head_hidden
-        heads = [DinoHead(width, hidden, *shape) for shape in params.objective.head_shapes]
+        self.dense = params.objective.gram is not None
+        heads: list[Head]
+        if params.objective.by_features:
+            heads = [FeatureHead(width, teacher_width or width) for _ in range(2)]
+        else:
+            heads = [DinoHead(width, hidden, *shape) for shape in params.objective.head_shapes]
         self.head = heads[0]
         self.patch_head = heads[1] if len(heads) > 1 else None
 
@@ -72,21 +94,31 @@ class Student(nn.Module):
 
         Indices count through the flattened (R, N); the teacher gets them without a mask, and drops no path.
         """
-        cls_QD, patches_MD = self.backbone.forward_crops(crops, mask_RN, indices_M, subsets)
+        dense_RND = None
+        if self.dense:
+            count = len(crops[0])
+            patches = (crops[0].shape[-1] // self.backbone.vit.patch_embed.proj.kernel_size[0]) ** 2
+            everywhere = torch.arange(count * patches, device=indices_M.device)
+            cls_QD, all_LD = self.backbone.forward_crops(crops, mask_RN, everywhere, subsets)
+            patches_MD, dense_RND = all_LD[indices_M], all_LD.view(count, patches, -1)
+        else:
+            cls_QD, patches_MD = self.backbone.forward_crops(crops, mask_RN, indices_M, subsets)
         global_RD = cls_QD[: len(crops[0])]
         if self.patch_head is not None:
-            return Outputs(self.head(cls_QD), self.patch_head(patches_MD), global_RD)
+            return Outputs(self.head(cls_QD), self.patch_head(patches_MD), global_RD, dense_RND)
         z_RE = self.head(torch.cat([cls_QD, patches_MD]))
-        return Outputs(z_RE[: len(cls_QD)], z_RE[len(cls_QD) :], global_RD)
+        return Outputs(z_RE[: len(cls_QD)], z_RE[len(cls_QD) :], global_RD, dense_RND)
 
     def heads(self) -> list[DinoHead]:
-        """Return the one head, or both."""
-        return [self.head] if self.patch_head is None else [self.head, self.patch_head]
+        """Return the one head with prototypes, or both; none where a teacher's features are met."""
+        return [head for head in (self.head, self.patch_head) if isinstance(head, DinoHead)]
 
 
 def make_ema_teacher(student: Student) -> Student:
     """Return an exact copy, heads included, that never trains."""
-    return copy.deepcopy(student).requires_grad_(False).eval()
+    teacher = copy.deepcopy(student).requires_grad_(False).eval()
+    teacher.dense = False
+    return teacher
 
 
 @torch.no_grad()
@@ -97,8 +129,11 @@ def update_ema(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     torch._foreach_lerp_(list(slow.values()), [fast[name] for name in slow], 1 - momentum)
 
 
-def initial_student(params: PretrainParams) -> Student:
-    """Return the untrained student of a run, a function of its seed; on the CPU."""
+def initial_student(params: PretrainParams, teacher_width: int = 0) -> Student:
+    """Return the untrained student of a run, a function of its seed; on the CPU.
+
+    `teacher_width` is that of the frozen teacher whose features it is to meet, where there is one.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(params.seed)
-        return Student(params)
+        return Student(params, teacher_width)

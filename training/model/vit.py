@@ -5,7 +5,7 @@ of all crops, R that a loss reads: the CLS tokens of Q crops and M patches.
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from math import isqrt
 from typing import Any, NamedTuple
 
@@ -58,9 +58,16 @@ def resampled(pos_embed_1LD: Tensor, grid: tuple[int, int], prefix: int, rule: P
 
 def normalised(images_BCHW: Tensor) -> Tensor:
     """Return uint8 pixels as floats with ImageNet's mean and deviation."""
-    mean_C11 = torch.tensor(COLOUR_MEAN, device=images_BCHW.device).view(3, 1, 1)
-    std_C11 = torch.tensor(COLOUR_STD, device=images_BCHW.device).view(3, 1, 1)
+    mean_C11, std_C11 = _colours(images_BCHW.device)
     return (images_BCHW.float() / 255 - mean_C11) / std_C11
+
+
+@cache
+def _colours(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean_C11 and std_C11; copying them anew would make the processor wait for the device."""
+    with torch.inference_mode(False):
+        mean_C11, std_C11 = (torch.tensor(of, device=device).view(3, 1, 1) for of in (COLOUR_MEAN, COLOUR_STD))
+    return mean_C11, std_C11
 
 
 def ffn_columns(params: ModelParams) -> int:
@@ -129,7 +136,7 @@ class Backbone(nn.Module):
         x_LD, packing = self._packed(crops, mask_BN)
         kept: list[KeptTokens | None] = [None] * (2 * len(self.vit.blocks))
         if subsets:
-            kept = [KeptTokens.of(chosen, packing) for chosen in subsets]
+            kept = KeptTokens.of(subsets, packing)
         *blocks, last = self.vit.blocks
         for number, block in enumerate(blocks):
             of_block = kept[2 * number : 2 * number + 2]

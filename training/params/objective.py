@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from shared.params import Params
 from training.params.duration import LengthOrNone
+from training.params.guides import DistilParams, GramParams
 from training.params.views import Share
 
 Temperature = Annotated[float, Field(ge=0.02)]
@@ -47,6 +48,16 @@ class ObjectiveParams(Params):
     """Share of the global crops that are masked for the student."""
     mask_ratio: Share = (0.1, 0.5)
     """Share of the patches that a mask covers, from and to; evenly spread over a batch."""
+    distil: DistilParams | None = None
+    """A frozen teacher in the place of the student's own average; none by default."""
+    gram: GramParams | None = None
+    """Gram anchoring of the patches to a frozen model; none by default."""
+
+    @model_validator(mode="after")
+    def _prototypes_of_a_teacher_are_of_two_kinds(self) -> Self:
+        if self.distil and self.distil.targets == "prototypes" and not self.separate_heads:
+            raise ValueError("distil.targets: prototypes needs separate_heads: true, got one head for CLS and patches")
+        return self
 
     @model_validator(mode="after")
     def _patches_have_what_is_theirs(self) -> Self:
@@ -56,6 +67,16 @@ class ObjectiveParams(Params):
                 f"{self.patch_bottleneck} with one head for both"
             )
         return self
+
+    @property
+    def by_features(self) -> bool:
+        """Whether the student meets a teacher's features, and there are no prototypes."""
+        return self.distil is not None and self.distil.targets == "features"
+
+    @property
+    def reads_all_patches(self) -> bool:
+        """Whether the losses read every patch of the global crops, none of them hidden."""
+        return self.distil is not None and not self.distil.masked
 
     @property
     def head_shapes(self) -> list[tuple[int, int]]:

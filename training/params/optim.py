@@ -37,6 +37,11 @@ class OptimParams(Params):
     """Further factor on the learning rate of the patch embedding."""
     freeze_prototypes: LengthOrNone = 1250
     """Length during which the prototypes stay as they are."""
+    freeze_backbone: LengthOrNone = 0
+    """Length during which only heads learn; then the backbone's learning rate rises as in a warm-up of its own."""
+    start_lr_limit: float = Field(default=2e-4, ge=0)
+    """Greatest peak learning rate for weights that a run starts from, unless they were trained with a higher one; a
+    higher one undoes what they know. 0 = none."""
     momentum: tuple[float, float] = (0.992, 1.0)
     """Share of itself that the teacher keeps in a step, at the first, and where it goes from there."""
     momentum_rule: Literal["cosine", "linear"] = "cosine"

@@ -4,15 +4,17 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from shared.errors import WorkFailedError
 from shared.storage import sha256
 from training.loss.losses import Objective
+from training.model.frozen import FrozenModels
 from training.model.student_teacher import Student
 from training.runs.best import best_step
 from training.runs.run_folder import ABOUT, RunFolder
@@ -33,6 +35,8 @@ class State:
     objective: Objective
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    frozen: FrozenModels = field(default_factory=FrozenModels)
+    """What guides the student and never changes: not saved, but for prototypes that were drawn."""
     step: int = 0
     """Steps taken, and the next step's number."""
     skipped: int = 0
@@ -43,7 +47,9 @@ class State:
     def parts(self) -> dict[str, Any]:
         """Return the parts that know how to save themselves."""
         names = ("student", "teacher", "objective", "optimizer", "scaler")
-        return {name: getattr(self, name) for name in names}
+        parts = {name: getattr(self, name) for name in names}
+        drawn = self.frozen.teacher.drawn() if self.frozen.teacher else []
+        return parts | ({"drawn": nn.ModuleList(drawn)} if drawn else {})
 
 
 def save(folder: RunFolder, state: State, keep: int, summary: dict[str, Any] | None) -> Path:

@@ -1,6 +1,7 @@
 """The files of a run and of its scores, read without torch: what is there, what is done, what it was made with."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from shared.storage import Store
 from training.params import Positions, PretrainParams
 
 STEP_DIGITS = 8
+TAKEN = ("start", "teacher", "gram")
+"""What a run may take weights for from elsewhere; config.json has the content of each."""
 ABOUT = "checkpoint.json"
 """Inside a checkpoint's folder: checksum, step, and, for the last one, the summary of the run."""
 
@@ -61,25 +64,33 @@ class RunFolder:
             )
         return PretrainParams.model_validate(config["params"])
 
+    def contents(self, params: PretrainParams) -> dict[str, str] | None:
+        """Return the content of the weights that the run took from elsewhere; None before its first checkpoint."""
+        config = self.config()
+        if config is None or not self.steps():
+            return None
+        return {name: config.get(name, "") for name in params.weights_named}
+
     def positions(self) -> Positions:
         """Return how the run resamples positions: what it was told, or what its first weights brought along."""
         config = self.config() or {}
         rule: Positions = config.get("resolved", {}).get("positions", "antialiased")
         return rule
 
-    def check_same(self, params: PretrainParams, dataset: Published, start: str) -> None:
+    def check_same(self, params: PretrainParams, dataset: Published, contents: Mapping[str, str]) -> None:
         """Raise RecipeError when the run was started with other params, another dataset or other weights.
 
-        `start` is the content of the weights that the run starts from, empty where it starts from chance.
+        `contents` are those of the weights that the run takes from elsewhere.
         """
         config = self.config()
         if config is None:
             return
-        beside = {"dataset": f"{dataset.name} {dataset.version}", "start": start}
-        given = {**params.model_dump(mode="json"), **beside}
+        beside = {"dataset": f"{dataset.name} {dataset.version}", **dict.fromkeys(TAKEN, ""), **contents}
+        given = {**_placeless(params), **beside}
         old = PretrainParams.model_validate(config["params"])  # settings that are newer than the run have defaults
-        recorded = {**old.model_dump(mode="json"), "dataset": config["dataset"], "start": config.get("start", "")}
-        changed = _differences(recorded, given)
+        was = {name: config.get(name, "") for name in beside}
+        recorded = {**_placeless(old), **was}
+        changed = differences(recorded, given)
         if changed:
             raise RecipeError(
                 f"Run {self.path.name} needs what it was started with, got other values: {'; '.join(changed)}. "
@@ -87,12 +98,22 @@ class RunFolder:
             )
 
 
-def _differences(recorded: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:
+def _placeless(params: PretrainParams) -> dict[str, Any]:
+    """Return the params without the places of weights: their content is compared."""
+    dump = params.model_dump(mode="json")
+    for guide in ("distil", "gram"):
+        if dump["objective"][guide]:
+            del dump["objective"][guide]["teacher"]
+    return dump | {"start": ""}
+
+
+def differences(recorded: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return "key was …, now …" for every setting that is not the same in two dumps of params."""
     changed = []
     for key in sorted(recorded.keys() | given.keys()):
         old, new = recorded.get(key), given.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            changed += _differences(old, new, f"{prefix}{key}.")
+            changed += differences(old, new, f"{prefix}{key}.")
         elif old != new:
             changed.append(f"{prefix}{key} was {old}, now {new}")
     return changed

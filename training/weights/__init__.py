@@ -2,6 +2,7 @@
 
 Used to start a run from, to evaluate and to export. weights.py says what they are, reading.py finds out whose they are
 dinov2.py, hf_dinov2.py, timm_vit.py, exported.py, run.py: one file for each origin
+guides/ builds the frozen models that guide a run
 files.py opens tensors, architecture.py and positions.py fit them to a model, content.py names them.
 """
 

@@ -7,10 +7,8 @@ import re
 from dataclasses import replace
 
 from training.weights.architecture import assembled
-from training.weights.files import Tensors, within
+from training.weights.files import Tensors, unwrapped
 from training.weights.weights import Weights, with_positions
-
-PREFIXES = ("teacher.backbone.", "backbone.", "module.")
 
 
 def is_dinov2(tensors: Tensors) -> bool:
@@ -23,7 +21,7 @@ def from_dinov2(title: str, tensors: Tensors, heads: int | None = None) -> Weigh
 
     Positions are resampled as in dinov2's training; with registers as its configurations for those models say.
     """
-    tensors = dict(within(tensors, PREFIXES))
+    tensors = dict(unwrapped(tensors))
     mask_token = tensors.pop("mask_token", None)
     vit = {_renamed(name): tensor for name, tensor in tensors.items()}
     weights = assembled(title, vit, heads, mask_token)

@@ -14,8 +14,12 @@ from torch import Tensor
 from shared.errors import RecipeError, WorkspaceError
 
 Tensors = dict[str, Tensor]
-WRAPPERS = ("teacher", "model", "state_dict", "model_state_dict")
-"""Keys under which training programs keep the weights that count."""
+NESTS = ("teacher", "model_ema", "ema", "model", "module", "state_dict", "model_state_dict", "student", "backbone")
+"""Keys under which training programs keep the weights that count, the best first."""
+WRAPPING = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+"""What DDP, torch.compile, FSDP and activation checkpointing put into names, wherever they wrap a module."""
+ROLES = ("teacher", "model_ema", "ema", "model", "student", "backbone")
+"""What a network is called within a larger one, the best first."""
 
 
 def read_tensors(path: Path) -> Tensors:
@@ -31,8 +35,8 @@ def read_tensors(path: Path) -> Tensors:
             f"{path} needs to be a .safetensors file or a PyTorch checkpoint of tensors alone, got: "
             f"{brief(error)}. Load it where it was made, and save its state_dict."
         ) from None
-    while isinstance(whole, dict) and not any(isinstance(value, Tensor) for value in whole.values()):
-        inner = next((whole[key] for key in WRAPPERS if isinstance(whole.get(key), dict)), None)
+    while isinstance(whole, dict):
+        inner = next((whole[key] for key in NESTS if isinstance(whole.get(key), dict)), None)
         if inner is None:
             break
         whole = inner
@@ -54,6 +58,16 @@ def content_of(tensors: Mapping[str, Tensor]) -> str:
 def brief(error: Exception) -> str:
     """Return the beginning of what another library says, on one line."""
     return " ".join(str(error).split())[:200]
+
+
+def unwrapped(tensors: Tensors) -> Tensors:
+    """Return the tensors of the network that counts, without any stack of wrappings and roles around their names.
+
+    Of a student and a teacher side by side the teacher is taken. Names that have neither stay as they are.
+    """
+    plain = {".".join(part for part in name.split(".") if part not in WRAPPING): tensors[name] for name in tensors}
+    role = next((role for role in ROLES if any(name.startswith(f"{role}.") for name in plain)), None)
+    return plain if role is None else unwrapped(within(plain, (f"{role}.",)))
 
 
 def within(tensors: Tensors, prefixes: tuple[str, ...]) -> Tensors:

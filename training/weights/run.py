@@ -44,6 +44,7 @@ def from_run(path: Path, step: int | None = None, network: WhichNetwork = "teach
         image_size=size,
         vit=vit,
         mask_token=state["backbone.mask_token"],
+        peak_lr=(folder.config() or {}).get("resolved", {}).get("peak_lr"),
         heads={name: tensor for name, tensor in state.items() if not name.startswith("backbone.")},
     )
 

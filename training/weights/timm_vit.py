@@ -15,10 +15,9 @@ from torch import nn
 
 from shared.errors import RecipeError
 from training.weights.architecture import UNDERSTOOD, assembled
-from training.weights.files import Tensors, brief, read_tensors, within
+from training.weights.files import Tensors, brief, read_tensors, unwrapped
 from training.weights.weights import POSITIONS, Weights
 
-PREFIXES = ("module.", "backbone.")
 CLASSIFIER = ("head.weight", "head.bias")
 MODEL_FILE = "model.safetensors"
 EPS = 1e-6
@@ -26,7 +25,7 @@ EPS = 1e-6
 
 def from_timm(title: str, tensors: Tensors, heads: int | None = None, config: dict[str, Any] | None = None) -> Weights:
     """Return the weights under our names, without the classifier. The config is timm's, of colours."""
-    vit = {name: tensor for name, tensor in within(tensors, PREFIXES).items() if name not in CLASSIFIER}
+    vit = {name: tensor for name, tensor in unwrapped(tensors).items() if name not in CLASSIFIER}
     weights = assembled(title, vit, heads)
     colours: dict[str, Any] = {key: tuple(config[key]) for key in ("mean", "std") if config and key in config}
     return replace(weights, **colours)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, tensor
 
 from shared.errors import RecipeError
 from shared.params import fingerprint
@@ -32,6 +32,8 @@ class Weights:
     """mask_D, where the origin has one."""
     heads: dict[str, Tensor] = field(default_factory=dict)
     """`head.…` and `patch_head.…` of a Student, where the origin has them."""
+    peak_lr: float | None = None
+    """The peak learning rate of the run that made them, where it is known."""
     mean: tuple[float, ...] = COLOUR_MEAN
     std: tuple[float, ...] = COLOUR_STD
 
@@ -50,6 +52,17 @@ class Weights:
         """Return the weights with another rule for positions of other sizes; auto leaves them as they are."""
         rule = self.positions if rule == "auto" else rule
         return self if rule == self.positions else replace(self, model=with_positions(self.model, rule))
+
+    def in_our_colours(self) -> "Weights":
+        """Return the weights for pixels normalised as ours: the difference goes into the patch embedding, exactly."""
+        mean_C, std_C, their_mean_C, their_std_C = map(tensor, (COLOUR_MEAN, COLOUR_STD, self.mean, self.std))
+        scale_C, shift_C = std_C / their_std_C, (mean_C - their_mean_C) / their_std_C
+        kernel_DCPP = self.vit["patch_embed.proj.weight"]
+        changed = {
+            "patch_embed.proj.weight": kernel_DCPP * scale_C.view(1, -1, 1, 1),
+            "patch_embed.proj.bias": self.vit["patch_embed.proj.bias"] + kernel_DCPP.sum(dim=(2, 3)) @ shift_C,
+        }
+        return replace(self, vit=self.vit | changed, mean=COLOUR_MEAN, std=COLOUR_STD)
 
     def backbone(self) -> Backbone:
         """Return the model with these weights, in eval mode."""

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from curation.arrays import Array, Doubles, Floats, Ints
+from curation.arrays import Array, Bytes, Doubles, Floats, Ints
 from curation.dedup.geometry.features import THUMBNAIL, LocalFeatures
+from curation.dedup.geometry.windows import best_windows
 
 Affine = Doubles
 """[2, 3], from pixels of the first picture's frame to pixels of the second's."""
 
+PARTS = 2
+"""Windows of each picture that are tried."""
 TURNS = 2
 """Orientations tried of the whole picture."""
 MIN_CORRELATION = 0.5
@@ -27,10 +30,20 @@ REACH = 1.5
 """Pixels by which a match may miss the map that it supports."""
 MAX_STRETCH = 2.2
 """Ratio of a map's two scales: copies are squashed, but hardly more."""
+SAME_SHAPE = 0.01
+"""Share by which the shapes of two files may differ that are laid over each other with their borders."""
 STEPS, ENOUGH = 40, 1e-4
 """ECC ends after so many steps, or when its correlation grows by less."""
 MIRROR = np.arange(128).reshape(4, 4, 8)[::-1, :, -np.arange(8) % 8].ravel()
 """What mirroring a picture does to the entries of a SIFT descriptor: rows of cells swap, angles change sign."""
+
+
+UPRIGHT, MIRRORED = "upright", "mirrored"
+ORIENTATION_NAMES = (
+    (UPRIGHT, "turned 90°", "turned 180°", "turned 270°"),
+    (MIRRORED, "mirrored, turned 90°", "mirrored, turned 180°", "mirrored, turned 270°"),
+)
+FrameShape = tuple[float, ...]
 
 
 def _turned(grid: Array, quarters: int, mirrored: bool) -> Array:
@@ -50,20 +63,80 @@ def whole(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
     scores = a.thumbnail.ravel()[PLACES] @ b.thumbnail.ravel()
     for i in np.argsort(-scores, kind="stable")[:TURNS]:
         if scores[i] >= MIN_CORRELATION:
-            yield _map_of_turn(a, b, *ORIENTATIONS[i])
+            yield _map_of_turn(a.gray.shape, b.gray.shape, *ORIENTATIONS[i])
+
+
+def parts(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
+    """Return maps of all of one picture to a window of the other, best first, a few each way."""
+    into_b = [(each, a.gray.shape, b.gray.shape, False) for each in best_windows(b.square, a.square, PARTS)]
+    into_a = [(each, b.gray.shape, a.gray.shape, True) for each in best_windows(a.square, b.square, PARTS)]
+    for window, whole_shape, (high, wide), inverse in sorted(into_b + into_a, key=lambda part: -part[0].correlation):
+        affine = _map_of_turn(whole_shape, (window.high * high, window.wide * wide), *ORIENTATIONS[window.orientation])
+        affine[:, 2] += window.left * wide, window.top * high
+        yield np.asarray(cv2.invertAffineTransform(affine), np.float64) if inverse else affine
+
+
+def framed(a: LocalFeatures, b: LocalFeatures, near: Affine) -> Affine | None:
+    """Return the map of the whole file of a to that of b, turned as another map is; None where their shapes differ.
+
+    What is written on a page ends where its first and last lines do; noise moves that, and so the frames.
+    """
+    quarters, mirrored = _nearest_turn(near)
+    (wide_a, high_a), (wide_b, high_b) = a.file_size, b.file_size
+    wide, high = (high_a, wide_a) if quarters % 2 else (wide_a, high_a)
+    if abs(wide * high_b - wide_b * high) > SAME_SHAPE * wide * high_b:
+        return None
+    turn = np.vstack([_map_of_turn((high_a, wide_a), (high_b, wide_b), quarters, mirrored), [0, 0, 1]])
+    return np.asarray((_to_frame(b) @ turn @ np.linalg.inv(_to_frame(a)))[:2], np.float64)
+
+
+def _to_frame(features: LocalFeatures) -> Doubles:
+    """Map pixels of the file to pixels of the frame; centres of pixels are whole numbers in both."""
+    left, top, right, bottom = features.bounds
+    x, y = features.gray.shape[1] / (right - left), features.gray.shape[0] / (bottom - top)
+    return np.array([[x, 0, (0.5 - left) * x - 0.5], [0, y, (0.5 - top) * y - 0.5], [0, 0, 1]])
+
+
+def between(affine: Affine, shapes: tuple[FrameShape, FrameShape], others: tuple[FrameShape, FrameShape]) -> Affine:
+    """Return a map between two frames as one between frames of other sizes."""
+    (first, second), (other_first, other_second) = shapes, others
+    return np.asarray(
+        (_resized(second, other_second) @ np.vstack([affine, [0, 0, 1]]) @ _resized(other_first, first))[:2]
+    )
+
+
+def _resized(shape: FrameShape, other: FrameShape) -> Doubles:
+    x, y = other[1] / shape[1], other[0] / shape[0]
+    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+
+
+def orientation(affine: Affine) -> str:
+    """Return by which turn, counter-clockwise, and then which mirror the first picture is laid over the second."""
+    quarters, mirrored = _nearest_turn(affine)
+    return ORIENTATION_NAMES[mirrored][quarters]
+
+
+def _nearest_turn(affine: Affine) -> tuple[int, bool]:
+    linear = affine[:, :2].copy()
+    mirrored = float(np.linalg.det(linear)) < 0
+    if mirrored:
+        linear[0] *= -1  # the mirror comes last
+    degrees = np.rad2deg(np.arctan2(linear[0, 1] - linear[1, 0], linear[0, 0] + linear[1, 1]))  # y points down
+    return round(degrees / 90) % 4, mirrored
 
 
 def matched(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
     """Return maps that keypoints agree on, plain and mirrored."""
-    if min(len(a.points), len(b.points)) < MIN_MATCHES:
+    one, other = a.keypoints, b.keypoints
+    if min(len(one.points), len(other.points)) < MIN_MATCHES:
         return
-    right = b.descriptors.astype(np.float32)
+    right = other.descriptors.astype(np.float32)
     for mirrored in (False, True):
-        left = (a.descriptors[:, MIRROR] if mirrored else a.descriptors).astype(np.float32)
+        left = (one.descriptors[:, MIRROR] if mirrored else one.descriptors).astype(np.float32)
         rows, columns = _mutual(left @ right.T)
         if len(rows) >= MIN_MATCHES:
             estimated, inliers = cv2.estimateAffine2D(  # draws from a seed of its own, the same in every call
-                a.points[rows], b.points[columns], method=cv2.RANSAC, ransacReprojThreshold=REACH
+                one.points[rows], other.points[columns], method=cv2.RANSAC, ransacReprojThreshold=REACH
             )
             affine = None if estimated is None else np.asarray(estimated, np.float64)
             if affine is not None and inliers.sum() >= MIN_MATCHES and _plausible(affine, mirrored):
@@ -72,12 +145,17 @@ def matched(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
 
 def refined(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> Affine | None:
     """Return a map improved on all pixels by ECC (Evangelidis & Psarakis 2008); None where that does not converge."""
+    return climbed(a.gray, b.gray, affine, STEPS)
+
+
+def climbed(a: Bytes, b: Bytes, affine: Affine, steps: int) -> Affine | None:
+    """Return a map between two gray frames after so many steps of ECC; None where that does not converge."""
     inward = abs(np.linalg.det(affine[:, :2])) > 1  # the finer picture is warped, as when they are compared
     coarse, fine = (a, b) if inward else (b, a)
     start = np.asarray(affine if inward else cv2.invertAffineTransform(affine), np.float32)
-    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, STEPS, ENOUGH)
+    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, steps, ENOUGH)
     try:
-        _, converged = cv2.findTransformECC(coarse.gray, fine.gray, start, cv2.MOTION_AFFINE, stop)
+        _, converged = cv2.findTransformECC(coarse, fine, start, cv2.MOTION_AFFINE, stop)
     except cv2.error:  # OpenCV's way to say that the pictures do not correlate under any map near the first
         return None
     better = np.asarray(converged, np.float64)
@@ -101,11 +179,11 @@ def _plausible(affine: Affine, mirrored: bool) -> bool:
     return bool(large < MAX_STRETCH * small and (np.linalg.det(affine[:, :2]) < 0) == mirrored)
 
 
-def _map_of_turn(a: LocalFeatures, b: LocalFeatures, quarters: int, mirrored: bool) -> Affine:
+def _map_of_turn(shape_a: FrameShape, shape_b: FrameShape, quarters: int, mirrored: bool) -> Affine:
     """Turn coordinates instead of gray levels: that says where each place of b comes from in a."""
     corners = np.array([[[-1, -1], [1, -1]], [[-1, 1], [1, 1]]], np.float64)  # [y, x] → x, y of a
     came = np.stack([_turned(corners[..., axis], quarters, mirrored) for axis in (0, 1)], axis=-1)
     turn = np.stack([came[0, 1] - came[0, 0], came[1, 0] - came[0, 0]], axis=1) / 2  # b to a; its inverse: transposed
-    half_a, half_b = (np.array(f.gray.shape[::-1], np.float64) / 2 for f in (a, b))
+    half_a, half_b = (np.array(shape[::-1], np.float64) / 2 for shape in (shape_a, shape_b))
     linear = half_b[:, None] * turn.T / half_a
     return np.column_stack([linear, (half_b - 0.5) - linear @ (half_a - 0.5)])

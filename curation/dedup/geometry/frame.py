@@ -29,17 +29,23 @@ Lines = Callable[[int, int], Bytes]
 
 
 def trimmed(image: Image.Image) -> Image.Image:
-    """Return an RGB image without its uniform borders: itself if it has none.
+    """Return an RGB image without its uniform borders: itself if it has none."""
+    bounds = inner_bounds(image)
+    return image if bounds == (0, 0, *image.size) else image.crop(bounds)
+
+
+def inner_bounds(image: Image.Image) -> Bounds:
+    """Return what is inside the uniform borders of an RGB image.
 
     Looks at one line of each edge, and further only where that is uniform: .2 ms where none is.
     """
-    whole = box = (0, 0, *image.size)
+    bounds = (0, 0, *image.size)
     for _ in range(ROUNDS):
-        inner = _inside(image, box)
-        if inner == box:
+        inner = _inside(image, bounds)
+        if inner == bounds:
             break
-        box = inner
-    return image if box == whole else image.crop(box)
+        bounds = inner
+    return bounds
 
 
 def gray_frame(image: Image.Image, side: int) -> Bytes:

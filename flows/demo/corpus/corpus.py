@@ -1,5 +1,6 @@
-"""Writes the demo corpus: originals in class folders, copies and bad files among them, the truth beside."""
+"""Writes the demo corpus: originals in class folders, copies and bad files among them, truth and questions beside."""
 
+import csv
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ from flows.demo.corpus.distinct import DistinctPictures
 from flows.demo.corpus.scene import CLASSES, picture
 from flows.demo.corpus.signals import passes
 
-IMAGES, TRUTH = "images", "truth.json"
+IMAGES, TRUTH, QUESTIONS, LABELS = "images", "truth.json", "questions", "labels.csv"
+ASKED = 400
+"""Further pictures, which nothing is trained on: a standard error of two hundredths at most."""
 PLANTED_PER = 1000
 """The counts in COPIES and DEFECTS are for so many originals, and shrink or grow with the corpus."""
-_ORIGINAL, _NAME, _CHOICE, _COPY, _DEFECT = range(5)
+_ORIGINAL, _NAME, _CHOICE, _COPY, _DEFECT, _QUESTION = range(6)
 """First word of a random stream's key: every picture has a stream of its own."""
 
 
@@ -63,6 +66,23 @@ def draw(folder: Path, *, images: int = 1000, seed: int = 0) -> Truth:
     _defects(truth, images, seed)
     truth.save()
     return truth
+
+
+def draw_questions(truth: Truth, *, count: int = ASKED, seed: int = 0) -> Path:
+    """Draw pictures to ask a model about, and write labels.csv of them (test) and the originals (train)."""
+    rows = [(f"{IMAGES}/{name}", one.label, "train") for name, one in truth.files.items() if one.kind == "original"]
+    labels = list(CLASSES)
+    for number in range(count):
+        label, attempt = labels[number % len(labels)], 0
+        while not passes(image := picture(label, np.random.default_rng([seed, _QUESTION, number, attempt]))):
+            attempt += 1
+        path = truth.folder / QUESTIONS / label / f"{number:04d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg(image))
+        rows.append((path.relative_to(truth.folder).as_posix(), label, "test"))
+    with (truth.folder / LABELS).open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "label", "split"), *rows])
+    return truth.folder / LABELS
 
 
 def planted_counts(images: int) -> dict[str, int]:

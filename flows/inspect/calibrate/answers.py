@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.publish.lineage import Lineage
@@ -20,6 +21,8 @@ from shared.storage import Store
 
 FOLDER = "calibration"
 FEWEST = 4
+DECIDED = ["look-alike", "same scene"]
+"""Verdicts on what differs: no limit of the score makes copies of these."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,9 @@ def prepared(workspace: str, name: str | None, count: int, goal: float) -> Calib
     verified = lineage.rows("verify")
     if verified is None:
         raise WorkspaceError(f"The pairs of {title} lie in the stage cache, which was deleted. Curate again.")
-    table = verified.table(VERIFIED, ["uri", "other_uri", "set", "score"])
-    table = table.filter(pc.is_null(table["set"]))
+    table = verified.table(VERIFIED, ["uri", "other_uri", "set", "score", "verdict"])
+    decided = pc.is_in(table["verdict"].cast(pa.string()), pa.array(DECIDED))
+    table = table.filter(pc.and_(pc.is_null(table["set"]), pc.invert(decided)))
     pairs = list(zip(table["uri"].to_pylist(), table["other_uri"].to_pylist(), strict=True))
     strata = stratified(pairs, table["score"].to_pylist(), limit)
     if len(strata.scores) < FEWEST:

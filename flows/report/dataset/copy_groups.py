@@ -12,6 +12,7 @@ from flows.report.dataset.pictures import Thumbnails, name_of
 from flows.report.kit import reason_text
 from flows.report.kit.reason_text import Checks
 
+MEMBER = ["uri", "reason", "value", "threshold", "kept_uri", "orientation"]
 GRADED = ("perceptual_duplicate", "near_duplicate")
 GROUPS, MEMBERS, PAIRS = 12, 6, 4
 
@@ -39,7 +40,7 @@ class Groups:
         sizes = dict(zip(largest["kept_uri"].to_pylist(), largest["count_all"].to_pylist(), strict=True))
         shown = copies.filter(pc.is_in(copies["kept_uri"], pa.array(list(sizes), pa.string())))
         members: dict[str, list[dict[str, Any]]] = {uri: [] for uri in sizes}
-        for row in shown.sort_by("uri").select(["uri", "reason", "value", "threshold", "kept_uri"]).to_pylist():
+        for row in shown.sort_by("uri").select(MEMBER).to_pylist():
             members[row["kept_uri"]].append(row)
         order = {reason: place for place, reason in enumerate(DUPLICATES)}
         chosen = {uri: sorted(rows, key=lambda row: -order[row["reason"]])[:MEMBERS] for uri, rows in members.items()}
@@ -68,7 +69,8 @@ class Groups:
     def _member(self, row: dict[str, Any], pictures: Thumbnails) -> dict[str, Any]:
         return {"uri": row["uri"], "name": name_of(row["uri"]), "picture": pictures.of(row["uri"])} | {
             "reason": row["reason"],
-            "evidence": reason_text.evidence(row["reason"], row["value"], None, self.checks),
+            "evidence": reason_text.evidence(row["reason"], row["value"], None, self.checks)
+            + reason_text.turned(row["orientation"]),
         }
 
 
@@ -99,8 +101,14 @@ class Edge:
         one, other = row["uri"], row["kept_uri"] or ""
         return {
             "pictures": [(uri, name_of(uri), pictures.of(uri)) for uri in (other, one)],
-            "evidence": reason_text.evidence(self.reason, row["value"], None, self.checks),
+            "evidence": reason_text.evidence(self.reason, row["value"], None, self.checks)
+            + _unlike(row.get("verdict")),
         }
+
+
+def _unlike(verdict: str | None) -> str:
+    """Return why a pair that matches well is none of copies."""
+    return f", {verdict}" if verdict in ("look-alike", "same scene") else ""
 
 
 def edges(kept: pa.Table, dropped: pa.Table, pairs: pa.Table | None, checks: Checks) -> list[Edge]:
@@ -121,12 +129,15 @@ def edges(kept: pa.Table, dropped: pa.Table, pairs: pa.Table | None, checks: Che
 
 
 def _escaped(kept: pa.Table, pairs: pa.Table, limit: float) -> list[dict[str, Any]]:
-    """Return the pairs with the highest scores below the limit of which both images are kept."""
-    below = pairs.filter(pc.and_(pc.less(pairs["score"], limit), pc.greater(pairs["score"], 0)))
+    """Return the pairs with the highest scores, look-alikes first, of which both images are kept."""
+    unlike = pc.invert(pc.equal(pairs["verdict"].cast(pa.string()), "copy"))
+    below = pairs.filter(pc.and_(pc.or_(pc.less(pairs["score"], limit), unlike), pc.greater(pairs["score"], 0)))
     for side in ("uri", "other_uri"):
         below = below.filter(pc.is_in(below[side], kept["uri"].combine_chunks()))
     keys = [("score", "descending"), ("uri", "ascending"), ("other_uri", "ascending")]
     best = below.take(pc.select_k_unstable(below, k=min(PAIRS, below.num_rows), sort_keys=keys))
-    renamed = pa.table({"uri": best["uri"], "kept_uri": best["other_uri"], "value": best["score"]})
+    renamed = pa.table(
+        {"uri": best["uri"], "kept_uri": best["other_uri"], "value": best["score"], "verdict": best["verdict"]}
+    )
     listed: list[dict[str, Any]] = renamed.to_pylist()
     return listed

@@ -27,7 +27,7 @@ class Evidence:
     sizes: dict[str | None, int] = field(default_factory=dict)
     """Bytes of all images, by the reason for which they were dropped (null = kept)."""
     pairs: pa.Table | None = None
-    """Geometrically compared pairs of the corpus: uri, other_uri, score, and the verdict where one is told."""
+    """Pairs of the corpus whose pixels were compared: uri, other_uri, score, verdict."""
     sets: dict[str, str] = field(default_factory=dict)
     """Uri of an evaluation image → its set."""
     clusters: pa.Table | None = None

@@ -15,7 +15,7 @@ from flows.report.kit import reason_text
 from flows.report.kit.reason_text import Checks
 
 KEPT, PAIRS, OTHERS = 35, 6, 7
-EVIDENCE = ["uri", "value", "threshold", "kept_uri"]
+EVIDENCE = ["uri", "value", "threshold", "kept_uri", "orientation"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ class Gallery:
             "picture": pictures.of(row["uri"]),
             "uri": row["uri"],
             "name": name_of(row["uri"]),
-            "evidence": reason_text.evidence(reason, row["value"], row["threshold"], self.checks),
+            "evidence": reason_text.evidence(reason, row["value"], row["threshold"], self.checks)
+            + reason_text.turned(row["orientation"]),
             "kept_uri": kept or "",
             "kept_name": name_of(kept) if kept else "",
             "kept_picture": pictures.of(kept) if kept and shape == "pairs" else None,

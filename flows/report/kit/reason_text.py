@@ -60,9 +60,7 @@ def evidence(reason: str, value: float | None, threshold: float | None, checks: 
         return "equal pixels"
     if value is None:
         return ""
-    if reason == "perceptual_duplicate":
-        return f"{value:.0f} of 64 {checks.hash} bits differ{_limit(threshold, 'a copy up to', 0)}"
-    if reason == "near_duplicate" and checks.verify == GEOMETRIC:
+    if reason == "perceptual_duplicate" or (reason == "near_duplicate" and checks.verify == GEOMETRIC):
         return f"match {value:.2f}{_limit(threshold, 'a copy from', 2)}"
     if reason == "near_duplicate":
         return f"similarity {value:.3f}{_limit(threshold, 'a copy from', 3)}"
@@ -72,6 +70,11 @@ def evidence(reason: str, value: float | None, threshold: float | None, checks: 
         return f"similarity {value:.3f}{_limit(threshold, 'too close from', 3)}"
     side = ("below" if RULES[reason].below else "above") if reason in RULES else "limit"
     return signal_value(reason, value, threshold) + ("" if threshold is None else f", {side} {threshold:g}")
+
+
+def turned(orientation: str | None) -> str:
+    """Return the turn or mirror that a match needed, as the end of a phrase; nothing where it needed none."""
+    return f", {orientation}" if orientation not in (None, "upright") else ""
 
 
 def edge(reason: str, threshold: float | None, checks: Checks = NO_CHECKS) -> str:

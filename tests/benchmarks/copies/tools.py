@@ -99,6 +99,8 @@ def run(tool: Tool, python: Path, images: Path) -> FoundPairs:
         output, log = Path(home, "found.json"), Path(home, "log.txt")
         variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "XDG_"))}
         variables |= {"HOME": home, "XDG_CACHE_HOME": home, "SENTRY_OPT_OUT": "1"}
+        if not tool.requires:  # this checkout, whatever is installed
+            variables["PYTHONPATH"] = str(PEERS.parents[3])
         command = [str(python), str(PEERS / tool.script), str(images.resolve()), str(output), *tool.arguments]
         with log.open("w") as sink:
             process = subprocess.Popen(command, stdout=sink, stderr=sink, cwd=home, env=variables)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from curation.dedup import vector_index
 from curation.dedup.hash_index import HashIndex
-from curation.dedup.resemblance import HashResemblance, PairResemblance
+from curation.dedup.knn_pairs import NeighbourPairs, onward_pairs
+from curation.dedup.resemblance import NEAR, HashResemblance, PairResemblance
 from curation.dedup.vector_index import NOTHING, VectorIndex
 from curation.embedders.descriptor import DescriptorEmbedder
 
@@ -93,10 +94,17 @@ def test_the_nearest_hash_is_that_of_a_slow_loop(seed, count):
 
 
 def test_judged_pairs_count_only_with_a_kept_image():
-    judged = PairResemblance({5: {1: 1.1, 2: 1.2}, 6: {5: 1.3}})
+    judged = PairResemblance(NEAR, {5: {1: 1.1, 2: 1.2}, 6: {5: 1.3}})
     judged.keep(np.array([1]))
     scores, kept = judged.to_kept(np.array([5, 6, 7]))
     assert kept.tolist() == [1, -1, -1]
     assert scores[0] == pytest.approx(1.1)
     assert judged.among(np.array([5, 6]))[1, 0] == pytest.approx(1.3)
     assert np.isneginf(judged.among(np.array([5, 6]))[0, 1])
+
+
+def test_what_is_near_a_copy_is_compared_with_what_that_copy_may_be_dropped_for():
+    near = NeighbourPairs.of([np.array([5, 7])], [np.array([3, 6])], [np.array([0.7, 0.8], np.float32)])
+    by_hash = NeighbourPairs.of([np.array([3, 5])], [np.array([1, 3])], [np.array([-2, -4], np.float32)])
+    onward = onward_pairs(near, by_hash)
+    assert (onward.item.tolist(), onward.other.tolist()) == ([5], [1])

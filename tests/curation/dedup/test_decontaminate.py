@@ -45,7 +45,7 @@ def test_set(tmp_path):
     return write(tmp_path / "test", pictures)
 
 
-def curate(corpus: Path, sets: dict[str, Path], workspace: Path, near=None, **options):
+def curate(corpus: Path, sets: dict[str, Path], workspace: Path, near=None, perceptual=None, **options):
     listed = [
         {"name": n, "source": {"kind": "folder", "url": str(p)}, "cap": 1.0, **options.get(n, {})}
         for n, p in sets.items()
@@ -57,7 +57,7 @@ def curate(corpus: Path, sets: dict[str, Path], workspace: Path, near=None, **op
                 "index": {"part_images": 16},
                 "quality": {"rules": []},
                 "decontaminate": {"sets": listed},
-                "dedup": {"near": {"candidates": {"cosine": 0.4}, **(near or {})}},
+                "dedup": {"near": {"candidates": {"cosine": 0.4}, **(near or {})}, "perceptual": perceptual or {}},
             },
         }
     )
@@ -102,7 +102,7 @@ def test_each_set_has_its_own_threshold_and_count(corpus, test_set, tmp_path):
 
 def test_the_cosine_alone_decides_where_the_recipe_says_so(corpus, test_set, tmp_path):
     near = {"verify": "none", "threshold": 0.99}
-    dropped = told(curate(corpus, {"test": test_set}, tmp_path / "w", near=near))
+    dropped = told(curate(corpus, {"test": test_set}, tmp_path / "w", near=near, perceptual={"enabled": False}))
     contaminated = {name for name, row in dropped.items() if row["reason"] == "contaminated"}
     assert {"00.jpg", "01.jpg", "zero-again.jpg"} <= contaminated
     assert "02.jpg" not in contaminated  # a crop is beyond the descriptor

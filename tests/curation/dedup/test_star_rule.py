@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.dedup.exact_classes import ComparableColumns, find_duplicates, keep_order
-from curation.dedup.resemblance import HashResemblance, PairResemblance, VectorResemblance
+from curation.dedup.resemblance import NEAR, HashResemblance, PairResemblance, VectorResemblance
 from curation.dedup.star_rule import walk
 from curation.dedup.vector_index import VectorIndex
 
@@ -82,7 +82,9 @@ def test_pairs_that_were_judged_obey_the_same_rule(seed, count, block):
             expected[item] = min(found)[1]
         else:
             kept.append(item)
-    assert {item: match.kept for item, match in walk(order, [PairResemblance(pairs)], block=block).items()} == expected
+    assert {
+        item: match.kept for item, match in walk(order, [PairResemblance(NEAR, pairs)], block=block).items()
+    } == expected
 
 
 def compared(pixels_ids, bytes_=None):

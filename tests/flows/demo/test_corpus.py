@@ -1,5 +1,6 @@
 """The demo corpus is the same for everyone, holds what it says it holds, and its score counts honestly."""
 
+import csv
 import io
 import json
 from collections import Counter
@@ -12,7 +13,7 @@ from PIL import Image
 
 from flows.demo.corpus import Planted, Truth, draw, score
 from flows.demo.corpus.copies import COPIES
-from flows.demo.corpus.corpus import planted_counts
+from flows.demo.corpus.corpus import draw_questions, planted_counts
 from flows.demo.corpus.distinct import gray, phash
 from flows.demo.corpus.scene import CLASSES
 from flows.demo.corpus.signals import entropy, luminance, sharpness
@@ -65,6 +66,17 @@ def test_the_truth_lies_beside_the_images_and_reads_back(corpus: Truth) -> None:
     assert Truth.load(corpus.folder) == corpus
     row = json.loads((corpus.folder / "truth.json").read_text())[named(corpus, "flipped")[0]]
     assert set(row) == {"kind", "of", "class"}
+
+
+def test_questions_are_other_pictures_of_the_same_classes(corpus: Truth) -> None:
+    with draw_questions(corpus, count=20, seed=3).open() as file:
+        rows = list(csv.DictReader(file))
+    asked = [row for row in rows if row["split"] == "test"]
+    assert [row["label"] for row in asked] == 2 * list(CLASSES)
+    assert len(rows) - len(asked) == COUNT
+    assert all((corpus.folder / row["path"]).parent.name == row["label"] for row in rows)
+    known = {data(corpus, name) for name in corpus.files}
+    assert not known & {(corpus.folder / row["path"]).read_bytes() for row in asked}
 
 
 def test_originals_pass_the_quality_rules(corpus: Truth) -> None:

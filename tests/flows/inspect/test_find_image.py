@@ -135,20 +135,29 @@ def test_labels_that_conflict_among_copies_are_a_note(workspace: Looked) -> None
     assert facts(workspace, workspace.photos / "cats/07.jpg")["notes"] == []
 
 
-NEIGHBOUR = {"uri": "/k.jpg", "bits": 0, "cosine": 0.9, "match": 0.0}
+NEIGHBOUR = {"uri": "/k.jpg", "bits": 0, "cosine": 0.9, "match": 0.0, "verdict": "other", "orientation": "upright"}
 DROPPED = {"uri": "/d.jpg", "state": "dropped", "reason": "perceptual_duplicate", "kept_uri": "/k.jpg"}
 KEPT = {"uri": "/d.jpg", "state": "kept"}
+COPY = {"match": 1.1, "verdict": "copy"}
 
 
 @pytest.mark.parametrize(
     ("row", "neighbour", "expected"),
     [
-        (DROPPED, {}, "the hash alone dropped it: laid over each other, their pixels do not agree (match 0.00"),
-        (DROPPED, {"match": 1.1}, None),
+        (DROPPED, {}, "were found alike when they were compared; today"),
+        (DROPPED, COPY, None),
+        (DROPPED, {"match": 1.1, "verdict": "look-alike"}, "were found alike when they were compared; today"),
         (DROPPED | {"reason": "near_duplicate"}, {}, "were found alike when they were compared; today"),
         (KEPT, {}, "/k.jpg is a look-alike: 0 of 64 bits of the hash differ, but laid over each other the pixels"),
         (KEPT, {"bits": 7}, None),
-        (KEPT, {"match": 1.1, "bits": 30}, "were not among each other's nearest candidates"),
+        (KEPT, COPY | {"bits": 30}, "were not among each other's nearest candidates"),
+        (KEPT, COPY | {"orientation": "mirrored"}, "/k.jpg matches mirrored (1.10) and is kept too"),
+        (
+            KEPT,
+            {"match": 1.1, "verdict": "look-alike"},
+            "/k.jpg is a look-alike: laid over each other, most of the pixels",
+        ),
+        (KEPT, {"match": 1.1, "verdict": "same scene"}, "curation.dedup.near.same_scene says whether both are kept"),
         (KEPT, {"match": None}, None),
     ],
 )

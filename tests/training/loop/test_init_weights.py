@@ -19,7 +19,9 @@ from shared.params import Compute
 from tests.training.vits import images, invented_weights
 from training.distributed import DistributedContext
 from training.loop.pretrain import initial_state
+from training.loop.schedules import values
 from training.params import PretrainParams
+from training.params.resolved import resolved
 from training.runs import checkpoint
 from training.runs.run_folder import RunFolder
 from training.stages import pretrain
@@ -32,7 +34,11 @@ VIT = {"patch_size": 8, "width": 128, "depth": 2, "heads": 2, "layer_scale": 0.1
 
 
 def with_model(tiny: dict[str, Any], **changes: Any) -> PretrainParams:
-    return PretrainParams.model_validate(tiny | {"model": VIT | changes})
+    return PretrainParams.model_validate(tiny | {"model": VIT | changes, "optim": gently(tiny)})
+
+
+def gently(tiny: dict[str, Any]) -> dict[str, Any]:
+    return tiny["optim"] | {"lr": 1e-3}
 
 
 def first_teacher(params: PretrainParams, weights: Weights) -> Any:
@@ -71,7 +77,8 @@ def test_a_vit_of_timms_at_another_resolution_and_other_colours_is_seen_through_
     model.load_state_dict(origin.vit)
     theirs = replace(origin, mean=(0.5, 0.5, 0.4), std=(0.5, 0.6, 0.5), mask_token=None)
     params = PretrainParams.model_validate(
-        tiny | {"model": VIT | {"registers": registers}, "crops": tiny["crops"] | {"global_size": 48}}
+        tiny
+        | {"model": VIT | {"registers": registers}, "crops": tiny["crops"] | {"global_size": 48}, "optim": gently(tiny)}
     )
     teacher = first_teacher(params, theirs)
     assert teacher.backbone.vit.pos_embed.shape[1] == 36 + (not registers)
@@ -125,14 +132,14 @@ def test_weights_name_the_run_by_what_they_are_not_where_they_lie(
     tiny: dict[str, Any], dataset: Published, tmp_path: Path
 ) -> None:
     def name(path: Path) -> str:
-        params = PretrainParams.model_validate(tiny | {"model": VIT, "start": str(path)})
+        params = PretrainParams.model_validate(tiny | {"model": VIT, "start": str(path), "optim": gently(tiny)})
         return run_name(pretrain, params, dataset)
 
     file, moved, weights = tmp_path / "a.pth", tmp_path / "b.pth", invented_weights().vit
     torch.save(weights, file)
     torch.save(weights, moved)
     assert name(file) == name(moved) != run_name(pretrain, with_model(tiny), dataset)
-    params = PretrainParams.model_validate(tiny | {"model": VIT, "start": str(file)})
+    params = PretrainParams.model_validate(tiny | {"model": VIT, "start": str(file), "optim": gently(tiny)})
     pretrain(dataset, params=params, compute=ON_CPU, workspace=tmp_path, run="run")
     assert json.loads((tmp_path / "runs/run/config.json").read_text())["start"] == content(str(file))
     first = name(file)
@@ -140,3 +147,37 @@ def test_weights_name_the_run_by_what_they_are_not_where_they_lie(
     assert name(file) != first
     with pytest.raises(RecipeError, match="Run run needs what it was started with, got other values: start was"):
         pretrain(dataset, params=params, compute=ON_CPU, workspace=tmp_path, run="run")
+
+
+def test_a_rate_that_would_undo_what_weights_know_is_refused_with_one_that_would_not(tiny: dict[str, Any]) -> None:
+    def at(lr: float, limit: float = 2e-4) -> PretrainParams:
+        optim = tiny["optim"] | {"lr": lr, "lr_rule": "none", "start_lr_limit": limit}
+        return PretrainParams.model_validate(tiny | {"model": VIT, "optim": optim})
+
+    published = invented_weights()
+    with pytest.raises(RecipeError, match=r"rate of 0.0002 or less \(that published.*got 0.0015.*optim.lr=0.0002,"):
+        first_teacher(at(1.5e-3), published)
+    first_teacher(at(2e-4), published)
+    first_teacher(at(1.5e-3, limit=0), published)
+    own = replace(published, peak_lr=1.5e-3)
+    first_teacher(at(1.5e-3), own)
+    with pytest.raises(RecipeError, match=r"or less \(they were trained with 0.0015\), got 0.003"):
+        first_teacher(at(3e-3), own)
+
+
+def test_the_backbone_waits_until_the_heads_have_learned_and_then_warms_up(tiny: dict[str, Any]) -> None:
+    optim = gently(tiny) | {"steps": 12, "warmup_steps": 3, "freeze_backbone": 4}
+    params = resolved(PretrainParams.model_validate(tiny | {"optim": optim}), 60)
+    assert [values(step, params).backbone_lr for step in range(9)] == [0, 0, 0, 0, 0.25, 0.5, 0.75, 1, 1]
+    assert values(0, resolved(PretrainParams.model_validate(tiny), 60)).backbone_lr == 1
+
+
+def test_while_the_backbone_is_frozen_only_heads_move(tiny: dict[str, Any], dataset: Published, tmp_path: Path) -> None:
+    optim = gently(tiny) | {"freeze_backbone": 2, "freeze_prototypes": 0}
+    params = PretrainParams.model_validate(tiny | {"optim": optim})
+    pretrain(dataset, params=params, compute=ON_CPU, workspace=tmp_path, run="run")
+    untrained = initial_state(params, ALONE).student.state_dict()
+    frozen, thawed = (checkpoint.read(RunFolder(tmp_path / "runs" / "run"), step)["student"] for step in (2, 4))
+    same = {name for name in untrained if torch.equal(frozen[name], untrained[name])}
+    assert same == {name for name in untrained if name.startswith("backbone.")}
+    assert not torch.equal(thawed["backbone.vit.norm.weight"], untrained["backbone.vit.norm.weight"])

@@ -39,7 +39,7 @@ def test_every_step_of_every_schedule_is_dinov2s(tiny: dict[str, Any], name: str
 
 
 def test_a_run_that_is_stepped_beyond_its_end_keeps_the_last_values(tiny: dict[str, Any]) -> None:
-    assert values(100, made(tiny)) == values(500, made(tiny)) == pytest.approx((0.1, 0.4, 1.0, 0.07))
+    assert values(100, made(tiny)) == values(500, made(tiny)) == pytest.approx((0.1, 0.4, 1.0, 0.07, 1.0))
 
 
 @pytest.mark.parametrize(("rule", "peak"), [("none", 1e-3), ("sqrt", 2e-3), ("linear", 4e-3)])

@@ -16,9 +16,8 @@ from shared.dataset_version import Published
 from shared.params import Compute
 from tests.benchmarks.training_step import batch_of
 from training.distributed import DistributedContext
-from training.loop.pretrain import initial_state
+from training.loop.pretrain import compile_parts, initial_state
 from training.loop.train_step import take_step
-from training.model.blocks import compiled
 from training.params import PretrainParams
 from training.runs import checkpoint
 from training.runs.run_folder import RunFolder
@@ -37,8 +36,8 @@ def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 def outcome(params: PretrainParams, compiles: bool) -> tuple[dict[str, float], list[Tensor]]:
     """Return the losses and the gradient of a run's first step."""
     state, gradient = initial_state(params, HERE), []
-    for model in (state.student, state.teacher) if compiles else ():
-        model.backbone.branches = compiled(params.model.depth)
+    if compiles:
+        compile_parts(state, params)
     state.optimizer.register_step_pre_hook(
         lambda *_: gradient.extend(p.grad.clone() for p in state.student.parameters() if p.grad is not None)
     )
@@ -69,12 +68,16 @@ def test_a_compiled_step_has_the_losses_and_the_gradient_of_the_plain_one(
 def test_blocks_of_one_shape_share_what_is_compiled(tiny: dict[str, Any]) -> None:
     model = tiny["model"] | {"depth": 12, "drop_path": 0.3, "drop_path_rule": "uniform"}
     outcome(PretrainParams.model_validate(tiny | {"model": model}), True)
-    assert counters["stats"]["unique_graphs"] == 4  # attention and MLP, of teacher and student
+    of_blocks = 8  # attention and MLP, of teacher and student; take and give back, add and gather
+    of_losses = 8  # four passes over crops, and over patches
+    assert counters["stats"]["unique_graphs"] == of_blocks + of_losses
 
 
+@pytest.mark.parametrize("phases", [[], [{"begins": 2, "global_size": 48, "local_size": 24}]])
 def test_a_compiled_run_leaves_the_checkpoint_of_a_plain_one(
-    params: PretrainParams, dataset: Published, tmp_path: Path
+    tiny: dict[str, Any], dataset: Published, tmp_path: Path, phases: list[dict[str, int]]
 ) -> None:
+    params = PretrainParams.model_validate(tiny | {"phases": phases})
     found = {}
     for compiles in (False, True):
         compute = Compute(device="cpu", workers=1, compile=compiles)

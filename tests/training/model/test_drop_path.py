@@ -143,7 +143,7 @@ def test_the_linear_rule_skips_nothing_in_the_first_block_and_the_full_share_in_
     counts = [len(sizes[0]) for sizes in drawn(tiny, 0.5, "linear", 0, 0, 4)]
     assert counts == [8, 8, 4, 4]
     assert drop_path_rates(ModelParams(depth=3, drop_path=0.2)) == pytest.approx([0, 0.1, 0.2])
-    assert KeptTokens.of([torch.arange(8)], Packing((8,), (5,))) is None
+    assert KeptTokens.of([[torch.arange(8)]], Packing((8,), (5,))) == [None]
 
 
 def test_without_drop_path_nothing_is_drawn(params: PretrainParams) -> None:

@@ -173,7 +173,7 @@ def test_a_run_whose_config_holds_former_keys_is_the_same_run(
     config = {"params": tiny | {"crops": former}, "dataset": f"{dataset.name} {dataset.version}"}
     folder.path.mkdir(parents=True)
     (folder.path / "config.json").write_text(json.dumps(config))
-    folder.check_same(params, dataset, "")
+    folder.check_same(params, dataset, {})
     folder.checkpoint(1).mkdir(parents=True)
     assert folder.params() == params
 

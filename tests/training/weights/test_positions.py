@@ -114,7 +114,7 @@ def test_a_run_keeps_the_rule_of_the_weights_it_started_from(
     shape = {"patch_size": 8, "width": 128, "depth": 2, "heads": 2, "drop_path": 0.0}
     save_file(in_dinov2_layout(invented_weights()), tmp_path / "dinov2.safetensors")
     start = {"start": str(tmp_path / "dinov2.safetensors"), "model": shape}
-    params = PretrainParams.model_validate(tiny | start | {"optim": tiny["optim"] | {"steps": 2}})
+    params = PretrainParams.model_validate(tiny | start | {"optim": tiny["optim"] | {"steps": 2, "start_lr_limit": 0}})
     pretrain(dataset, params=params, compute=Compute(device="cpu", workers=1), workspace=tmp_path, run="run")
     assert from_run(tmp_path / "runs" / "run").positions == "offset"
 

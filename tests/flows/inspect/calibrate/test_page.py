@@ -46,8 +46,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs = list(itertools.combinations(sorted(str(path) for path in (root / "photos").iterdir()), 2))
     scores = [0.5 + 0.68 * i / len(pairs) for i in range(len(pairs))]
     one, other = zip(*pairs, strict=True)
-    columns = {"uri": one, "other_uri": other, "set": [None] * len(pairs), "score": scores}
-    table = pa.table(columns, schema=pa.schema([(n, VERIFIED.schema.field(n).type) for n in VERIFIED.schema.names]))
+    columns = {"uri": one, "other_uri": other, "score": scores, "verdict": ["copy"] * len(pairs)}
+    rows = pa.table({name: columns.get(name, pa.nulls(len(pairs))) for name in VERIFIED.schema.names})
+    table = rows.cast(VERIFIED.schema)
     for place, part in enumerate(verified.output.parts):
         commit_part(verified.store, "verify", table if place == 0 else table.slice(0, 0), part.name)
     return root / "w"

@@ -1,0 +1,93 @@
+"""Proposed pairs as parts of a table: what proposed each, where its pixels are, and which pairs stand in one part."""
+
+import hashlib
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from curation.arrays import Ints
+from curation.dedup.comparable_images import ComparableImages
+from curation.dedup.knn_pairs import BLOCK, EmbeddingSearch, NeighbourPairs, merged
+from shared.catalog import CANDIDATES, WHERE
+from shared.stage_runner.exchange import spans
+
+PART_PAIRS = 2000
+"""Pairs in a part, at most on average: some half a minute of comparing."""
+
+
+@dataclass(frozen=True)
+class ProposedPairs:
+    """Pairs, each once, with what proposed them."""
+
+    item: Ints
+    other: Ints
+    cosine: pa.Array
+    distance: pa.Array
+
+    @classmethod
+    def of(cls, by_embedding: NeighbourPairs, by_hash: NeighbourPairs) -> "ProposedPairs":
+        """Join what embeddings and what hashes proposed."""
+        both = merged([by_embedding, by_hash])
+        cosine, distance = (_nearness(both, pairs) for pairs in (by_embedding, by_hash))
+        return cls(
+            both.item,
+            both.other,
+            pa.array(cosine, pa.float32(), from_pandas=True),
+            pa.array(-distance, pa.float32(), from_pandas=True).cast(pa.int32()),
+        )
+
+
+def _nearness(wanted: NeighbourPairs, known: NeighbourPairs) -> np.ndarray:
+    """Return how near the wanted pairs are among the known ones, NaN for those that are not."""
+    span = int(max(wanted.other.max(initial=0), known.other.max(initial=0))) + 1
+    keys, known_keys = wanted.item * span + wanted.other, known.item * span + known.other
+    at = np.minimum(np.searchsorted(known_keys, keys), max(0, len(known_keys) - 1))
+    if not len(known_keys):
+        return np.full(len(keys), np.nan, np.float32)
+    return np.where(known_keys[at] == keys, known.nearness[at], np.nan)
+
+
+def pair_table(
+    images: ComparableImages, others: ComparableImages, pairs: ProposedPairs, set_column: str | None
+) -> pa.Table:
+    """Return CANDIDATES of these pairs; `set_column` of the others names their evaluation set."""
+    columns = {name: images.column(name).take(pairs.item) for name in WHERE}
+    columns |= {f"other_{name}": others.column(name).take(pairs.other) for name in WHERE}
+    sets = others.column(set_column).take(pairs.other) if set_column else pa.nulls(len(pairs.item), pa.string())
+    proposed = {"set": sets.cast(pa.string()), "cosine": pairs.cosine, "distance": pairs.distance}
+    return pa.table({**columns, **proposed}).select(CANDIDATES.schema.names).cast(CANDIDATES.schema)
+
+
+def cells_of(images: ComparableImages, searches: list[EmbeddingSearch], items: Ints) -> Ints:
+    """Return, for each item, the nearest of a few images with the smallest ids, as many as there will be parts.
+
+    Neighbours then meet in one part, where each is described once, not once for each pair. Ids are digests, so
+    these few are drawn by chance, and images that are added seldom change them.
+    """
+    if not searches:
+        return np.zeros(len(items), dtype=np.int64)
+    count = len(list(spans(len(items), PART_PAIRS)))
+    comparable, vectors = searches[0].comparable, searches[0].index.vectors
+    few = heapq.nsmallest(count, np.flatnonzero(comparable).tolist(), key=images.columns.image_id.__getitem__)
+    if not few:
+        return np.zeros(len(items), dtype=np.int64)
+    cells = [(vectors[items[i : i + BLOCK]] @ vectors[few].T).argmax(axis=1) for i in range(0, len(items), BLOCK)]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *cells])
+
+
+def cut(table: pa.Table, cells: Ints) -> Iterator[pa.Table]:
+    """Cut by cell, and cells that are too large by a digest of the uri: added images rename only their own parts."""
+    for cell in np.unique(cells):
+        inside = table.filter(pa.array(cells == cell))
+        slots = np.array([_slot(uri) for uri in inside["uri"].to_pylist()], dtype=np.int64)
+        for low, high in spans(inside.num_rows, PART_PAIRS):
+            part = inside.filter(pa.array((slots >= low) & (slots < high)))
+            if part.num_rows:
+                yield part.unify_dictionaries().sort_by([("uri", "ascending"), ("other_uri", "ascending")])
+
+
+def _slot(uri: str) -> int:
+    return int.from_bytes(hashlib.blake2b(uri.encode("utf-8", "surrogateescape"), digest_size=4).digest(), "big")

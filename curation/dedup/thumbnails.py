@@ -1,0 +1,83 @@
+"""Small thumbnails in colour, stored with the measurements: they dismiss most pairs that embeddings propose.
+
+A copy shows what the other shows, or a part of it, upright, mirrored or turned. Of 21,000 pairs of neighbours among
+other people's photographs 9 in 10 correlate below .85 in the best window, of copies 1 in 50.
+"""
+
+import numpy as np
+from PIL import Image
+
+from curation.arrays import Bytes, Floats
+from curation.dedup.geometry.windows import PART_OF, SIDE, Window, best_correlation, best_window, normed
+
+TINT = 8
+"""Gray levels [32, 32], and blue and red difference [8, 8] each."""
+LENGTH = SIDE * SIDE + 2 * TINT * TINT
+AS_ONE, SAME_TINT = 0.995, 6.0
+"""Two thumbnails that correlate so well, their colours at most so far apart on average, may stand for each other."""
+
+BEYOND_DOUBT = 0.93
+"""Correlation of a window from which colours are not asked: one neighbour in twenty that is no copy gets there."""
+PATCHES = 4
+"""Along each side of a window, whose mean colours are compared."""
+TINTED, SAME_HUES = 6.0, 0.25
+"""Root mean square of blue and red difference from which a picture has colours, and the least cosine between those of a
+copy and its original: of other photographs in doubt, two in five are below, of copies one in a hundred."""
+
+
+def thumbnail(image: Image.Image) -> bytes:
+    """Return the thumbnail of an RGB image, squashed to a square: 1,152 bytes."""
+    small = image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0).convert("YCbCr")
+    gray, *tints = small.split()
+    planes = [gray, *(tint.resize((TINT, TINT), Image.Resampling.BOX) for tint in tints)]
+    return b"".join(plane.tobytes() for plane in planes)
+
+
+def thumbnails(column: list[bytes]) -> Bytes:
+    """Return rows [n, 1152] of thumbnails."""
+    return np.frombuffer(b"".join(column), dtype=np.uint8).reshape(-1, LENGTH)
+
+
+def may_show(one: Bytes, other: Bytes) -> bool:
+    """Return whether either thumbnail may show a part of the other: in gray levels, and in colours where both have any.
+
+    Where the gray levels leave no doubt, colours are not asked: copies are recoloured, too.
+    """
+    grays = one[: SIDE * SIDE].tobytes(), other[: SIDE * SIDE].tobytes()
+    correlation = best_correlation(*grays)
+    if correlation < PART_OF or correlation >= BEYOND_DOUBT:
+        return correlation >= BEYOND_DOUBT
+    window, swapped = best_window(*grays)
+    return _same_colours(_tints(other if swapped else one), _tints(one if swapped else other), window)
+
+
+def _tints(row: Bytes) -> Floats:
+    return row[SIDE * SIDE :].reshape(2, TINT, TINT).astype(np.float32) - 128
+
+
+def _same_colours(picture: Floats, whole: Floats, window: Window) -> bool:
+    """Return whether a window of one picture has the colours of the whole of another one."""
+    quarters, mirrored = divmod(window.orientation, 2)
+    turned = np.rot90(whole, quarters, axes=(1, 2))
+    shown = turned[:, :, ::-1] if mirrored else turned
+    across, down = _cutter(window.left, window.wide), _cutter(window.top, window.high)
+    x, y = down @ picture @ across.T, _cutter(0, 1) @ shown @ _cutter(0, 1).T
+    norms = np.linalg.norm(x), np.linalg.norm(y)
+    if min(norms) < TINTED * PATCHES:
+        return True
+    return bool(np.vdot(x, y) >= SAME_HUES * norms[0] * norms[1])
+
+
+def _cutter(start: float, share: float) -> Floats:
+    """Return the matrix [patches, 8] whose rows average the tints of each patch of a window along one side."""
+    edges = TINT * (start + share * np.arange(PATCHES + 1) / PATCHES)
+    low, high, pixels = edges[:-1, None], edges[1:, None], np.arange(TINT)
+    inside = np.clip(np.minimum(high, pixels + 1) - np.maximum(low, pixels), 0, None)
+    return np.asarray(inside / (high - low), np.float32)
+
+
+def as_one(one: Bytes, other: Bytes) -> bool:
+    """Return whether two thumbnails show one picture, as far as they can tell, upright and in its colours."""
+    x, y = (normed(row[: SIDE * SIDE].astype(np.float32)) for row in (one, other))
+    tint = np.abs(one[SIDE * SIDE :].astype(np.float32) - other[SIDE * SIDE :]).mean()
+    return float(x @ y) >= AS_ONE and float(tint) <= SAME_TINT
