@@ -7,17 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from pathlib import Path
 from typing import NamedTuple, Self
 
-import fsspec
 from PIL import Image
 from pyarrow import ArrowException
 
 from shared.errors import RecipeError, UnreadableError
-from shared.images.file_names import as_path, is_remote
 from shared.images.image_table import ImageTable, read_image_table
-from shared.images.table_cells import Format, TableColumn, image_in_cell, open_column
+from shared.images.table_cells import Format, TableColumn, image_in_cell, open_binary, open_column
 from shared.storage import Store
 from training.eval.sets.files import listed, pixels_of
 from training.eval.sets.labelled import TEST, TRAIN
@@ -113,8 +110,5 @@ def _opened(_process: int, path: str, form: Format, column: str) -> TableColumn:
 
 
 def _read(path: str) -> bytes:
-    if not is_remote(path):
-        return Path(as_path(path)).read_bytes()
-    fs, plain = fsspec.core.url_to_fs(path)
-    data: bytes = fs.cat_file(plain)
-    return data
+    with open_binary(path) as file:
+        return bytes(file.read())
