@@ -8,7 +8,17 @@ import cv2
 import numpy as np
 
 from curation.arrays import Bytes, Floats
-from curation.dedup.geometry.windows import PART_OF, SIDE, Window, best_correlation, best_window, normed
+from curation.dedup.geometry.windows import (
+    ORIENTATIONS,
+    PART_OF,
+    SIDE,
+    Window,
+    averaging,
+    best_correlation,
+    best_window,
+    normed,
+    turned,
+)
 from shared.images.picture import Picture
 
 TINT = 8
@@ -58,23 +68,14 @@ def _tints(row: Bytes) -> Floats:
 
 def _same_colours(picture: Floats, whole: Floats, window: Window) -> bool:
     """Return whether a window of one picture has the colours of the whole of another one."""
-    quarters, mirrored = divmod(window.orientation, 2)
-    turned = np.rot90(whole, quarters, axes=(1, 2))
-    shown = turned[:, :, ::-1] if mirrored else turned
-    across, down = _cutter(window.left, window.wide), _cutter(window.top, window.high)
-    x, y = down @ picture @ across.T, _cutter(0, 1) @ shown @ _cutter(0, 1).T
+    shown = np.stack([turned(plane, *ORIENTATIONS[window.orientation]) for plane in whole])
+    across, down = (averaging(TINT, *span, PATCHES) for span in ((window.left, window.wide), (window.top, window.high)))
+    whole_side = averaging(TINT, 0, 1, PATCHES)
+    x, y = down @ picture @ across.T, whole_side @ shown @ whole_side.T
     norms = np.linalg.norm(x), np.linalg.norm(y)
     if min(norms) < TINTED * PATCHES:
         return True
     return bool(np.vdot(x, y) >= SAME_HUES * norms[0] * norms[1])
-
-
-def _cutter(start: float, share: float) -> Floats:
-    """Return the matrix [patches, 8] whose rows average the tints of each patch of a window along one side."""
-    edges = TINT * (start + share * np.arange(PATCHES + 1) / PATCHES)
-    low, high, pixels = edges[:-1, None], edges[1:, None], np.arange(TINT)
-    inside = np.clip(np.minimum(high, pixels + 1) - np.maximum(low, pixels), 0, None)
-    return np.asarray(inside / (high - low), np.float32)
 
 
 def as_one(one: Bytes, other: Bytes) -> bool:

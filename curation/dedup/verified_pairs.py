@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.dedup.geometry.alignments import MIRRORED, UPRIGHT
 from curation.dedup.geometry.compare import Comparison
+from curation.dedup.geometry.verdicts import MIRRORED, SAME_SCENE, UPRIGHT
 from curation.params.copies import DedupParams
 from shared.catalog import VERIFIED
 from shared.tables import Rows
@@ -16,7 +16,7 @@ SURE = 1.0
 
 def counts(comparison: Comparison, params: DedupParams, limit: float) -> bool:
     """Return whether a comparison makes two images copies under a recipe, from a score of `limit` on."""
-    verdicts = ("copy", "same scene") if params.near.same_scene == "drop" else ("copy",)
+    verdicts = ("copy", SAME_SCENE) if params.near.same_scene == "drop" else ("copy",)
     judged = comparison.verdict in verdicts or comparison.score < SURE
     allowed = ALLOWED.get(params.orientations)
     return comparison.score >= limit and judged and (allowed is None or comparison.orientation in allowed)

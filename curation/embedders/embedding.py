@@ -61,8 +61,8 @@ class TorchEmbedding(Embedding):
     """An embedder whose network runs in torch."""
 
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Numbers that the network computes with. bf16 takes half the memory and half the time or less on a GPU; it moves
-    cosines in the third digit, so its vectors are other vectors: a change measures everything again."""
+    """Numbers that the network computes with. bf16 is meant for GPUs; it rounds to three digits, so its
+    vectors are other vectors: a change measures everything again."""
 
     @property
     def on_gpu(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.commands.console import Console
 from shared.errors.secrets import redacted_tree
+from shared.images.file_names import absolute
 from shared.params import Compute
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ def flow_arguments(recipe: str | None, options: "Options") -> dict[str, Any]:
 
     arguments: dict[str, Any] = {
         "recipe": recipe or default_recipe(),
-        "workspace": options.workspace if "://" in options.workspace else os.path.abspath(options.workspace),
-        "sources": [url if "://" in url else os.path.abspath(url) for url in options.source],
+        "workspace": absolute(options.workspace),
+        "sources": [absolute(url) for url in options.source],
         "name": options.name or "",
         "settings": list(options.settings),
     }

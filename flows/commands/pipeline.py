@@ -1,6 +1,5 @@
 """What the commands do, and the last lines they print: where things are, and what to do next."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
 from shared.dataset_version import Published, open_version
 from shared.errors import SourceError, WorkspaceError
+from shared.images.file_names import absolute
 from shared.launch.executors import Inline
 from shared.stage import Stage
 from shared.storage import Store
@@ -22,6 +22,7 @@ from shared.storage.credentials import withheld
 from shared.tables import Output
 
 if TYPE_CHECKING:
+    from flows.plan.status import TrainingStatus
     from flows.recipe.options import Options
 
 
@@ -114,10 +115,12 @@ def _packed(recipe: Recipe, store: Store, console: Console) -> dict[str, Any]:
 
 def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, Any]:
     from flows import pipeline
+    from flows.plan.status import training_status
 
     dataset = open_version(session.store, session.recipe.name)
-    run = pipeline.run_of(session, dataset)
-    earlier = _nothing_left(session, stage, dataset, run)
+    status = training_status(session, dataset)  # its name is of the content of weights, which takes reading them
+    run = status.run if status else pipeline.run_of(session, dataset)
+    earlier = _nothing_left(session, stage, dataset, status)
     if earlier is not None:
         console.say(NOTHING_LEFT)
     if stage.name == "pretrain":
@@ -131,14 +134,14 @@ def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, A
     return _evaluated(session, console, run, earlier or pipeline.evaluate(session, dataset, run))
 
 
-def _nothing_left(session: Session, stage: Stage, dataset: Published, run: str) -> dict[str, Any] | None:
+def _nothing_left(
+    session: Session, stage: Stage, dataset: Published, status: "TrainingStatus | None"
+) -> dict[str, Any] | None:
     """Return what a finished training or evaluation gives, without a process of its own; None for an unfinished one."""
-    from flows.plan.status import training_status
-
-    status = training_status(session, dataset)
     if not status or not status.done or (stage.name == "evaluate" and status.unscored):
         return None
     where, compute = Path(session.store.path()), session.recipe.compute
+    run = status.run
     facts: dict[str, Any] = stage(dataset, params=session.params(stage), compute=compute, workspace=where, run=run)
     return facts
 
@@ -195,6 +198,6 @@ def console_for(options: "Options") -> Console:
 
 def open_workspace(url: str) -> Store:
     """Open a workspace for writing. Raises WorkspaceError when it cannot be written."""
-    store = Store(withheld(url) if "://" in url else os.path.abspath(url))
+    store = Store(absolute(withheld(url)))
     store.write("dinoflow.json", '{"format": 1}\n')
     return store

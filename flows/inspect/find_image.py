@@ -1,6 +1,5 @@
 """From what a person gives (a path, a URL, an id, the end of a path, a file) to the rows of a published version."""
 
-import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 from flows.commands.escape import shown
 from shared.dataset_version import Published
 from shared.errors import UserError
-from shared.images.file_names import as_path, as_text
+from shared.images.file_names import absolute, as_path, as_text
 from shared.images.ids import digest
 
 RowFilter = Callable[[pa.Table], pa.ChunkedArray]
@@ -68,7 +67,7 @@ def uris_meant(what: str) -> list[str]:
     """Return the uris that a path or URL may stand for, as listings write them."""
     given = what.removeprefix(FILE)
     texts = [what, given, unquote(given)] if what.startswith(FILE) else [what, given]
-    whole = [text if "://" in text else os.path.abspath(text) for text in texts]
+    whole = [absolute(text) for text in texts]
     return list(dict.fromkeys(form for text in (*texts, *whole) for form in _forms(text)))
 
 

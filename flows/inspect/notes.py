@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from curation.dedup.geometry.verdicts import LOOK_ALIKE, SAME_SCENE, UPRIGHT
 from curation.dedup.resemblance import NEAR, PERCEPTUAL
 from flows.commands.escape import shown
 from flows.inspect.find_image import ImageRow
@@ -11,7 +12,6 @@ Limits = tuple[int | None, float | None]
 """Bits and match from which on two images are copies; None where the recipe does not ask."""
 
 VERIFIED = (PERCEPTUAL, NEAR)
-UPRIGHT, SAME_SCENE, LOOK_ALIKE = "upright", "same scene", "look-alike"
 
 
 def limits_of(recipe: dict[str, Any], detail: float | None) -> Limits:

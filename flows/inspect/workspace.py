@@ -1,16 +1,15 @@
 """A workspace and a dataset version that someone names, or the only ones there are."""
 
-import os
-
 from shared.dataset_version import Published, dataset_names, open_version
 from shared.errors import UserError, WorkspaceError
+from shared.images.file_names import absolute
 from shared.storage import Store
 from shared.storage.credentials import withheld
 
 
 def existing(workspace: str) -> Store:
     """Open a workspace that is there. Raises WorkspaceError when it is not."""
-    store = Store(withheld(workspace) if "://" in workspace else os.path.abspath(workspace))
+    store = Store(absolute(withheld(workspace)))
     if not store.fs.exists(store.path()):
         raise WorkspaceError(f"There is no workspace {workspace}. Run `dinoflow demo`, or give the right folder.")
     return store

@@ -15,7 +15,6 @@ from uuid import UUID
 from prefect import Flow, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import as_completed
-from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
@@ -51,6 +50,8 @@ class PrefectExecutor:
         """Yield the results as the task runs finish."""
         if isinstance(self.machines, Processes):
             yield from self._submitted(partial(self.machines.workers_for(needs).call, fn), items, label)
+        elif MAKING.get(None) is None:  # beside the stages, the flow's own task runner is one of threads here
+            yield from self.machines.map(fn, items, label, needs)
         else:
             with self.machines.holding(needs):
                 results = self._submitted(fn, items, label)
@@ -88,6 +89,8 @@ def reachable_server(compute: Compute) -> Iterator[None]:
             f"The workers at {compute.address} need a Prefect server that they reach, got none in PREFECT_API_URL. "
             "Set it to your server's, or run `dinoflow pack`, which does the same without Prefect."
         )
+    from prefect.server.api.server import SubprocessASGIServer  # the whole server comes with it: seconds
+
     server = SubprocessASGIServer()
     server.start()  # it stops with this process, after the last events have gone out
     with temporary_settings({PREFECT_API_URL: server.api_url}):

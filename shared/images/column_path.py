@@ -49,12 +49,14 @@ def image_paths(schema: "pa.Schema") -> list[str]:
 def _below(kind: "pa.DataType", path: str, depth: int) -> Iterator[str]:
     import pyarrow as pa
 
-    kind = _plain(kind)
+    kind = plain_type(kind)
     if holds_bytes(kind):
         yield path
     elif depth and pa.types.is_struct(kind):
         inside = kind.get_field_index("bytes")
-        if inside >= 0 and (holds_bytes(_plain(kind.field(inside).type)) or pa.types.is_null(kind.field(inside).type)):
+        if inside >= 0 and (
+            holds_bytes(plain_type(kind.field(inside).type)) or pa.types.is_null(kind.field(inside).type)
+        ):
             yield path
         else:
             for i in range(kind.num_fields):
@@ -63,7 +65,8 @@ def _below(kind: "pa.DataType", path: str, depth: int) -> Iterator[str]:
         yield from _below(kind.value_type, f"{path}[]", depth - 1)
 
 
-def _plain(kind: "pa.DataType") -> "pa.DataType":
+def plain_type(kind: "pa.DataType") -> "pa.DataType":
+    """Return the type of the values of a dictionary; any other type as it is."""
     import pyarrow as pa
 
     return kind.value_type if pa.types.is_dictionary(kind) else kind

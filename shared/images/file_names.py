@@ -20,6 +20,11 @@ def as_path(text: str) -> str:
     return os.fsdecode(unquote_to_bytes(text.removeprefix(URL))) if text.startswith(URL) else text
 
 
+def absolute(path: str) -> str:
+    """Return a path as it is meant from any folder: an absolute one, a URL as it is."""
+    return path if "://" in path else os.path.abspath(path)
+
+
 def is_remote(path: str) -> bool:
     """Tell whether a path is a URL of another machine."""
     return "://" in path and not path.startswith(URL)

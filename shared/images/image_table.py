@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import SourceError
-from shared.images.column_path import image_paths, split
+from shared.images.column_path import image_paths, plain_type, split
 from shared.images.image_files import MASK_WORDS
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _is_word(kind: "pa.DataType") -> bool:
     """Tell whether values of a type can name a class: words and numbers."""
     import pyarrow as pa
 
-    types, kind = pa.types, kind.value_type if pa.types.is_dictionary(kind) else kind
+    types, kind = pa.types, plain_type(kind)
     is_text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
     is_number = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)
     return bool(is_text or is_number or types.is_null(kind))

@@ -112,7 +112,7 @@ def open_column(path: str, form: Format, column: str) -> TableColumn:
 
 
 def _parquet(path: str) -> TableFile:
-    opened = _open_binary(path)
+    opened = open_binary(path)
     try:
         file = pq.ParquetFile(opened)
     except (OSError, pa.ArrowException):
@@ -145,7 +145,7 @@ def _arrow(path: str) -> TableFile:
 
 def _arrow_source(path: str) -> Any:
     """Open an Arrow file for reading: no byte is read before it is needed, where the file is on this machine."""
-    return pa.PythonFile(_open_binary(path), mode="r") if is_remote(path) else pa.memory_map(as_path(path))
+    return pa.PythonFile(open_binary(path), mode="r") if is_remote(path) else pa.memory_map(as_path(path))
 
 
 def _arrow_reader(source: Any) -> Any:
@@ -194,7 +194,8 @@ def _exists(path: str) -> bool:
     return bool(fs.exists(plain))
 
 
-def _open_binary(path: str) -> Any:
+def open_binary(path: str) -> Any:
+    """Open a file of this machine or of another one for reading; a path is taken as it is written."""
     if not is_remote(path):
         return open(as_path(path), "rb")
     fs, plain = located(path)

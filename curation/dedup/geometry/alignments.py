@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from curation.arrays import Array, Bytes, Doubles, Floats, Ints
+from curation.arrays import Bytes, Doubles, Floats, Ints
 from curation.dedup.geometry.features import THUMBNAIL, LocalFeatures
-from curation.dedup.geometry.windows import best_windows
+from curation.dedup.geometry.verdicts import MIRRORED, UPRIGHT
+from curation.dedup.geometry.windows import ORIENTATIONS, best_windows, places_of_turns, turned
 
 Affine = Doubles
 """[2, 3], from pixels of the first picture's frame to pixels of the second's."""
@@ -38,7 +39,6 @@ MIRROR = np.arange(128).reshape(4, 4, 8)[::-1, :, -np.arange(8) % 8].ravel()
 """What mirroring a picture does to the entries of a SIFT descriptor: rows of cells swap, angles change sign."""
 
 
-UPRIGHT, MIRRORED = "upright", "mirrored"
 ORIENTATION_NAMES = (
     (UPRIGHT, "turned 90°", "turned 180°", "turned 270°"),
     (MIRRORED, "mirrored, turned 90°", "mirrored, turned 180°", "mirrored, turned 270°"),
@@ -46,15 +46,7 @@ ORIENTATION_NAMES = (
 FrameShape = tuple[float, ...]
 
 
-def _turned(grid: Array, quarters: int, mirrored: bool) -> Array:
-    turned = np.rot90(grid, quarters)
-    return np.fliplr(turned) if mirrored else turned
-
-
-ORIENTATIONS = [(quarters, mirrored) for quarters in range(4) for mirrored in (False, True)]
-PLACES = np.stack(
-    [_turned(np.arange(THUMBNAIL**2).reshape(THUMBNAIL, THUMBNAIL), *turn).ravel() for turn in ORIENTATIONS]
-)
+PLACES = places_of_turns(THUMBNAIL)
 """For each orientation, where each pixel of a turned thumbnail comes from."""
 
 
@@ -182,7 +174,7 @@ def _plausible(affine: Affine, mirrored: bool) -> bool:
 def _map_of_turn(shape_a: FrameShape, shape_b: FrameShape, quarters: int, mirrored: bool) -> Affine:
     """Turn coordinates instead of gray levels: that says where each place of b comes from in a."""
     corners = np.array([[[-1, -1], [1, -1]], [[-1, 1], [1, 1]]], np.float64)  # [y, x] → x, y of a
-    came = np.stack([_turned(corners[..., axis], quarters, mirrored) for axis in (0, 1)], axis=-1)
+    came = np.stack([turned(corners[..., axis], quarters, mirrored) for axis in (0, 1)], axis=-1)
     turn = np.stack([came[0, 1] - came[0, 0], came[1, 0] - came[0, 0]], axis=1) / 2  # b to a; its inverse: transposed
     half_a, half_b = (np.array(shape[::-1], np.float64) / 2 for shape in (shape_a, shape_b))
     linear = half_b[:, None] * turn.T / half_a

@@ -1,7 +1,7 @@
 """Whether two pictures are copies of each other: how much of them agrees, then what differs in spite of that."""
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -9,7 +9,6 @@ import numpy as np
 from curation.arrays import Bytes
 from curation.dedup.geometry.agreement import TINY, agreement
 from curation.dedup.geometry.alignments import (
-    UPRIGHT,
     Affine,
     between,
     climbed,
@@ -22,6 +21,7 @@ from curation.dedup.geometry.alignments import (
 )
 from curation.dedup.geometry.differences import Differing, Laid, difference, laid, misfit, softened
 from curation.dedup.geometry.features import LocalFeatures
+from curation.dedup.geometry.verdicts import UPRIGHT, PairVerdict
 from curation.dedup.geometry.windows import PART_OF, best_correlation
 
 MIN_DETAIL = 3.0
@@ -53,7 +53,6 @@ PLAIN_COLOUR, SAME_COLOUR = 4.0, 16.0
 """Differing of colours in a plain copy, and in one that is tiny or has something laid over it. Recoloured photographs
 of a proper size are still known by their gray levels."""
 
-PairVerdict = Literal["copy", "same scene", "look-alike", "other"]
 RANK: dict[PairVerdict, int] = {"other": 0, "look-alike": 1, "same scene": 2, "copy": 3}
 """Of the verdicts under several maps, the greatest counts."""
 

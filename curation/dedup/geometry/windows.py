@@ -17,6 +17,8 @@ SHARES, STEP = (1.0, 0.8, 0.64, 0.51, 0.41), 0.16
 """Sides of windows, and how far they are apart, in their own sides."""
 PART_OF = 0.84
 """Least correlation with which one small picture may show a part of another."""
+ORIENTATIONS = [(quarters, mirrored) for quarters in range(4) for mirrored in (False, True)]
+"""Quarter turns counter-clockwise, and whether mirrored after that."""
 REMEMBERED = 1024
 """Pictures whose windows wait for the next pair, 290 kB each."""
 
@@ -50,7 +52,7 @@ def windows(gray: bytes) -> Windows:
     count = len(cut) // CELLS
     cells = np.asarray(cut @ levels @ cut.T, np.float32).reshape(count, CELLS, count, CELLS).swapaxes(1, 2)
     parts = normed(cells.reshape(-1, CELLS * CELLS))
-    return Windows(parts, np.ascontiguousarray(parts[0][_turns()].T))
+    return Windows(parts, np.ascontiguousarray(parts[0][places_of_turns(CELLS)].T))
 
 
 def best_correlation(one: bytes, other: bytes) -> float:
@@ -96,18 +98,25 @@ def _count(share: float) -> int:
 @cache
 def _cutter() -> Floats:
     """Return the matrix [windows · cells, side] whose rows average the pixels of one cell of one window."""
-    rows = []
-    pixels = np.arange(SIDE)
-    for start, share in _spans():
-        edges = SIDE * (start + share * np.arange(CELLS + 1) / CELLS)
-        low, high = edges[:-1, None], edges[1:, None]
-        rows.append(np.clip(np.minimum(high, pixels + 1) - np.maximum(low, pixels), 0, None) / (high - low))
-    return np.concatenate(rows).astype(np.float32)
+    return np.concatenate([averaging(SIDE, start, share, CELLS) for start, share in _spans()])
+
+
+def averaging(side: int, start: float, share: float, cells: int) -> Floats:
+    """Return the matrix [cells, side] whose rows average the pixels of each cell of a window along one side."""
+    edges, pixels = side * (start + share * np.arange(cells + 1) / cells), np.arange(side)
+    low, high = edges[:-1, None], edges[1:, None]
+    inside = np.clip(np.minimum(high, pixels + 1) - np.maximum(low, pixels), 0, None)
+    return np.asarray(inside / (high - low), np.float32)
 
 
 @cache
-def _turns() -> Array:
-    """Return where each cell comes from in each of the eight orientations."""
-    grid = np.arange(CELLS * CELLS).reshape(CELLS, CELLS)
-    turned = [np.rot90(grid, quarters) for quarters in range(4)]
-    return np.stack([view.ravel() for turn in turned for view in (turn, np.fliplr(turn))])
+def places_of_turns(side: int) -> Array:
+    """Return where each place of a square [side, side] comes from in each of the eight orientations, [8, side²]."""
+    grid = np.arange(side * side).reshape(side, side)
+    return np.stack([turned(grid, quarters, mirrored).ravel() for quarters, mirrored in ORIENTATIONS])
+
+
+def turned(grid: Array, quarters: int, mirrored: bool) -> Array:
+    """Return a grid [h, w] after quarter turns counter-clockwise, and mirrored after that."""
+    view = np.rot90(grid, quarters)
+    return np.fliplr(view) if mirrored else view

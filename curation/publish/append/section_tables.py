@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from curation.publish.append.new_shards import members_name
 from curation.publish.append.section import Placement, Section, checked_bytes, place
 from shared.catalog import HIDDEN, MANIFEST
+from shared.images.column_path import plain_type
 from shared.storage import Store
 from shared.storage.checked import read_table
 
@@ -87,11 +88,7 @@ def _members(store: Store, folder: str, shard: str, start: int, stop: int) -> li
 def _hidden(work: TableRequest, placement: Placement) -> pa.Table:
     hidden = [member for member in placement.hidden if member["shard"] not in work.dead]
     schema = HIDDEN.wide(hidden[0] if hidden else ())
-    return pa.Table.from_pylist(hidden, pa.schema([(f.name, _plain(f.type)) for f in schema])).cast(schema)
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.Table.from_pylist(hidden, pa.schema([(f.name, plain_type(f.type)) for f in schema])).cast(schema)
 
 
 def _committed(store: Store, name: str, table: pa.Table) -> str:

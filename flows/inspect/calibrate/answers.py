@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.dedup.geometry.verdicts import NO_COPIES
 from curation.publish.lineage import Lineage
 from flows.inspect.calibrate.pairs import Pair, Strata, chosen, pair_id, stratified
 from flows.inspect.calibrate.verdict import lines, verdict
@@ -21,8 +22,6 @@ from shared.storage import Store
 
 FOLDER = "calibration"
 FEWEST = 4
-DECIDED = ["look-alike", "same scene"]
-"""Verdicts on what differs: no limit of the score makes copies of these."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def prepared(workspace: str, name: str | None, count: int, goal: float) -> Calib
     if verified is None:
         raise WorkspaceError(f"The pairs of {title} lie in the stage cache, which was deleted. Curate again.")
     table = verified.table(VERIFIED, ["uri", "other_uri", "set", "score", "verdict"])
-    decided = pc.is_in(table["verdict"].cast(pa.string()), pa.array(DECIDED))
+    decided = pc.is_in(table["verdict"].cast(pa.string()), pa.array(NO_COPIES))
     table = table.filter(pc.and_(pc.is_null(table["set"]), pc.invert(decided)))
     pairs = list(zip(table["uri"].to_pylist(), table["other_uri"].to_pylist(), strict=True))
     strata = stratified(pairs, table["score"].to_pylist(), limit)

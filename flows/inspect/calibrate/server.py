@@ -73,7 +73,7 @@ class PageHandler(BaseHTTPRequestHandler):
             self._send(404, "text/plain", "Nothing is here: open the address that dinoflow calibrate printed.")
 
     def do_POST(self) -> None:
-        """TakeAnswers answers; `done` ends the server."""
+        """Take answers; `done` ends the server."""
         if self.path not in self.page.takers:
             self._send(404, "text/plain", "There is nothing here.")
             return

@@ -27,6 +27,7 @@ WINDOW = 1000
 """So many pieces are with Ray at a time: it looks through all of them for every one that is done."""
 STORE_BYTES = 128 << 20
 """Of Ray's memory for objects: what travels are references and short lists."""
+START_TRIES = 4
 GIB = 2**30
 
 
@@ -56,7 +57,7 @@ class RayCluster:
                 "num_gpus": gpus,
                 "object_store_memory": STORE_BYTES,
             }
-            ray.init("local", include_dashboard=False, **here, **quiet)
+            _start(include_dashboard=False, **here, **quiet)
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
     def map(
@@ -102,6 +103,19 @@ class RayCluster:
         """Leave Ray; end it if it was started here."""
         if vars(self).pop("nodes", None):
             ray.shutdown()
+
+
+def _start(**settings: Any) -> None:
+    """Start Ray here; on a busy machine it may need more than the 30 s that it gives itself, so it is asked again."""
+    for _ in range(START_TRIES - 1):
+        try:
+            ray.init("local", **settings)
+            return
+        except Exception as error:  # Ray has no class of its own for it
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+    ray.init("local", **settings)
 
 
 def call(fn: Callable[[Item], Result], item: Item) -> Result:

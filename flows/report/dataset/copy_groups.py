@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.dedup.geometry.verdicts import NO_COPIES
 from curation.publish.reasons import DUPLICATES
 from flows.report.dataset import samples
 from flows.report.dataset.pictures import Thumbnails, name_of
@@ -108,7 +109,7 @@ class Edge:
 
 def _unlike(verdict: str | None) -> str:
     """Return why a pair that matches well is none of copies."""
-    return f", {verdict}" if verdict in ("look-alike", "same scene") else ""
+    return f", {verdict}" if verdict in NO_COPIES else ""
 
 
 def edges(kept: pa.Table, dropped: pa.Table, pairs: pa.Table | None, checks: Checks) -> list[Edge]:

@@ -6,10 +6,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.dedup.geometry.verdicts import LOOK_ALIKE
 from flows.report.dataset.pictures import Thumbnails, name_of
 
-LOOK_ALIKE, VERDICT = "look-alike", "verdict"
-"""The verdict of a pair, and the column of VERIFIED that tells it, where there is one."""
+VERDICT = "verdict"
+"""The column of VERIFIED that tells the verdict of a pair, where there is one."""
 PAIRS = 8
 
 

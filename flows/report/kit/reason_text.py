@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from curation.dedup.geometry.verdicts import UPRIGHT
 from curation.publish.reasons import REASONS
 from curation.quality import RULES
 from curation.quality.rule import digits
@@ -74,7 +75,7 @@ def evidence(reason: str, value: float | None, threshold: float | None, checks: 
 
 def turned(orientation: str | None) -> str:
     """Return the turn or mirror that a match needed, as the end of a phrase; nothing where it needed none."""
-    return f", {orientation}" if orientation not in (None, "upright") else ""
+    return f", {orientation}" if orientation not in (None, UPRIGHT) else ""
 
 
 def edge(reason: str, threshold: float | None, checks: Checks = NO_CHECKS) -> str:

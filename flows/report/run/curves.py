@@ -27,7 +27,9 @@ RANK = Curve(
     "Directions that the features use; one that falls to 1 is a collapse.",
 )
 KNN = Curve(
-    "k-NN while training", r".*knn.*", "Share of held-out images whose nearest neighbours name the right class."
+    "k-NN while training",
+    r"(?!knn_queries$).*knn.*",
+    "Share of held-out images whose nearest neighbours name the right class.",
 )
 NORM = Curve("Gradient norm", r".*grad.*norm.*", "A spike is a step worth a look.")
 SPEED = Curve(

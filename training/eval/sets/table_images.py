@@ -14,9 +14,8 @@ from pyarrow import ArrowException
 
 from shared.errors import RecipeError, UnreadableError
 from shared.images.image_table import ImageTable, read_image_table
-from shared.images.table_cells import Format, TableColumn, image_in_cell, open_column
+from shared.images.table_cells import Format, TableColumn, image_in_cell, open_binary, open_column
 from shared.storage import Store
-from shared.storage.credentials import located
 from training.eval.sets.files import listed, pixels_of
 from training.eval.sets.labelled import TEST, TRAIN
 
@@ -111,6 +110,5 @@ def _opened(_process: int, path: str, form: Format, column: str) -> TableColumn:
 
 
 def _read(path: str) -> bytes:
-    fs, plain = located(path)
-    data: bytes = fs.cat_file(plain)
-    return data
+    with open_binary(path) as file:
+        return bytes(file.read())
