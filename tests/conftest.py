@@ -9,7 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")  # --hypothesis-profile=default tries other values each time
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as shared.launch does for gangs
 

@@ -7,6 +7,7 @@ rank along. Only the rank itself ends its workers.
 import os
 import signal
 from collections.abc import Iterator
+from multiprocessing.util import Finalize
 from threading import Thread
 from typing import Any
 
@@ -14,6 +15,9 @@ import cv2
 from torch.utils.data import DataLoader
 
 from shared.launch.stop_signals import ASKING
+
+LAST = -100
+"""Priority at a process's end, after the queue of results has been written to the end."""
 
 
 def turns(loader: DataLoader[Any]) -> Iterator[Any]:
@@ -27,8 +31,12 @@ def turns(loader: DataLoader[Any]) -> Iterator[Any]:
 
 
 def begin_worker(_: int) -> None:
-    """Set up a worker: one thread, as torch does for itself, and no end but by its rank."""
+    """Set up a worker: one thread, as torch does for itself, and no end but by its rank.
+
+    What its parent registered for its own end is not for a child: Prefect's services fail where their threads are not.
+    """
     cv2.setNumThreads(1)
+    Finalize(None, os._exit, args=(0,), exitpriority=LAST)
     if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
         Thread(target=_end_for_parent, daemon=True).start()

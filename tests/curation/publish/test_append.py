@@ -179,8 +179,8 @@ def test_a_series_of_changes_ends_where_a_fresh_run_does(tmp_path_factory, seed:
             elif kind == "move":
                 (root / "b").mkdir(exist_ok=True)
                 path.rename(root / "b" / path.name)
-            elif kind == "copy":
-                shutil.copy(path, path.with_name(f"copy{step}.jpg"))
+            elif kind == "copy" and path.name != (copy := f"copy{step}.jpg"):
+                shutil.copy(path, path.with_name(copy))
         if step == 6:
             compact(Store(str(tmp_path / "w")), "pets", 0.1, Inline(), Silent())
         dataset = publish(root, tmp_path / "w")

@@ -1,9 +1,12 @@
+import multiprocessing
+import threading
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from shared.dataset_version import Published, held_out
 from shared.errors import WorkFailedError, WorkspaceError
@@ -12,6 +15,7 @@ from training.data.batch import Batch, collate_augmented
 from training.data.dataset import Samples
 from training.data.index import SampleIndex
 from training.data.loader import batches
+from training.data.loader_workers import begin_worker, turns
 from training.data.masking import mask_ratio
 from training.data.published_images import load_images
 from training.data.sampler import RankBatchSampler
@@ -123,3 +127,17 @@ def test_workers_are_forked_without_a_pool_of_threads_that_they_would_wait_for(
         cv2.GaussianBlur(picture, (9, 9), 3)
         assert len(shares(params, dataset, world=1, workers=1)) > 0
         assert cv2.getNumThreads() == 1
+
+
+def test_a_worker_leaves_well_whatever_its_parent_registered_for_its_own_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise RuntimeError("meant for the parent, whose threads a forked worker has not")
+
+    monkeypatch.setattr(threading, "_threading_atexits", [fails], raising=True)  # where Prefect's services stand
+    loader: DataLoader[Any] = DataLoader([1, 2], num_workers=1, worker_init_fn=begin_worker)
+    made = turns(loader)
+    assert int(next(made)) == 1
+    (worker,) = multiprocessing.active_children()
+    assert [int(batch) for batch in made] == [2]
+    worker.join(60)
+    assert worker.exitcode == 0
