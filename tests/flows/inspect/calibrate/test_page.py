@@ -9,6 +9,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,11 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     one, other = zip(*pairs, strict=True)
     columns = {"uri": one, "other_uri": other, "set": [None] * len(pairs), "score": scores}
     table = pa.table(columns, schema=pa.schema([(n, VERIFIED.schema.field(n).type) for n in VERIFIED.schema.names]))
-    for place, part in enumerate(verified.output.parts):
+    invented = tuple(
         commit_part(verified.store, "verify", table if place == 0 else table.slice(0, 0), part.name)
+        for place, part in enumerate(verified.output.parts)
+    )
+    replace(verified.output, parts=invented).seal(verified.store, {})
     return root / "w"
 
 
