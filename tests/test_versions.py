@@ -15,7 +15,7 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "measure_references": (5, "a2107da60d863e1a94ec"),
     "quality": (2, "cefa6571f1e94daaf32d"),
     "candidates": (2, "c5cefeb9950ceb4bcca0"),
-    "verify": (3, "1791e8bf588ac422805c"),
+    "verify": (4, "1791e8bf588ac422805c"),
     "decontaminate": (3, "8e30f187c98996ae654c"),
     "dedup": (3, "c5cefeb9950ceb4bcca0"),
     "balance": (2, "995dbffee9fdf95a04ef"),

@@ -135,9 +135,9 @@ def matched(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
                 yield affine
 
 
-def refined(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> Affine | None:
+def refined(a: LocalFeatures, b: LocalFeatures, affine: Affine, steps: int = STEPS) -> Affine | None:
     """Return a map improved on all pixels by ECC (Evangelidis & Psarakis 2008); None where that does not converge."""
-    return climbed(a.gray, b.gray, affine, STEPS)
+    return climbed(a.gray, b.gray, affine, steps)
 
 
 def climbed(a: Bytes, b: Bytes, affine: Affine, steps: int) -> Affine | None:

@@ -28,6 +28,10 @@ MIN_DETAIL = 3.0
 """Gray levels of detail below which a picture can only be an exact copy: blanks and gradients all agree."""
 PROMISING, PROMISING_PART = 0.5, 0.2
 """From here on a map that is not accepted may be a copy's, a few pixels off; windows lie many pixels apart."""
+FIRST_STEPS, MORE_STEPS, NEARLY = 10, 30, 0.75
+"""Steps towards a better map at first, and more of them from that agreement on: what ten steps bring no nearer, forty
+do not either.
+"""
 WORTH_KEYPOINTS = 0.6
 """From here on keypoints may find a better map; of neighbours that are no copies a tenth get there."""
 LOOKS = 2
@@ -120,9 +124,11 @@ def _maps(a: LocalFeatures, b: LocalFeatures) -> Iterator[tuple[Affine, float]]:
 
 def _better(a: LocalFeatures, b: LocalFeatures, affine: Affine, promising: float) -> tuple[Affine, float]:
     score = agreement(a, b, affine)
-    if promising <= score < 1 and (finer := refined(a, b, affine)) is not None:
+    for steps, least in ((FIRST_STEPS, promising), (MORE_STEPS, NEARLY)):
+        if not least <= score < 1 or (finer := refined(a, b, affine, steps)) is None:
+            break
         better = agreement(a, b, finer)
-        return (finer, better) if better > score else (affine, score)
+        affine, score = max((affine, score), (finer, better), key=lambda scored: scored[1])
     return affine, score
 
 
