@@ -12,13 +12,13 @@ from curation.dedup.geometry.alignments import (
     Affine,
     between,
     climbed,
-    framed,
     matched,
     orientation,
     parts,
     refined,
     whole,
 )
+from curation.dedup.geometry.canvas import blank_beyond, framed
 from curation.dedup.geometry.differences import Differing, Laid, difference, laid, misfit, softened
 from curation.dedup.geometry.features import LocalFeatures
 from curation.dedup.geometry.verdicts import UPRIGHT, PairVerdict
@@ -46,6 +46,10 @@ may be each other's mirror images by design, differ in one stroke or one colour,
 NOISE_CONFLICT, NOISE_RESIDUAL = 0.03, 0.16
 """A copy: less of it differs than this, in tiles and in energy. Small print at JPEG quality 30
 leaves .16 of its energy, sheets of other numbers in one grid .23."""
+NOISE_STRENGTH = 0.025
+"""Of a plain copy no more of its energy may differ in tiles that conflict: there noise makes many of them, but weak
+ones (at most .023 in pages and boards recompressed, shrunk or noisy), other digits few strong ones (.044 and more).
+"""
 OVERLAID, OVERLAY = 0.18, 0.75
 """Or, of a rich picture: at most so much of it differs, and so much of that is one plain thing over the other's
 content: a watermark, a caption, a hole. What differs both ways is another frame of one scene."""
@@ -56,6 +60,9 @@ SOFT = 2.0
 PLAIN_COLOUR, SAME_COLOUR = 4.0, 16.0
 """Differing of colours in a plain copy, and in one that is tiny or has something laid over it. Recoloured photographs
 of a proper size are still known by their gray levels."""
+
+AS_IT_IS = np.eye(2, 3)
+"""Tried first, with the borders of both files: noise moves the edges of what is written on a page."""
 
 RANK: dict[PairVerdict, int] = {"other": 0, "look-alike": 1, "same scene": 2, "copy": 3}
 """Of the verdicts under several maps, the greatest counts."""
@@ -108,6 +115,9 @@ def _maps(a: LocalFeatures, b: LocalFeatures) -> Iterator[tuple[Affine, float]]:
     as under a turn by other than a right angle.
     """
     best = 0.0
+    if (same_file := framed(a, b, AS_IT_IS)) is not None and blank_beyond(a, b):
+        best = agreement(a, b, same_file)
+        yield same_file, best
     for affine in whole(a, b):
         better, score = _better(a, b, affine, PROMISING)
         best = max(best, score)
@@ -163,7 +173,8 @@ def _best_fit(first: Bytes, second: Bytes, maps: list[Affine]) -> tuple[Laid, Af
 
 
 def _verdict(found: Differing, plain: bool, tiny: bool, turn: str) -> PairVerdict:
-    if found.conflict <= NOISE_CONFLICT and found.residual <= NOISE_RESIDUAL:
+    weak = found.levels <= NOISE_CONFLICT and found.strength <= NOISE_STRENGTH
+    if (weak if plain else found.conflict <= NOISE_CONFLICT) and found.residual <= NOISE_RESIDUAL:
         if plain:
             return "copy" if turn == UPRIGHT and found.colour <= PLAIN_COLOUR else "look-alike"
         return "look-alike" if tiny and found.colour > SAME_COLOUR else "copy"
