@@ -26,12 +26,15 @@ def watch(event: str, path: re.Pattern[str], nth: int, when: str) -> None:
 
     def hook(name: str, arguments: tuple[Any, ...]) -> None:
         nonlocal left, due, inside
-        if due:
+        if due and not inside:
+            inside = True  # what kills is an audit event too
             kill_everything()
         if inside or name != event:
             return
         inside = True
-        if any(path.search(os.fsdecode(one)) for one in arguments if isinstance(one, str | bytes | os.PathLike)):
+        paths = [os.fsdecode(one) for one in arguments if isinstance(one, str | bytes | os.PathLike)]
+        again = name == "os.rename" and os.path.exists(paths[1])  # a listing is written anew in every run
+        if not again and any(path.search(one) for one in paths):
             left -= 1
             if left == 0 and when == "before":
                 kill_everything()
