@@ -64,6 +64,8 @@ def train(
                 print(advice, flush=True)
             if logger:
                 logger.write(state.step, report, seconds, waited, measured)
+                if folder.uploads:
+                    folder.uploads.logs()
             bad.add(state, report)
             done = state.step == steps
             summary = _summary(state, params, report.losses["total"]) | waiting.summary()
@@ -72,6 +74,8 @@ def train(
                 summary["damaged_images"] = sum(gathered(bad.index.damaged, context.world))
             if done or report.stop or state.step % params.checkpoint_every == 0:
                 _save(folder, state, params, context, bad.in_a_row, summary if done else None)
+            if (done or report.stop) and context.leads and folder.uploads:
+                folder.uploads.settle()
             if report.stop and not done:
                 from_leader(None)  # a rank that left before the checkpoint is written would end the others
                 line = f"stopped at step {state.step}/{steps} · saved · run it again to go on"

@@ -144,7 +144,9 @@ class Curation:
         row = self.tally.row("SIGKILL in each stage, then other sources")
         for stage in STAGES * rounds:
             workspace = self.fresh()
-            ending = self.run(workspace, Aim(stage, "os.rename", rf"/stages/{stage}/(?!.*\.tmp-[^/]*$).*parquet", 1, "after"))
+            ending = self.run(
+                workspace, Aim(stage, "os.rename", rf"/stages/{stage}/(?!.*\.tmp-[^/]*$).*parquet", 1, "after")
+            )
             row.fired += ending.killed
             row.tried += ending.killed
             if not ending.killed:

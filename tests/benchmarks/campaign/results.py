@@ -71,4 +71,3 @@ def _leaves(value: Any, name: str = "") -> Any:
         yield name, (str(value.dtype), tuple(value.shape), value.numpy().tobytes())
     else:
         yield name, value
-
