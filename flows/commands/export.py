@@ -23,9 +23,7 @@ def export_run(
     """Export a checkpoint of a run."""
     names = [name.strip() for name in formats.split(",")] if formats else []
     if to and "://" in to:
-        raise WorkspaceError(
-            f"Export needs a folder on a disk for --to, got {to}. Leave it out, or copy it there after."
-        )
+        raise WorkspaceError(f"Export needs a folder on a disk for --to, got {to}. Leave it out.")
     with found_run(workspace, run) as folder:
         chosen = _chosen(folder, step)
         from training.export import FORMATS, export

@@ -1,4 +1,4 @@
-"""The folder that a gang works in: the workspace itself, or, for one in an object store, a mirror of a run on this disk.
+"""The folder that a gang works in: the workspace itself, or, for one in an object store, a mirror of a run.
 
 Checkpoints are not for the mirror: the ranks bring those that they need and send those that they make, each before
 the next. What a killed command leaves on this disk is never needed again.

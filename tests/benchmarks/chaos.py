@@ -18,7 +18,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks.campaign.command import dinoflow
+from tests.benchmarks.campaign.damage import damages
+from tests.benchmarks.campaign.full_disk import full_disks
+from tests.benchmarks.campaign.hostile import hostile
 from tests.benchmarks.campaign.kill_curation import Curation
+from tests.benchmarks.campaign.kill_training import Training, kills_at_uploads
+from tests.benchmarks.campaign.meeting import curations, trainings
 from tests.benchmarks.campaign.tally import Tally
 from tests.benchmarks.scale.hardware import hardware
 
@@ -33,8 +39,39 @@ def curation(home: Path, tally: Tally, scale: int, seed: int) -> None:
     one.kills_at_commits(scale, "curate")
 
 
+def training(home: Path, tally: Tally, scale: int, seed: int) -> None:
+    """Kill training, alone and with two ranks."""
+    Training(home, tally, seed).kills(4 * scale)
+    Training(home, tally, seed, processes=2).kills(2 * scale)
+
+
+def uploads(home: Path, tally: Tally, scale: int, seed: int) -> None:
+    """Kill the pipeline in an object store."""
+    kills_at_uploads(home, tally, 2 * scale, seed)
+
+
+def damage(home: Path, tally: Tally, scale: int, seed: int) -> None:
+    """Damage files, fill disks."""
+    whole = Training(home, tally, seed)
+    assert dinoflow("evaluate", whole.recipe, "--workspace", whole.whole).code == 0
+    damages(whole.whole, whole.recipe, home, tally, few=scale == 1)
+    full_disks(Curation(home / "disks", tally, seed), whole.whole, whole.recipe, tally, few=scale == 1)
+
+
+def together(home: Path, tally: Tally, scale: int, seed: int) -> None:
+    """Let commands meet."""
+    curations(Curation(home, tally, seed), tally, max(1, scale // 3))
+    whole = Training(home / "trained", tally, seed)
+    trainings(whole.whole, whole.recipe, home, tally, max(1, scale // 3))
+
+
+def sources(home: Path, tally: Tally, scale: int, seed: int) -> None:
+    """Curate what means harm."""
+    hostile(home, tally)
+
+
 PARTS: dict[str, Callable[[Path, Tally, int, int], None]] = {
-    "curation": curation,
+    part.__name__: part for part in (sources, curation, training, damage, together, uploads)
 }
 
 

@@ -1,7 +1,7 @@
 """Brings what a run writes home to the object store that it belongs to, beside the training and one after the other.
 
 A checkpoint is sent with the logs up to its step: its tensors, which are read back and held against their checksum,
-and only then checkpoint.json, without which nobody takes it for one. Where training saves again, the one before is home.
+and only then checkpoint.json, without which nobody takes it for one. When training saves again, that is done.
 """
 
 import json

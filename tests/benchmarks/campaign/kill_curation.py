@@ -21,6 +21,7 @@ class Curation:
     """One recipe, what an undisturbed run makes of it, and a place to work in."""
 
     def __init__(self, home: Path, tally: Tally, seed: int) -> None:
+        home.mkdir(parents=True, exist_ok=True)
         self.home, self.tally, self.random = home, tally, random.Random(seed)
         self.sources = inputs.draw(home / "sources")
         self.recipe = inputs.recipe(home / "recipe.json", str(self.sources))
