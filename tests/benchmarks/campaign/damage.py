@@ -1,4 +1,4 @@
-"""Every kind of file in a workspace flipped, cut short and taken away: a rerun mends it, or somebody says it clearly."""
+"""Every kind of file in a workspace flipped, cut short and taken away: a rerun mends it, or says it clearly."""
 
 import shutil
 from collections.abc import Callable
