@@ -89,10 +89,13 @@ def main() -> None:
         for name in options.only or PARTS:
             home = (options.folder or Path(scratch)) / name
             home.mkdir(parents=True)
-            PARTS[name](home, tally, options.scale, options.seed)
-            print(f"{name}: {tally.kills} kills, {tally.broken} broken", file=sys.stderr, flush=True)
+            try:
+                PARTS[name](home, tally, options.scale, options.seed)
+            except (AssertionError, OSError) as error:  # the campaign's own preparations: what was counted stays
+                tally.row(name).fail(f"ended early: {str(error)[-300:]}")
+            print("\n".join((f"{name}: {tally.kills} kills", *tally.table())), file=sys.stderr, flush=True)
     cpu = sum(getattr(resource.getrusage(resource.RUSAGE_CHILDREN), name) for name in ("ru_utime", "ru_stime"))
-    print("\n".join(("# Chaos: what was disturbed, and what was lost", "", __doc__.partition("\n\n")[2], "")))
+    print("\n".join(("# Chaos: what was disturbed, and what was lost", "", (__doc__ or "").partition("\n\n")[2], "")))
     print(f"{hardware()} {platform.system()}, scale {options.scale}, seed {options.seed}, ", end="")
     print(f"{(time.monotonic() - began) / 60:.0f} minutes, {cpu / 60:.0f} CPU minutes.\n")
     print("\n".join(tally.table()))
