@@ -4,9 +4,11 @@ Checkpoints are not for the mirror: the ranks bring those that they need and sen
 the next. What a killed command leaves on this disk is never needed again.
 """
 
+import fcntl
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shared.storage import UNFINISHED, Store
@@ -15,6 +17,8 @@ from shared.storage.transfer import bring, send
 APART = ("checkpoints", "exports", "pictures", "replay", "tensorboard")
 """Folders of a run that nothing goes on from, but for checkpoints."""
 LOG = ".log"
+PREFIX, HELD = "dinoflow-mirror-", ".tmp-held"
+"""How mirrors are called, and the file in each that is locked while it is in use."""
 
 
 @contextmanager
@@ -23,7 +27,9 @@ def mirrored(workspace: Store, run: str) -> Iterator[tuple[Path, Callable[[], No
     if workspace.local:
         yield Path(workspace.path()), lambda: None
         return
-    with tempfile.TemporaryDirectory(prefix="dinoflow-") as folder:
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, open(f"{folder}/{HELD}", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
         mirror = Mirror(workspace, Path(folder))
         for branch in (f"runs/{run}", f"evaluations/{run}"):
             mirror.bring(branch)
@@ -31,6 +37,14 @@ def mirrored(workspace: Store, run: str) -> Iterator[tuple[Path, Callable[[], No
             yield mirror.home, mirror.send_logs
         finally:
             mirror.send_all()
+
+
+def _sweep() -> None:
+    """Delete the mirrors of commands that were killed: the system lets go of a lock when its holder dies."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError), open(folder / HELD) as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Mirror:

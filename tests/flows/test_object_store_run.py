@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,7 +17,7 @@ from flows.commands.replay import replay_step
 from flows.pipeline import draw_run
 from shared.dataset_version import Published, open_version
 from shared.errors import WorkFailedError
-from shared.launch.mirror import mirrored
+from shared.launch.mirror import PREFIX, mirrored
 from shared.params import Compute
 from shared.storage import Store
 from shared.storage.transfer import send
@@ -112,20 +113,28 @@ def in_store() -> dict[str, list[str]]:
     return {name: store.names(name) for name in store.names("")}
 
 
+def mirrors() -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+
+
 def weights(folder: RunFolder) -> dict[str, Any]:
     folder.state(6)
     return checkpoint.read(folder, 6)["teacher"]
 
 
 def test_a_run_killed_at_an_upload_goes_on_from_the_store_alone(
-    watched: Watched, dataset: Published, tmp_path: Path
+    watched: Watched, dataset: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     whole = ["checkpoint.json", "state.pt"]
     killed_at(watched, "PUT", "step-00000003/state.pt", 1, done=True)
     assert in_store() == {"step-00000001": whole, "step-00000002": whole, "step-00000003": ["state.pt"]}  # not one yet
+    assert len(mirrors()) == 1  # the killed one's
     begun = len(watched.requests)
     trained(URL, {})
     assert in_store() == {"step-00000005": whole, "step-00000006": whole}
+    assert mirrors() == []
     sent = [path for method, path in watched.requests[begun:] if method == "PUT" and "/checkpoints/" in path]
     assert [Path(path).parent.name[-1] for path in sent] == [
         "3",
