@@ -84,6 +84,7 @@ def dataset(watched: Watched, tmp_path_factory: pytest.TempPathFactory) -> Publi
 def trained(url: str, settings: dict[str, str]) -> None:
     """Train as a gang's only rank does, with an empty disk."""
     os.environ.update(settings)
+    tempfile.tempdir = None  # as the environment says now
     store = Store(url)
     with mirrored(store, "run") as (home, _):
         given = {"params": PretrainParams.model_validate(TINY), "compute": Compute(device="cpu", workers=1)}
@@ -113,6 +114,16 @@ def in_store() -> dict[str, list[str]]:
     return {name: store.names(name) for name in store.names("")}
 
 
+@pytest.fixture
+def empty_disk() -> Iterator[None]:
+    """A place of its own for temporary files, under a short name: sockets lie there too."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        tempfile.tempdir = None
+        yield
+    tempfile.tempdir = None
+
+
 def mirrors() -> list[Path]:
     return list(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
 
@@ -123,10 +134,8 @@ def weights(folder: RunFolder) -> dict[str, Any]:
 
 
 def test_a_run_killed_at_an_upload_goes_on_from_the_store_alone(
-    watched: Watched, dataset: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    watched: Watched, dataset: Published, tmp_path: Path, empty_disk: None
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     whole = ["checkpoint.json", "state.pt"]
     killed_at(watched, "PUT", "step-00000003/state.pt", 1, done=True)
     assert in_store() == {"step-00000001": whole, "step-00000002": whole, "step-00000003": ["state.pt"]}  # not one yet
@@ -136,19 +145,11 @@ def test_a_run_killed_at_an_upload_goes_on_from_the_store_alone(
     assert in_store() == {"step-00000005": whole, "step-00000006": whole}
     assert mirrors() == []
     sent = [path for method, path in watched.requests[begun:] if method == "PUT" and "/checkpoints/" in path]
-    assert [Path(path).parent.name[-1] for path in sent] == [
-        "3",
-        "3",
-        "4",
-        "4",
-        "5",
-        "5",
-        "6",
-        "6",
-    ]  # steps 1 and 2 were not taken again
+    steps = [int(Path(path).parent.name[-1]) for path in sent]
+    assert steps == [3, 3, 4, 4, 5, 5, 6, 6]  # steps 1 and 2 were not taken again
     first = publish(tmp_path, invented(60, classes=4))
-    pretrain(first, params=PretrainParams.model_validate(TINY), compute=Compute(device="cpu", workers=1),
-             workspace=tmp_path, run="run")  # fmt: skip
+    given = {"params": PretrainParams.model_validate(TINY), "compute": Compute(device="cpu", workers=1)}
+    pretrain(first, workspace=tmp_path, run="run", **given)
     mine = weights(RunFolder(tmp_path / "runs/run"))
     stored = weights(RunFolder.of(tmp_path / "else", "run", Store(URL)))
     assert all(mine[name].equal(stored[name]) for name in mine)
