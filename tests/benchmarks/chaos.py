@@ -5,13 +5,14 @@
 The scale 1 takes some minutes; 10 kills more than 150 times. A kill counts where something new was finished since the
 one before it. What comes out in the end must be what an undisturbed run gives: manifest, dropped rows, the bytes in the
 shards, weights to the bit. Exits with 1 where anything failed or was lost. Disks run full on a tmpfs of this process's
-own, which takes root; without, that part is skipped, and the table says so.
+own, which takes root; without, that part is skipped, and the table says so. Ctrl-C or SIGTERM ends it with what was counted.
 """
 
 import argparse
 import os
 import platform
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -83,6 +84,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="work there, and keep what is left")
     options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     tally, began = Tally(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dinoflow-chaos-") as scratch:
         os.environ["PREFECT_HOME"] = f"{scratch}/prefect"
@@ -91,6 +94,9 @@ def main() -> None:
             home.mkdir(parents=True)
             try:
                 PARTS[name](home, tally, options.scale, options.seed)
+            except KeyboardInterrupt:
+                tally.skipped.append(f"what was left of {name}, and what comes after it: stopped by hand")
+                break
             except (AssertionError, OSError) as error:  # the campaign's own preparations: what was counted stays
                 tally.row(name).fail(f"ended early: {str(error)[-300:]}")
             print("\n".join((f"{name}: {tally.kills} kills", *tally.table())), file=sys.stderr, flush=True)

@@ -104,6 +104,9 @@ def dinoflow(
         try:
             text = process.stdout.read() if process.stdout else b""
             code = process.wait()
+        except KeyboardInterrupt:
+            end(process.pid)
+            raise
         finally:
             for timer in timers:
                 timer.cancel()
