@@ -5,7 +5,8 @@
 The scale 1 takes some minutes; 10 kills more than 150 times. A kill counts where something new was finished since the
 one before it. What comes out in the end must be what an undisturbed run gives: manifest, dropped rows, the bytes in the
 shards, weights to the bit. Exits with 1 where anything failed or was lost. Disks run full on a tmpfs of this process's
-own, which takes root; without, that part is skipped, and the table says so. Ctrl-C or SIGTERM ends it with what was counted.
+own, which takes root; without, that part is skipped, and the table says so. Ctrl-C or SIGTERM ends it with what was
+counted.
 """
 
 import argparse
