@@ -23,6 +23,8 @@ AIMS = (
     ("open", r"/checkpoints/.*checkpoint\.json$", 3),
     ("shutil.rmtree", r"/checkpoints/\.tmp-step-", 5),
 )
+REQUESTS = (("PUT", "state.pt", 3), ("PUT", "checkpoint.json", 3), ("PUT", "metrics.jsonl", 3), ("POST", "", 20))
+"""Method, part of the path, and how many come before at most. A POST deletes many objects."""
 
 
 class Training:
@@ -143,9 +145,8 @@ def kills_at_uploads(home: Path, tally: Tally, number: int, seed: int) -> None:
         rounds = count()
         workspace, before = f"s3://images/w{next(rounds)}", None
         while row.tried < number:
-            method, done = chance.choice(("PUT", "PUT", "DELETE")), chance.choice((True, False))
-            what = chance.choice(("state.pt", "checkpoint.json", "metrics.jsonl"))
-            wanted[:] = [method, done, what, chance.randint(1, 3)]
+            (method, what, most), done = chance.choice(REQUESTS), chance.choice((True, False))
+            wanted[:] = [method, done, what, chance.randint(1, most)]
             command.clear()
             ending = dinoflow("run", recipe, "--workspace", workspace, started=command.append)
             command.clear()
