@@ -134,7 +134,7 @@ def weights(folder: RunFolder) -> dict[str, Any]:
 
 
 def test_a_run_killed_at_an_upload_goes_on_from_the_store_alone(
-    watched: Watched, dataset: Published, tmp_path: Path, empty_disk: None
+    watched: Watched, dataset: Published, tmp_path: Path, empty_disk: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = ["checkpoint.json", "state.pt"]
     killed_at(watched, "PUT", "step-00000003/state.pt", 1, done=True)
@@ -147,6 +147,7 @@ def test_a_run_killed_at_an_upload_goes_on_from_the_store_alone(
     sent = [path for method, path in watched.requests[begun:] if method == "PUT" and "/checkpoints/" in path]
     steps = [int(Path(path).parent.name[-1]) for path in sent]
     assert steps == [3, 3, 4, 4, 5, 5, 6, 6]  # steps 1 and 2 were not taken again
+    monkeypatch.setattr("training.data.loader.start_method", lambda: "fork")  # on a disk
     first = publish(tmp_path, invented(60, classes=4))
     given = {"params": PretrainParams.model_validate(TINY), "compute": Compute(device="cpu", workers=1)}
     pretrain(first, workspace=tmp_path, run="run", **given)

@@ -91,7 +91,10 @@ def _save(
     summary: dict[str, Any] | None,
     leaving: bool,
 ) -> None:
-    """Write a checkpoint, good or bad; who leaves after it waits until it is in the run's store. Raises BadStretchError where the run ends with weights that have diverged."""
+    """Write a checkpoint, good or bad; who leaves after it waits until it is where the run belongs.
+
+    Raises BadStretchError where the run ends with weights that have diverged.
+    """
     fault = state.divergence
     if summary and fault:
         raise BadStretchError(f"Pre-training needs weights that stay small, got others in the last step: {fault}")
