@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
-BUCKET = "images"
+LIMIT_SECONDS = 60.0
 Watch = Callable[[str, str, bool], None]
 """Gets the method and the path of a request, and whether it is done."""
 
@@ -45,4 +45,4 @@ def serving(watch: Watch = lambda method, path, done: None) -> Iterator[dict[str
     finally:
         server.shutdown()
         server.server_close()
-        thread.join()
+        thread.join(LIMIT_SECONDS)
