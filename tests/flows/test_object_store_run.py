@@ -105,8 +105,10 @@ def killed_at(watched: Watched, method: str, ending: str, nth: int, done: bool) 
 
     watched.react = react
     process.start()
-    process.join(LIMIT_SECONDS)
-    assert process.exitcode == -signal.SIGKILL
+    process.join(4 * LIMIT_SECONDS)
+    code = process.exitcode
+    process.kill()
+    assert code == -signal.SIGKILL
 
 
 def in_store() -> dict[str, list[str]]:
