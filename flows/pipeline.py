@@ -104,10 +104,11 @@ def _tell_what_lies_near(session: Session, dataset: Published) -> None:
     if run is None:
         return
     changed = "; ".join(run.changed(session.recipe.training))
+    where = session.store.place("runs", run.name) if session.store.local else f"A COPY OF {run.name} ON A DISK"
     session.reporter.line(
         f"This is a new run, from step 0. Beside it lies {run.name}, at step {run.step:,} of {run.steps:,}, which "
         f"differs in {changed}. To go on from what that one learned: --set "
-        f"training.start={session.store.path('runs', run.name)}"
+        f"training.start={where}"
     )
 
 
@@ -124,7 +125,7 @@ def evaluate(
 def draw_run(store: Store, run: str) -> str:
     """Draw a run's page and return where it is."""
     store.write(f"runs/{run}/report.html", render_run(store, run))
-    return store.path("runs", run, "report.html")
+    return store.place("runs", run, "report.html")
 
 
 def _gang(

@@ -42,6 +42,11 @@ class Published:
         """The first version of this content: compaction makes a later one, for which nothing is trained again."""
         return str(self.info.get("content_version", self.version))
 
+    @property
+    def workspace(self) -> Store:
+        """The workspace that it is published in."""
+        return Store(self.store.url.rstrip("/").rsplit("/", 3)[0])
+
     @cached_property
     def shards(self) -> Store:
         """Where the shards lie: in the version, or beside all versions of the dataset, which share them."""

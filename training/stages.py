@@ -39,7 +39,7 @@ def pretrain(
     dataset: Published, *, params: PretrainParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
     """Pre-train a vision transformer on a published dataset, without labels (DINOv2)."""
-    folder = RunFolder(workspace / "runs" / run)
+    folder = RunFolder.of(workspace, run, dataset.workspace)
     contents = _contents(params, folder)
     folder.check_same(params, dataset, contents)
     done = folder.summary()
@@ -55,7 +55,7 @@ def evaluate(
     dataset: Published, *, params: EvaluateParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:
     """Score every checkpoint of a run that has no score yet: k-NN, linear probe, effective rank and more."""
-    folder = RunFolder(workspace / "runs" / run)
+    folder = RunFolder.of(workspace, run, dataset.workspace)
     scores = ScoreFolder(workspace, run, score_fingerprint(evaluate.version, params, dataset))
     trained = folder.params()
     missing = [step for step in folder.steps() if not scores.has(step)]

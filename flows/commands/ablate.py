@@ -29,7 +29,7 @@ def ablate(request: run_ablation.Request, options: "Options") -> dict[str, Any]:
     facts = write(ablation, failed)
     for line in (*text.headline(facts), "", *text.lines(text.table(facts)), "", *text.notes(facts)):
         console.say(line)
-    folder = store.path(FOLDER, ablation.name)
+    folder = store.place(FOLDER, ablation.name)
     console.say(f"\nresults      {folder}/results.json")
     console.say(f"report       {folder}/report.html")
     return facts | {"path": folder}

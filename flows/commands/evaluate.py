@@ -58,7 +58,7 @@ def evaluate_models(
     facts = {**facts, "params": params.model_dump(mode="json"), "sets": contents}
     store.write(f"{MODELS}/{key}.json", json.dumps(facts, indent=1))
     _tell(console, facts)
-    path = store.path(MODELS, f"{key}.json")
+    path = store.place(MODELS, f"{key}.json")
     console.say(f"scores and protocols  {path}")
     return {**facts, "path": path}
 

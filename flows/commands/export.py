@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.commands.console import Console
+from flows.commands.find_run import found_run, where
 from shared.errors import UserError, WorkspaceError
 from training.runs.best import best_step
 from training.runs.run_folder import RunFolder
@@ -20,36 +21,23 @@ def export_run(
     as_json: bool,
 ) -> dict[str, Any]:
     """Export a checkpoint of a run."""
-    folder = found_run(workspace, run)
-    chosen = _chosen(folder, step)
     names = [name.strip() for name in formats.split(",")] if formats else []
-    from training.export import FORMATS, export
+    if to and "://" in to:
+        raise WorkspaceError(f"Export needs a folder on a disk for --to, got {to}. Leave it out.")
+    with found_run(workspace, run) as folder:
+        chosen = _chosen(folder, step)
+        from training.export import FORMATS, export
 
-    unknown = [name for name in names if name not in FORMATS]
-    if unknown:
-        raise UserError(f"--formats takes {', '.join(FORMATS)} with commas between, got {unknown[0]!r}.")
-    facts = export(folder.path, chosen, Path(to).absolute() if to else None, names, image_size)
+        unknown = [name for name in names if name not in FORMATS]
+        if unknown:
+            raise UserError(f"--formats takes {', '.join(FORMATS)} with commas between, got {unknown[0]!r}.")
+        folder.state(chosen)
+        facts = export(folder.path, chosen, Path(to).absolute() if to else None, names, image_size)
+    for name in ("export", "heads", "card"):
+        facts[name] = where(folder, facts[name])
+    facts["formats"] = {name: where(folder, path) for name, path in facts["formats"].items()}
     _tell(Console(sys.stderr if as_json else None), facts)
     return facts
-
-
-def found_run(workspace: str, run: str | None) -> RunFolder:
-    """Return a run by its folder or its name, or the one that was written last."""
-    if "://" in workspace or (run and "://" in run):
-        raise WorkspaceError(
-            f"Export needs a run on a disk, got {run or workspace}. Copy the run's folder here, and give its path."
-        )
-    runs = Path(workspace).absolute() / "runs"
-    trained = sorted(path for path in runs.glob("*") if RunFolder(path).steps())
-    if run is None:
-        if not trained:
-            raise WorkspaceError(f"There is no run with a checkpoint in {workspace}. Run `dinoflow pretrain` first.")
-        return RunFolder(max(trained, key=lambda path: (path / "checkpoints").stat().st_mtime_ns))
-    for path in (runs / run, Path(run).absolute()):
-        if RunFolder(path).steps():
-            return RunFolder(path)
-    named = ", ".join(path.name for path in trained) or "none"
-    raise WorkspaceError(f"There is no run {run} with a checkpoint. Runs in {workspace}: {named}.")
 
 
 def _chosen(folder: RunFolder, step: int | None) -> int:

@@ -48,9 +48,9 @@ def run(recipe: str | None, options: "Options") -> dict[str, Any]:
     print_dataset(console, dataset)
     scores = print_scores(console, store, run_name)
     console.say()
-    console.say(f"report       {store.path('report.html')}")
-    console.say(f"checkpoints  {store.path('runs', run_name, 'checkpoints')}")
-    return dataset_facts(dataset) | {"run": run_name, "scores": scores, "workspace": store.path()}
+    console.say(f"report       {store.place('report.html')}")
+    console.say(f"checkpoints  {store.place('runs', run_name, 'checkpoints')}")
+    return dataset_facts(dataset) | {"run": run_name, "scores": scores, "workspace": store.place()}
 
 
 def curate(recipe: str | None, options: "Options") -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, A
     if stage.name == "pretrain":
         facts = earlier or pipeline.pretrain(session, dataset).facts
         print_training(console, session.store, run, facts)
-        console.say(f"\ncheckpoints  {session.store.path('runs', run, 'checkpoints')}")
+        console.say(f"\ncheckpoints  {session.store.place('runs', run, 'checkpoints')}")
         console.say("Next: dinoflow evaluate, with the same recipe and workspace")
         return {"run": run, **facts}
     if not session.store.exists(f"runs/{run}"):
@@ -161,7 +161,7 @@ def follow(recipe: str | None, options: "Options", patience: float) -> dict[str,
 
 def _evaluated(session: Session, console: Console, run: str, facts: dict[str, Any]) -> dict[str, Any]:
     scores, best = print_scores(console, session.store, run), facts["best"]
-    report = session.store.path("runs", run, "report.html")
+    report = session.store.place("runs", run, "report.html")
     if best:
         console.say(f"{'best checkpoint':<20} step {best['step']:,} · {best['by']} {best['value']:.3f}")
     console.say(f"\nreport       {report}")

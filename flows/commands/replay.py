@@ -4,7 +4,7 @@ import sys
 from typing import Any, Literal
 
 from flows.commands.console import Console
-from flows.commands.export import found_run
+from flows.commands.find_run import found_run, where
 from shared.params import Compute
 
 SHOWN = 8
@@ -14,10 +14,11 @@ def replay_step(
     workspace: str, run: str | None, step: int, device: Literal["auto", "cpu", "cuda"], as_json: bool
 ) -> dict[str, Any]:
     """Take a step of a run again and show what comes of it."""
-    folder = found_run(workspace, run)
     from training.loop.replay import TOLERANCE, replay
 
-    facts = replay(folder, step, Compute(device=device, processes=1))
+    with found_run(workspace, run) as folder:
+        facts = replay(folder, step, Compute(device=device, processes=1))
+    facts["picture"] = where(folder, facts["picture"])
     console = Console(sys.stderr if as_json else None, quiet=as_json)
     console.say(f"{facts['run']}, step {step:,}, taken again from step {facts['from_step']:,} on")
     for uri in facts["images"][:SHOWN]:

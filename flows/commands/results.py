@@ -26,8 +26,8 @@ def print_dataset(console: Console, dataset: Published) -> None:
         console.say(f"warning      {line}")
     for line in source_lines(dataset.info):
         console.say(line)
-    console.say(f"\ndataset      {dataset.store.path()}")
-    console.say(f"its report   {dataset.store.path('report.html')}")
+    console.say(f"\ndataset      {dataset.store.place()}")
+    console.say(f"its report   {dataset.store.place('report.html')}")
 
 
 def print_table(console: Console, store: Store, output: Output) -> str:
@@ -42,7 +42,7 @@ def print_table(console: Console, store: Store, output: Output) -> str:
     for source, facts in output.facts.get("sources", {}).items():
         for line in note_lines(facts):
             console.say(f"{source}: {line}")
-    where = store.path("stages", output.stage, f"{output.key}.json")
+    where = store.place("stages", output.stage, f"{output.key}.json")
     console.say(f"\nTable: {where}")
     return where
 
@@ -133,4 +133,4 @@ COURSE: dict[str, tuple[str, Callable[[Sequence[float]], float]]] = {
 def dataset_facts(dataset: Published) -> dict[str, Any]:
     """Return what --json says of a version."""
     counts = dataset.info["counts"]
-    return {"dataset": dataset.name, "version": dataset.version, "path": dataset.store.path(), "counts": counts}
+    return {"dataset": dataset.name, "version": dataset.version, "path": dataset.store.place(), "counts": counts}

@@ -21,7 +21,7 @@ def list_datasets(workspace: str, json: bool) -> dict[str, Any]:
             dataset = open_version(store, name, version)
             info, counts = dataset.info, dataset.info["counts"]
             console.say(f"{name}/{version}  {info['created']}  {counts['kept']:,} kept of {counts['indexed']:,}")
-            path = dataset.store.path()
+            path = dataset.store.place()
             published.append(
                 {"dataset": name, "version": version, "created": info["created"], "counts": counts, "path": path}
             )

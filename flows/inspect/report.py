@@ -18,10 +18,13 @@ def draw_reports(workspace: str) -> dict[str, Any]:
             dataset = open_version(store, name, version)
             if not dataset.store.exists("report.html"):
                 draw_report(ReportRequest(store.url, name, version))
-                console.say(dataset.store.path("report.html"))
+                console.say(dataset.store.place("report.html"))
     runs = store.names("runs")
     for run in runs:
         console.say(draw_run(store, run))
     store.write("report.html", render_workspace(store))
-    console.say(store.path("report.html"))
-    return {"report": store.path("report.html"), "runs": {run: store.path("runs", run, "report.html") for run in runs}}
+    console.say(store.place("report.html"))
+    return {
+        "report": store.place("report.html"),
+        "runs": {run: store.place("runs", run, "report.html") for run in runs},
+    }

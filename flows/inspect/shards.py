@@ -44,7 +44,7 @@ def _hidden(dataset: Published) -> dict[str, int]:
 
 
 def _place(dataset: Published, name: str) -> str:
-    return dataset.shards.path(name) if dataset.shards.local else f"{dataset.shards.url}/{name}"
+    return dataset.shards.place(name)
 
 
 def _cleaned(dataset: Published, names: list[str], hiding: set[str], folder: Path) -> Iterator[str]:

@@ -52,7 +52,7 @@ def dataset_artifact(dataset: Published) -> None:
         "|---|--:|--:|--:|",
         *(f"| {s} | {n['indexed']:,} | {n['kept']:,} | {n['dropped']:,} |" for s, n in counts["sources"].items()),
         "",
-        f"Report: `{dataset.store.path('report.html')}`",
+        f"Report: `{dataset.store.place('report.html')}`",
     ]
     create_markdown_artifact(
         "\n".join(lines), key="dataset", description=f"{dataset.name} {dataset.version}: {counts['kept']:,} images"
@@ -71,7 +71,7 @@ def run_artifact(store: Store, run: str) -> None:
         lines += [_row(name.replace("_", " "), s, columns) for name, s in scored[-1]["baselines"].items()]
     if sheet:
         lines += ["", f"![images, and the principal components of their patches]({sheet})"]
-    lines += ["", f"Report: `{store.path('runs', run, 'report.html')}`"]
+    lines += ["", f"Report: `{store.place('runs', run, 'report.html')}`"]
     create_markdown_artifact("\n".join(lines), key="evaluation", description=f"scores of {run}")
 
 

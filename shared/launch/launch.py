@@ -5,15 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, TextIO
 
 from shared.dataset_version import Published
 from shared.errors import StoppedError, UserError, WorkFailedError
+from shared.launch.mirror import mirrored
 from shared.launch.progress import READER, Reporter, parse
 from shared.launch.stop_signals import REQUEUE
 from shared.launch.supervisor import GRACE_SECONDS
@@ -31,7 +30,7 @@ THRIFTY = {
 }
 """glibc keeps the memory of freed tensors: a tenth of a CPU step went into getting it from the kernel again."""
 SYNC_LINES = 200
-"""A mirrored workspace is uploaded after so many printed lines, and at the end."""
+"""The log of a mirrored run is sent home after so many printed lines, and at the end."""
 
 TAIL_LINES = 20
 """The end of the log that an error shows."""
@@ -61,7 +60,7 @@ def gang(
     ends it early. Raises WorkFailedError with the end of the log when a process fails, StoppedError when the gang was
     asked to stop, UserError when the request was wrong.
     """
-    with _folder(workspace, run) as (home, sync):
+    with mirrored(workspace, run) as (home, send_logs):
         job = Job(
             stage=f"{stage.fn.__module__}:{stage.name}",
             params=params.model_dump(mode="json"),
@@ -78,7 +77,7 @@ def gang(
         path = job.folder / f"{stage.name}.job.json"
         path.write_text(job.model_dump_json(indent=1))
         command = _command(path, _processes(compute))
-        code, tail = _watch(command, job.folder / f"{stage.name}.log", reporter, sync, niceness, stop)
+        code, tail = _watch(command, job.folder / f"{stage.name}.log", reporter, send_logs, niceness, stop)
         if code:
             _explain(stage.name, code, job, tail)
         result: dict[str, Any] = json.loads((job.folder / job.result).read_text())
@@ -103,7 +102,7 @@ def _watch(
     command: list[str],
     log: Path,
     reporter: Reporter,
-    sync: Callable[[], None],
+    send_logs: Callable[[], None],
     niceness: int,
     stop: Event | None,
 ) -> tuple[int, list[str]]:
@@ -131,7 +130,7 @@ def _watch(
             for number, line in enumerate(process.stdout, 1):
                 tail = [*tail, *_relay(line, file, reporter)][-TAIL_LINES:]
                 if number % SYNC_LINES == 0:
-                    sync()
+                    send_logs()
             return process.wait(), tail
         finally:
             assert process.stdin is not None
@@ -173,35 +172,3 @@ def _explain(stage: str, code: int, job: Job, tail: list[str]) -> None:
     raise WorkFailedError(
         f"{stage} failed (exit code {code}). The end of {job.folder / f'{stage}.log'}:\n" + "\n".join(tail)
     )
-
-
-@contextmanager
-def _folder(workspace: Store, run: str) -> Iterator[tuple[Path, Callable[[], None]]]:
-    """Give the local folder to work in: the workspace itself, or a mirror of what the run needs of it."""
-    if workspace.local:
-        yield Path(workspace.path()), lambda: None
-        return
-    with tempfile.TemporaryDirectory(prefix="dinoflow-") as mirror:
-        home = Path(mirror)
-        seen: dict[Path, tuple[int, int]] = {}
-
-        def changed() -> Iterator[tuple[Path, tuple[int, int]]]:
-            for file in home.rglob("*"):
-                if file.is_file() and not file.name.startswith(".tmp-"):
-                    state = (file.stat().st_mtime_ns, file.stat().st_size)
-                    if seen.get(file) != state:
-                        yield file, state
-
-        def sync() -> None:
-            for file, state in changed():
-                workspace.fs.put_file(str(file), workspace.path(str(file.relative_to(home))))
-                seen[file] = state
-
-        for branch in (f"runs/{run}", f"evaluations/{run}"):
-            if workspace.exists(branch):
-                workspace.fs.get(workspace.path(branch), str(home / branch), recursive=True)
-        seen.update(changed())  # what came from there is not sent back: its writer may have gone on
-        try:
-            yield home, sync
-        finally:
-            sync()

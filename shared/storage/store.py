@@ -50,6 +50,10 @@ class Store:
         """Return the full path of a name, as the filesystem knows it."""
         return "/".join((self._opened[1], *names))
 
+    def place(self, *names: str) -> str:
+        """Return where a name is for whoever wants to open it: a path, or a URL."""
+        return self.path(*names) if self.local else "/".join((self.url.rstrip("/"), *names))
+
     def sub(self, *names: str) -> "Store":
         """Return the store of a folder inside this one."""
         return Store("/".join((self.url.rstrip("/"), *names)))

@@ -11,7 +11,8 @@ from training.model.student_teacher import Student
 from training.model.vit import Backbone
 from training.params import ModelParams, PretrainParams
 from training.runs.checkpoint import STATE
-from training.runs.run_folder import ABOUT, RunFolder
+from training.runs.checkpoint_files import ABOUT
+from training.runs.run_folder import RunFolder
 from training.weights import Weights
 from training.weights.files import Tensors
 

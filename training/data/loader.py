@@ -19,7 +19,7 @@ from training.data.batch import Batch, UnaugmentedBatch, collate, collate_augmen
 from training.data.damage import Damage
 from training.data.dataset import Sample, Samples
 from training.data.index import SampleIndex
-from training.data.loader_workers import begin_worker, turns
+from training.data.loader_workers import begin_worker, start_method, turns
 from training.data.sampler import RankBatchSampler
 from training.distributed import DistributedContext
 from training.params.resolved import ResolvedParams
@@ -60,7 +60,7 @@ def batches(
         num_workers=workers,
         pin_memory=context.device.type == "cuda",
         worker_init_fn=begin_worker,
-        multiprocessing_context=("fork" if index.dataset.store.local else "spawn") if workers else None,
+        multiprocessing_context=start_method() if workers else None,
     )
     for batch in checked(turns(loader), damage):
         yield batch.augmented(context.device) if isinstance(batch, UnaugmentedBatch) else batch

@@ -9,9 +9,10 @@ import signal
 from collections.abc import Iterator
 from multiprocessing.util import Finalize
 from threading import Thread
-from typing import Any
+from typing import Any, Literal
 
 import cv2
+import fsspec.asyn
 from torch.utils.data import DataLoader
 
 from shared.launch.stop_signals import ASKING
@@ -28,6 +29,11 @@ def turns(loader: DataLoader[Any]) -> Iterator[Any]:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
     yield from made
+
+
+def start_method() -> Literal["fork", "spawn"]:
+    """Return how workers are started: a forked one would wait for ever for the thread of an object store's client."""
+    return "spawn" if fsspec.asyn.iothread[0] is not None else "fork"
 
 
 def begin_worker(_: int) -> None:

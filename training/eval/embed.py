@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shared.errors import WorkspaceError
 from shared.params import fingerprint
-from training.runs.run_folder import ABOUT, RunFolder
+from training.runs.checkpoint_files import ABOUT
+from training.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import torch

@@ -107,8 +107,12 @@ def evaluate_models(
 
 def _teacher(folder: RunFolder, step: int, leads: bool) -> Weights | None:
     """Return a checkpoint's teacher, or None where it is damaged, or training has dropped it meanwhile; say which."""
+    file = folder.state(step)
     try:
-        return from_run(folder.path, step)
+        weights = from_run(folder.path, step)
+        if folder.home:
+            file.unlink()  # what was brought for this alone
+        return weights
     except (GoneError, WorkspaceError):
         why = "is gone: training has dropped its checkpoint"
     except WorkFailedError as damage:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from training.data.loader_workers import begin_worker, turns
+from training.data.loader_workers import begin_worker, start_method, turns
 from training.distributed import DistributedContext, gathered
 from training.eval.backbone import FeatureExtractor
 from training.eval.crops import CentreCrops, CropSize, WorkerError, collated
@@ -81,7 +81,12 @@ def extract(
     crops = CentreCrops(images, own, cut, masks, frozenset(() if again is None else again.tolist()))
     chunks: dict[tuple[str, str], list[Tensor]] = {}
     loader: DataLoader[Any] = DataLoader(
-        crops, batch_size=cut.batch_size, num_workers=workers, collate_fn=collated, worker_init_fn=begin_worker
+        crops,
+        batch_size=cut.batch_size,
+        num_workers=workers,
+        collate_fn=collated,
+        worker_init_fn=begin_worker,
+        multiprocessing_context=start_method() if workers else None,
     )
     for batch in turns(loader):
         if isinstance(batch, WorkerError):

@@ -31,7 +31,7 @@ class MetricsLogger:
                 self.alarms.add(row)
         folder.store.write(path.name, "".join(kept))
         self.file = path.open("a", buffering=1)
-        self.board = _board(folder, start)
+        self.board, self.uploads = _board(folder, start), folder.uploads
         self.recent: list[tuple[float, float]] = []
         self.began, self.sent_at = time.monotonic(), 0.0
         self.knn: float | None = None
@@ -69,6 +69,8 @@ class MetricsLogger:
             if name not in ("step", "knn_queries"):
                 self.board.add_scalar(name, float(value), step)
         self.knn = measured.get("knn_top1", self.knn)
+        if self.uploads:
+            self.uploads.logs()
         self._print_line(row)
         for line in alarms.values():
             print(f"alarm: {line}", flush=True)

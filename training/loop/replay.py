@@ -44,7 +44,8 @@ def replay(folder: RunFolder, step: int, compute: Compute) -> dict[str, Any]:
         taken = f"steps 1 to {max(rows)}" if rows else "none"
         raise UserError(f"Replay needs a step that {folder.path.name} has taken, got {step}. Choose one of: {taken}.")
     name, version = config["dataset"].rsplit(" ", 1)
-    dataset = open_version(Store(str(folder.path.parent.parent)), name, version)
+    workspace = folder.home.url.rsplit("/", 2)[0] if folder.home else str(folder.path.parent.parent)
+    dataset = open_version(Store(workspace), name, version)
     request = PretrainParams.model_validate(config["params"])
     with joined(compute) as context:
         index = SampleIndex(dataset, request.seed)

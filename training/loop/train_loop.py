@@ -71,7 +71,8 @@ def train(
             if done:
                 summary["damaged_images"] = sum(gathered(bad.index.damaged, context.world))
             if done or report.stop or state.step % params.checkpoint_every == 0:
-                _save(folder, state, params, context, bad.in_a_row, summary if done else None)
+                leaving = done or report.stop
+                _save(folder, state, params, context, bad.in_a_row, summary if done else None, leaving)
             if report.stop and not done:
                 from_leader(None)  # a rank that left before the checkpoint is written would end the others
                 line = f"stopped at step {state.step}/{steps} · saved · run it again to go on"
@@ -88,8 +89,12 @@ def _save(
     context: DistributedContext,
     bad_in_a_row: int,
     summary: dict[str, Any] | None,
+    leaving: bool,
 ) -> None:
-    """Write a checkpoint, good or bad. Raises BadStretchError where the run ends with weights that have diverged."""
+    """Write a checkpoint, good or bad; who leaves after it waits until it is where the run belongs.
+
+    Raises BadStretchError where the run ends with weights that have diverged.
+    """
     fault = state.divergence
     if summary and fault:
         raise BadStretchError(f"Pre-training needs weights that stay small, got others in the last step: {fault}")
@@ -97,6 +102,8 @@ def _save(
         fault = f"it was made after {bad_in_a_row} steps in a row that were left out"
     if context.leads:
         checkpoint.save(folder, state, params.keep_checkpoints, summary, every=params.keep_every, bad=fault)
+        if leaving and folder.uploads:
+            folder.uploads.settle()
 
 
 def in_ddp(student: nn.Module, context: DistributedContext, static: bool) -> nn.Module:

@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from shared.storage import sha256
 from training.loss.losses import Objective
 from training.model.frozen import FrozenModels
 from training.model.student_teacher import Student
-from training.runs.best import best_step
-from training.runs.run_folder import ABOUT, STATE, RunFolder
+from training.runs.best import MARK, best_step
+from training.runs.checkpoint_files import ABOUT, STATE
+from training.runs.run_folder import RunFolder
 
 LARGEST_WEIGHT = 65504.0
 """Beyond what fp16 can hold: a model with such a weight has diverged, however finite it is."""
@@ -79,6 +81,10 @@ def save(
 
     The newest `keep` good ones stay, those of every so many steps, and the best. `bad` says why this one is not good.
     """
+    if folder.uploads:
+        folder.uploads.settle()  # the one before: until it is home, nothing of it may go here
+        with suppress(FileNotFoundError):
+            folder.bring(MARK)  # whoever scores checkpoints marks the best one there
     target = folder.checkpoint(state.step)
     draft = _aside(target)
     shutil.rmtree(draft, ignore_errors=True)
@@ -98,6 +104,8 @@ def save(
     for step in folder.steps():
         if step not in kept:
             _drop(folder.checkpoint(step))
+    if folder.uploads:
+        folder.uploads.checkpoint(target.name, {folder.checkpoint(step).name for step in folder.steps()})
     return target
 
 
@@ -116,7 +124,7 @@ def _aside(checkpoint: Path) -> Path:
 def last_good(folder: RunFolder, say: Callable[[str], None] = lambda line: None) -> int | None:
     """Return the newest step whose checkpoint is good, or None; say which newer ones are passed over, and why."""
     for step in reversed(folder.steps()):
-        fault = folder.fault(step) or _foreign(folder.checkpoint(step) / STATE)
+        fault = folder.fault(step) or _foreign(folder.state(step))
         if fault is None:
             return step
         say(f"the checkpoint of step {step} is passed over: {fault}")
@@ -140,7 +148,7 @@ def read(folder: RunFolder, step: int) -> dict[str, Any]:
     """
     path = folder.checkpoint(step)
     try:
-        with (path / STATE).open("rb") as file:
+        with folder.state(step).open("rb") as file:
             about = json.loads((path / ABOUT).read_text())
             if hashlib.file_digest(file, "sha256").hexdigest() != about["sha256"]:
                 raise WorkFailedError(_damaged(path, "its checksum differs"))

@@ -2,22 +2,23 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from shared.dataset_version import Published
 from shared.errors import RecipeError, WorkspaceError
 from shared.storage import Store, sha256
+from shared.storage.transfer import bring
 from training.params import Positions, PretrainParams
+from training.runs.checkpoint_files import ABOUT, STATE
+from training.runs.uploads import Uploads
 
 STEP_DIGITS = 8
 TAKEN = ("start", "teacher", "gram")
 """What a run may take weights for from elsewhere; config.json has the content of each."""
-STATE = "state.pt"
-ABOUT = "checkpoint.json"
-"""Inside a checkpoint's folder: all tensors; and checksum, step, why it is bad where it is, and, for the last one, the
-summary of the run."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,27 @@ class RunFolder:
     """WORKSPACE/runs/RUN: config.json, metrics.jsonl, tensorboard/, views.png, pictures/, checkpoints/step-*/."""
 
     path: Path
+    home: Store | None = None
+    """The object store that the run belongs to, where `path` is a mirror of it."""
+
+    @classmethod
+    def of(cls, workspace: Path, run: str, stored: Store) -> "RunFolder":
+        """Return a run's folder here; of one in an object store, learn which checkpoints are there."""
+        folder = cls(workspace / "runs" / run, None if stored.local else stored.sub("runs", run))
+        for name in folder.home.names("checkpoints") if folder.home else ():
+            with suppress(FileNotFoundError):  # one that was not sent to its end
+                folder.bring(f"checkpoints/{name}/{ABOUT}")
+        return folder
+
+    def bring(self, name: str) -> None:
+        """Copy a file here from where the run belongs. Raises FileNotFoundError where it has none of this name."""
+        if self.home:
+            bring(self.home, name, self.path / name)
+
+    @cached_property
+    def uploads(self) -> Uploads | None:
+        """What sends files to where the run belongs, if that is not here."""
+        return Uploads(self.path, self.home) if self.home else None
 
     @property
     def store(self) -> Store:
@@ -40,6 +62,14 @@ class RunFolder:
         folders = (self.path / "checkpoints").glob(f"step-{'[0-9]' * STEP_DIGITS}")
         return sorted(int(folder.name.removeprefix("step-")) for folder in folders)
 
+    def state(self, step: int) -> Path:
+        """Return the file of a checkpoint's tensors; from an object store it is brought when somebody asks for it."""
+        path = self.checkpoint(step) / STATE
+        if self.home and not path.exists():
+            with suppress(FileNotFoundError):
+                self.bring(f"checkpoints/{path.parent.name}/{STATE}")
+        return path
+
     def about(self, step: int) -> dict[str, Any]:
         """Return what is written down of a step's checkpoint; nothing where that is absent or damaged."""
         try:
@@ -54,7 +84,7 @@ class RunFolder:
         if "sha256" not in about:
             return f"{ABOUT} is missing or damaged"
         try:
-            if sha256(self.checkpoint(step) / STATE) != about["sha256"]:
+            if sha256(self.state(step)) != about["sha256"]:
                 return f"the checksum of {STATE} differs"
         except OSError as error:
             return f"{STATE} cannot be read: {error.strerror}"

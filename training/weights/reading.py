@@ -32,6 +32,8 @@ def read_weights(spec: str) -> Weights:
 
     Raises WorkspaceError where nothing is there, RecipeError where it is no vision transformer that is understood.
     """
+    if "://" in spec:
+        raise WorkspaceError(f"Weights are needed on a disk, got {spec}. Copy its folder here, and give its path.")
     path = Path(spec).expanduser()
     if path.name in IN_FOLDERS and (path.parent / IN_FOLDERS[path.name]).is_file():
         path = path.parent

@@ -8,7 +8,8 @@ from torch import Tensor
 from shared.errors import WorkspaceError
 from training.params import ModelParams
 from training.runs import checkpoint
-from training.runs.run_folder import STATE, RunFolder
+from training.runs.checkpoint_files import STATE
+from training.runs.run_folder import RunFolder
 from training.weights.weights import Weights, with_positions
 
 WhichNetwork = Literal["teacher", "student"]

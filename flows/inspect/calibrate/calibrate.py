@@ -42,7 +42,7 @@ def calibrate(
         facts = one.finish({"calibration": one.key, "answers": one.kept()})
     for line in facts["lines"]:
         console.say(line)
-    return {key: value for key, value in facts.items() if key != "lines"} | {"path": one.store.path(one.path)}
+    return {key: value for key, value in facts.items() if key != "lines"} | {"path": one.store.place(one.path)}
 
 
 def _page(one: Calibration, title: str, served: bool) -> tuple[str, list[Pair]]:
@@ -59,7 +59,7 @@ def _page(one: Calibration, title: str, served: bool) -> tuple[str, list[Pair]]:
 def _ask(one: Calibration, html: str, port: int, console: Console) -> None:
     with served(html, one.keep, one.finish, port) as (address, done):
         console.say(f"Open {address}")
-        console.say(f"Keys y and n answer. Every answer is kept in {one.store.path(one.path)}; Ctrl-C stops.")
+        console.say(f"Keys y and n answer. Every answer is kept in {one.store.place(one.path)}; Ctrl-C stops.")
         while not done.wait(LOOK_SECONDS):
             pass
 

@@ -16,7 +16,7 @@ from shared.storage import Store
 from shared.storage.checked import check_whole, json_facts
 from shared.storage.files import sha256
 from shared.tables import output_of
-from training.runs.run_folder import ABOUT
+from training.runs.checkpoint_files import ABOUT
 
 CHECKPOINT_ADVICE = "Delete its folder: `dinoflow pretrain` goes on from the last good one."
 

@@ -44,8 +44,8 @@ def test_wrong_requests_say_what_there_is(tmp_path):
         exported(tmp_path, step=7)
     with pytest.raises(UserError, match="takes timm, transformers, onnx with commas between, got 'tensorflow'"):
         exported(tmp_path, formats="timm,tensorflow")
-    with pytest.raises(WorkspaceError, match=r"a run on a disk, got s3://bucket/work"):
-        export_run("s3://bucket/work", None, None, None, None, 0, False)
+    with pytest.raises(WorkspaceError, match=r"a folder on a disk for --to, got s3://bucket/exports"):
+        exported(tmp_path, to="s3://bucket/exports")
 
 
 def test_the_command_says_where_everything_is_as_text_and_as_one_object(tmp_path):

@@ -17,7 +17,8 @@ from training.distributed import DistributedContext
 from training.loop.pretrain import initial_state
 from training.params import PretrainParams
 from training.runs import checkpoint
-from training.runs.run_folder import ABOUT, STATE, RunFolder
+from training.runs.checkpoint_files import ABOUT, STATE
+from training.runs.run_folder import RunFolder
 from training.stages import pretrain
 
 ON_CPU = Compute(device="cpu", workers=1)

@@ -196,6 +196,10 @@ def test_what_is_not_understood_is_refused_by_name(tmp_path: Path) -> None:
     good = dict(invented_weights().vit)
     with pytest.raises(WorkspaceError, match=r"no file, folder, run or name of timm's. Give WORKSPACE/runs/RUN"):
         read_weights(str(tmp_path / "absent"))
+    with pytest.raises(
+        WorkspaceError, match=r"Weights are needed on a disk, got s3://bucket/runs/run. Copy its folder"
+    ):
+        read_weights("s3://bucket/runs/run")
     with pytest.raises(RecipeError, match=r"got no config\.json of a model"):
         read_weights(str(tmp_path))
     with pytest.raises(RecipeError, match=r"lacks patch_embed.proj.weight, cls_token.* and has conv.weight, which"):
