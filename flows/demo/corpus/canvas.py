@@ -44,11 +44,11 @@ class Plane:
         outer, shift = self.to_pixels[:, :2], self.to_pixels[:, 2]
         return Plane(x, y, np.column_stack([outer @ linear, outer @ np.array(at) + shift]))
 
-    def window(self, at: Point, reach: float) -> "Window":
+    def window(self, at: Point, reach: float) -> "CanvasPart":
         """Return the part of the canvas within `reach` of a point, along both sides."""
         (x, y), size = self._pixels([at])[0], reach / self.pixel
         height, width = self.x.shape
-        return Window(
+        return CanvasPart(
             slice(max(0, round(y - size)), min(height, round(y + size))),
             slice(max(0, round(x - size)), min(width, round(x + size))),
         )
@@ -98,7 +98,7 @@ class Plane:
         return Image.new("L", (self.x.shape[1], self.x.shape[0]))
 
 
-class Window(NamedTuple):
+class CanvasPart(NamedTuple):
     """A part of a canvas."""
 
     rows: slice
