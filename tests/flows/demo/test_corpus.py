@@ -12,11 +12,10 @@ import pytest
 from PIL import Image
 
 from flows.demo.corpus import Planted, Truth, draw, score
-from flows.demo.corpus.canvas import Plane
 from flows.demo.corpus.copies import COPIES
 from flows.demo.corpus.corpus import draw_questions, planted_counts
 from flows.demo.corpus.distinct import gray, phash
-from flows.demo.corpus.scene import CLASSES, _places
+from flows.demo.corpus.scene import CLASSES
 from flows.demo.corpus.signals import entropy, luminance, sharpness
 from shared.catalog import DROPPED, MANIFEST
 from shared.images.decode import UndecodableError, decode
@@ -191,29 +190,3 @@ def test_a_wrong_drop_costs_precision_and_no_copy_is_found_by_it() -> None:
     assert rows["flipped"].found == rows["blank"].found == rows["unreadable"].found == 0
     assert rows["exact_duplicate"].precision == 0
     assert rows["cropped"].recall == 1
-
-
-def test_a_picture_holds_one_to_five_of_its_kind_and_none_hides_another() -> None:
-    plane = Plane.of(240, 200)
-    drawn = [_places(plane, np.random.default_rng(seed)) for seed in range(100)]
-    assert {len(places) for places in drawn} == {1, 2, 3, 4, 5}
-    for places in drawn:
-        for at, scale in places:
-            assert abs(at[0]) <= 1.2
-            assert abs(at[1]) <= 1
-            apart = [np.hypot(at[0] - x, at[1] - y) / (scale + other) for (x, y), other in places if (x, y) != at]
-            assert min(apart, default=1) > 0.8
-
-
-def test_a_window_paints_what_the_whole_plane_would() -> None:
-    plane = Plane.of(120, 90)
-    window = plane.window((0.4, -0.3), 0.5)
-    whole = plane.placed((0.4, -0.3), 0.7, 0.3)
-    part = window.of(plane).placed((0.4, -0.3), 0.7, 0.3)
-    triangle: list[tuple[float, float]] = [(-1, 0.7), (0, -1), (1, 0.7)]
-    for mask, of_window in (
-        (whole.disc((0, 0), 1), part.disc((0, 0), 1)),
-        (whole.polygon(triangle), part.polygon(triangle)),
-    ):
-        assert np.abs(mask[window.rows, window.columns] - of_window).max() < 1e-4
-        assert mask.sum() == pytest.approx(of_window.sum())
