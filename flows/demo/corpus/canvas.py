@@ -44,6 +44,15 @@ class Plane:
         outer, shift = self.to_pixels[:, :2], self.to_pixels[:, 2]
         return Plane(x, y, np.column_stack([outer @ linear, outer @ np.array(at) + shift]))
 
+    def window(self, at: Point, reach: float) -> "CanvasPart":
+        """Return the part of the canvas within `reach` of a point, along both sides."""
+        (x, y), size = self._pixels([at])[0], reach / self.pixel
+        height, width = self.x.shape
+        return CanvasPart(
+            slice(max(0, round(y - size)), min(height, round(y + size))),
+            slice(max(0, round(x - size)), min(width, round(x + size))),
+        )
+
     @property
     def pixel(self) -> float:
         """The size of one pixel in the object's units."""
@@ -87,6 +96,19 @@ class Plane:
 
     def _blank(self) -> Image.Image:
         return Image.new("L", (self.x.shape[1], self.x.shape[0]))
+
+
+class CanvasPart(NamedTuple):
+    """A part of a canvas."""
+
+    rows: slice
+    columns: slice
+
+    def of(self, plane: Plane) -> Plane:
+        """Return the plane that a canvas of this part alone has."""
+        corner = np.array([[0, 0, self.columns.start], [0, 0, self.rows.start]])
+        part = self.rows, self.columns
+        return Plane(plane.x[part], plane.y[part], plane.to_pixels - corner)
 
 
 def _values(mask: Image.Image) -> np.ndarray:

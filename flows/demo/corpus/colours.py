@@ -1,6 +1,7 @@
 """Colours that go together, chosen in OKLCH and never by the class of the image."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,9 +20,8 @@ _TO_RGB = np.array(
 
 @dataclass(frozen=True)
 class Inks:
-    """The colours of one image, each [3] from 0 to 1."""
+    """The colours of one object, each [3] from 0 to 1."""
 
-    ground: tuple[np.ndarray, np.ndarray]
     main: np.ndarray
     second: np.ndarray
     accent: np.ndarray
@@ -35,20 +35,35 @@ def oklch(lightness: float, chroma: float, hue: float) -> np.ndarray:
     return np.asarray(coded, dtype=np.float32)
 
 
-def inks(rng: np.random.Generator) -> Inks:
-    """Choose a ground of two related colours, and three colours that stand out from it."""
+class GroundInks(NamedTuple):
+    """Two related colours, each [3] from 0 to 1, and their mean lightness and hue, which others are chosen against."""
+
+    first: np.ndarray
+    second: np.ndarray
+    lightness: float
+    hue: float
+
+
+def ground_inks(rng: np.random.Generator) -> GroundInks:
+    """Choose the colours of a ground."""
     ground = rng.uniform(0.3, 0.9)
     step = rng.uniform(0.1, 0.22) * (1 if ground < 0.6 else -1)
     hue = rng.uniform(0, 2 * np.pi)
     near = hue + rng.normal(0, 0.5)
-    main = _apart(rng, ground + step / 2, 0.24)
-    turn = hue + rng.uniform(0.7, 2 * np.pi - 0.7)
+    return GroundInks(
+        oklch(ground, rng.uniform(0.02, 0.12), hue),
+        oklch(ground + step, rng.uniform(0.02, 0.12), near),
+        ground + step / 2,
+        hue,
+    )
+
+
+def inks(rng: np.random.Generator, ground: GroundInks) -> Inks:
+    """Choose three colours of an object that stand out from its ground."""
+    main = _apart(rng, ground.lightness, 0.24)
+    turn = ground.hue + rng.uniform(0.7, 2 * np.pi - 0.7)
     second = _apart(rng, main, 0.25)
     return Inks(
-        ground=(
-            oklch(ground, rng.uniform(0.02, 0.12), hue),
-            oklch(ground + step, rng.uniform(0.02, 0.12), near),
-        ),
         main=oklch(main, rng.uniform(0.08, 0.2), turn),
         second=oklch(second, rng.uniform(0.03, 0.17), turn + rng.normal(0, 1.2)),
         accent=oklch(_apart(rng, main, 0.2), rng.uniform(0.1, 0.2), turn + rng.uniform(1, 5)),

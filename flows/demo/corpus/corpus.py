@@ -14,7 +14,7 @@ from flows.demo.corpus.scene import CLASSES, picture
 from flows.demo.corpus.signals import passes
 
 IMAGES, TRUTH, QUESTIONS, LABELS = "images", "truth.json", "questions", "labels.csv"
-ASKED = 400
+ASKED = 600
 """Further pictures, which nothing is trained on: a standard error of two hundredths at most."""
 PLANTED_PER = 1000
 """The counts in COPIES and DEFECTS are for so many originals, and shrink or grow with the corpus."""

@@ -17,9 +17,11 @@ class Curve(NamedTuple):
     hint: str
     zero: bool = False
     """Whether the axis starts at 0."""
+    left_out: float | None = None
+    """A line that has this value throughout says nothing, and is not drawn."""
 
 
-LOSS = Curve("Loss", r".*loss.*|dino.*|ibot.*|koleo.*", "Lower is better, but only within one recipe.")
+LOSS = Curve("Loss", r".*loss.*|dino.*|ibot.*|koleo.*", "Lower is better, but only within one recipe.", left_out=0)
 RATE = Curve("Learning rate", r"lr|learning_rate", "Warm-up, then decay.", zero=True)
 RANK = Curve(
     "Effective rank",
@@ -61,6 +63,7 @@ def draw(table: list[dict[str, Any]], curves: tuple[Curve, ...]) -> list[dict[st
     for curve in curves:
         named = [key for key in keys if re.fullmatch(curve.keys, key, re.IGNORECASE)][:LINES]
         series = [Series(key, *column(table, key)) for key in named]
+        series = [line for line in series if any(value != curve.left_out for value in line.y)]
         chart = lines(series, x_name="step", title=curve.title, zero=curve.zero)
         if chart:
             shown.append({"title": curve.title, "hint": curve.hint, "chart": chart})
