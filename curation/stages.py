@@ -29,7 +29,7 @@ from shared.stage import stage
 if TYPE_CHECKING:
     from pyarrow import Table
 
-    from shared.stage_runner import RowMemory, SideFiles
+    from shared.stage_runner import Rounds, RowMemory, SideFiles
     from shared.tables import Rows
 
 
@@ -98,7 +98,7 @@ def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS),
     writes=CANDIDATES,
     shape="reduce",
-    version=2,
+    version=3,
     key="curation.dedup",
 )
 def candidates(
@@ -116,12 +116,12 @@ def candidates(
     return pair_tables((images, measurements, verdicts), (references, reference_measurements), params)
 
 
-@stage(reads=(CANDIDATES,), writes=VERIFIED, version=3, unit="pairs")
-def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
+@stage(reads=(CANDIDATES,), writes=VERIFIED, version=4, unit="pairs", remembers=True)
+def verify(candidates: "Table", *, params: VerifyParams, memory: "RowMemory") -> "Table":
     """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
     from curation.dedup.verify import verify_pairs
 
-    return verify_pairs(candidates)
+    return verify_pairs(candidates, memory)
 
 
 @stage(
@@ -146,7 +146,7 @@ def decontaminate(
     return contaminated_tables((images, measurements, verdicts), (references, reference_measurements), verified, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce", version=3)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="rounds", version=4)
 def dedup(
     images: "Rows",
     measurements: "Rows",
@@ -155,11 +155,12 @@ def dedup(
     contaminated: "Rows",
     *,
     params: DedupParams,
+    rounds: "Rounds",
 ) -> "Table":
     """Find images that are copies of a kept one: equal bytes, equal pixels, or pixels that agree."""
     from curation.dedup.dedup import match_tables
 
-    return match_tables((images, measurements, verdicts), verified, contaminated, params)
+    return match_tables((images, measurements, verdicts), verified, contaminated, params, rounds)
 
 
 @stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce", version=2)

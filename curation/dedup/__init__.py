@@ -2,6 +2,6 @@
 
 comparable_images.py: the columns that take part · vector_index.py, knn_pairs.py: nearest neighbours by embedding
 hash_index.py: nearest hashes · candidates.py: the pairs worth a comparison of pixels
-verify.py, geometry/: that comparison · resemblance.py, star_rule.py, exact_classes.py: who is dropped for whom
+verify.py, geometry/: that comparison, and pair_memo.py: what it said before · star_batches.py: who is dropped for whom
 dedup.py, decontaminate.py: between the tables and these algorithms.
 """

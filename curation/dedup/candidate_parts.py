@@ -12,7 +12,7 @@ from curation.arrays import Ints
 from curation.dedup.comparable_images import ComparableImages
 from curation.dedup.knn_pairs import BLOCK, EmbeddingSearch, NeighbourPairs, merged
 from shared.catalog import CANDIDATES, WHERE
-from shared.stage_runner.exchange import spans
+from shared.stage_runner.slots import spans
 
 PART_PAIRS = 2000
 """Pairs in a part, at most on average: some half a minute of comparing."""
@@ -24,20 +24,14 @@ class ProposedPairs:
 
     item: Ints
     other: Ints
-    cosine: pa.Array
     distance: pa.Array
 
     @classmethod
     def of(cls, by_embedding: NeighbourPairs, by_hash: NeighbourPairs) -> "ProposedPairs":
         """Join what embeddings and what hashes proposed."""
         both = merged([by_embedding, by_hash])
-        cosine, distance = (_nearness(both, pairs) for pairs in (by_embedding, by_hash))
-        return cls(
-            both.item,
-            both.other,
-            pa.array(cosine, pa.float32(), from_pandas=True),
-            pa.array(-distance, pa.float32(), from_pandas=True).cast(pa.int32()),
-        )
+        distance = pa.array(-_nearness(both, by_hash), pa.float32(), from_pandas=True).cast(pa.int32())
+        return cls(both.item, both.other, distance)
 
 
 def _nearness(wanted: NeighbourPairs, known: NeighbourPairs) -> np.ndarray:
@@ -57,7 +51,9 @@ def pair_table(
     columns = {name: images.column(name).take(pairs.item) for name in WHERE}
     columns |= {f"other_{name}": others.column(name).take(pairs.other) for name in WHERE}
     sets = others.column(set_column).take(pairs.other) if set_column else pa.nulls(len(pairs.item), pa.string())
-    proposed = {"set": sets.cast(pa.string()), "cosine": pairs.cosine, "distance": pairs.distance}
+    columns["pixels_id"] = pa.array(images.columns.pixels_id[pairs.item], pa.binary(16))
+    columns["other_pixels_id"] = pa.array(others.columns.pixels_id[pairs.other], pa.binary(16))
+    proposed = {"set": sets.cast(pa.string()), "distance": pairs.distance}
     return pa.table({**columns, **proposed}).select(CANDIDATES.schema.names).cast(CANDIDATES.schema)
 
 

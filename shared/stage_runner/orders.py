@@ -7,11 +7,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from shared.params import Params, fingerprint
 from shared.stage import Stage, load
+from shared.stage_runner.memo import Memo
 from shared.storage import Store
 from shared.tables import FOLDER, Output, recorded
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 KEPT = 16
 """Orders that a process remembers: those of one stage at a time, and of those before."""
@@ -29,6 +34,12 @@ class RowMemory:
     folder: str
     identity: str
     """What beside a row's own key its result depends on: stage, version, parameters."""
+    runs: tuple[str, ...] | None = None
+    """What was remembered before the stage began; None = whatever is there."""
+
+    def rows(self, schema: "pa.Schema") -> Memo:
+        """Return the memo of rows of this schema, whose words are plain strings."""
+        return Memo(self.store, self.folder, schema, self.runs)
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,8 @@ class StageRun:
     params: Params
     workspace: str
     inputs: tuple[Output, ...] = ()
+    runs: tuple[str, ...] | None = None
+    """What the stage remembered before it began."""
 
     @property
     def store(self) -> Store:
@@ -57,7 +70,7 @@ class StageRun:
     @property
     def memory(self) -> RowMemory:
         """Where the stage remembers rows."""
-        return RowMemory(self.store, f"{REMEMBERED}/{self.stage.name}", self.name())
+        return RowMemory(self.store, f"{REMEMBERED}/{self.stage.name}", self.name(), self.runs)
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,7 @@ def place(work: StageRun) -> Order:
             "stage": f"{work.stage.fn.__module__}:{work.stage.name}",
             "params": work.params.model_dump(mode="json"),
             "inputs": [[output.stage, output.key, output.aligned] for output in work.inputs],
+            "runs": work.runs,
         }
     )
     order = Order(work.stage.name, work.workspace, fingerprint(text))
@@ -96,7 +110,8 @@ def _opened(order: Order) -> StageRun:
         recorded(store, name, key) if key != IDLE else Output(name, key, aligned, ())
         for name, key, aligned in facts["inputs"]
     )
-    return StageRun(stage, stage.params.model_validate(facts["params"]), order.workspace, inputs)
+    runs = None if facts["runs"] is None else tuple(facts["runs"])
+    return StageRun(stage, stage.params.model_validate(facts["params"]), order.workspace, inputs, runs)
 
 
 IDLE = "idle"
