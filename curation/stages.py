@@ -62,7 +62,7 @@ def measure(images: "Table", *, params: MeasureParams, memory: "RowMemory") -> "
     return measure_new_images(images, params, memory)
 
 
-@stage(writes=REFERENCES, shape="reduce", looks_outside=True, version=3, key="curation.decontaminate")
+@stage(writes=REFERENCES, shape="reduce", looks_outside=True, version=4, key="curation.decontaminate")
 def references(*, params: DecontaminateParams) -> "Iterator[Table | dict[str, Any]]":
     """List the images of the evaluation sets."""
     from curation.index import list_sets
@@ -97,7 +97,7 @@ def quality(measurements: "Table", *, params: QualityParams) -> "Table":
 @stage(
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS),
     writes=CANDIDATES,
-    shape="reduce",
+    shape="rounds",
     version=3,
     key="curation.dedup",
 )
@@ -109,11 +109,12 @@ def candidates(
     reference_measurements: "Rows",
     *,
     params: DedupParams,
+    rounds: "Rounds",
 ) -> "Iterator[Table]":
     """Find the pairs of images that are worth a comparison of pixels, by their hashes and embeddings."""
     from curation.dedup.candidates import pair_tables
 
-    return pair_tables((images, measurements, verdicts), (references, reference_measurements), params)
+    return pair_tables((images, measurements, verdicts), (references, reference_measurements), params, rounds)
 
 
 @stage(reads=(CANDIDATES,), writes=VERIFIED, version=4, unit="pairs", remembers=True)
@@ -128,7 +129,7 @@ def verify(candidates: "Table", *, params: VerifyParams, memory: "RowMemory") ->
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS, VERIFIED),
     writes=CONTAMINATED,
     shape="reduce",
-    version=3,
+    version=4,
 )
 def decontaminate(
     images: "Rows",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Array, Floats, Ints
+from curation.arrays import Array, Bytes, Floats, Ints
 from curation.dedup.ivf.centroids import Centroids
 
 BLOCK = 2048
@@ -22,14 +22,44 @@ class Probing:
     """Buckets visited by one vector in one orientation, at most."""
 
 
-def bucket_rows(
-    ids: Array, vectors: Floats, centroids: Centroids, probing: Probing, turns: Sequence[Ints] = ()
-) -> pa.Table:
-    """Return a row for each stored vector and each visit: bucket, stored, image_id, and the vector in float16.
+ASKS, TARGET = 1, 2
+"""Roles of an image: its neighbours are sought; it may be a neighbour. Most have both."""
 
-    `ids` [n] are digests of 16 bytes, `vectors` [n, dim] lie on the grid. A vector is stored as it is, and also
-    visits as each of the permutations `turns` of its components.
+
+@dataclass(frozen=True)
+class VectorPart:
+    """Some images of a corpus."""
+
+    ids: Array
+    """Digests [n] of 16 bytes."""
+    vectors: Floats
+    """[n, dim], on the grid."""
+    roles: Array
+    """[n]"""
+    thumbnails: Bytes
+    """[n, width]; without width where none are compared."""
+
+    @classmethod
+    def of(cls, ids: Array, vectors: Floats) -> "VectorPart":
+        """Return images that ask and are targets, without thumbnails."""
+        return cls(ids, vectors, np.full(len(ids), ASKS | TARGET, np.int8), np.zeros((len(ids), 0), np.uint8))
+
+    def take(self, rows: Array) -> "VectorPart":
+        """Return some of the images."""
+        return VectorPart(self.ids[rows], self.vectors[rows], self.roles[rows], self.thumbnails[rows])
+
+    def having(self, role: int) -> "VectorPart":
+        """Return the images of a role."""
+        return self.take((self.roles & role) > 0)
+
+
+def bucket_rows(images: VectorPart, centroids: Centroids, probing: Probing, turns: Sequence[Ints] = ()) -> pa.Table:
+    """Return a row for each stored vector and each visit: bucket, stored, role, image_id, the vector in float16.
+
+    A vector is stored as it is, and also visits as each of the permutations `turns` of its components. The thumbnail,
+    where there is one, stands beside it.
     """
+    vectors = images.vectors
     pieces = [_visits(vectors, centroids, probing, stored=True)]
     pieces += [_visits(vectors[:, turn], centroids, probing, stored=False) for turn in turns]
     item, bucket, stored = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
@@ -41,14 +71,15 @@ def bucket_rows(
     for number, turn in enumerate(turns, start=1):
         copies[turned == number] = copies[turned == number][:, turn]
     width = 2 * vectors.shape[1]
-    return pa.table(
-        {
-            "bucket": pa.array(bucket[order], pa.int32()),
-            "stored": pa.array(stored[order]),
-            "image_id": fixed_binary(ids[item], 16),
-            "vector": fixed_binary(copies, width),
-        }
-    )
+    columns = {
+        "bucket": pa.array(bucket[order], pa.int32()),
+        "stored": pa.array(stored[order]),
+        "role": pa.array(images.roles[item], pa.int8()),
+        "image_id": fixed_binary(images.ids[item], 16),
+        "vector": fixed_binary(copies, width),
+    }
+    thumbnail = images.thumbnails.shape[1]
+    return pa.table(columns | ({"thumbnail": fixed_binary(images.thumbnails[item], thumbnail)} if thumbnail else {}))
 
 
 def _visits(vectors: Floats, centroids: Centroids, probing: Probing, stored: bool) -> tuple[Ints, Ints, Array]:

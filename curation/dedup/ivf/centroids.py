@@ -17,6 +17,8 @@ from curation.dedup.ivf.grid import on_grid
 ITERATIONS = 6
 POINTS = 48
 """Sampled vectors for each centroid."""
+MOST_POINTS = 500_000
+"""Sampled vectors in all, at most: what bounds memory."""
 SPLIT_ABOVE = 2
 """A bucket that is expected to hold so many times its size is split."""
 
@@ -63,9 +65,22 @@ def fit(points: Floats, ids: Words, rows: int, bucket_rows: int) -> Centroids:
     return Centroids(_leaves(points, ids, bucket_rows * len(points) / max(rows, 1)))
 
 
+def grown(centroids: Centroids, points: Floats, ids: Words, rows: int, bucket_rows: int) -> Centroids:
+    """Return the centroids with those buckets split that a corpus of so many rows would fill too much.
+
+    `points` are vectors of the corpus, drawn by their ids. All other buckets keep their numbers and what is in them.
+    """
+    nearest = nearest_centroids(points, centroids.vectors)
+    expected = np.bincount(nearest, minlength=len(centroids)) * (rows / max(len(points), 1))
+    for bucket in np.flatnonzero(expected > SPLIT_ABOVE * SPLIT_ABOVE * bucket_rows).tolist():
+        inside = nearest == bucket
+        centroids = centroids.split(bucket, points[inside], ids[inside], round(expected[bucket] / bucket_rows))
+    return centroids
+
+
 def sample_rows(rows: int, bucket_rows: int) -> int:
     """Return how many vectors fit() needs for a corpus of so many rows."""
-    return min(rows, POINTS * max(1, -(-rows // bucket_rows)))
+    return min(rows, POINTS * max(1, -(-rows // bucket_rows)), MOST_POINTS)
 
 
 def _leaves(points: Floats, ids: Words, size: float, depth: int = 0) -> Floats:

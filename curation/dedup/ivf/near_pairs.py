@@ -1,7 +1,6 @@
 """Nearest neighbours of a whole corpus: orders the tasks, measures the recall, and searches wider until it holds.
 
-The driver holds samples, counts and names, never the vectors of the corpus. Centroids that are given stay as they
-are; without them they are fitted, and their artefact is what to give the next time.
+The driver holds samples, counts and names, never the vectors of the corpus.
 """
 
 from collections.abc import Sequence
@@ -9,16 +8,26 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from curation.arrays import Ints
 from curation.dedup.ivf.assign import Probing, fixed_binary
-from curation.dedup.ivf.centroids import Centroids, fit, sample_rows
+from curation.dedup.ivf.centroids import Centroids, sample_rows
+from curation.dedup.ivf.pins import newest, pinned, read_pinned
 from curation.dedup.ivf.recall import TruePairs, VectorSample, merge_truth, needed, probing_for, words
 from curation.dedup.ivf.search import to_ids
-from curation.dedup.ivf.tasks import QUERIES, NearSearch, Task, assign, collect, joined, sample, search, truth
+from curation.dedup.ivf.tasks import (
+    QUERIES,
+    NearSearch,
+    Task,
+    assign,
+    collect,
+    joined,
+    sample,
+    search,
+    truth,
+    write_sample,
+)
 from shared.stage_runner.shuffle import Map
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted
@@ -47,21 +56,50 @@ class NearPairs:
     """Rows of the largest bucket, visitors included."""
 
 
+NOTHING_NEAR = NearPairs((), "", 1.0, True, Probing(0.0), 0.0, 0)
+
+
 def near_pairs(
-    url: str, folder: str, parts: Sequence[str], plan: NearSearch, pinned: str | None = None, run: Map = map
+    store: Store,
+    folder: str,
+    selections: Sequence[str],
+    rows: int,
+    plan: NearSearch,
+    pins: str,
+    run: Map = map,
+    shaping: bool = True,
 ) -> NearPairs:
-    """Return the pairs of the corpus in these parts (files with image_id and vector)."""
-    store, groups = Store(url), _groups(parts, plan.parts_per_file)
-    task = Task(url, folder, plan, ())
-    asked = sample_rows(10**12 if pinned else _rows(store, parts), plan.bucket_rows)
-    rows, pools, queries = _sampled([*run(sample, [replace(task, names=g, low=asked) for g in groups])], asked)
-    centroids = Centroids.load(store.read(pinned)) if pinned else fit(*pools, rows, plan.bucket_rows)
-    pinned = pinned or f"{folder}/centroids-{centroids.name}.npy"
-    store.write(pinned, centroids.dump())
-    _write_sample(store, f"{folder}/queries.parquet", queries)
-    true = merge_truth(
-        [*run(truth, [replace(task, names=(f"{folder}/queries.parquet", *g)) for g in groups])], plan.count
+    """Return the pairs of the images that these selections name, some `rows` of them.
+
+    `pins` is the folder of the centroids. Images that are not `shaping`, such as those of evaluation sets, split none.
+    """
+    groups = _groups(selections, plan.parts_per_file)
+    task = Task(store.url, folder, plan, ())
+    asked = sample_rows(rows, plan.bucket_rows)
+    targets, pool, queries = _sampled([*run(sample, [replace(task, names=g, low=asked) for g in groups])], asked)
+    if not targets or not len(queries.ids):
+        return NOTHING_NEAR
+    name = (None if shaping else newest(store, pins)) or pinned(
+        store, pins, pool.vectors, words(pool.ids), targets, plan.bucket_rows
     )
+    centroids = read_pinned(store, name)
+    write_sample(store, f"{folder}/queries.parquet", queries)
+    asking = [replace(task, names=(f"{folder}/queries.parquet", *group)) for group in groups]
+    true = merge_truth([*run(truth, asking)], plan.count)
+    return _widened(store, task, name, groups, (queries, true), centroids, run)
+
+
+def _widened(
+    store: Store,
+    task: Task,
+    name: str,
+    groups: list[tuple[str, ...]],
+    sampled: tuple[VectorSample, TruePairs],
+    centroids: Centroids,
+    run: Map,
+) -> NearPairs:
+    """Search, measure the recall, and search wider until it holds."""
+    plan, (queries, true) = task.search, sampled
     judging = np.arange(len(queries.ids)) % 2 == 1
     margins = needed(queries, true, centroids, plan.most_probes)
     goal, done = 1 - (1 - plan.recall) * (1 - CUSHION), None
@@ -70,10 +108,10 @@ def near_pairs(
         probing = probing_for(margins[choosing], goal, plan.most_probes)
         if done is not None and probing == done.probing:
             break
-        files, counts = _search(run, replace(task, probing=probing), pinned, groups, len(centroids))
+        files, counts, rows = _search(run, replace(task, probing=probing), name, groups, len(centroids))
         recall = _recall(store, files, queries, true, judging)
         reached = recall >= plan.recall
-        done = NearPairs(files, pinned, recall, reached, probing, float(counts.sum() / max(rows, 1)), int(counts.max()))
+        done = NearPairs(files, name, recall, reached, probing, float(counts.sum() / max(rows, 1)), int(counts.max()))
         if reached:
             break
         goal = 1 - (1 - goal) / 2
@@ -81,11 +119,14 @@ def near_pairs(
     return done
 
 
-def _search(run: Map, task: Task, pinned: str, groups: list[tuple[str, ...]], buckets: int) -> tuple[Any, Ints]:
+def _search(
+    run: Map, task: Task, pinned_name: str, groups: list[tuple[str, ...]], buckets: int
+) -> tuple[tuple[str, ...], Ints, int]:
     plan, folder = task.search, task.folder
     sorted_ = [f"{folder}/buckets-{i:05d}.parquet" for i in range(len(groups))]
-    work = [replace(task, names=(pinned, *g), output=o) for g, o in zip(groups, sorted_, strict=True)]
-    counts = np.sum([*run(assign, work)], axis=0)
+    work = [replace(task, names=(pinned_name, *g), output=o) for g, o in zip(groups, sorted_, strict=True)]
+    counted = [*run(assign, work)]
+    counts, rows = np.sum([counts for counts, _ in counted], axis=0), sum(rows for _, rows in counted)
     edges = range(0, buckets, plan.buckets_per_task)
     work = [
         replace(task, names=tuple(sorted_), output=f"{folder}/found-{i:05d}.parquet", low=low, high=high)
@@ -97,15 +138,16 @@ def _search(run: Map, task: Task, pinned: str, groups: list[tuple[str, ...]], bu
         replace(task, names=found, output=f"{folder}/pairs-{i:05d}.parquet", low=int(cuts[i]), high=int(cuts[i + 1]))
         for i in range(plan.spans)
     ]
-    return tuple(sorted(run(collect, work))), counts
+    return tuple(sorted(run(collect, work))), counts, rows
 
 
 def _sampled(
     offers: list[tuple[int, VectorSample, VectorSample]], asked: int
-) -> tuple[int, tuple[Any, Any], VectorSample]:
-    rows, pools, queries = zip(*offers, strict=True)
-    pool = joined([*pools], asked, "centroids")
-    return sum(rows), (pool.vectors, words(pool.ids)), joined([*queries], QUERIES, "recall")
+) -> tuple[int, VectorSample, VectorSample]:
+    targets, pools, queries = zip(*offers, strict=True) if offers else ((), (), ())
+    if not sum(targets):
+        return 0, VectorSample.none(), VectorSample.none()
+    return sum(targets), joined([*pools], asked, "centroids"), joined([*queries], QUERIES, "recall")
 
 
 def _recall(store: Store, files: Sequence[str], queries: VectorSample, true: TruePairs, judging: Any) -> float:
@@ -124,21 +166,5 @@ def _recall(store: Store, files: Sequence[str], queries: VectorSample, true: Tru
     return float(np.mean(hits)) if hits else 1.0
 
 
-def _write_sample(store: Store, name: str, images: VectorSample) -> None:
-    vectors = pa.FixedSizeListArray.from_arrays(
-        pa.array(images.vectors.astype(np.float16).ravel()), images.vectors.shape[1]
-    )
-    with store.commit(name) as draft:
-        pq.write_table(pa.table({"image_id": fixed_binary(images.ids, 16), "vector": vectors}), draft)
-
-
 def _groups(parts: Sequence[str], size: int) -> list[tuple[str, ...]]:
     return [tuple(parts[i : i + size]) for i in range(0, len(parts), size)]
-
-
-def _rows(store: Store, parts: Sequence[str]) -> int:
-    total = 0
-    for name in parts:
-        with store.open(name) as file:
-            total += pq.ParquetFile(file).metadata.num_rows
-    return total

@@ -10,7 +10,7 @@ import numpy as np
 
 from curation.arrays import Array, Floats, Words
 from curation.arrays.draws import draws
-from curation.dedup.ivf.assign import Probing
+from curation.dedup.ivf.assign import Probing, VectorPart
 from curation.dedup.ivf.centroids import Centroids
 from curation.dedup.ivf.grid import least_on_grid
 from curation.dedup.ivf.search import DirectedPairs
@@ -23,6 +23,16 @@ class VectorSample:
     ids: Array
     vectors: Floats
 
+    @classmethod
+    def of(cls, part: VectorPart) -> "VectorSample":
+        """Return the images of a part."""
+        return cls(part.ids, part.vectors)
+
+    @classmethod
+    def none(cls) -> "VectorSample":
+        """Return no images."""
+        return cls(np.zeros(0, "V16"), np.zeros((0, 1), np.float32))
+
 
 @dataclass(frozen=True)
 class TruePairs:
@@ -33,15 +43,16 @@ class TruePairs:
     others: VectorSample
 
 
-def pick(ids: Array, vectors: Floats, count: int, purpose: str) -> VectorSample:
+def pick(images: VectorSample, count: int, purpose: str) -> VectorSample:
     """Return `count` images by a hash of their ids: of the picks of parts this picks what it would pick of all."""
-    chances = draws(words(ids), purpose)
+    chances = draws(words(images.ids), purpose)
     chosen = np.argsort(chances, kind="stable")[:count]  # in that order, whatever the order of the images
-    return VectorSample(ids[chosen], vectors[chosen])
+    return VectorSample(images.ids[chosen], images.vectors[chosen])
 
 
-def true_neighbours(queries: VectorSample, ids: Array, vectors: Floats, cosine: float, count: int) -> TruePairs:
+def true_neighbours(queries: VectorSample, images: VectorSample, cosine: float, count: int) -> TruePairs:
     """Return the queries' nearest others in one part, at least so near: by comparing all."""
+    ids, vectors = images.ids, images.vectors
     order = np.argsort(ids)
     scores = queries.vectors @ vectors[order].T
     query, other = np.nonzero((scores >= least_on_grid(cosine)) & (queries.ids[:, None] != ids[order][None, :]))

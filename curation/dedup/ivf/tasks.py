@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from curation.arrays import Array, Floats, Ints
-from curation.dedup.ivf.assign import Probing, bucket_rows, fixed_binary
-from curation.dedup.ivf.centroids import Centroids
-from curation.dedup.ivf.grid import on_grid
+from curation.arrays import Ints
+from curation.dedup.ivf.assign import ASKS, TARGET, Probing, bucket_rows, fixed_binary
+from curation.dedup.ivf.pins import read_pinned
 from curation.dedup.ivf.recall import TruePairs, VectorSample, merge_truth, pick, true_neighbours
-from curation.dedup.ivf.search import DirectedPairs, search_bucket, to_ids
+from curation.dedup.ivf.search import FOUND, DirectedPairs, search_bucket, to_ids, to_vectors
+from curation.dedup.ivf.selection import read_selection
 from shared.storage import Store
+from shared.storage.checked import parquet_bytes, read_table, with_trailer
 from shared.storage.sorted_file import open_sorted, write_sorted
 
 QUERIES = 1024
@@ -42,6 +42,10 @@ class NearSearch:
     most_probes: int = 64
     turns: tuple[Any, ...] = ()
     """Permutations of components under which an image is compared too."""
+    thumbnails: bool = False
+    """Whether thumbnails are compared, too."""
+    likely: float = -1.0
+    """The cosine from which they are not asked."""
     parts_per_file: int = 4
     buckets_per_task: int = 32
     spans: int = 8
@@ -68,53 +72,44 @@ class Task:
         return Store(self.url)
 
 
-def read_vectors(store: Store, name: str) -> tuple[Array, Floats]:
-    """Return the digests and the vectors on the grid of a part with columns image_id and vector."""
-    with store.open(name) as file:
-        part = pq.read_table(file, columns=["image_id", "vector"])
-    values = part["vector"].combine_chunks()
-    flat = values.flatten() if isinstance(values, pa.Array) else pa.concat_arrays(values.chunks).flatten()
-    vectors = flat.to_numpy(zero_copy_only=False).reshape(part.num_rows, -1)
-    return to_ids(part["image_id"]), on_grid(vectors)
-
-
 def sample(task: Task) -> tuple[int, VectorSample, VectorSample]:
-    """Return the rows of some parts, and what they offer to the samples: for fitting (`low` images), for recall."""
-    rows = 0
-    kept: tuple[list[VectorSample], list[VectorSample]] = ([], [])
+    """Return how many targets some parts hold, and what they offer to the samples: centroids (`low`), and recall."""
+    targets, pools, queries = 0, list[VectorSample](), list[VectorSample]()
     for name in task.names:
-        ids, vectors = read_vectors(task.store, name)
-        rows += len(ids)
-        for pieces, count, purpose in zip(kept, (task.low, QUERIES), ("centroids", "recall"), strict=True):
-            pieces.append(pick(ids, vectors, count, purpose))
-    return rows, joined(kept[0], task.low, "centroids"), joined(kept[1], QUERIES, "recall")
+        part = read_selection(task.store, name)
+        stored = part.having(TARGET)
+        targets += len(stored.ids)
+        pools.append(pick(VectorSample.of(stored), task.low, "centroids"))
+        queries.append(pick(VectorSample.of(part.having(ASKS)), QUERIES, "recall"))
+    return targets, joined(pools, task.low, "centroids"), joined(queries, QUERIES, "recall")
 
 
 def truth(task: Task) -> TruePairs:
     """Return the true neighbours, in some parts, of the sampled images."""
     (queries_name, *parts), search = task.names, task.search
-    queries = VectorSample(*read_vectors(task.store, queries_name))
-    read = (read_vectors(task.store, name) for name in parts)
-    return merge_truth([true_neighbours(queries, *part, search.cosine, search.count) for part in read], search.count)
+    queries = read_sample(task.store, queries_name)
+    read = (VectorSample.of(read_selection(task.store, name).having(TARGET)) for name in parts)
+    return merge_truth([true_neighbours(queries, part, search.cosine, search.count) for part in read], search.count)
 
 
-def assign(task: Task) -> Ints:
-    """Write the rows for buckets of some parts, sorted by bucket; return how many each bucket gets."""
+def assign(task: Task) -> tuple[Ints, int]:
+    """Write the rows for buckets of some parts, sorted by bucket; return how many each bucket gets, and the images."""
     centroids_name, *parts = task.names
-    centroids = Centroids.load(task.store.read(centroids_name))
-    read = (read_vectors(task.store, name) for name in parts)
-    rows = pa.concat_tables([bucket_rows(*part, centroids, task.probing, task.search.turns) for part in read])
+    centroids = read_pinned(task.store, centroids_name)
+    read = [read_selection(task.store, name, task.search.thumbnails) for name in parts]
+    rows = pa.concat_tables([bucket_rows(part, centroids, task.probing, task.search.turns) for part in read])
     write_sorted(task.store, task.output, rows, "bucket", batch_rows=1024, compression="none")
-    return np.bincount(rows["bucket"].to_numpy(), minlength=len(centroids))
+    return np.bincount(rows["bucket"].to_numpy(), minlength=len(centroids)), sum(len(part.ids) for part in read)
 
 
 def search(task: Task) -> str:
     """Search a span of buckets; write the directed pairs, sorted by item."""
     pieces = [
-        search_bucket(rows, task.search.cosine, task.search.count)
+        search_bucket(rows, task.search.cosine, task.search.count, task.search.likely)
         for rows in _buckets(task.store, task.names, task.low, task.high)
+        if rows.num_rows
     ]
-    write_sorted(task.store, task.output, pa.concat_tables(pieces), "item")
+    write_sorted(task.store, task.output, pa.concat_tables([FOUND.empty_table(), *pieces]), "item")
     return task.output
 
 
@@ -126,11 +121,10 @@ def collect(task: Task) -> str:
         with open_sorted(task.store, name) as file:
             read.append(file.span(low or bytes(16), high))
     rows = pa.concat_tables(read).combine_chunks()
-    ids, number = np.unique(np.concatenate([to_ids(rows["item"]), to_ids(rows["other"])]), return_inverse=True)
+    number = np.unique(np.concatenate([to_ids(rows["item"]), to_ids(rows["other"])]), return_inverse=True)[1]
     item, other = np.split(number.astype(np.int64), 2)
-    best = DirectedPairs(item, other, rows["cosine"].to_numpy()).nearest(task.search.count)
-    named = {name: fixed_binary(ids[value], 16) for name, value in (("item", best.item), ("other", best.other))}
-    write_sorted(task.store, task.output, pa.table({**named, "cosine": pa.array(best.cosine)}), "item")
+    best = DirectedPairs(item, other, rows["cosine"].to_numpy()).nearest_rows(task.search.count)
+    write_sorted(task.store, task.output, rows.take(best), "item")
     return task.output
 
 
@@ -144,4 +138,17 @@ def _buckets(store: Store, names: Sequence[str], low: int, high: int) -> Iterato
 def joined(pieces: list[VectorSample], count: int, purpose: str) -> VectorSample:
     """Return the sample of several samples."""
     ids, vectors = np.concatenate([p.ids for p in pieces]), np.concatenate([p.vectors for p in pieces])
-    return pick(ids, vectors, count, purpose)
+    return pick(VectorSample(ids, vectors), count, purpose)
+
+
+def write_sample(store: Store, name: str, images: VectorSample) -> None:
+    """Commit a sample."""
+    halves = images.vectors.astype(np.float16)
+    table = pa.table({"image_id": fixed_binary(images.ids, 16), "vector": fixed_binary(halves, 2 * halves.shape[1])})
+    store.write(name, with_trailer(parquet_bytes(table))[0])
+
+
+def read_sample(store: Store, name: str) -> VectorSample:
+    """Return a sample that was committed."""
+    table = read_table(store, name)
+    return VectorSample(to_ids(table["image_id"]), to_vectors(table["vector"]))

@@ -2,21 +2,25 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.dedup.ivf.assign import Probing, bucket_rows, fixed_binary
+from curation.dedup.ivf.assign import ASKS, TARGET, Probing, VectorPart, bucket_rows
 from curation.dedup.ivf.centroids import Centroids, fit
 from curation.dedup.ivf.grid import least_on_grid, on_grid
 from curation.dedup.ivf.near_pairs import near_pairs
+from curation.dedup.ivf.pins import pinned, read_pinned
 from curation.dedup.ivf.recall import words
 from curation.dedup.ivf.search import search_bucket
+from curation.dedup.ivf.selection import Source, write_selection
 from curation.dedup.ivf.tasks import NearSearch
+from shared.errors import DamagedFileError
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted
+from shared.tables import commit_part
 
+PAIR = ("item", "other", "cosine")
 TURN = np.arange(15, -1, -1)
 
 
@@ -45,13 +49,21 @@ def all_pairs(ids, vectors, cosine, count, turns=()):
     return expected
 
 
-def write_parts(folder, ids, vectors, cuts):
-    names = []
+def write_parts(folder, ids, vectors, cuts, roles=None):
+    """Parts of a table of vectors, and for each the file that names all its rows."""
+    store, names = Store(str(folder)), []
+    roles = np.full(len(ids), ASKS | TARGET, np.int8) if roles is None else roles
     for number, rows in enumerate(np.split(np.arange(len(ids)), cuts)):
         lists = pa.array(list(vectors[rows]), pa.list_(pa.float16()))
-        names.append(f"part-{number}.parquet")
-        pq.write_table(pa.table({"image_id": fixed_binary(ids[rows], 16), "vector": lists}), folder / names[-1])
+        part = commit_part(store, "measure", pa.table({"vector": lists}))
+        names.append(f"selection-{number}.parquet")
+        source = Source("measure", part.name, part.checksum, "vector")
+        write_selection(store, names[-1], source, np.arange(len(rows)), ids[rows], roles[rows])
     return names
+
+
+def searched(folder, into, names, rows, plan, pins="pins", **more):
+    return near_pairs(Store(str(folder)), into, names, rows, plan, pins, **more)
 
 
 def read_pairs(folder, names):
@@ -59,7 +71,7 @@ def read_pairs(folder, names):
     for name in names:
         with open_sorted(store, name) as file:
             table = file.span(bytes(16), None)
-            rows += zip(*(table[name].to_pylist() for name in ("item", "other", "cosine")), strict=True)
+            rows += zip(*(table[name].to_pylist() for name in PAIR), strict=True)
     return rows
 
 
@@ -69,11 +81,11 @@ def test_buckets_that_are_all_visited_give_what_comparing_all_gives(seed, count,
     ids, vectors = corpus(seed, count)
     turns = [TURN] if turning else []
     centroids = fit(on_grid(vectors), words(ids), count, max(1, count // buckets))
-    rows = bucket_rows(ids, on_grid(vectors), centroids, Probing(2.0, 1000), turns)
+    rows = bucket_rows(VectorPart.of(ids, on_grid(vectors)), centroids, Probing(2.0, 1000), turns)
     found = {}
     for bucket in range(len(centroids)):
         table = search_bucket(rows.filter(pa.compute.equal(rows["bucket"], bucket)), 0.7, 1000)
-        for item, other, cosine in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        for item, other, cosine in zip(*(table[name].to_pylist() for name in PAIR), strict=True):
             found[item, other] = max(cosine, found.get((item, other), -1))
     assert {(*pair, cosine) for pair, cosine in found.items()} == all_pairs(ids, vectors, 0.7, 1000, turns)
 
@@ -99,7 +111,7 @@ def test_any_partitioning_and_any_number_of_threads_give_the_same_bytes(tmp_path
         names = write_parts(folder, ids[order], vectors[order], cuts)
         plan = NearSearch(0.8, 4, bucket_rows=60, parts_per_file=1 + number, buckets_per_task=2 + number)
         with ThreadPoolExecutor(3) as threads:
-            found = near_pairs(str(folder), "search", names, plan, run=threads.map if number else map)
+            found = searched(folder, "search", names, 900, plan, run=threads.map if number else map)
         results.append([(folder / name).read_bytes() for name in found.files])
     assert results[0] == results[1] == results[2]
 
@@ -110,7 +122,7 @@ def test_probing_widens_until_the_recall_asked_for_holds(tmp_path):
     truth = {pair[:2] for pair in all_pairs(ids, vectors, 0.75, 10)}
     shares, visits = {}, {}
     for recall in (0.8, 0.99):
-        found = near_pairs(str(tmp_path), f"search-{recall}", names, NearSearch(0.75, 10, recall, bucket_rows=50))
+        found = searched(tmp_path, f"search-{recall}", names, 3000, NearSearch(0.75, 10, recall, bucket_rows=50))
         pairs = {pair[:2] for pair in read_pairs(tmp_path, found.files)}
         shares[recall], visits[recall] = len(truth & pairs) / len(truth), found.visits
         assert found.reached
@@ -122,7 +134,7 @@ def test_probing_widens_until_the_recall_asked_for_holds(tmp_path):
 def test_a_recall_that_cannot_be_reached_is_said(tmp_path):
     ids, vectors = corpus(5, 2000, spread=0.8)
     names = write_parts(tmp_path, ids, vectors, [])
-    found = near_pairs(str(tmp_path), "search", names, NearSearch(0.6, 10, 0.99, bucket_rows=20, most_probes=1))
+    found = searched(tmp_path, "search", names, 2000, NearSearch(0.6, 10, 0.99, bucket_rows=20, most_probes=1))
     assert not found.reached
     assert found.recall < 0.9
 
@@ -131,8 +143,8 @@ def test_pinned_centroids_stay_when_images_are_added(tmp_path):
     ids, vectors = corpus(6, 1200)
     names = write_parts(tmp_path, ids, vectors, [800])
     plan = NearSearch(0.8, 4, bucket_rows=100)
-    before = near_pairs(str(tmp_path), "before", names[:1], plan)
-    after = near_pairs(str(tmp_path), "after", names, plan, pinned=before.centroids)
+    before = searched(tmp_path, "before", names[:1], 800, plan)
+    after = searched(tmp_path, "after", names, 1200, plan)
     assert after.centroids == before.centroids
     old = {i.tobytes() for i in ids[:800]}
     kept = {p for p in read_pairs(tmp_path, after.files) if p[0] in old and p[1] in old}
@@ -149,6 +161,47 @@ def test_a_bucket_that_grew_too_large_is_split_and_all_others_stay():
     assert Centroids.load(split.dump()).name == split.name != centroids.name
 
 
+def test_a_corpus_that_outgrew_its_buckets_splits_the_full_ones_under_a_new_version(tmp_path):
+    ids, vectors = corpus(6, 3000)
+    names = write_parts(tmp_path, ids, vectors, [300])
+    plan = NearSearch(0.8, 4, bucket_rows=100)
+    small = searched(tmp_path, "small", names[:1], 300, plan)
+    large = searched(tmp_path, "large", names, 3000, plan)
+    assert ["v0001" in small.centroids, "v0002" in large.centroids] == [True, True]
+    assert large.reached
+    assert large.largest < 1000
+    again = searched(tmp_path, "again", names, 3000, plan)
+    assert again.centroids == large.centroids
+    assert read_pairs(tmp_path, again.files) == read_pairs(tmp_path, large.files)
+
+
+@pytest.mark.parametrize("buckets", [1, 12])
+def test_who_asks_finds_targets_and_nobody_else(tmp_path, buckets):
+    ids, vectors = corpus(8, 600)
+    roles = np.random.default_rng(0).choice(np.array([ASKS, TARGET, ASKS | TARGET], np.int8), 600)
+    names = write_parts(tmp_path, ids, vectors, [250], roles)
+    plan = NearSearch(0.8, 4, recall=1.0, bucket_rows=600 // buckets)
+    found = set(read_pairs(tmp_path, searched(tmp_path, "search", names, 600, plan).files))
+    asking = {i.tobytes() for i in ids[(roles & ASKS) > 0]}
+    targets = (roles & TARGET) > 0
+    every = {pair for pair in all_pairs(ids, vectors, 0.8, 600) if pair[0] in asking}
+    allowed = {pair for pair in every if pair[1] in {i.tobytes() for i in ids[targets]}}
+    assert found <= allowed
+    first = {item: min((-c, o) for i, o, c in allowed if i == item) for item in {pair[0] for pair in allowed}}
+    hits = [any((item, other, -cosine) == pair for pair in found) for item, (cosine, other) in first.items()]
+    assert np.mean(hits) == 1.0 if buckets == 1 else np.mean(hits) > 0.97
+
+
+def test_centroids_that_are_not_those_of_their_name_are_damage(tmp_path):
+    ids, vectors = corpus(6, 300)
+    store, points = Store(str(tmp_path)), on_grid(vectors)
+    name = pinned(store, "pins", points, words(ids), 300, 100)
+    assert pinned(store, "pins", points, words(ids), 300, 100) == name
+    store.write(name, Centroids(points[:2]).dump())
+    with pytest.raises(DamagedFileError, match="fitted anew"):
+        read_pinned(store, name)
+
+
 def test_a_clump_of_equal_vectors_cannot_be_split_and_ends_in_one_bucket():
     points = on_grid(np.ones((300, 16), np.float16))
     ids = words(corpus(1, 300)[0])
@@ -158,7 +211,7 @@ def test_a_clump_of_equal_vectors_cannot_be_split_and_ends_in_one_bucket():
 def test_equal_cosines_fall_to_the_smaller_id():
     vectors = np.ones((5, 16), np.float16)
     ids = np.sort(corpus(2, 5)[0])
-    rows = bucket_rows(ids, on_grid(vectors), Centroids(on_grid(vectors[:1])), Probing(0.0))
+    rows = bucket_rows(VectorPart.of(ids, on_grid(vectors)), Centroids(on_grid(vectors[:1])), Probing(0.0))
     found = search_bucket(rows, 0.9, 1)
     first, second = ids[0].tobytes(), ids[1].tobytes()
     assert set(zip(found["item"].to_pylist(), found["other"].to_pylist(), strict=True)) == {
