@@ -1,7 +1,7 @@
 """Which images are copies of which, and which copy one of an evaluation set.
 
 comparable_images.py: the columns that take part · near_search.py, ivf/: nearest neighbours by embedding
-hash_index.py: nearest hashes · candidates.py: the pairs worth a comparison of pixels
+hash_candidates.py, hash_pairs.py: nearest hashes · candidates.py: the pairs worth a comparison of pixels
 verify.py, geometry/: that comparison, and pair_memo.py: what it said before · star_batches.py: who is dropped for whom
 vector_index.py: nearest vectors in memory, where the cosine alone decides
 dedup.py, decontaminate.py: between the tables and these algorithms.

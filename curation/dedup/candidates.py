@@ -15,11 +15,10 @@ from curation.arrays import Ints
 from curation.dedup.candidate_parts import ProposedPairs, cut, pair_table
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.exact_classes import exact_classes, keep_order
-from curation.dedup.knn_pairs import NeighbourPairs, hash_pairs, merged, onward_pairs
+from curation.dedup.hash_candidates import HashCandidates
+from curation.dedup.knn_pairs import NeighbourPairs, merged, onward_pairs
 from curation.dedup.near_search import EmbeddingSearch, FoundPairs, refuse_low_recall
-from curation.dedup.resemblance import HashResemblance
-from curation.dedup.star_rule import Match, walk
-from curation.dedup.thumbnails import as_one
+from curation.dedup.star_rule import Match
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.copies import DedupParams
 from shared.stage_runner import Rounds
@@ -61,7 +60,8 @@ class _Search:
         self.order = keep_order(images.columns)
         self.leads = self.order[exact_classes(images.columns, self.order)[self.order] == self.order]
         self.dismissed = 0
-        self.copies = self._collapsed()
+        self.hashes = HashCandidates(images, self.leads, params, rounds)
+        self.copies = self.hashes.collapsed()
         self.alone = np.array([item for item in self.leads.tolist() if item not in self.copies], dtype=np.int64)
         self.embeddings: list[EmbeddingSearch] = []
         if near.enabled and near.verify == "geometric":
@@ -78,20 +78,15 @@ class _Search:
 
     def references(self) -> ProposedPairs:
         """Return the images with the evaluation images nearest to them."""
-        every = np.arange(len(self.sets.columns))
-        asked = len(every) > 0
-        found = [self._likely(each, each.references(self.leads)) for each in self.embeddings if asked]
-        hashed = [hash_pairs(self.images, self.leads, self.sets, every, self._limits)] if self._hashes else []
-        return ProposedPairs.of(merged(found), merged(hashed))
+        if not len(self.sets.columns):
+            return ProposedPairs.of(merged([]), merged([]))
+        found = [self._likely(each, each.references(self.leads)) for each in self.embeddings]
+        return ProposedPairs.of(merged(found), self.hashes.references(self.sets))
 
     def better(self, of_originals: NeighbourPairs, doubtful: Ints) -> ProposedPairs:
         """Return each image with its nearest better ones; `doubtful` may turn out to be contaminated."""
         copies = self.copies
-        hashed = [_directed(copies)]
-        if self._hashes:
-            hashed.append(hash_pairs(self.images, self.leads, self.images, self.leads, self._limits))
-        by_hash = merged(hashed)
-        by_hash = by_hash.take(by_hash.item != by_hash.other).directed(self.order)
+        by_hash = merged([_directed(copies), self.hashes.pairs()]).directed(self.order)
         droppable = {
             *doubtful.tolist(),
             *of_originals.item.tolist(),
@@ -102,23 +97,6 @@ class _Search:
         inherited = _inherited(freed, of_originals).directed(self.order)
         onward = onward_pairs(of_originals, by_hash).directed(self.order)
         return ProposedPairs.of(merged([of_originals, of_copies, inherited, onward]), by_hash)
-
-    @property
-    def _hashes(self) -> bool:
-        return self.params.perceptual.enabled
-
-    @property
-    def _limits(self) -> tuple[int, int]:
-        return self.params.near.nearest + 1, self.params.perceptual.distance
-
-    def _collapsed(self) -> dict[int, Match]:
-        if not self._hashes:
-            return {}
-        columns = self.images.columns
-        matches = walk(self.leads, [HashResemblance(columns.hashes, self.params.perceptual.distance, columns.trusted)])
-        items = np.array(sorted({*matches, *(match.kept for match in matches.values())}), dtype=np.int64)
-        looks = dict(zip(items.tolist(), self.images.thumbnails(items), strict=True))
-        return {item: match for item, match in matches.items() if as_one(looks[item], looks[match.kept])}
 
     def _neighbours(self, items: Ints) -> NeighbourPairs:
         found = [self._likely(each, each.neighbours(items, self.alone)) for each in self.embeddings if len(items)]

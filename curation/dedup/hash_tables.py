@@ -8,6 +8,7 @@ makes them a map. A pair is told only in the first table in which it meets: no p
 At r = 6 and t = 3 a query meets 84 · N / 2²¹ hashes of N: 25 times fewer than with four chunks of 16 bits at radius 1.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, pairwise
@@ -17,8 +18,10 @@ import numpy as np
 from curation.arrays import Array, Ints, Words
 
 BITS = 64
-PENDING = 8_000_000
-"""Pairs that are compared at once: some 600 MB."""
+PENDING = 2_000_000
+"""Pairs that are compared at once: some 150 MB."""
+QUERIES = 1 << 20
+"""Queries that are looked up at once."""
 DENSE = 16
 """Possible keys for each one that stands there, up to which they are looked up by number."""
 
@@ -60,17 +63,20 @@ class HashTables:
             key = (key << np.uint64(width)) | ((hashes & np.uint64(mask)) >> np.uint64(shift))
         return key
 
-    def matches(self, stored: Words, queries: Words, table: int) -> tuple[Ints, Ints, Array]:
-        """Return (query, stored, distance) of the pairs that meet here first: among all, or in a span of keys."""
+    def matches(self, stored: Words, queries: Words, table: int) -> Iterator[tuple[Ints, Ints, Array]]:
+        """Yield (query, stored, distance) of the pairs that meet here first, some PENDING at a time."""
         own = self.key(stored, table)
         order = np.argsort(own, kind="stable")
-        starts, counts = _ranges(own[order], self.key(queries, table))
-        asks = np.flatnonzero(counts)
-        totals = np.cumsum(counts[asks])
-        cuts = np.searchsorted(totals, np.arange(PENDING, int(totals[-1]) if len(totals) else 0, PENDING))
-        pieces = [self._compared(stored, queries, table, order, starts, counts, rows) for rows in np.split(asks, cuts)]
-        query, other, distance = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
-        return query, other, distance
+        own = own[order]
+        for begin in range(0, len(queries), QUERIES):
+            block = queries[begin : begin + QUERIES]
+            starts, counts = _ranges(own, self.key(block, table))
+            asks = np.flatnonzero(counts)
+            totals = np.cumsum(counts[asks])
+            cuts = np.searchsorted(totals, np.arange(PENDING, int(totals[-1]) if len(totals) else 0, PENDING))
+            for rows in np.split(asks, cuts):
+                query, other, distance = self._compared(stored, block, table, order, starts, counts, rows)
+                yield query + begin, other, distance
 
     def _compared(
         self, stored: Words, queries: Words, table: int, order: Ints, starts: Ints, counts: Ints, asks: Ints

@@ -5,11 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from curation.arrays import Bools, Floats, Ints
-from curation.dedup.comparable_images import ComparableImages
-from curation.dedup.hash_index import HashIndex
-from curation.dedup.vector_index import NOTHING
-
-BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -49,24 +44,6 @@ class NeighbourPairs:
 def merged(several: list[NeighbourPairs]) -> NeighbourPairs:
     """Return all pairs, each once."""
     return NeighbourPairs.of([p.item for p in several], [p.other for p in several], [p.nearness for p in several])
-
-
-def hash_pairs(
-    images: ComparableImages, items: Ints, others: ComparableImages, known: Ints, limits: tuple[int, int]
-) -> NeighbourPairs:
-    """Return these items with the nearest known others by hash; `limits` are their number and their distance."""
-    count, distance = limits
-    items, known = items[images.columns.trusted[items]], known[others.columns.trusted[known]]
-    index = HashIndex()
-    index.add(others.columns.hashes[known], known)
-    pieces: list[NeighbourPairs] = []
-    for start in range(0, len(items), BLOCK):
-        block = items[start : start + BLOCK]
-        distances, nearest = index.several(images.columns.hashes[block], min(count, len(known)))
-        row, column = np.nonzero((nearest != NOTHING) & (distances <= distance))
-        near = -distances[row, column].astype(np.float32)
-        pieces.append(NeighbourPairs.of([block[row]], [nearest[row, column]], [near]))
-    return merged(pieces)
 
 
 def onward_pairs(pairs: NeighbourPairs, by_hash: NeighbourPairs) -> NeighbourPairs:

@@ -1,9 +1,14 @@
+import tempfile
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.dedup.hash_pairs import equal_groups, hash_pairs
+from curation.dedup import hash_pairs
+from curation.dedup.hash_pairs import equal_groups, near_hashes
 from curation.dedup.hash_tables import HashTables
+from shared.stage_runner import Rounds
+from shared.storage import Store
 
 
 def hashes(seed, count, flips):
@@ -25,21 +30,58 @@ def slowly(rows, distance):
     return {(i, j, apart[i, j]) for i, j in np.argwhere(apart <= distance).tolist() if i != j}
 
 
-@settings(max_examples=80, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 50), st.integers(0, 10), st.integers(1, 3))
-def test_tables_of_equal_blocks_find_every_pair_within_the_distance_and_no_other(seed, count, distance, equal):
+def searched(rows, distance, few, most=1000):
+    """The pairs that processes find, in no order."""
+    limit, hash_pairs.FEW = hash_pairs.FEW, few
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            rounds = Rounds(Store(folder), "rounds", lambda fn, items: map(fn, list(items)[::-1]))
+            found = near_hashes(rounds, "hashes", rows, rows, distance, most)
+    finally:
+        hash_pairs.FEW = limit
+    return [pair for pair in zip(*(column.tolist() for column in found), strict=True) if pair[0] != pair[1]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 50), st.integers(0, 10), st.sampled_from([0, 1000]))
+def test_every_pair_within_the_distance_is_found_and_no_other(seed, count, distance, few):
+    """By comparing all, or by tables of equal blocks."""
     rows = hashes(seed, count, distance + 4)
-    image, other, apart = hash_pairs(rows, HashTables(distance, equal))
-    found = list(zip(image.tolist(), other.tolist(), apart.tolist(), strict=True))
+    found = searched(rows, distance, few)
     assert len(set(found)) == len(found)
     assert set(found) == slowly(rows, distance)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 50), st.integers(0, 10), st.integers(1, 3))
+def test_tables_of_any_number_of_equal_blocks_find_every_pair(seed, count, distance, equal):
+    words = hashes(seed, count, distance + 4).view(">u8").astype(np.uint64)
+    tables, found = HashTables(distance, equal), []
+    for table in range(len(tables.keys)):
+        for query, other, apart in tables.matches(words[:, 0], words.ravel(), table):
+            found += zip((query // 8).tolist(), other.tolist(), apart.tolist(), strict=True)
+    best = {pair: min(apart for *same, apart in found if tuple(same) == pair) for pair in {f[:2] for f in found}}
+    rows = np.ascontiguousarray(words.astype(">u8")).view(np.uint8).reshape(count, 64)
+    assert {(*pair, apart) for pair, apart in best.items() if pair[0] != pair[1]} == slowly(rows, distance)
+
+
+def test_of_many_near_ones_the_nearest_stay_whatever_finds_them():
+    rows = hashes(4, 60, 9)
+    rows[30:, :8] = rows[:30, :8]
+    every = searched(rows, 10, 1000)
+    for few in (0, 1000):
+        found = searched(rows, 10, few, most=3)
+        kept = [[p for p in found if p[0] == image] for image in range(60)]
+        for image, pairs in enumerate(kept):
+            distances = sorted(apart for i, _, apart in every if i == image)
+            assert sorted(apart for *_, apart in pairs) in (distances[:2], distances[:3])  # it may find itself
 
 
 def test_a_pair_is_told_by_one_table_only():
     tables = HashTables(6, 3)
     words = np.random.default_rng(0).integers(0, 2**63, 40).astype(np.uint64)
     words[20:] = words[:20] ^ np.uint64(1 << 40 | 5)
-    told = [tables.matches(words[:20], words[20:], table) for table in range(len(tables.keys))]
+    told = [piece for table in range(len(tables.keys)) for piece in tables.matches(words[:20], words[20:], table)]
     assert sorted(np.concatenate([query for query, _, _ in told]).tolist()) == list(range(20))
 
 
@@ -48,13 +90,13 @@ def test_a_span_of_keys_is_searched_alone_with_the_same_result():
     rows = hashes(3, 300, 8).view(">u8").reshape(-1, 8)[:, 0].astype(np.uint64)
     whole, pieces = set(), set()
     for table in range(len(tables.keys)):
-        whole |= set(zip(*(c.tolist() for c in tables.matches(rows, rows, table)), strict=True))
+        for piece in tables.matches(rows, rows, table):
+            whole |= set(zip(*(column.tolist() for column in piece), strict=True))
         spans = tables.key(rows, table) % 3
         for span in range(3):
             (inside,) = np.nonzero(spans == span)
-            query, other, apart = tables.matches(rows[inside], rows[inside], table)
-            found = zip(inside[query].tolist(), inside[other].tolist(), apart.tolist(), strict=True)
-            pieces |= set(found)
+            for query, other, apart in tables.matches(rows[inside], rows[inside], table):
+                pieces |= set(zip(inside[query].tolist(), inside[other].tolist(), apart.tolist(), strict=True))
     assert pieces == whole
 
 
