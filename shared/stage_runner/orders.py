@@ -3,16 +3,16 @@
 A stage over 10,000 parts reads tables whose lists of parts are megabytes; a piece of it is sent in under 1 kB.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.params import Params, fingerprint
 from shared.stage import Stage, load
 from shared.stage_runner.memo import Memo
 from shared.storage import Store
+from shared.storage.checked import json_facts, json_text
 from shared.tables import FOLDER, Output, recorded
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Order:
 
 def place(work: StageRun) -> Order:
     """Write what the pieces of a run need to know, and return its name."""
-    text = json.dumps(
+    text = json_text(
         {
             "stage": f"{work.stage.fn.__module__}:{work.stage.name}",
             "params": work.params.model_dump(mode="json"),
@@ -104,7 +104,7 @@ def place(work: StageRun) -> Order:
 @lru_cache(KEPT)
 def _opened(order: Order) -> StageRun:
     store = Store(order.workspace)
-    facts = json.loads(store.read(_path(order.stage, order.name)))
+    facts = _facts(store, _path(order.stage, order.name))
     stage = load(facts["stage"])
     inputs = tuple(
         recorded(store, name, key) if key != IDLE else Output(name, key, aligned, ())
@@ -120,7 +120,7 @@ IDLE = "idle"
 
 def place_names(workspace: str, stage: str, names: Sequence[str]) -> str:
     """Write a list of files of a stage, and return its name."""
-    text = json.dumps(list(names))
+    text = json_text({"names": list(names)})
     name = fingerprint(text)
     Store(workspace).write(_path(stage, name), text)
     return name
@@ -129,7 +129,11 @@ def place_names(workspace: str, stage: str, names: Sequence[str]) -> str:
 @lru_cache(KEPT)
 def read_names(workspace: str, stage: str, name: str) -> tuple[str, ...]:
     """Return a list of files that was written, read once in a process."""
-    return tuple(json.loads(Store(workspace).read(_path(stage, name))))
+    return tuple(_facts(Store(workspace), _path(stage, name))["names"])
+
+
+def _facts(store: Store, name: str) -> dict[str, Any]:
+    return json_facts(store.read(name), name)
 
 
 def _path(stage: str, name: str) -> str:

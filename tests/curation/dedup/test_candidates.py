@@ -12,11 +12,13 @@ from curation.dedup import hash_candidates, vector_index
 from curation.dedup.exact_classes import ComparableColumns
 from curation.dedup.hash_index import HashIndex
 from curation.dedup.knn_pairs import NeighbourPairs, onward_pairs
+from curation.dedup.near_search import refuse_low_recall
 from curation.dedup.resemblance import NEAR, PairResemblance
 from curation.dedup.star_rule import walk
 from curation.dedup.vector_index import NOTHING, VectorIndex
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.copies import DedupParams
+from shared.errors import WorkFailedError
 from shared.stage_runner import Rounds
 from shared.storage import Store
 from tests.curation.dedup.hash_walk import HashResemblance
@@ -133,3 +135,11 @@ def test_hashes_collapse_what_a_walk_over_everything_would_drop(seed, count):
         collapsed = hash_candidates.HashCandidates(images, order, params, rounds).collapsed()
     walked = walk(order, [HashResemblance(hashes, 7, trusted)])
     assert {item: match.kept for item, match in collapsed.items()} == {i: match.kept for i, match in walked.items()}
+
+
+def test_a_recall_that_is_missed_fails_where_the_recipe_says_so():
+    facts = {"recall": 0.953, "asked": 0.99, "reached": False, "visits": 64.0}
+    refuse_low_recall({"vector": facts}, "say")
+    refuse_low_recall({"vector": facts | {"reached": True}}, "fail")
+    with pytest.raises(WorkFailedError, match=r"needs a recall of 0.990 by vector, got 0.953 with 64.0 buckets"):
+        refuse_low_recall({"vector": facts}, "fail")
