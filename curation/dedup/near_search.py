@@ -11,7 +11,7 @@ from curation.dedup.comparable_images import ComparableImages
 from curation.dedup.ivf.assign import ASKS, TARGET
 from curation.dedup.ivf.near_pairs import NearPairs, near_pairs
 from curation.dedup.ivf.search import FOUND, to_ids
-from curation.dedup.ivf.selection import Source, write_selection
+from curation.dedup.ivf.selection import VectorColumn, write_selection
 from curation.dedup.ivf.tasks import NearSearch
 from curation.dedup.knn_pairs import NeighbourPairs
 from curation.embedders.embedding import Embedding
@@ -135,7 +135,7 @@ class EmbeddingSearch:
             inside = np.flatnonzero((rows >= first) & (rows < first + part.rows) & trusted)
             if len(inside):
                 name = f"{self.rounds.folder}/{output.stage}-{self.column}-{len(self.searches)}-{number:06d}.parquet"
-                source = Source(output.stage, part.name, part.checksum, self.column)
+                source = VectorColumn(output.stage, part.name, part.checksum, self.column)
                 write_selection(self.rounds.store, name, source, rows[inside] - first, ids[inside], roles[inside])
                 names.append(name)
             first += part.rows

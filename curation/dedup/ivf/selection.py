@@ -16,7 +16,7 @@ from shared.tables import read_part
 
 
 @dataclass(frozen=True)
-class Source:
+class VectorColumn:
     """Where vectors lie: a column of a part of a table."""
 
     stage: str
@@ -25,7 +25,7 @@ class Source:
     column: str
 
 
-def write_selection(store: Store, name: str, source: Source, rows: Ints, ids: Array, roles: Array) -> None:
+def write_selection(store: Store, name: str, source: VectorColumn, rows: Ints, ids: Array, roles: Array) -> None:
     """Commit a selection: rows [n] of the part, digests [n] of the images there, and their roles [n]."""
     table = pa.table({"row": pa.array(rows, pa.int32()), "image_id": fixed_binary(ids, 16), "role": pa.array(roles)})
     table = table.replace_schema_metadata({"source": json.dumps(asdict(source))})
@@ -35,7 +35,7 @@ def write_selection(store: Store, name: str, source: Source, rows: Ints, ids: Ar
 def read_selection(store: Store, name: str, thumbnails: bool = False) -> VectorPart:
     """Return the images of a selection, without those whose vector is all zeros: they are near nothing."""
     chosen = read_table(store, name)
-    source = Source(**json.loads(chosen.schema.metadata[b"source"]))
+    source = VectorColumn(**json.loads(chosen.schema.metadata[b"source"]))
     columns = [source.column, *(["thumbnail"] if thumbnails else [])]
     part = read_part(store, source.stage, source.part, source.checksum, columns=columns).take(chosen["row"])
     ids, vectors = to_ids(chosen["image_id"]), _vectors(part[source.column])

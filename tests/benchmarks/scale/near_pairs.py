@@ -18,12 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from hardware import hardware
 
-from curation.dedup.ivf.assign import fixed_binary
+from curation.dedup.ivf.assign import ASKS, TARGET
 from curation.dedup.ivf.near_pairs import near_pairs
+from curation.dedup.ivf.selection import VectorColumn, write_selection
 from curation.dedup.ivf.tasks import NearSearch
+from shared.storage import Store
+from shared.tables import commit_part
 
 DIM, PART, CLUSTER = 256, 10_000, 15
 
@@ -39,7 +41,7 @@ def write_parts(folder, rows, shape):
     rng = np.random.default_rng(7)
     topic = unit(rng.normal(size=(topics, DIM)).astype(np.float32))
     own = np.random.default_rng(8).integers(0, topics, clusters)
-    names = []
+    names, store = [], Store(str(folder))
     for number in range(rows // PART):
         rng = np.random.default_rng([9, number])
         cluster = rng.integers(0, clusters, PART)
@@ -54,8 +56,11 @@ def write_parts(folder, rows, shape):
         vectors[:copies] = unit(vectors[source] + 0.15 * unit(rng.normal(size=(copies, DIM))))
         ids = rng.integers(0, 256, (PART, 16), dtype=np.uint8)
         lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float16).ravel()), DIM)
+        part = commit_part(store, "measure", pa.table({"vector": lists.cast(pa.list_(pa.float16()))}))
         names.append(f"part-{number:05d}.parquet")
-        pq.write_table(pa.table({"image_id": fixed_binary(ids, 16), "vector": lists}), folder / names[-1])
+        column = VectorColumn("measure", part.name, part.checksum, "vector")
+        roles = np.full(PART, ASKS | TARGET, np.int8)
+        write_selection(store, names[-1], column, np.arange(PART), ids.view("V16").reshape(-1), roles)
     return names
 
 
@@ -70,10 +75,11 @@ def measure(folder, bucket, cosine):
         tasks[fn.__name__] = tasks.get(fn.__name__, 0) + time.process_time() - began
         return results
 
-    found = near_pairs(str(folder), "search", names, NearSearch(cosine, 10, bucket_rows=bucket), run=run)
+    plan, rows = NearSearch(cosine, 10, bucket_rows=bucket), len(names) * PART
+    found = near_pairs(Store(str(folder)), "search", names, rows, plan, "search/pins", run)
     spent = time.process_time() - clock
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    written = sum(path.stat().st_size for path in (folder / "search").iterdir()) / 2**30
+    written = sum(path.stat().st_size for path in (folder / "search").rglob("*.*")) / 2**30
     parts = ", ".join(f"{name} {seconds:.0f}" for name, seconds in tasks.items())
     print(
         f"| {len(names) * PART:,} | {bucket} | {spent:.0f} | {peak:.2f} | {found.recall:.4f} | {found.reached} "

@@ -22,6 +22,7 @@ from hardware import hardware
 from shared.params import Params
 from shared.schema import Contract
 from shared.stage import stage
+from shared.stage_runner.orders import StageRun, place
 from shared.stage_runner.shuffle import shuffle
 from shared.stage_runner.slots import slots, spans
 from shared.storage import Store
@@ -89,7 +90,8 @@ def new(inputs, store, sizes):
         sizes.extend(len(pickle.dumps(task)) for task in work)
         return map(fn, work)
 
-    return [(bucket.number, bucket.content) for bucket in shuffle(kept, NoParams(), inputs, BUCKET, store, run)]
+    work = StageRun(kept, NoParams(), store.url, tuple(output.seal(store, {}) for output in inputs))
+    return [(bucket.number, bucket.content) for bucket in shuffle(work, place(work), BUCKET, run)]
 
 
 def old(inputs, store, sizes):

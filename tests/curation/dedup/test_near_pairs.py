@@ -13,7 +13,7 @@ from curation.dedup.ivf.near_pairs import near_pairs
 from curation.dedup.ivf.pins import pinned, read_pinned
 from curation.dedup.ivf.recall import words
 from curation.dedup.ivf.search import search_bucket
-from curation.dedup.ivf.selection import Source, write_selection
+from curation.dedup.ivf.selection import VectorColumn, write_selection
 from curation.dedup.ivf.tasks import NearSearch
 from shared.errors import DamagedFileError
 from shared.storage import Store
@@ -57,7 +57,7 @@ def write_parts(folder, ids, vectors, cuts, roles=None):
         lists = pa.array(list(vectors[rows]), pa.list_(pa.float16()))
         part = commit_part(store, "measure", pa.table({"vector": lists}))
         names.append(f"selection-{number}.parquet")
-        source = Source("measure", part.name, part.checksum, "vector")
+        source = VectorColumn("measure", part.name, part.checksum, "vector")
         write_selection(store, names[-1], source, np.arange(len(rows)), ids[rows], roles[rows])
     return names
 
