@@ -3,5 +3,5 @@
 sources/ lists and reads files · index.py numbers them · measure/ decodes each once, with embedders/ and models/
 quality/ judges an image by its own signals · dedup/ finds copies; its geometry/ lays one picture over another
 balance/ thins out what is frequent · publish/ decides, packs shards and commits a version
-params/ is what results depend on, arrays.py names array types. Nothing here knows Prefect.
+params/ is what results depend on, arrays/ names array types, and has k-means. Nothing here knows Prefect.
 """

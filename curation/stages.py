@@ -29,7 +29,7 @@ from shared.stage import stage
 if TYPE_CHECKING:
     from pyarrow import Table
 
-    from shared.stage_runner import RowMemory, SideFiles
+    from shared.stage_runner import Rounds, RowMemory, SideFiles
     from shared.tables import Rows
 
 
@@ -62,7 +62,7 @@ def measure(images: "Table", *, params: MeasureParams, memory: "RowMemory") -> "
     return measure_new_images(images, params, memory)
 
 
-@stage(writes=REFERENCES, shape="reduce", looks_outside=True, version=3, key="curation.decontaminate")
+@stage(writes=REFERENCES, shape="reduce", looks_outside=True, version=4, key="curation.decontaminate")
 def references(*, params: DecontaminateParams) -> "Iterator[Table | dict[str, Any]]":
     """List the images of the evaluation sets."""
     from curation.index import list_sets
@@ -97,8 +97,8 @@ def quality(measurements: "Table", *, params: QualityParams) -> "Table":
 @stage(
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS),
     writes=CANDIDATES,
-    shape="reduce",
-    version=2,
+    shape="rounds",
+    version=3,
     key="curation.dedup",
 )
 def candidates(
@@ -109,26 +109,27 @@ def candidates(
     reference_measurements: "Rows",
     *,
     params: DedupParams,
+    rounds: "Rounds",
 ) -> "Iterator[Table]":
     """Find the pairs of images that are worth a comparison of pixels, by their hashes and embeddings."""
     from curation.dedup.candidates import pair_tables
 
-    return pair_tables((images, measurements, verdicts), (references, reference_measurements), params)
+    return pair_tables((images, measurements, verdicts), (references, reference_measurements), params, rounds)
 
 
-@stage(reads=(CANDIDATES,), writes=VERIFIED, version=4, unit="pairs")
-def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
+@stage(reads=(CANDIDATES,), writes=VERIFIED, version=4, unit="pairs", remembers=True)
+def verify(candidates: "Table", *, params: VerifyParams, memory: "RowMemory") -> "Table":
     """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
     from curation.dedup.verify import verify_pairs
 
-    return verify_pairs(candidates)
+    return verify_pairs(candidates, memory)
 
 
 @stage(
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS, VERIFIED),
     writes=CONTAMINATED,
     shape="reduce",
-    version=3,
+    version=4,
 )
 def decontaminate(
     images: "Rows",
@@ -146,7 +147,7 @@ def decontaminate(
     return contaminated_tables((images, measurements, verdicts), (references, reference_measurements), verified, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="reduce", version=3)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="rounds", version=4)
 def dedup(
     images: "Rows",
     measurements: "Rows",
@@ -155,11 +156,12 @@ def dedup(
     contaminated: "Rows",
     *,
     params: DedupParams,
+    rounds: "Rounds",
 ) -> "Table":
     """Find images that are copies of a kept one: equal bytes, equal pixels, or pixels that agree."""
     from curation.dedup.dedup import match_tables
 
-    return match_tables((images, measurements, verdicts), verified, contaminated, params)
+    return match_tables((images, measurements, verdicts), verified, contaminated, params, rounds)
 
 
 @stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce", version=2)

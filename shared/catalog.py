@@ -76,9 +76,10 @@ CANDIDATES = Contract(
     "candidates",
     {
         **{name: IMAGES.columns[name] for name in WHERE},
+        "pixels_id": ID,
         **{f"other_{name}": IMAGES.columns[name] for name in WHERE},  # better in keep order, or of an evaluation set
+        "other_pixels_id": ID,
         "set": WORD,  # the evaluation set of the other image; null when it is of the corpus
-        "cosine": FLOAT,  # of the embeddings that proposed the pair; null where only the hashes did
         "distance": INT,  # of the hashes that proposed the pair, in bits; null where only the embeddings did
     },
     aligned="candidates",
@@ -213,12 +214,8 @@ DROPPED = Contract(
 CONFLICTS = Contract(
     "conflicts",
     {
-        "uri": TEXT,  # the dropped copy
-        "source": WORD,
-        "label": TEXT,
-        "kept_uri": TEXT,  # the image that stands for it
-        "kept_source": WORD,
-        "kept_label": TEXT,
+        **{name: IMAGES.columns[name] for name in ("uri", "source", "label")},  # the dropped copy
+        **{f"kept_{name}": IMAGES.columns[name] for name in ("uri", "source", "label")},  # the image that stands for it
         "reason": WORD,
         "value": FLOAT,
     },

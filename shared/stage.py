@@ -12,8 +12,9 @@ from shared.schema import Contract
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Shape = Literal["map", "exchange", "reduce", "gang"]
+Shape = Literal["map", "exchange", "reduce", "rounds", "gang"]
 """map: part → part. exchange: parts → buckets. reduce: all parts → one table or a few.
+rounds: all parts → tables, in several maps that the stage itself orders; it takes a keyword `rounds` to run them.
 gang: processes that start and stop together (torchrun), from a dataset to a folder."""
 
 

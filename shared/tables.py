@@ -29,6 +29,12 @@ class Part:
     """What the stage says of this part beside its rows: a name for its content, a measured recall."""
     checksum: str = ""
     """Of the file; empty where an older dinoflow wrote it."""
+    covers: tuple[int, int] | None = None
+    """The first and the last part of the index that it speaks of, where it says so by a column `part`."""
+
+    def speaks_of(self, number: int) -> bool:
+        """Whether it may say something of a part of the index."""
+        return self.covers is None or self.covers[0] <= number <= self.covers[1]
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def recorded(store: Store, stage: str, key: str) -> Output:
 def output_of(manifest: dict[str, Any], stage: str, key: str) -> Output:
     """Return the output that a seal tells of. Raises DamagedFileError for one that tells of none."""
     try:
-        parts = tuple(Part(**part) for part in manifest["parts"])
+        parts = tuple(_part(part) for part in manifest["parts"])
         return Output(stage, key, manifest["aligned"], parts, manifest.get("facts", {}))
     except (KeyError, TypeError) as error:
         raise DamagedFileError(manifest_name(stage, key), "is no seal of a stage") from error
@@ -117,7 +123,9 @@ def newest_manifest(store: Store, stage: str) -> dict[str, Any] | None:
 
 def commit_part(store: Store, stage: str, table: pa.Table, name: str | None = None) -> Part:
     """Write a part under its name, or under the digest of its content where none is given."""
-    described = {"reasons": _count_reasons(table), "facts": facts_of(table)}
+    described: dict[str, Any] = {"reasons": _count_reasons(table), "facts": facts_of(table)}
+    if "part" in table.column_names and table.num_rows:
+        described["covers"] = tuple(pc.min_max(table["part"]).as_py().values())
     table = table.replace_schema_metadata({"dinoflow": json.dumps(described, sort_keys=True)})
     data = parquet_bytes(table, row_group_size=100_000)
     name = name or hashlib.blake2b(data, digest_size=10).hexdigest()
@@ -130,7 +138,7 @@ def describe_part(store: Store, stage: str, name: str) -> Part:
     """Return the facts of a part that is on storage, from its footer. Raises DamagedFileError."""
     footer, metadata, checksum = read_footer(store, part_name(stage, name))
     try:
-        return Part(name, footer.num_rows, **json.loads(metadata[b"dinoflow"]), checksum=checksum)
+        return _part({"name": name, "rows": footer.num_rows, **json.loads(metadata[b"dinoflow"]), "checksum": checksum})
     except (KeyError, ValueError, TypeError) as error:
         raise DamagedFileError(part_name(stage, name), "does not say what it holds") from error
 
@@ -149,6 +157,11 @@ def facts_of(table: pa.Table) -> dict[str, Any]:
     """Return the facts attached to a table."""
     facts: dict[str, Any] = json.loads((table.schema.metadata or {}).get(b"facts", b"{}"))
     return facts
+
+
+def _part(described: dict[str, Any]) -> Part:
+    covers = described.get("covers")
+    return Part(**{**described, "covers": covers and (covers[0], covers[1])})
 
 
 def _count_reasons(table: pa.Table) -> dict[str, int]:

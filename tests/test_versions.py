@@ -10,14 +10,14 @@ from training.stages import evaluate, pretrain
 
 GOLDEN: dict[str, tuple[int, str]] = {
     "index": (2, "c0eb1d43b3f69545bac7"),
-    "references": (3, "8e30f187c98996ae654c"),
+    "references": (4, "736939d96cd78fd8fa36"),
     "measure": (5, "a2107da60d863e1a94ec"),
     "measure_references": (5, "a2107da60d863e1a94ec"),
     "quality": (2, "cefa6571f1e94daaf32d"),
-    "candidates": (2, "c5cefeb9950ceb4bcca0"),
+    "candidates": (3, "62e42ffec6538fcae7f7"),
     "verify": (4, "1791e8bf588ac422805c"),
-    "decontaminate": (3, "8e30f187c98996ae654c"),
-    "dedup": (3, "c5cefeb9950ceb4bcca0"),
+    "decontaminate": (4, "736939d96cd78fd8fa36"),
+    "dedup": (4, "62e42ffec6538fcae7f7"),
     "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (3, "1791e8bf588ac422805c"),
     "pack": (5, "f87ffbc01fea174b1841"),

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import Doubles, Floats, Ints, Words
-from curation.balance import Vectors
+from curation.arrays.vectors import Vectors
 from curation.balance.density import ByDensity
 from curation.balance.evenness import evenness
 from curation.balance.first_clusters import first_clusters

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from curation.arrays import Bools, Doubles, Floats, Ints, Words
-from curation.balance import draws, numbered
-from curation.balance.exact import EXACT_CELLS, unit
+from curation.arrays.draws import draws, numbered
+from curation.arrays.exact import EXACT_CELLS, unit
 
 ALIKE = 0.65
 """Of the cosine between a cluster and its nearest other, on the mean of two clusters."""

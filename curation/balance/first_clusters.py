@@ -10,7 +10,8 @@ import math
 import numpy as np
 
 from curation.arrays import Ints, Words
-from curation.balance import Arrays, Vectors, draws
+from curation.arrays.draws import draws
+from curation.arrays.vectors import Arrays, Vectors
 from curation.balance.hierarchy import Hierarchy, build
 
 CLUSTERS_PER_ROOT = 10

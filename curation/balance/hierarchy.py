@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from curation.arrays import Floats, Ints, Words
-from curation.balance import Arrays, Vectors, draws, numbered
-from curation.balance.exact import Unit, assign
-from curation.balance.kmeans import kmeans
+from curation.arrays.draws import draws, numbered
+from curation.arrays.exact import Unit, assign
+from curation.arrays.kmeans import kmeans
+from curation.arrays.vectors import Arrays, Vectors
 from curation.balance.sampling import first_of_each
 
 MOST_POINTS = 16

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from curation.arrays import Bools, Doubles, Floats, Ints, Words
-from curation.balance import draws, numbered
+from curation.arrays.draws import draws, numbered
 
 Pick = Literal["random", "closest"]
 

@@ -1,7 +1,8 @@
 """Which images are copies of which, and which copy one of an evaluation set.
 
-comparable_images.py: the columns that take part · vector_index.py, knn_pairs.py: nearest neighbours by embedding
-hash_index.py: nearest hashes · candidates.py: the pairs worth a comparison of pixels
-verify.py, geometry/: that comparison · resemblance.py, star_rule.py, exact_classes.py: who is dropped for whom
+comparable_images.py: the columns that take part · near_search.py, ivf/: nearest neighbours by embedding
+hash_candidates.py, hash_pairs.py: nearest hashes · candidates.py: the pairs worth a comparison of pixels
+verify.py, geometry/: that comparison, and pair_memo.py: what it said before · star_batches.py: who is dropped for whom
+vector_index.py: nearest vectors in memory, where the cosine alone decides
 dedup.py, decontaminate.py: between the tables and these algorithms.
 """

@@ -1,7 +1,6 @@
 """Proposed pairs as parts of a table: what proposed each, where its pixels are, and which pairs stand in one part."""
 
 import hashlib
-import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,9 +9,9 @@ import pyarrow as pa
 
 from curation.arrays import Ints
 from curation.dedup.comparable_images import ComparableImages
-from curation.dedup.knn_pairs import BLOCK, EmbeddingSearch, NeighbourPairs, merged
+from curation.dedup.knn_pairs import NeighbourPairs, merged
 from shared.catalog import CANDIDATES, WHERE
-from shared.stage_runner.exchange import spans
+from shared.stage_runner.slots import spans
 
 PART_PAIRS = 2000
 """Pairs in a part, at most on average: some half a minute of comparing."""
@@ -24,20 +23,14 @@ class ProposedPairs:
 
     item: Ints
     other: Ints
-    cosine: pa.Array
     distance: pa.Array
 
     @classmethod
     def of(cls, by_embedding: NeighbourPairs, by_hash: NeighbourPairs) -> "ProposedPairs":
         """Join what embeddings and what hashes proposed."""
         both = merged([by_embedding, by_hash])
-        cosine, distance = (_nearness(both, pairs) for pairs in (by_embedding, by_hash))
-        return cls(
-            both.item,
-            both.other,
-            pa.array(cosine, pa.float32(), from_pandas=True),
-            pa.array(-distance, pa.float32(), from_pandas=True).cast(pa.int32()),
-        )
+        distance = pa.array(-_nearness(both, by_hash), pa.float32(), from_pandas=True).cast(pa.int32())
+        return cls(both.item, both.other, distance)
 
 
 def _nearness(wanted: NeighbourPairs, known: NeighbourPairs) -> np.ndarray:
@@ -57,29 +50,17 @@ def pair_table(
     columns = {name: images.column(name).take(pairs.item) for name in WHERE}
     columns |= {f"other_{name}": others.column(name).take(pairs.other) for name in WHERE}
     sets = others.column(set_column).take(pairs.other) if set_column else pa.nulls(len(pairs.item), pa.string())
-    proposed = {"set": sets.cast(pa.string()), "cosine": pairs.cosine, "distance": pairs.distance}
+    columns["pixels_id"] = pa.array(images.columns.pixels_id[pairs.item], pa.binary(16))
+    columns["other_pixels_id"] = pa.array(others.columns.pixels_id[pairs.other], pa.binary(16))
+    proposed = {"set": sets.cast(pa.string()), "distance": pairs.distance}
     return pa.table({**columns, **proposed}).select(CANDIDATES.schema.names).cast(CANDIDATES.schema)
 
 
-def cells_of(images: ComparableImages, searches: list[EmbeddingSearch], items: Ints) -> Ints:
-    """Return, for each item, the nearest of a few images with the smallest ids, as many as there will be parts.
-
-    Neighbours then meet in one part, where each is described once, not once for each pair. Ids are digests, so
-    these few are drawn by chance, and images that are added seldom change them.
-    """
-    if not searches:
-        return np.zeros(len(items), dtype=np.int64)
-    count = len(list(spans(len(items), PART_PAIRS)))
-    comparable, vectors = searches[0].comparable, searches[0].index.vectors
-    few = heapq.nsmallest(count, np.flatnonzero(comparable).tolist(), key=images.columns.image_id.__getitem__)
-    if not few:
-        return np.zeros(len(items), dtype=np.int64)
-    cells = [(vectors[items[i : i + BLOCK]] @ vectors[few].T).argmax(axis=1) for i in range(0, len(items), BLOCK)]
-    return np.concatenate([np.zeros(0, dtype=np.int64), *cells])
-
-
 def cut(table: pa.Table, cells: Ints) -> Iterator[pa.Table]:
-    """Cut by cell, and cells that are too large by a digest of the uri: added images rename only their own parts."""
+    """Cut by cell, and cells that are too large by a digest of the uri: added images rename only their own parts.
+
+    A cell is the bucket of the image's nearest other: neighbours meet in one part, where each is described once.
+    """
     for cell in np.unique(cells):
         inside = table.filter(pa.array(cells == cell))
         slots = np.array([_slot(uri) for uri in inside["uri"].to_pylist()], dtype=np.int64)

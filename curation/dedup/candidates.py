@@ -11,75 +11,82 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Bools, Bytes, Ints
-from curation.dedup.candidate_parts import ProposedPairs, cells_of, cut, pair_table
+from curation.arrays import Ints
+from curation.dedup.candidate_parts import ProposedPairs, cut, pair_table
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.exact_classes import exact_classes, keep_order
-from curation.dedup.knn_pairs import EmbeddingSearch, NeighbourPairs, hash_pairs, merged, onward_pairs
-from curation.dedup.resemblance import HashResemblance
-from curation.dedup.star_rule import Match, walk
-from curation.dedup.thumbnails import as_one, may_show
+from curation.dedup.hash_candidates import HashCandidates
+from curation.dedup.knn_pairs import NeighbourPairs, merged, onward_pairs
+from curation.dedup.near_search import EmbeddingSearch, FoundPairs, refuse_low_recall
+from curation.dedup.star_rule import Match
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.copies import DedupParams
+from shared.stage_runner import Rounds
 from shared.tables import Rows, with_facts
 
 
 def pair_tables(
-    corpus: tuple[Rows, Rows, Rows], references: tuple[Rows, Rows], params: DedupParams
+    corpus: tuple[Rows, Rows, Rows], references: tuple[Rows, Rows], params: DedupParams, rounds: Rounds
 ) -> Iterator[pa.Table]:
-    """Yield parts of CANDIDATES; none where neither hashes are compared nor embeddings verified."""
+    """Yield parts of CANDIDATES; none where neither hashes are compared nor embeddings verified.
+
+    Raises WorkFailedError where the recall that was asked for is not reached, and the recipe says to fail then.
+    """
     if not params.verifies:
         return
     images = comparable_images(*corpus, params)
     sets = comparable_images(*references, None, params)
-    search = _Search(images, sets, params)
+    search = _Search(images, sets, params, rounds)
+    of_originals = search.originals()
     touching = search.references()
-    pairs = search.better(touching.item)
+    pairs = search.better(of_originals, touching.item)
+    searched = {each.column: each.facts() for each in search.embeddings}
+    refuse_low_recall(searched, params.near.candidates.below_recall)
     table = pa.concat_tables([pair_table(images, images, pairs, None), pair_table(images, sets, touching, "source")])
-    cells = cells_of(images, search.embeddings, np.concatenate([pairs.item, touching.item]))
-    # On a part of its own: among the pairs, a recall that changed would rename them, and compare them again.
-    recall = {each.column: round(each.index.recall(), 4) for each in search.embeddings}
-    yield with_facts(table.slice(0, 0), {"recall": recall, "dismissed": search.dismissed})
+    items = np.concatenate([pairs.item, touching.item])
+    cells = search.embeddings[0].cells[items] if search.embeddings else np.zeros(len(items), np.int64)
+    # On a part of its own: among the pairs, a recall that changed would rename them.
+    recall = {column: facts["recall"] for column, facts in searched.items()}
+    yield with_facts(table.slice(0, 0), {"recall": recall, "searched": searched, "dismissed": search.dismissed})
     yield from cut(table, cells)
 
 
 class _Search:
     """The searches of one corpus and its evaluation sets."""
 
-    def __init__(self, images: ComparableImages, sets: ComparableImages, params: DedupParams) -> None:
+    def __init__(self, images: ComparableImages, sets: ComparableImages, params: DedupParams, rounds: Rounds) -> None:
         near = params.near
         self.images, self.sets, self.params = images, sets, params
         self.order = keep_order(images.columns)
         self.leads = self.order[exact_classes(images.columns, self.order)[self.order] == self.order]
-        self.own, self.theirs = images.thumbnails(), sets.thumbnails()
         self.dismissed = 0
+        self.hashes = HashCandidates(images, self.leads, params, rounds)
+        self.copies = self.hashes.collapsed()
+        self.alone = np.array([item for item in self.leads.tolist() if item not in self.copies], dtype=np.int64)
         self.embeddings: list[EmbeddingSearch] = []
         if near.enabled and near.verify == "geometric":
-            self.embeddings.append(
-                EmbeddingSearch.of(images, "vector", near.embedder, near.candidate_cosine, near.nearest)
-            )
+            own = EmbeddingSearch(images, sets, "vector", near.embedder, near, rounds, near.candidate_cosine)
+            self.embeddings.append(own)
         if near.layout:
             embedder = DescriptorEmbedder()
-            layout = EmbeddingSearch.of(images, "layout", embedder, embedder.candidate_cosine, near.nearest)
-            self.embeddings.append(layout)
+            cosine = embedder.candidate_cosine
+            self.embeddings.append(EmbeddingSearch(images, sets, "layout", embedder, near, rounds, cosine))
+
+    def originals(self) -> NeighbourPairs:
+        """Return the images that hashes did not collapse, each with its nearest better ones."""
+        return self._neighbours(self.alone)
 
     def references(self) -> ProposedPairs:
         """Return the images with the evaluation images nearest to them."""
-        every = np.arange(len(self.sets.columns))
-        found = [self._likely(each, each.references(self.leads, self.sets), self.theirs) for each in self.embeddings]
-        hashed = [hash_pairs(self.images, self.leads, self.sets, every, self._limits)] if self._hashes else []
-        return ProposedPairs.of(merged(found), merged(hashed))
+        if not len(self.sets.columns):
+            return ProposedPairs.of(merged([]), merged([]))
+        found = [self._likely(each, each.references(self.leads)) for each in self.embeddings]
+        return ProposedPairs.of(merged(found), self.hashes.references(self.sets))
 
-    def better(self, doubtful: Ints) -> ProposedPairs:
+    def better(self, of_originals: NeighbourPairs, doubtful: Ints) -> ProposedPairs:
         """Return each image with its nearest better ones; `doubtful` may turn out to be contaminated."""
-        copies = self._collapsed()
-        alone = np.array([item for item in self.leads.tolist() if item not in copies], dtype=np.int64)
-        hashed = [_directed(copies)]
-        if self._hashes:
-            hashed.append(hash_pairs(self.images, self.leads, self.images, self.leads, self._limits))
-        by_hash = merged(hashed)
-        by_hash = by_hash.take(by_hash.item != by_hash.other).directed(self.order)
-        of_originals = self._neighbours(alone)
+        copies = self.copies
+        by_hash = merged([_directed(copies), self.hashes.pairs()]).directed(self.order)
         droppable = {
             *doubtful.tolist(),
             *of_originals.item.tolist(),
@@ -91,36 +98,16 @@ class _Search:
         onward = onward_pairs(of_originals, by_hash).directed(self.order)
         return ProposedPairs.of(merged([of_originals, of_copies, inherited, onward]), by_hash)
 
-    @property
-    def _hashes(self) -> bool:
-        return self.params.perceptual.enabled
-
-    @property
-    def _limits(self) -> tuple[int, int]:
-        return self.params.near.nearest + 1, self.params.perceptual.distance
-
-    def _collapsed(self) -> dict[int, Match]:
-        if not self._hashes:
-            return {}
-        columns = self.images.columns
-        matches = walk(self.leads, [HashResemblance(columns.hashes, self.params.perceptual.distance, columns.trusted)])
-        return {item: match for item, match in matches.items() if as_one(self.own[item], self.own[match.kept])}
-
     def _neighbours(self, items: Ints) -> NeighbourPairs:
-        for each in self.embeddings:
-            each.add(items)
-        found = [self._likely(each, each.neighbours(items), self.own) for each in self.embeddings]
+        found = [self._likely(each, each.neighbours(items, self.alone)) for each in self.embeddings if len(items)]
         return merged(found).directed(self.order)
 
-    def _likely(self, search: EmbeddingSearch, pairs: NeighbourPairs, others: Bytes) -> NeighbourPairs:
+    def _likely(self, search: EmbeddingSearch, found: FoundPairs) -> NeighbourPairs:
         """Dismiss pairs of which neither thumbnail shows a part of the other, but not the nearest of one left alone.
 
         Thumbnails see neither small crops nor turns by other than right angles.
         """
-        likely: Bools = pairs.nearness >= search.likely
-        for row in np.flatnonzero(~likely):
-            one, other = self.own[pairs.item[row]], others[pairs.other[row]]
-            likely[row] = may_show(one, other)
+        pairs, likely = found.pairs, found.shown.copy()
         alone = ~np.isin(pairs.item, pairs.item[likely]) & (pairs.nearness >= search.alone)
         order = np.lexsort((pairs.other, -pairs.nearness, pairs.item))
         order = order[alone[order]]

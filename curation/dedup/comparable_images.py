@@ -37,10 +37,14 @@ class ComparableImages:
         """Return one column of the index for each."""
         return self.images.table(IMAGES, [name])[name].take(self.rows)
 
-    def thumbnails(self) -> Bytes:
-        """Return the thumbnails [n, 1152] of all."""
-        column = self.measurements.table(MEASUREMENTS, ["thumbnail"])["thumbnail"].take(self.rows)
-        return thumbnails(column.to_pylist())
+    def thumbnails(self, items: Ints) -> Bytes:
+        """Return the thumbnails [n, 1152] of these items in ascending order, read part by part."""
+        rows, first, column = self.rows[items], 0, list[bytes]()
+        for part in self.measurements.tables(["thumbnail"]):
+            inside = rows[(rows >= first) & (rows < first + part.num_rows)] - first
+            column += part["thumbnail"].take(pa.array(inside)).to_pylist()
+            first += part.num_rows
+        return thumbnails(column)
 
     def vectors(self, items: Ints | None = None, column: str = "vector") -> Floats:
         """Return unit vectors [n, dim] of all, or of these items in ascending order, read part by part."""

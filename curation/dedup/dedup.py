@@ -1,69 +1,94 @@
 """Between the tables and the algorithms of deduplication: picks the images, and writes the matches."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.arrays import Bools
+from curation.arrays import Bools, Floats, Ints
 from curation.dedup.comparable_images import ComparableImages, comparable_images
-from curation.dedup.exact_classes import EXACT, find_duplicates
+from curation.dedup.exact_classes import EXACT, exact_classes, find_duplicates, keep_order
 from curation.dedup.resemblance import NEAR, PERCEPTUAL, PairResemblance, VectorResemblance
-from curation.dedup.star_rule import Match, Resemblance
+from curation.dedup.star_batches import drops_of
+from curation.dedup.star_components import EXACT_KIND, Drops, StarEdges
 from curation.dedup.vector_index import VectorIndex
 from curation.dedup.verified_pairs import copies
 from curation.params.copies import DedupParams
 from shared.catalog import CONTAMINATED, DUPLICATES
+from shared.stage_runner import Rounds
 from shared.tables import Rows, with_facts
 
-OrientationOf = dict[tuple[int, int], str]
-"""What lays one item over another."""
+REASONS = (EXACT, PERCEPTUAL, NEAR)
+"""By kind of edge, in the order in which they give the reason."""
 
 
-def match_tables(corpus: tuple[Rows, Rows, Rows], verified: Rows, contaminated: Rows, params: DedupParams) -> pa.Table:
+def match_tables(
+    corpus: tuple[Rows, Rows, Rows], verified: Rows, contaminated: Rows, params: DedupParams, rounds: Rounds
+) -> pa.Table:
     """Return DUPLICATES: only decodable images that pass the quality rules are compared, or kept for a copy.
 
     A pair that hashes proposed is a perceptual duplicate, one that only embeddings did a near duplicate.
     """
     images = comparable_images(*corpus, params)
-    by_hash, by_embedding, orientations = _copies(images, verified, params)
-    resemblances: list[Resemblance] = [PairResemblance(PERCEPTUAL, by_hash), PairResemblance(NEAR, by_embedding)]
-    facts: dict[str, float | int] = {"compared": len(images.columns)}
-    cosine = _by_cosine(images, params)
-    if cosine is not None:
-        resemblances.append(cosine)
-    matches = find_duplicates(images.columns, resemblances, _barred(images, contaminated))
-    if cosine is not None:
-        facts["near_recall"] = round(cosine.index.recall(), 4)
-    return with_facts(_table(matches, images, orientations, params), facts)
+    pairs = _copies(images, verified, params)
+    barred = _barred(images, contaminated)
+    facts: dict[str, Any] = {"compared": len(images.columns)}
+    if params.near.enabled and params.near.verify == "none":
+        drops, more = _by_cosine(images, pairs, barred, params)
+    else:
+        drops, more = _by_edges(images, pairs, barred, rounds)
+    return with_facts(_table(drops, images, pairs, params), facts | more)
 
 
-def _by_cosine(images: ComparableImages, params: DedupParams) -> VectorResemblance | None:
-    near = params.near
-    if not near.enabled or near.verify == "geometric":
-        return None
-    vectors = images.vectors()
-    trusted = images.columns.trusted & vectors.any(axis=1)
-    return VectorResemblance(VectorIndex(vectors, near.embedder.orientations()), near.limit, trusted)
-
-
-Scores = dict[int, dict[int, float]]
-"""For each image, the better ones that it is a copy of."""
-
-
-def _copies(images: ComparableImages, verified: Rows, params: DedupParams) -> tuple[Scores, Scores, OrientationOf]:
-    """Return the copies that hashes proposed, those that only embeddings did, and what lays each over the better."""
+def _copies(images: ComparableImages, verified: Rows, params: DedupParams) -> pa.Table:
+    """Return the copies among the images: item, other, kind, score, and what lays the one over the other."""
     pairs = copies(verified, params, params.copy_score)
     pairs = pairs.filter(pc.is_null(pairs["set"]))
     uris = pa.array(images.columns.uri, pa.string())
-    items, others = (pc.index_in(pairs[name], value_set=uris).to_pylist() for name in ("uri", "other_uri"))
-    columns = (pairs[name].to_pylist() for name in ("distance", "score", "orientation"))
-    scores: tuple[Scores, Scores] = {}, {}
-    orientations: OrientationOf = {}
-    for item, other, distance, score, orientation in zip(items, others, *columns, strict=True):
-        if item is not None and other is not None:
-            scores[distance is None].setdefault(item, {})[other] = score
-            orientations[item, other] = orientation
-    return *scores, orientations
+    items, others = (pc.index_in(pairs[name], value_set=uris).cast(pa.int64()) for name in ("uri", "other_uri"))
+    kinds = pc.if_else(pc.is_valid(pairs["distance"]), REASONS.index(PERCEPTUAL), REASONS.index(NEAR))
+    columns = {"item": items, "other": others, "kind": kinds, "score": pairs["score"]}
+    table = pa.table(columns | {"orientation": pairs["orientation"].cast(pa.string())})
+    return table.filter(pc.and_(pc.is_valid(items), pc.is_valid(others))).combine_chunks()
+
+
+def _by_edges(images: ComparableImages, pairs: pa.Table, barred: Bools, rounds: Rounds) -> tuple[Drops, dict[str, Any]]:
+    """Apply the star rule to the edges between images that are numbered in keep order."""
+    order = keep_order(images.columns)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    leader = exact_classes(images.columns, order)
+    members = np.flatnonzero(leader != np.arange(len(leader)))
+    items, others = (
+        np.concatenate([_ints(pairs[n]), more]) for n, more in (("item", members), ("other", leader[members]))
+    )
+    ends = np.sort(np.stack([rank[items], rank[others]]), axis=0)
+    kinds = np.concatenate([_ints(pairs["kind"]), np.full(len(members), EXACT_KIND)]).astype(np.int8)
+    scores: Floats = np.concatenate([pairs["score"].to_numpy(), np.zeros(len(members))]).astype(np.float32)
+    drops, facts = drops_of(StarEdges(ends[1], ends[0], kinds, scores), rank[barred], rounds)
+    item, kept = order[drops.item], order[drops.kept]
+    back = np.argsort(item)
+    return Drops(item[back], kept[back], drops.kind[back], drops.score[back]), facts
+
+
+def _by_cosine(
+    images: ComparableImages, pairs: pa.Table, barred: Bools, params: DedupParams
+) -> tuple[Drops, dict[str, Any]]:
+    """Walk over everything: where the cosine alone decides, nobody named the pairs before."""
+    vectors = images.vectors()
+    trusted = images.columns.trusted & vectors.any(axis=1)
+    cosine = VectorResemblance(VectorIndex(vectors, params.near.embedder.orientations()), params.near.limit, trusted)
+    by_hash: dict[int, dict[int, float]] = {}
+    for row in pairs.to_pylist():
+        by_hash.setdefault(row["item"], {})[row["other"]] = row["score"]
+    matches = find_duplicates(images.columns, [PairResemblance(PERCEPTUAL, by_hash), cosine], barred)
+    items = np.array(sorted(matches), dtype=np.int64)
+    rows = [matches[item] for item in items.tolist()]
+    kept = np.array([row.kept for row in rows], dtype=np.int64)
+    kinds = np.array([REASONS.index(row.reason) for row in rows], dtype=np.int8)
+    scores = np.array([row.score for row in rows], dtype=np.float32)
+    return Drops(items, kept, kinds, scores), {"near_recall": round(cosine.index.recall(), 4)}
 
 
 def _barred(images: ComparableImages, contaminated: Rows) -> Bools:
@@ -74,24 +99,27 @@ def _barred(images: ComparableImages, contaminated: Rows) -> Bools:
     return barred
 
 
-def _table(
-    matches: dict[int, Match], images: ComparableImages, orientations: OrientationOf, params: DedupParams
-) -> pa.Table:
-    items = np.array(sorted(matches), dtype=np.int64)
-    dropped = [matches[int(item)] for item in items]
-    limits = {PERCEPTUAL: params.copy_score, NEAR: params.near.limit, EXACT: 0.0}
-    placed, uris = images.places().take(items), pa.array(images.columns.uri, pa.string())
+def _table(drops: Drops, images: ComparableImages, pairs: pa.Table, params: DedupParams) -> pa.Table:
+    limits = {EXACT: 0.0, PERCEPTUAL: params.copy_score, NEAR: params.near.limit}
+    placed, uris = images.places().take(drops.item), pa.array(images.columns.uri, pa.string())
+    words = pa.array(REASONS).take(pa.array(drops.kind, pa.int64()))
     # A member of an exact class is dropped for what its leader resembles, and turned as that one is.
-    turns = [orientations.get((match.item, match.kept)) for match in dropped]
+    leader = exact_classes(images.columns, keep_order(images.columns))[drops.item]
+    count = len(images.columns)
+    sides = pa.array(_ints(pairs["item"]) * count + _ints(pairs["other"]))
+    turns = pairs["orientation"].take(pc.index_in(pa.array(leader * count + drops.kept), value_set=sides))
     return pa.table(
         {
             "part": placed["part"],
             "row": placed["row"],
-            "reason": pa.array([match.reason for match in dropped], pa.string()).dictionary_encode(),
-            "value": pa.array([match.score for match in dropped], pa.float32()),
-            "threshold": pa.array([limits[match.reason] for match in dropped], pa.float32()),
-            "kept_uri": uris.take(pa.array([match.kept for match in dropped], pa.int64())),
-            "orientation": pa.array(turns, pa.string()).dictionary_encode(),
+            "reason": words.dictionary_encode(),
+            "value": pa.array(drops.score, pa.float32()),
+            "threshold": pa.array([limits[REASONS[kind]] for kind in drops.kind.tolist()], pa.float32()),
+            "kept_uri": uris.take(pa.array(drops.kept)),
+            "orientation": turns.dictionary_encode(),
         },
-        schema=DUPLICATES.schema,
-    )
+    ).cast(DUPLICATES.schema)
+
+
+def _ints(column: pa.ChunkedArray) -> Ints:
+    return np.asarray(column.to_numpy(), dtype=np.int64)

@@ -27,14 +27,3 @@ class HashIndex:
         found = [self.index.search(turn, count) for turn in turned]
         distances, items = (np.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
         return distances.astype(np.int64), items
-
-    def nearest(self, hashes: Bytes) -> tuple[Ints, Ints]:
-        """Return, for rows [n, 64] of eight hashes, the smallest distance to an added one, and its item (-1: none)."""
-        best, item = np.full(len(hashes), BITS + 1, np.int64), np.full(len(hashes), -1, np.int64)
-        if not self.index.ntotal or not len(hashes):
-            return best, item
-        for first in range(0, ORIENTATIONS * BYTES, BYTES):
-            distances, nearest = self.index.search(np.ascontiguousarray(hashes[:, first : first + BYTES]), 1)
-            nearer = (distances[:, 0] < best) | ((distances[:, 0] == best) & (nearest[:, 0] < item))
-            best[nearer], item[nearer] = distances[nearer, 0], nearest[nearer, 0]
-        return best, item

@@ -1,18 +1,10 @@
-"""Nearest neighbours among the images of a corpus, by one embedding or by hash: what candidates are made of."""
+"""Pairs of images that are near each other, by an embedding or by hash: what candidates are made of."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from curation.arrays import Bools, Floats, Ints
-from curation.dedup.comparable_images import ComparableImages
-from curation.dedup.hash_index import HashIndex
-from curation.dedup.vector_index import NOTHING, VectorIndex
-from curation.embedders.embedding import Embedding
-
-BLOCK = 4096
-LIKELY, ALONE = 0.7, 0.45
-"""Shares of the way from the least cosine of a candidate to that of a copy."""
 
 
 @dataclass(frozen=True)
@@ -52,75 +44,6 @@ class NeighbourPairs:
 def merged(several: list[NeighbourPairs]) -> NeighbourPairs:
     """Return all pairs, each once."""
     return NeighbourPairs.of([p.item for p in several], [p.other for p in several], [p.nearness for p in several])
-
-
-@dataclass(frozen=True)
-class EmbeddingSearch:
-    """One embedding of a corpus, searched for neighbours of at least a cosine."""
-
-    index: VectorIndex
-    comparable: Bools
-    column: str
-    cosine: float
-    likely: float
-    """From here on a pair is a candidate whatever its thumbnails say."""
-    alone: float
-    """From here on the nearest one is, for an image that has no other candidate."""
-    count: int
-
-    @classmethod
-    def of(
-        cls, images: ComparableImages, column: str, embedder: Embedding, cosine: float, count: int
-    ) -> "EmbeddingSearch":
-        """Read the vectors of a column of MEASUREMENTS; nothing is searched until it was added."""
-        vectors = images.vectors(column=column)
-        index = VectorIndex(vectors, embedder.orientations())
-        likely, alone = (cosine + share * (max(cosine, embedder.copy_cosine) - cosine) for share in (LIKELY, ALONE))
-        return cls(index, images.columns.trusted & vectors.any(axis=1), column, cosine, likely, alone, count)
-
-    def add(self, items: Ints) -> None:
-        """Let these images be found, as far as they can be compared."""
-        self.index.add(np.sort(items[self.comparable[items]]))
-
-    def neighbours(self, items: Ints) -> NeighbourPairs:
-        """Return each item with its nearest others among those that were added."""
-        pairs = self._search(self.index, items, self.count + 1)
-        return pairs.take(pairs.item != pairs.other)
-
-    def references(self, items: Ints, sets: ComparableImages) -> NeighbourPairs:
-        """Return each item with its nearest images of the evaluation sets."""
-        vectors = sets.vectors(column=self.column)
-        index = VectorIndex(vectors, self.index.orientations)
-        index.add(np.flatnonzero(sets.columns.trusted & vectors.any(axis=1)).astype(np.int64))
-        return self._search(index, items, self.count)
-
-    def _search(self, index: VectorIndex, items: Ints, count: int) -> NeighbourPairs:
-        items = items[self.comparable[items]]
-        pieces: list[NeighbourPairs] = []
-        for start in range(0, len(items), BLOCK):
-            block = items[start : start + BLOCK]
-            cosines, others = index.nearest(self.index.vectors[block], count)
-            row, column = np.nonzero((cosines >= self.cosine) & (others != NOTHING))
-            pieces.append(NeighbourPairs(block[row], others[row, column], cosines[row, column]))
-        return merged(pieces)
-
-
-def hash_pairs(
-    images: ComparableImages, items: Ints, others: ComparableImages, known: Ints, limits: tuple[int, int]
-) -> NeighbourPairs:
-    """Return these items with the nearest known others by hash; `limits` are their number and their distance."""
-    count, distance = limits
-    items, known = items[images.columns.trusted[items]], known[others.columns.trusted[known]]
-    index = HashIndex()
-    index.add(others.columns.hashes[known], known)
-    pieces: list[NeighbourPairs] = []
-    for start in range(0, len(items), BLOCK):
-        block = items[start : start + BLOCK]
-        distances, nearest = index.several(images.columns.hashes[block], min(count, len(known)))
-        row, column = np.nonzero((nearest != NOTHING) & (distances <= distance))
-        near = -distances[row, column].astype(np.float32)
-        pieces.append(NeighbourPairs.of([block[row]], [nearest[row, column]], [near]))
-    return merged(pieces)
 
 
 def onward_pairs(pairs: NeighbourPairs, by_hash: NeighbourPairs) -> NeighbourPairs:

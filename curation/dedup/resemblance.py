@@ -1,11 +1,10 @@
-"""When two images resemble each other: by vectors, by verified pairs, by hashes."""
+"""When two images resemble each other: by vectors, or by verified pairs."""
 
 from typing import Any
 
 import numpy as np
 
-from curation.arrays import Bytes, Floats, Ints
-from curation.dedup.hash_index import BITS, ORIENTATIONS, HashIndex
+from curation.arrays import Floats, Ints
 from curation.dedup.vector_index import NOTHING, VectorIndex
 
 PERCEPTUAL, NEAR = "perceptual_duplicate", "near_duplicate"
@@ -77,42 +76,3 @@ class PairResemblance:
     def keep(self, items: Ints) -> None:
         """Remember the kept items."""
         self.kept.update(items.tolist())
-
-
-class HashResemblance:
-    """Hamming distance at most `distance`: what candidates are made of, never a verdict."""
-
-    reason = PERCEPTUAL
-
-    def __init__(self, hashes: Bytes, distance: int, trusted: Any) -> None:
-        """Take the hashes [n, 64] of eight orientations, and for each item whether they mean anything."""
-        self.hashes = hashes
-        self.distance = distance
-        self.trusted = np.asarray(trusted, dtype=bool)
-        self.index = HashIndex()
-
-    def to_kept(self, items: Ints) -> tuple[Floats, Ints]:
-        """Return minus the smallest distance to a kept hash."""
-        scores, kept = np.full(len(items), -np.inf, np.float32), np.full(len(items), -1, np.int64)
-        searched = np.flatnonzero(self.trusted[items])
-        distances, nearest = self.index.nearest(self.hashes[items[searched]])
-        close = distances <= self.distance
-        scores[searched[close]], kept[searched[close]] = -distances[close], nearest[close]
-        return scores, kept
-
-    def among(self, items: Ints) -> Floats:
-        """Return minus the distances between the items, each turned every way against the others upright."""
-        bits = np.unpackbits(self.hashes[items], axis=1).astype(np.float32)
-        upright = bits[:, :BITS]
-        scores = np.full((len(items), len(items)), -np.inf, np.float32)
-        for first in range(0, ORIENTATIONS * BITS, BITS):
-            turned = bits[:, first : first + BITS]
-            np.maximum(scores, -(turned @ (1 - upright).T + (1 - turned) @ upright.T), out=scores)
-        trusted = self.trusted[items]
-        scores[(scores < -self.distance) | ~trusted[:, None] | ~trusted[None, :]] = -np.inf
-        return scores
-
-    def keep(self, items: Ints) -> None:
-        """Add kept hashes to the index."""
-        items = items[self.trusted[items]]
-        self.index.add(self.hashes[items], items)

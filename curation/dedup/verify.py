@@ -3,32 +3,45 @@
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from curation.dedup.geometry.compare import OTHER, compared
+from curation.dedup.geometry.compare import OTHER, Comparison, compared
 from curation.dedup.geometry.features import LocalFeatures, describe
+from curation.dedup.pair_memo import PairMemo, as_columns, quantised
 from curation.sources.outages import unchanged
 from curation.sources.reading import UnreadableError, read_bytes
 from shared.catalog import VERIFIED, WHERE
 from shared.images.decode import UndecodableError, decode
+from shared.stage_runner import RowMemory
 
 
-def verify_pairs(candidates: pa.Table) -> pa.Table:
+def verify_pairs(candidates: pa.Table, memory: RowMemory) -> pa.Table:
     """Return VERIFIED. Raises FilesChangedError for files that are not as they were listed.
 
-    Every image of the part is described once, about 110 kB each, and read in the order of its file.
+    Of a pair that is remembered no pixel is read. Every other image of the part is described once, about 110 kB each,
+    and read in the order of its file.
     """
+    memo = PairMemo.of(candidates, memory)
+    comparisons = memo.lookup()
+    left = [row for row in range(candidates.num_rows) if row not in comparisons]
+    new, unreadable = _compared(candidates.take(pa.array(left, pa.int64())))
+    memo.append({left[row]: each for row, each in new.items()})
+    comparisons |= {left[row]: each for row, each in (new | dict.fromkeys(unreadable, OTHER)).items()}
+    proposed = {name: candidates[name] for name in ("uri", "other_uri", "set", "distance")}
+    results = as_columns([comparisons[row] for row in range(candidates.num_rows)])
+    return pa.table({**proposed, **results}).cast(VERIFIED.schema)
+
+
+def _compared(candidates: pa.Table) -> tuple[dict[int, Comparison], list[int]]:
+    """Return, by row, what pairs are to each other, and the rows with an image that cannot be read any more."""
     uris = zip(candidates["uri"].to_pylist(), candidates["other_uri"].to_pylist(), strict=True)
+    comparisons, unreadable = {}, []
     with threadpool_limits(1, user_api="blas"):  # parts are spread over cores: more threads would wait for each other
         features = _described(candidates)
-        pairs = [(features[one], features[other]) for one, other in uris]
-        found = [OTHER if one is None or other is None else compared(one, other) for one, other in pairs]
-    proposed = {name: candidates[name] for name in ("uri", "other_uri", "set", "distance")}
-    scores, verdicts, orientations = zip(*found, strict=True) if found else ((), (), ())
-    results = {
-        "score": pa.array(scores, pa.float32()),
-        "verdict": pa.array(verdicts, pa.string()),
-        "orientation": pa.array(orientations, pa.string()),
-    }
-    return pa.table({**proposed, **results}).cast(VERIFIED.schema)
+        for row, (one, other) in enumerate((features[one], features[other]) for one, other in uris):
+            if one is None or other is None:
+                unreadable.append(row)
+            else:
+                comparisons[row] = quantised(compared(one, other))
+    return comparisons, unreadable
 
 
 def _described(candidates: pa.Table) -> dict[str, LocalFeatures | None]:

@@ -7,7 +7,8 @@ from curation.measure.measure import measure_images
 from curation.params import MeasureParams
 from shared.catalog import MEASUREMENTS
 from shared.stage_runner import RowMemory
-from shared.stage_runner.memo import KEY_BYTES, Memo, key
+from shared.stage_runner.memo import key
+from shared.stage_runner.memo_runs import KEY_BYTES
 
 WHAT = ("reader", "member", "offset", "length", "rotation", "stamp")
 """The columns of IMAGES that, beside the path, say which bytes are measured, and which way up."""
@@ -21,7 +22,7 @@ def measure_new_images(images: pa.Table, params: MeasureParams, memory: RowMemor
 
     Raises FilesChangedError for files that are not as they were listed: nothing is remembered of them.
     """
-    memo, keys = Memo(memory.store, memory.folder, SCHEMA), file_keys(images, memory.identity)
+    memo, keys = memory.rows(SCHEMA), file_keys(images, memory.identity)
     places, before = memo.lookup(keys)
     new = np.setdiff1d(np.arange(images.num_rows), places.to_numpy())
     measured = measure_images(images.take(pa.array(new)), params).cast(SCHEMA)

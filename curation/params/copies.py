@@ -41,6 +41,11 @@ class CandidateParams(Params):
     there is one embedding, and 5 where there are two."""
     cosine: float | None = Field(default=None, ge=-1, le=1)
     """Smallest cosine of a candidate; the embedder's own by default. Lower finds more, and costs more."""
+    recall: float = Field(default=0.99, gt=0, le=1)
+    """Of an image's true nearest others so many must be found. It is measured in every run, on a sample that is
+    compared with all; more buckets are searched until it holds."""
+    below_recall: Literal["say", "fail"] = "say"
+    """What to do where it cannot be reached: say so and go on, or fail."""
     layout: bool = True
     """Beside another embedder, also compare what is nearest by the descriptor, which sees turned and recoloured
     copies that networks miss, as networks see crops that it misses; 0.4 ms and 2 kB an image."""

@@ -34,6 +34,17 @@ def alarm_text(alarm: dict[str, Any]) -> str:
     return f"{alarm['reason'].replace('_', ' ')} took {taken} images of {place}"
 
 
+def low_recall(info: dict[str, Any]) -> list[str]:
+    """Return a sentence without its end for each search, as dataset.json tells of it, that missed its recall."""
+    searched = info.get("search", {}).get("candidates", {}).get("searched", {})
+    return [
+        f"the search for near duplicates by {column} found {facts['recall']:.1%} of the true neighbours of a sample, "
+        f"not the {facts['asked']:.1%} that were asked for"
+        for column, facts in searched.items()
+        if not facts["reached"]
+    ]
+
+
 def _of(keys: list[str], kept: pa.Table, dropped: pa.Table) -> list[dict[str, Any]]:
     taken, left = _counted(dropped, [*keys, "reason"]), _counted(kept, keys)
     of: Counts = dict(left)

@@ -1,13 +1,13 @@
 """Runs a stage: names its parts, makes the missing ones, seals the whole. The only skip, resume and commit.
 
 run.py is the one way in · pieces.py names what a stage is made of · orders.py says what travels to a worker
-make.py makes one piece, in whatever process · memo.py remembers rows by their keys
-exchange.py gathers rows into buckets · dry_run.py says beforehand what a run would make.
+make.py makes one piece, in whatever process · memo.py remembers rows by their keys, in the files of memo_runs.py
+shuffle.py gathers rows into buckets, slots.py are what it cuts · dry_run.py says beforehand what a run would make.
 """
 
 from shared.stage_runner.dry_run import Forecast, forecast
 from shared.stage_runner.orders import RowMemory
-from shared.stage_runner.pieces import SideFiles
+from shared.stage_runner.pieces import Rounds, SideFiles
 from shared.stage_runner.run import idle, run
 
-__all__ = ["Forecast", "RowMemory", "SideFiles", "forecast", "idle", "run"]
+__all__ = ["Forecast", "Rounds", "RowMemory", "SideFiles", "forecast", "idle", "run"]

@@ -45,7 +45,7 @@ def forecast(stage: Stage, params: Params, inputs: Sequence[Output | None], stor
     if existing:
         return Forecast(stage, params, given, existing, done=True)
     if stage.shape != "map" or stage.writes is None:
-        return Forecast(stage, params, given, None, done=False, missing=1 if stage.shape == "reduce" else None)
+        return Forecast(stage, params, given, None, done=False, missing=None if stage.shape == "exchange" else 1)
     pieces, committed = map_pieces(work), set(store.names(f"{FOLDER}/{stage.name}"))
     parts = tuple(Part(piece.name, piece.rows, {}, {}) for piece in pieces)
     missing = sum(f"{part.name}.parquet" not in committed for part in parts)

@@ -1,16 +1,21 @@
 """Makes one piece of a stage: what a worker process is given to do."""
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from shared.schema import Contract
 from shared.stage import Stage
-from shared.stage_runner.memo import Memo
 from shared.stage_runner.orders import Order, RowMemory, StageRun
 from shared.stage_runner.pieces import Piece, SideFiles
-from shared.tables import FOLDER, Output, Part, Rows, commit_part, read_part
+from shared.tables import FOLDER, Output, Part, Rows, commit_part, facts_of, read_part, with_facts
+
+SLICE = 8
+"""Parts of the index of which one part of a table speaks: so much is read, and made again, for one of them."""
 
 
 class Made(NamedTuple):
@@ -27,9 +32,10 @@ def make_part(piece: Piece) -> Part:
     work = piece.order.open()
     stage, contract = work.stage, work.stage.writes
     assert contract is not None
-    if piece.bucket is not None:
+    if piece.bucket:
         files = SideFiles(work.store, f"{FOLDER}/{stage.name}/{piece.name}")
-        table = stage(piece.bucket.read(), params=work.params, files=files, number=piece.number)
+        rows = read_part(work.store, f"{stage.name}/buckets", piece.bucket)
+        table = stage(rows, params=work.params, files=files, number=piece.number)
     else:
         tables = [
             _read(work, piece.number, output, reads) for output, reads in zip(work.inputs, stage.reads, strict=True)
@@ -40,28 +46,56 @@ def make_part(piece: Piece) -> Part:
     return commit_part(work.store, stage.name, contract.check(table, stage.name), piece.name)
 
 
-def compact_memory(memory: RowMemory) -> None:
-    """Merge the runs of what a stage remembers."""
-    Memo(memory.store, memory.folder, pa.schema([])).compact()
+@dataclass(frozen=True)
+class Merging:
+    """Runs of what a stage remembers, to be merged into one."""
+
+    memory: RowMemory
+    group: tuple[str, ...]
+
+
+def merge_memory(piece: Merging) -> None:
+    """Merge some runs of what a stage remembers."""
+    piece.memory.rows(pa.schema([])).merge(piece.group)
 
 
 def reduce_parts(order: Order) -> Made:
-    """Run a reduce; its parts are named by their content, so that an unchanged part keeps its name.
+    """Run a reduce."""
+    return made_whole(order.open())
+
+
+def made_whole(work: StageRun, **more: Any) -> Made:
+    """Run a reduce, or a stage in rounds; parts are named by their content: an unchanged one keeps its name.
 
     Beside tables it may give dicts: facts about the whole, which name nothing.
     """
-    work = order.open()
     contract = work.stage.writes
     assert contract is not None
-    made = work.stage(*(Rows(work.store, output) for output in work.inputs), params=work.params)
+    made = work.stage(*(Rows(work.store, output) for output in work.inputs), params=work.params, **more)
     items: Iterable[pa.Table | dict[str, Any]] = [made] if isinstance(made, pa.Table) else made
     name, parts, facts = work.stage.name, list[Part](), dict[str, Any]()
     for item in items:
         if isinstance(item, dict):
             facts |= item
         else:
-            parts.append(commit_part(work.store, name, contract.check(item, name)))
+            parts += [commit_part(work.store, name, part) for part in _sliced(contract.check(item, name))]
     return Made(parts, facts)
+
+
+def _sliced(table: pa.Table) -> Iterator[pa.Table]:
+    """Cut a table that speaks of parts of the index into parts that speak of a few; facts stay with the first."""
+    if "part" not in table.column_names or not table.num_rows:
+        yield table
+        return
+    facts, table = facts_of(table), table.sort_by("part")
+    places = table["part"].to_numpy() // SLICE
+    edges = [0, *(np.flatnonzero(np.diff(places)) + 1).tolist(), len(places)]
+    for begin, end in itertools.pairwise(edges):
+        part = table.slice(begin, end - begin)
+        # A dictionary holds the words of all rows: of other slices it must not tell.
+        plain = [c.cast(pa.string()).dictionary_encode() if pa.types.is_dictionary(c.type) else c for c in part.columns]
+        part = pa.table(plain, schema=table.schema.remove_metadata())
+        yield with_facts(part, facts) if facts and not begin else part
 
 
 def _read(work: StageRun, number: int, output: Output, contract: Contract) -> pa.Table:
@@ -70,7 +104,8 @@ def _read(work: StageRun, number: int, output: Output, contract: Contract) -> pa
         part = output.parts[number]
         return read_part(work.store, output.stage, part.name, part.checksum)
     rows: list[Any] = [("part", "=", number)]
-    slices = [read_part(work.store, output.stage, p.name, p.checksum, filters=rows) for p in output.parts]
+    speaking = [part for part in output.parts if part.speaks_of(number)]
+    slices = [read_part(work.store, output.stage, part.name, part.checksum, filters=rows) for part in speaking]
     return pa.concat_tables([contract.schema.empty_table(), *slices])
 
 

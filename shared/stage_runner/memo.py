@@ -2,28 +2,26 @@
 
 A folder of runs. A run is written once: rows sorted by key, committed whole under the digest of its keys, so that a
 kill leaves nothing half, and the same rows written twice are one file. Values are pure functions of their keys, so
-it does not matter which run answers, and compaction may be killed anywhere. Keys are 16 bytes; those that are asked
+it does not matter which run answers, and merging may be killed anywhere. Keys are 16 bytes; those that are asked
 together should begin alike (`key`), for then a run is read in few places.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.stage_runner.memo_runs import KEY, KEY_BYTES, distinct, merge_runs, open_run, words, write_run
 from shared.storage import Store
 
-Ints = np.ndarray[Any, np.dtype[np.int64]]
-Bools = np.ndarray[Any, np.dtype[np.bool_]]
-
-KEY = "key"
-KEY_BYTES, NEAR_BYTES = 16, 4
-BATCH_ROWS = 65_536
+NEAR_BYTES = 4
 RUNS = 16
-"""More runs than these are worth compacting."""
+"""More runs than these are worth merging."""
+FAN = 64
+"""Runs that are merged into one at once, at most."""
 
 
 def key(near: bytes, *facts: bytes) -> bytes:
@@ -49,96 +47,74 @@ class Memo:
     store: Store
     folder: str
     schema: pa.Schema
-    """The columns of a row, without the key."""
+    """The columns of a row, without the key; words are plain strings."""
+    listed: tuple[str, ...] | None = None
+    """The runs to look in: those of before a stage began, or its parts would open those of each other. None = all."""
 
     def lookup(self, keys: pa.Array) -> tuple[pa.Array, pa.Table]:
         """Return the positions among `keys` that are remembered, ascending, and their rows in that order."""
+        wanted, runs = pa.array(keys, pa.binary(KEY_BYTES)), self.runs() if self.listed is None else self.listed
         while True:
             try:
-                return self._lookup(pa.array(keys, pa.binary(KEY_BYTES)))
-            except FileNotFoundError:  # compacted since it was listed: the merged run is there by now
-                continue
+                return self._lookup(wanted, runs)
+            except FileNotFoundError:  # merged since it was listed: the new run is there by now
+                runs = self.runs()
 
-    def _lookup(self, wanted: pa.Array) -> tuple[pa.Array, pa.Table]:
+    def _lookup(self, wanted: pa.Array, runs: Sequence[str]) -> tuple[pa.Array, pa.Table]:
         left = pc.sort_indices(wanted).to_numpy().astype(np.int64)
         positions, tables = [np.zeros(0, np.int64)], [self.schema.empty_table()]
-        for run in self.runs():
-            hits, rows = self._in_run(run, wanted, left)
-            positions.append(hits)
-            tables.append(rows)
-            left = left[~np.isin(left, hits)]
+        for run in runs:
+            hits, rows = open_run(self.store, f"{self.folder}/{run}").rows_of(words(wanted.take(pa.array(left))))
+            positions.append(left[hits])
+            tables.append(rows.select(self.schema.names).replace_schema_metadata(None))
+            left = np.delete(left, hits)
         found = np.concatenate(positions)
         order = np.argsort(found, kind="stable")
         return pa.array(found[order]), pa.concat_tables(tables).take(pa.array(order))
 
     def append(self, keys: pa.Array, rows: pa.Table) -> None:
         """Remember rows; of a key that stands there twice, the first."""
-        ordered = rows.select(self.schema.names).cast(self.schema).unify_dictionaries()
-        ordered = ordered.add_column(0, KEY, pa.array(keys, pa.binary(KEY_BYTES)))
-        ordered = ordered.take(pc.sort_indices(ordered[KEY])).combine_chunks()
-        if len(ordered):
-            self._write(ordered.filter(pa.array(_first_of_each(ordered[KEY]))))
+        ordered = rows.select(self.schema.names).cast(self.schema)
+        ordered = distinct(ordered.add_column(0, KEY, pa.array(keys, pa.binary(KEY_BYTES))))
+        if not len(ordered):
+            return
+        state = hashlib.blake2b(digest_size=10)
+        for chunk in ordered[KEY].chunks:
+            state.update(words(chunk).tobytes())
+        write_run(self.store, f"{self.folder}/{state.hexdigest()}.arrow", ordered)
+
+    def groups(self) -> list[tuple[str, ...]]:
+        """Return the runs to merge now, each group into one; none where there are few.
+
+        Runs stay that are larger than all smaller ones together, so that a row is written some log n times in all.
+        """
+        sizes = self.store.sizes(self.folder)
+        runs = sorted(self.runs(), key=lambda run: (sizes.get(run, 0), run))
+        if len(runs) <= RUNS:
+            return []
+        totals = np.cumsum([sizes.get(run, 0) for run in runs])
+        larger = [sizes.get(run, 0) > before for run, before in zip(runs[1:], totals[:-1].tolist(), strict=True)]
+        small = len(runs) - next((i for i, is_larger in enumerate(reversed(larger)) if not is_larger), len(runs) - 1)
+        return [group for group in _grouped(runs[:small]) if len(group) > 1]
+
+    def merge(self, group: Sequence[str]) -> None:
+        """Merge some runs into one; readers that hold an old one go on reading it."""
+        merged = f"{hashlib.blake2b(''.join(sorted(group)).encode(), digest_size=10).hexdigest()}.arrow"
+        merge_runs(self.store, [f"{self.folder}/{run}" for run in group], f"{self.folder}/{merged}")
+        for run in group:
+            if run != merged:
+                self.store.delete(f"{self.folder}/{run}")
 
     def compact(self) -> None:
-        """Merge all runs into one; readers that hold an old one go on reading it. Memory: all rows."""
-        runs = self.runs()
-        if len(runs) < 2:
-            return
-        merged = pa.concat_tables([self._open(run).read_all() for run in runs]).unify_dictionaries()
-        merged = merged.take(pc.sort_indices(merged[KEY])).combine_chunks()
-        kept = self._write(merged.filter(pa.array(_first_of_each(merged[KEY]))))
-        for run in runs:
-            if run != kept:
-                self.store.fs.rm(self.store.path(self.folder, run))
+        """Merge all runs into one."""
+        while len(runs := self.runs()) > 1:
+            for group in _grouped(runs):
+                self.merge(group)
 
     def runs(self) -> list[str]:
         """Return the names of the runs."""
         return [name for name in self.store.names(self.folder) if name.endswith(".arrow")]
 
-    def _write(self, rows: pa.Table) -> str:
-        state = hashlib.blake2b(digest_size=10)
-        for chunk in rows[KEY].chunks:
-            state.update(_words(chunk).tobytes())
-        name = f"{state.hexdigest()}.arrow"
-        with self.store.commit(f"{self.folder}/{name}") as draft, pa.ipc.new_file(str(draft), rows.schema) as writer:
-            writer.write_table(rows, max_chunksize=BATCH_ROWS)
-        return name
 
-    def _open(self, run: str) -> pa.ipc.RecordBatchFileReader:
-        name = f"{self.folder}/{run}"
-        return pa.ipc.open_file(pa.memory_map(self.store.path(name)) if self.store.local else self.store.open(name))
-
-    def _in_run(self, run: str, wanted: pa.Array, left: Ints) -> tuple[Ints, pa.Table]:
-        """Return the positions of `left` (in the order of their keys) that a run knows, and their rows.
-
-        A local run is mapped and not compressed: a binary search touches a few pages of each batch.
-        """
-        reader = self._open(run)
-        asked = _words(wanted.take(pa.array(left)))
-        batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-        hits, rows = [np.zeros(0, np.int64)], []
-        begin = 0
-        for batch in batches:
-            known = _words(batch.column(0))
-            end = begin + int(np.searchsorted(asked[begin:], known[-1], side="right"))
-            place = np.searchsorted(known, asked[begin:end])
-            same = known[place] == asked[begin:end]
-            hits.append(left[begin:end][same])
-            rows.append(batch.take(pa.array(place[same])))
-            begin = end
-        table = pa.Table.from_batches(rows, reader.schema).select(self.schema.names).replace_schema_metadata(None)
-        return np.concatenate(hits), table
-
-
-def _words(keys: pa.Array) -> np.ndarray[Any, np.dtype[np.void]]:
-    """Return keys as an array that compares as bytes do."""
-    data = np.frombuffer(keys.buffers()[1], np.uint8)[keys.offset * KEY_BYTES : (keys.offset + len(keys)) * KEY_BYTES]
-    return data.view(np.dtype((np.void, KEY_BYTES)))
-
-
-def _first_of_each(keys: pa.ChunkedArray) -> Bools:
-    """Return which of the sorted keys is the first of its like."""
-    words = np.concatenate([_words(chunk) for chunk in keys.chunks])
-    first = np.ones(len(words), dtype=bool)
-    first[1:] = words[1:] != words[:-1]
-    return first
+def _grouped(runs: Sequence[str]) -> list[tuple[str, ...]]:
+    return [tuple(runs[begin : begin + FAN]) for begin in range(0, len(runs), FAN)]

@@ -3,15 +3,20 @@
 A stage over 10,000 parts reads tables whose lists of parts are megabytes; a piece of it is sent in under 1 kB.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from shared.params import Params, fingerprint
 from shared.stage import Stage, load
+from shared.stage_runner.memo import Memo
 from shared.storage import Store
+from shared.storage.checked import json_facts, json_text
 from shared.tables import FOLDER, Output, recorded
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 KEPT = 16
 """Orders that a process remembers: those of one stage at a time, and of those before."""
@@ -29,6 +34,12 @@ class RowMemory:
     folder: str
     identity: str
     """What beside a row's own key its result depends on: stage, version, parameters."""
+    runs: tuple[str, ...] | None = None
+    """What was remembered before the stage began; None = whatever is there."""
+
+    def rows(self, schema: "pa.Schema") -> Memo:
+        """Return the memo of rows of this schema, whose words are plain strings."""
+        return Memo(self.store, self.folder, schema, self.runs)
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,8 @@ class StageRun:
     params: Params
     workspace: str
     inputs: tuple[Output, ...] = ()
+    runs: tuple[str, ...] | None = None
+    """What the stage remembered before it began."""
 
     @property
     def store(self) -> Store:
@@ -57,7 +70,7 @@ class StageRun:
     @property
     def memory(self) -> RowMemory:
         """Where the stage remembers rows."""
-        return RowMemory(self.store, f"{REMEMBERED}/{self.stage.name}", self.name())
+        return RowMemory(self.store, f"{REMEMBERED}/{self.stage.name}", self.name(), self.runs)
 
 
 @dataclass(frozen=True)
@@ -75,11 +88,12 @@ class Order:
 
 def place(work: StageRun) -> Order:
     """Write what the pieces of a run need to know, and return its name."""
-    text = json.dumps(
+    text = json_text(
         {
             "stage": f"{work.stage.fn.__module__}:{work.stage.name}",
             "params": work.params.model_dump(mode="json"),
             "inputs": [[output.stage, output.key, output.aligned] for output in work.inputs],
+            "runs": work.runs,
         }
     )
     order = Order(work.stage.name, work.workspace, fingerprint(text))
@@ -90,13 +104,14 @@ def place(work: StageRun) -> Order:
 @lru_cache(KEPT)
 def _opened(order: Order) -> StageRun:
     store = Store(order.workspace)
-    facts = json.loads(store.read(_path(order.stage, order.name)))
+    facts = _facts(store, _path(order.stage, order.name))
     stage = load(facts["stage"])
     inputs = tuple(
         recorded(store, name, key) if key != IDLE else Output(name, key, aligned, ())
         for name, key, aligned in facts["inputs"]
     )
-    return StageRun(stage, stage.params.model_validate(facts["params"]), order.workspace, inputs)
+    runs = None if facts["runs"] is None else tuple(facts["runs"])
+    return StageRun(stage, stage.params.model_validate(facts["params"]), order.workspace, inputs, runs)
 
 
 IDLE = "idle"
@@ -105,7 +120,7 @@ IDLE = "idle"
 
 def place_names(workspace: str, stage: str, names: Sequence[str]) -> str:
     """Write a list of files of a stage, and return its name."""
-    text = json.dumps(list(names))
+    text = json_text({"names": list(names)})
     name = fingerprint(text)
     Store(workspace).write(_path(stage, name), text)
     return name
@@ -114,7 +129,11 @@ def place_names(workspace: str, stage: str, names: Sequence[str]) -> str:
 @lru_cache(KEPT)
 def read_names(workspace: str, stage: str, name: str) -> tuple[str, ...]:
     """Return a list of files that was written, read once in a process."""
-    return tuple(json.loads(Store(workspace).read(_path(stage, name))))
+    return tuple(_facts(Store(workspace), _path(stage, name))["names"])
+
+
+def _facts(store: Store, name: str) -> dict[str, Any]:
+    return json_facts(store.read(name), name)
 
 
 def _path(stage: str, name: str) -> str:

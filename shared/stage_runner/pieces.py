@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.stage_runner.exchange import Bucket
 from shared.stage_runner.orders import Order, StageRun
+from shared.stage_runner.shuffle import Map, MergedBucket
 from shared.storage import Store
+from shared.tables import Output
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,16 @@ class SideFiles:
 
 
 @dataclass(frozen=True)
+class Rounds:
+    """What a stage in rounds works with: a folder of its own while it lasts, and a map over any processes."""
+
+    store: Store
+    folder: str
+    map: Map
+    """Results come in any order; what travels should be names."""
+
+
+@dataclass(frozen=True)
 class Piece:
     """One part to make: its number, its name, the rows it takes and, after an exchange, its bucket."""
 
@@ -29,23 +40,33 @@ class Piece:
     number: int
     name: str
     rows: int
-    bucket: Bucket | None = None
+    bucket: str = ""
+    """The name of the bucket's content."""
 
 
 def map_pieces(work: StageRun, order: Order | None = None) -> list[Piece]:
     """Return a piece for each part of the first input, named by the parts that it reads."""
-    beside = work.inputs[0].aligned
-    aligned = [output for output in work.inputs if output.aligned == beside]
-    shared = [part.name for output in work.inputs if output.aligned != beside for part in output.parts]
-    return [
-        Piece(
-            order, i, work.name([output.parts[i].name for output in aligned], shared, i if shared else None), part.rows
-        )
-        for i, part in enumerate(aligned[0].parts)
-    ]
+    first = work.inputs[0]
+    aligned = [output for output in work.inputs if output.aligned == first.aligned]
+    others = [_speaking_of(output, len(first.parts)) for output in work.inputs if output.aligned != first.aligned]
+    pieces = []
+    for i, part in enumerate(first.parts):
+        shared = [name for speaking in others for name in speaking[i]]
+        name = work.name([output.parts[i].name for output in aligned], shared, i if shared else None)
+        pieces.append(Piece(order, i, name, part.rows))
+    return pieces
 
 
-def bucket_pieces(work: StageRun, order: Order, buckets: Sequence[Bucket]) -> list[Piece]:
-    """Return a piece for each bucket that has rows, named by its content."""
-    filled = [bucket for bucket in buckets if bucket.rows]
-    return [Piece(order, i, work.name(b.content, i), b.rows, b) for i, b in enumerate(filled)]
+def _speaking_of(output: Output, count: int) -> list[list[str]]:
+    """Return, for each part of the index, the names of the parts of a table that may speak of it."""
+    names: list[list[str]] = [[] for _ in range(count)]
+    for part in output.parts:
+        first, last = part.covers or (0, count - 1)
+        for one in names[first : last + 1]:
+            one.append(part.name)
+    return names
+
+
+def bucket_pieces(work: StageRun, order: Order, buckets: Sequence[MergedBucket]) -> list[Piece]:
+    """Return a piece for each bucket, named by its content."""
+    return [Piece(order, i, work.name(b.content, i), b.rows, b.content) for i, b in enumerate(buckets)]

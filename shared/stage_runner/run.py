@@ -1,18 +1,22 @@
 """Runs a stage: returns what is sealed, else makes the parts that are missing and seals the whole."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
 
 from shared.errors import DamagedFileError
 from shared.launch.executors import Executor
 from shared.launch.progress import Meter, OnProgress, ProgressEvent, silent
 from shared.params import ExchangeParams, Params
 from shared.stage import Stage
-from shared.stage_runner.exchange import Bucket, Scatter, merge, scatter, spans
-from shared.stage_runner.make import Made, compact_memory, make_part, reduce_parts
-from shared.stage_runner.memo import RUNS
-from shared.stage_runner.orders import IDLE, StageRun, place, place_names
-from shared.stage_runner.pieces import Piece, bucket_pieces, map_pieces
+from shared.stage_runner.make import Made, Merging, made_whole, make_part, merge_memory, reduce_parts
+from shared.stage_runner.memo import Memo
+from shared.stage_runner.orders import IDLE, StageRun, place
+from shared.stage_runner.pieces import Piece, Rounds, bucket_pieces, map_pieces
+from shared.stage_runner.shuffle import Map, shuffle
 from shared.storage import Store
 from shared.tables import FOLDER, Output, Part, describe_part, sealed
 
@@ -75,21 +79,30 @@ def _check_inputs(stage: Stage, inputs: Sequence[Output]) -> None:
 
 
 def _make_map(work: StageRun, executor: Executor, report: OnProgress) -> Made:
+    if not work.stage.remembers:
+        return Made(_make_missing(work, map_pieces(work, place(work)), executor, report), {})
+    _merge_memory(work, executor)  # of a run that was killed
+    work = replace(work, runs=tuple(_memo(work).runs()))
     made = Made(_make_missing(work, map_pieces(work, place(work)), executor, report), {})
-    if work.stage.remembers and len(work.store.names(work.memory.folder)) > RUNS:
-        list(executor.map(compact_memory, [work.memory], f"{work.stage.name}: memory"))
+    _merge_memory(work, executor)
     return made
+
+
+def _memo(work: StageRun) -> Memo:
+    return work.memory.rows(pa.schema([]))
+
+
+def _merge_memory(work: StageRun, executor: Executor) -> None:
+    while groups := _memo(work).groups():
+        merges = [Merging(work.memory, group) for group in groups]
+        list(executor.map(merge_memory, merges, f"{work.stage.name}: memory"))
 
 
 def _make_exchange(work: StageRun, executor: Executor, report: OnProgress) -> Made:
     assert isinstance(work.params, ExchangeParams)
-    cuts, order = spans(work.inputs[0].rows, work.params.bucket_rows), place(work)
-    scatters = [Scatter(order, i) for i in range(len(work.inputs[0].parts))]
-    scattered = sorted(executor.map(scatter, scatters, f"{work.stage.name}: scatter"))
-    names = place_names(work.workspace, work.stage.name, [name for _, name in scattered])
-    buckets = [Bucket(work.stage.name, work.workspace, names, i, span) for i, span in enumerate(cuts)]
-    merged = sorted(executor.map(merge, buckets, f"{work.stage.name}: merge"), key=lambda bucket: bucket.number)
-    return Made(_make_missing(work, bucket_pieces(work, order, merged), executor, report), {})
+    order = place(work)
+    buckets = shuffle(work, order, work.params.bucket_rows, _spread(work.stage, executor))
+    return Made(_make_missing(work, bucket_pieces(work, order, buckets), executor, report), {})
 
 
 def _make_reduce(work: StageRun, executor: Executor, report: OnProgress) -> Made:
@@ -100,7 +113,27 @@ def _make_reduce(work: StageRun, executor: Executor, report: OnProgress) -> Made
     return made
 
 
-MAKERS = {"map": _make_map, "exchange": _make_exchange, "reduce": _make_reduce}
+def _make_rounds(work: StageRun, executor: Executor, report: OnProgress) -> Made:
+    meter = Meter(work.stage.name, work.inputs[0].rows, report, unit=work.stage.unit)
+    rounds = Rounds(work.store, f"{FOLDER}/{work.stage.name}/rounds-{work.key}", _spread(work.stage, executor))
+    try:
+        made = made_whole(work, rounds=rounds)
+    finally:
+        work.store.delete(rounds.folder)
+    meter.end(work.inputs[0].rows)
+    return made
+
+
+MAKERS = {"map": _make_map, "exchange": _make_exchange, "reduce": _make_reduce, "rounds": _make_rounds}
+
+
+def _spread(stage: Stage, executor: Executor) -> Map:
+    """Return the executor's map over pieces of work inside a stage."""
+
+    def spread(fn: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+        return executor.map(fn, items, f"{stage.name}: {fn.__name__}")
+
+    return spread
 
 
 def _make_missing(work: StageRun, pieces: list[Piece], executor: Executor, report: OnProgress) -> list[Part]:

@@ -27,10 +27,10 @@ CHUNK = 1 << 22
 Facts = dict[str, Any]
 
 
-def parquet_bytes(table: pa.Table, **options: Any) -> bytes:
+def parquet_bytes(table: pa.Table, compression: str = "zstd", **options: Any) -> bytes:
     """Return a table as a Parquet file without trailer; options are those of pyarrow.parquet.write_table."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True, **options)
+    pq.write_table(table, sink, compression=compression, write_page_checksum=True, **options)
     return bytes(sink.getvalue())
 
 
@@ -47,6 +47,14 @@ def read_table(store: Store, name: str, checksum: str = "", **options: Any) -> p
     with _opened(store, name) as file:
         _check_tail(file, name, checksum)
         return pq.read_table(file, page_checksum_verification=True, **options)
+
+
+@contextmanager
+def opened_table(store: Store, name: str) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file to read some of its row groups. Raises DamagedFileError."""
+    with _opened(store, name) as file:
+        _check_tail(file, name, "")
+        yield pq.ParquetFile(file, page_checksum_verification=True)
 
 
 def read_footer(store: Store, name: str) -> tuple[pq.FileMetaData, dict[bytes, bytes], str]:

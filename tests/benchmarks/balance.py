@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curation.balance import Arrays
+from curation.arrays.vectors import Arrays
 from curation.balance.balance import clustered
 from curation.balance.evenness import evenness
 from curation.balance.sampling import allocate, sample

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from curation.balance import Arrays
+from curation.arrays.vectors import Arrays
 from curation.balance.balance import clustered
 from curation.balance.evenness import evenness
 from curation.balance.sampling import sample

@@ -103,7 +103,7 @@ def curated(photos: Path, workspace: Path, reporter: Silent) -> Published:
 
 
 @pytest.mark.parametrize("damage", [cut, flip, Path.unlink], ids=lambda one: one.__name__)
-@pytest.mark.parametrize("where", ["pack/*/dropped.parquet", "pack/scatter/*.parquet", "pack/buckets/*.parquet"])
+@pytest.mark.parametrize("where", ["pack/*/dropped.parquet", "pack/gathered/*.parquet", "pack/buckets/*.parquet"])
 def test_files_beside_parts_are_checked_too(
     built: tuple[Path, Path, object], tmp_path: Path, damage: Callable[[Path], None], where: str
 ) -> None:

@@ -6,6 +6,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.stage_runner import memo as module
+from shared.stage_runner import memo_runs
 from shared.stage_runner.memo import Memo, key, pair_key
 from shared.storage import Store
 
@@ -14,7 +16,7 @@ NUMBERS = st.lists(st.integers(0, 40), max_size=30)
 
 
 def digest(number):
-    return key(bytes([number % 3]), bytes([number]))
+    return key(bytes([number % 3]), number.to_bytes(4))
 
 
 def memo_in(folder):
@@ -108,3 +110,47 @@ def test_a_large_run_is_read_over_many_batches(tmp_path):
     memo.append(whole, pa.table({"value": np.arange(len(keys))}))
     positions, rows = memo.lookup(whole)
     assert positions.to_pylist() == rows["value"].to_pylist() == list(range(len(keys)))
+
+
+def test_runs_that_were_not_listed_are_not_opened(tmp_path, monkeypatch):
+    memo = memo_in(tmp_path)
+    remember(memo, [1])
+    before = Memo(memo.store, memo.folder, SCHEMA, tuple(memo.runs()))
+    remember(memo, [2])
+    opened, plain = [], memo_runs.open_run
+    monkeypatch.setattr(module, "open_run", lambda store, name: opened.append(name) or plain(store, name))
+    assert recalled(before, [1, 2]) == [(0, 1)]
+    assert len(opened) == 1
+    memo.compact()
+    assert recalled(before, [1, 2]) == [(0, 1), (1, 2)]  # the run that was listed is gone: what is there counts
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 3000), min_size=1, max_size=300), min_size=2, max_size=6))
+def test_runs_merged_span_by_span_hold_what_all_held(tmp_path_factory, several):
+    memo = memo_in(tmp_path_factory.mktemp("memo"))
+    for numbers in several:
+        remember(memo, numbers)
+    limits, memo_runs.SPAN_ROWS, memo_runs.SAMPLED = (memo_runs.SPAN_ROWS, memo_runs.SAMPLED), 64, 8
+    try:
+        memo.compact()
+    finally:
+        memo_runs.SPAN_ROWS, memo_runs.SAMPLED = limits
+    everything = sorted({number for numbers in several for number in numbers})
+    assert recalled(memo, everything) == list(enumerate(everything))
+    (run,) = memo.runs()
+    assert len(memo_runs.open_run(memo.store, f"memo/numbers/{run}").span(None, None)) == len(everything)
+
+
+def test_small_runs_are_merged_and_a_large_one_stays(tmp_path):
+    memo = memo_in(tmp_path)
+    remember(memo, list(range(20_000)))
+    large = memo.runs()
+    for number in range(module.RUNS):
+        remember(memo, [number])
+    (group,) = memo.groups()
+    assert len(group) == module.RUNS
+    assert set(large).isdisjoint(group)
+    memo.merge(group)
+    assert len(memo.runs()) == 2
+    assert memo.groups() == []

@@ -11,9 +11,9 @@ from shared.launch.executors import Inline
 from shared.schema import Contract
 from shared.stage import Stage
 from shared.stage_runner import run
-from shared.stage_runner.exchange import Bucket, Scatter
 from shared.stage_runner.orders import StageRun, place, place_names
 from shared.stage_runner.pieces import bucket_pieces, map_pieces
+from shared.stage_runner.shuffle import Gather, Merge, MergedBucket
 from shared.storage import Store
 from shared.tables import Output, Part
 from tests.shared.test_stage_runner import CountParams, ScaleParams, count, double
@@ -49,8 +49,9 @@ def test_pieces_of_an_exchange_travel_in_under_a_kilobyte(tmp_path):
     work = StageRun(pack, PackParams(), store.url, tuple(map(partial(output, store), pack.reads)))
     order = place(work)
     names = place_names(store.url, "pack", [f"{i:020d}" for i in range(PARTS)])
-    bucket = Bucket("pack", store.url, names, 9_999, (1 << 31, 1 << 32), "0" * 20, 8192)
-    for piece in [Scatter(order, 9_999), bucket, *bucket_pieces(work, order, [bucket])]:
+    bucket = MergedBucket(9_999, "0" * 20, 8192)
+    merge = Merge("pack", store.url, names, 1 << 18, 9_000, 9_999)
+    for piece in [Gather(order, names, 9_000, 9_999), merge, *bucket_pieces(work, order, [bucket])]:
         assert len(pickle.dumps(piece)) < PAYLOAD
 
 

@@ -10,7 +10,7 @@ from shared.params import ExchangeParams, Params
 from shared.schema import Contract
 from shared.stage import stage
 from shared.stage_runner import SideFiles, run
-from shared.stage_runner.exchange import spans
+from shared.stage_runner.slots import spans
 from shared.storage import Store
 from shared.tables import Rows, read_part, with_facts
 
@@ -59,6 +59,17 @@ def add(numbers: Rows, doubles: Rows, *, params: ScaleParams) -> pa.Table:
     total = sum(doubles.table(DOUBLES, ["double"])["double"].to_pylist())
     parts = list(range(len(numbers.output.parts)))
     return with_facts(pa.table({"part": parts, "total": [total] * len(parts)}), {"total": total})
+
+
+class TellParams(Params):
+    raised: int = -1
+
+
+@stage(reads=(NUMBERS,), writes=SUM, shape="reduce")
+def tell(numbers: Rows, *, params: TellParams) -> pa.Table:
+    """Say something of every part."""
+    parts = list(range(len(numbers.output.parts)))
+    return pa.table({"part": parts, "total": [part + (part == params.raised) for part in parts]})
 
 
 @stage(reads=(NUMBERS, SUM), writes=DOUBLES)
@@ -141,6 +152,17 @@ def test_a_map_reads_its_own_slice_of_a_global_table(run_here):
     numbers = run_here(count, CountParams())
     added = run_here(add, ScaleParams(), numbers, run_here(double, ScaleParams(), numbers))
     assert run_here(share, ScaleParams(), numbers, added).rows == numbers.rows
+
+
+def test_a_part_reads_and_is_named_by_what_speaks_of_it_alone(run_here):
+    many = tuple((n,) for n in range(20))
+    numbers = run_here(count, CountParams(parts=many))
+    spoken = run_here(tell, TellParams(), numbers)
+    assert [part.covers for part in spoken.parts] == [(0, 7), (8, 15), (16, 19)]
+    shared = run_here(share, ScaleParams(), numbers, spoken)
+    changed = run_here(share, ScaleParams(), numbers, run_here(tell, TellParams(raised=9), numbers))
+    same = [one.name == other.name for one, other in zip(shared.parts, changed.parts, strict=True)]
+    assert same == [not 8 <= number <= 15 for number in range(20)]
 
 
 def gathered_names(run_here, parts):

@@ -65,8 +65,9 @@ def _check(store: Store, file: CacheFile) -> None:
     if file.name.endswith(".parquet"):
         check_whole(store, file.name)
     elif file.name.endswith(".json"):
-        facts, (_, stage, *inside, name) = json_facts(store.read(file.name), file.name), file.name.split("/")
-        if not inside:
+        facts = json_facts(store.read(file.name), file.name)
+        _, stage, *inside, name = file.name.split("/")
+        if not inside:  # a seal; deeper lie the orders of a stage's pieces
             output_of(facts, stage, name.removesuffix(".json"))
 
 

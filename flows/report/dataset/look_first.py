@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from curation.publish.alarms import SHARE, alarm_text
+from curation.publish.alarms import SHARE, alarm_text, low_recall
 from curation.sources.notes import WHYS
 from flows.report.kit import reason_text
 from flows.report.kit.pages import counted
@@ -24,6 +24,8 @@ def look_first(info: dict[str, Any]) -> dict[str, Any]:
     for name, count in unreadable_of(info).items():
         text = f"{counted(count, 'image')} of the evaluation set {name} unreadable, and not protected."
         warnings.append({"text": text, "group": "contaminated", "anchor": "sets"})
+    for sentence in low_recall(info):
+        warnings.append({"text": f"{_capital(sentence)}.", "group": "duplicate", "anchor": "near_duplicate"})
     return {"lines": warnings, "share": SHARE}
 
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.balance import Arrays
+from curation.arrays.exact import unit
+from curation.arrays.vectors import Arrays
 from curation.balance.balance import clustered
 from curation.balance.density import ByDensity, whole
 from curation.balance.evenness import kl_to_uniform
-from curation.balance.exact import unit
 from curation.balance.sampling import allocate, sample
 from curation.params.balance import BalanceParams
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from curation.balance import Arrays
+from curation.arrays.vectors import Arrays
 from curation.balance.first_clusters import first_clusters, first_level
 
 

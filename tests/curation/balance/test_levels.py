@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.balance import Arrays, draws, mix
-from curation.balance.exact import Unit, assign, totals, unit
+from curation.arrays.draws import draws, mix
+from curation.arrays.exact import Unit, assign, totals, unit
+from curation.arrays.kmeans import kmeans, plus_plus, seeds
+from curation.arrays.vectors import Arrays
 from curation.balance.hierarchy import build, locate
-from curation.balance.kmeans import kmeans, plus_plus, seeds
 from curation.balance.sampling import ByLevels, allocate, quotas, sample
 from shared.errors import WorkFailedError
 
@@ -221,7 +222,7 @@ def test_the_objective_never_rises(k):
 
 def test_a_dead_centroid_comes_alive_at_a_distinct_point(monkeypatch):
     points = unit(clumps(5, [50, 50, 50], 4, 0.01)[0])
-    monkeypatch.setattr("curation.balance.kmeans.seeds", lambda sample, *_: np.repeat(sample[:1], 3, axis=0))
+    monkeypatch.setattr("curation.arrays.kmeans.seeds", lambda sample, *_: np.repeat(sample[:1], 3, axis=0))
     centroids = kmeans(Arrays(points), digests(150), 3, 10, 0)
     assert np.bincount(assign(Arrays(points), centroids)[0]).tolist() == [50, 50, 50]
 
@@ -262,8 +263,8 @@ def test_nothing_depends_on_the_order_of_the_images_or_on_chunks(seed, count, ro
 
 
 def test_a_large_first_level_does_not_depend_on_the_order_either(monkeypatch):
-    monkeypatch.setattr("curation.balance.kmeans.SEED_ALL", 100)
-    monkeypatch.setattr("curation.balance.kmeans.SEEDING_POINTS", 4)
+    monkeypatch.setattr("curation.arrays.kmeans.SEED_ALL", 100)
+    monkeypatch.setattr("curation.arrays.kmeans.SEEDING_POINTS", 4)
     vectors, _ = clumps(2, [1500, 300, 60], 6)
     ids, order = digests(1860), np.random.default_rng(1).permutation(1860)
     one = build(Arrays(vectors), ids, [300, 30], seed=1, iterations=3, rounds=1)

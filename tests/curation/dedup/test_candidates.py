@@ -1,16 +1,27 @@
 """Searching vectors and hashes: equal to slow loops, in every orientation."""
 
+import tempfile
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.dedup import vector_index
+from curation.dedup import hash_candidates, vector_index
+from curation.dedup.exact_classes import ComparableColumns
 from curation.dedup.hash_index import HashIndex
 from curation.dedup.knn_pairs import NeighbourPairs, onward_pairs
-from curation.dedup.resemblance import NEAR, HashResemblance, PairResemblance
+from curation.dedup.near_search import refuse_low_recall
+from curation.dedup.resemblance import NEAR, PairResemblance
+from curation.dedup.star_rule import walk
 from curation.dedup.vector_index import NOTHING, VectorIndex
 from curation.embedders.descriptor import DescriptorEmbedder
+from curation.params.copies import DedupParams
+from shared.errors import WorkFailedError
+from shared.stage_runner import Rounds
+from shared.storage import Store
+from tests.curation.dedup.hash_walk import HashResemblance
 
 
 def unit(rng, count, dim=64):
@@ -80,17 +91,15 @@ def test_the_nearest_hash_is_that_of_a_slow_loop(seed, count):
     known, asked = (rng.integers(0, 4, (n, 64), dtype=np.uint8) for n in (count, 6))
     index = HashIndex()
     index.add(known, np.arange(count))
-    distances, items = index.nearest(asked)
+    several, others = index.several(asked, 1)
+    best = several.argmin(axis=1)
+    distances, items = several[np.arange(6), best], others[np.arange(6), best]
     bits = np.unpackbits(known[:, :8], axis=1)
     for row, distance, item in zip(asked, distances, items, strict=True):
         views = np.unpackbits(row.reshape(8, 8), axis=1)
         slow = (views[:, None] != bits[None]).sum(axis=2)
         assert distance == slow.min()
         assert slow[:, item].min() == distance
-    among = HashResemblance(known, 64, np.ones(count, bool)).among(np.arange(count))
-    for i in range(count):
-        views = np.unpackbits(known[i].reshape(8, 8), axis=1)
-        assert np.array_equal(-among[i], (views[:, None] != bits[None]).sum(axis=2).min(axis=0))
 
 
 def test_judged_pairs_count_only_with_a_kept_image():
@@ -108,3 +117,29 @@ def test_what_is_near_a_copy_is_compared_with_what_that_copy_may_be_dropped_for(
     by_hash = NeighbourPairs.of([np.array([3, 5])], [np.array([1, 3])], [np.array([-2, -4], np.float32)])
     onward = onward_pairs(near, by_hash)
     assert (onward.item.tolist(), onward.other.tolist()) == ([5], [1])
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+@settings(max_examples=30, deadline=None)
+def test_hashes_collapse_what_a_walk_over_everything_would_drop(seed, count):
+    rng = np.random.default_rng(seed)
+    hashes = np.kron(rng.integers(0, 4, (count, 8), dtype=np.uint8), np.ones((1, 8), np.uint8))  # some are equal
+    trusted, order = rng.random(count) < 0.9, rng.permutation(count)
+    ids = np.arange(count).astype(object)
+    columns = ComparableColumns(ids, ids, (), ids, hashes, trusted)
+    images = SimpleNamespace(columns=columns, thumbnails=lambda items: np.zeros((len(items), 1), np.uint8))
+    params = DedupParams.model_validate({"perceptual": {"distance": 7}})
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hash_candidates, "as_one", lambda one, other: True)
+        rounds = Rounds(Store(folder), "rounds", map)
+        collapsed = hash_candidates.HashCandidates(images, order, params, rounds).collapsed()
+    walked = walk(order, [HashResemblance(hashes, 7, trusted)])
+    assert {item: match.kept for item, match in collapsed.items()} == {i: match.kept for i, match in walked.items()}
+
+
+def test_a_recall_that_is_missed_fails_where_the_recipe_says_so():
+    facts = {"recall": 0.953, "asked": 0.99, "reached": False, "visits": 64.0}
+    refuse_low_recall({"vector": facts}, "say")
+    refuse_low_recall({"vector": facts | {"reached": True}}, "fail")
+    with pytest.raises(WorkFailedError, match=r"needs a recall of 0.990 by vector, got 0.953 with 64.0 buckets"):
+        refuse_low_recall({"vector": facts}, "fail")

@@ -3,9 +3,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.dedup.exact_classes import ComparableColumns, find_duplicates, keep_order
-from curation.dedup.resemblance import NEAR, HashResemblance, PairResemblance, VectorResemblance
+from curation.dedup.resemblance import NEAR, PairResemblance, VectorResemblance
 from curation.dedup.star_rule import walk
 from curation.dedup.vector_index import VectorIndex
+from tests.curation.dedup.hash_walk import HashResemblance
 
 UPRIGHT = []
 TURNED = [np.array([3, 2, 1, 0])]

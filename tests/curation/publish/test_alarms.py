@@ -15,6 +15,7 @@ from PIL import Image
 
 from curation.publish.alarms import FEWEST, SHARE, alarm_text, alarms
 from flows.commands.warnings import dataset_warnings
+from flows.report.dataset.look_first import look_first
 from shared.catalog import CONFLICTS
 from shared.errors import WorkFailedError
 
@@ -130,3 +131,12 @@ def test_unreadable_evaluation_images_and_many_alarms_are_told_in_few_lines():
         "3 images of the evaluation set val unreadable, and not protected",
     ]
     assert dataset_warnings({}) == []
+
+
+def test_a_search_that_missed_its_recall_is_told():
+    good = {"recall": 0.993, "asked": 0.99, "reached": True}
+    bad = {"recall": 0.953, "asked": 0.99, "reached": False}
+    info = {"search": {"candidates": {"searched": {"layout": good, "vector": bad}}}}
+    (line,) = dataset_warnings(info)
+    assert "by vector found 95.3% of the true neighbours of a sample, not the 99.0%" in line
+    assert line[0].upper() + line[1:] + "." in [one["text"] for one in look_first(info)["lines"]]

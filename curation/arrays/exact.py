@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 
 from curation.arrays import Doubles, Floats, Ints
-from curation.balance import Vectors
+from curation.arrays.vectors import Vectors
 from shared.errors import WorkFailedError
 
 GRID = 2.0**24

@@ -9,8 +9,9 @@ import math
 import numpy as np
 
 from curation.arrays import Floats, Words
-from curation.balance import Arrays, Vectors, draws, mix
-from curation.balance.exact import assign, on_grid, totals
+from curation.arrays.draws import draws, mix
+from curation.arrays.exact import assign, on_grid, totals
+from curation.arrays.vectors import Arrays, Vectors
 
 SEEDING_POINTS = 16
 """Where there are more than SEED_ALL points, centroids start from so many for each, chosen by chance."""

@@ -1,0 +1,84 @@
+"""What hashes propose: pairs within a distance, and copies so plain that embeddings need not be searched for them."""
+
+import numpy as np
+
+from curation.arrays import Ints
+from curation.dedup.comparable_images import ComparableImages
+from curation.dedup.hash_pairs import equal_groups, near_hashes
+from curation.dedup.knn_pairs import NeighbourPairs, merged
+from curation.dedup.resemblance import PERCEPTUAL
+from curation.dedup.star_components import EXACT_KIND, StarEdges, star_rule
+from curation.dedup.star_rule import Match
+from curation.dedup.thumbnails import as_one
+from curation.params.copies import DedupParams
+from shared.stage_runner import Rounds
+
+HASH_KIND = EXACT_KIND + 1
+MOST = 64
+"""Nearest hashes of an image that are looked at to collapse copies."""
+
+
+class HashCandidates:
+    """The hashes of a corpus, each with its nearest others; equal ones are collapsed before they are searched."""
+
+    def __init__(self, images: ComparableImages, leads: Ints, params: DedupParams, rounds: Rounds) -> None:
+        """Take the images that stand for their exact class, in keep order."""
+        self.images, self.params, self.rounds = images, params, rounds
+        self.items = leads[images.columns.trusted[leads]] if params.perceptual.enabled else leads[:0]
+        self.rows = images.columns.hashes[self.items]
+        self.members, self.firsts = equal_groups(np.ascontiguousarray(self.rows).view("V64").reshape(-1))
+        alone = np.setdiff1d(np.arange(len(self.items)), self.members)
+        found = self._near("hashes", self.rows[alone], self.rows[alone], max(MOST, self._most) + 1)
+        self.image, self.other, self.distance = alone[found[0]], alone[found[1]], found[2]
+        others = self.image != self.other
+        self.image, self.other, self.distance = self.image[others], self.other[others], self.distance[others]
+
+    @property
+    def _most(self) -> int:
+        return self.params.near.nearest + 1
+
+    def _near(self, name: str, queries: np.ndarray, stored: np.ndarray, most: int) -> tuple[Ints, Ints, Ints]:
+        return near_hashes(self.rounds, name, queries, stored, self.params.perceptual.distance, most)
+
+    def collapsed(self) -> dict[int, Match]:
+        """Return the images that a hash and a thumbnail take for a better one."""
+        worse = self.image > self.other  # numbered in keep order
+        items = np.concatenate([self.image[worse], self.members])
+        others = np.concatenate([self.other[worse], self.firsts])
+        kinds = np.full(len(items), HASH_KIND, np.int8)
+        kinds[worse.sum() :] = EXACT_KIND
+        scores = np.concatenate([-self.distance[worse], np.zeros(len(self.members))]).astype(np.float32)
+        drops = star_rule(StarEdges(items, others, kinds, scores))
+        items, kept = self.items[drops.item], self.items[drops.kept]
+        both = np.union1d(items, kept)
+        looks = self.images.thumbnails(both)
+        one, another = (looks[np.searchsorted(both, side)] for side in (items, kept))
+        pairs = zip(items.tolist(), kept.tolist(), drops.score.tolist(), one, another, strict=True)
+        return {i: Match(PERCEPTUAL, score, k, i) for i, k, score, x, y in pairs if as_one(x, y)}
+
+    def pairs(self) -> NeighbourPairs:
+        """Return each image with its nearest others; one of equal hashes with the best of them, and what that has."""
+        begins = np.flatnonzero(np.diff(self.image, prepend=-1))
+        order = np.lexsort((self.other, self.distance, self.image))
+        rank = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
+        near = order[rank < self._most]
+        image, other, distance = self.image[near], self.other[near], self.distance[near]
+        starts, ends = (np.searchsorted(image, self.firsts, side) for side in ("left", "right"))
+        rows = np.concatenate([np.arange(0), *map(np.arange, starts, ends)])
+        heirs = np.repeat(self.members, ends - starts)
+        images, others = (
+            [self.items[side] for side in sides]
+            for sides in ((image, self.members, heirs), (other, self.firsts, other[rows]))
+        )
+        equal = np.zeros(len(self.members), np.float32)
+        return NeighbourPairs.of(
+            images, others, [-distance.astype(np.float32), equal, -distance[rows].astype(np.float32)]
+        )
+
+    def references(self, sets: ComparableImages) -> NeighbourPairs:
+        """Return each image with its nearest images of the evaluation sets."""
+        theirs = np.flatnonzero(sets.columns.trusted)
+        if not len(theirs):
+            return merged([])
+        image, other, distance = self._near("references", self.rows, sets.columns.hashes[theirs], self._most)
+        return NeighbourPairs.of([self.items[image]], [theirs[other]], [-distance.astype(np.float32)])

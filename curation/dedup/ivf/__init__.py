@@ -1,0 +1,6 @@
+"""An inverted file over storage: nearest neighbours of a corpus as map → exchange on bucket → map.
+
+Vectors are put into the buckets of pinned centroids; each is stored in its nearest bucket and visits a few more, in
+which it is compared exactly. Vectors and centroids lie on a grid on which inner products are exact in float32
+(grid.py), so no machine, library, block size or number of threads changes a bit of the result.
+"""

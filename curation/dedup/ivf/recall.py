@@ -1,0 +1,108 @@
+"""How many buckets must be visited, told by a sample's true neighbours before anything is searched.
+
+A pair is met when either of the two visits the bucket in which the other is stored. So for every true pair of the
+sample the least margin that finds it is known from centroids alone, and the recipe's recall is a quantile.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from curation.arrays import Array, Floats, Words
+from curation.arrays.draws import draws
+from curation.dedup.ivf.assign import Probing, VectorPart
+from curation.dedup.ivf.centroids import Centroids
+from curation.dedup.ivf.grid import least_on_grid
+from curation.dedup.ivf.search import DirectedPairs
+
+
+@dataclass(frozen=True)
+class VectorSample:
+    """Some images of a corpus: their digests [n] of 16 bytes and vectors [n, dim]."""
+
+    ids: Array
+    vectors: Floats
+
+    @classmethod
+    def of(cls, part: VectorPart) -> "VectorSample":
+        """Return the images of a part."""
+        return cls(part.ids, part.vectors)
+
+    @classmethod
+    def none(cls) -> "VectorSample":
+        """Return no images."""
+        return cls(np.zeros(0, "V16"), np.zeros((0, 1), np.float32))
+
+
+@dataclass(frozen=True)
+class TruePairs:
+    """True neighbours of sampled images: for each pair the query's number, the other image and its vector."""
+
+    query: Array
+    cosine: Floats
+    others: VectorSample
+
+
+def pick(images: VectorSample, count: int, purpose: str) -> VectorSample:
+    """Return `count` images by a hash of their ids: of the picks of parts this picks what it would pick of all."""
+    chances = draws(words(images.ids), purpose)
+    chosen = np.argsort(chances, kind="stable")[:count]  # in that order, whatever the order of the images
+    return VectorSample(images.ids[chosen], images.vectors[chosen])
+
+
+def true_neighbours(queries: VectorSample, images: VectorSample, cosine: float, count: int) -> TruePairs:
+    """Return the queries' nearest others in one part, at least so near: by comparing all."""
+    ids, vectors = images.ids, images.vectors
+    order = np.argsort(ids)
+    scores = queries.vectors @ vectors[order].T
+    query, other = np.nonzero((scores >= least_on_grid(cosine)) & (queries.ids[:, None] != ids[order][None, :]))
+    best = DirectedPairs(query, other, scores[query, other]).nearest(count)
+    chosen = order[best.other]
+    return TruePairs(best.item, best.cosine, VectorSample(ids[chosen], vectors[chosen]))
+
+
+def merge_truth(parts: list[TruePairs], count: int) -> TruePairs:
+    """Return the nearest over all parts."""
+    query, cosine = (np.concatenate([getattr(part, name) for part in parts]) for name in ("query", "cosine"))
+    ids, vectors = (np.concatenate([getattr(part.others, name) for part in parts]) for name in ("ids", "vectors"))
+    order = np.lexsort((np.argsort(np.argsort(ids)), -cosine, query))
+    begins = np.flatnonzero(np.diff(query[order], prepend=-1))
+    rank = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
+    best = order[rank < count]
+    return TruePairs(query[best], cosine[best], VectorSample(ids[best], vectors[best]))
+
+
+def needed(queries: VectorSample, truth: TruePairs, centroids: Centroids, most: int) -> Floats:
+    """Return, for each true pair, the least margin at which one visits the other's bucket; infinity for none.
+
+    Permutations of components are left out: with them more is found, never less.
+    """
+    one = _visits(queries.vectors, centroids)[truth.query] if len(truth.query) else np.zeros((0, len(centroids)))
+    another = _visits(truth.others.vectors, centroids)
+    rows = np.arange(len(truth.query))
+    margins = []
+    for visitor, host in ((one, another), (another, one)):
+        home = host.argmax(axis=1)
+        at_home = visitor[rows, home]
+        gap = visitor.max(axis=1) - at_home if len(rows) else np.zeros(0)
+        rank = (visitor > at_home[:, None]).sum(axis=1)
+        margins.append(np.where(rank < most, gap, np.inf))
+    return np.minimum(*margins).astype(np.float32)
+
+
+def probing_for(margins: Floats, recall: float, most: int) -> Probing:
+    """Return the least probing that finds such a share of the sampled pairs: all that can be found where none does."""
+    if not len(margins):
+        return Probing(0.0, most)
+    wanted = np.sort(margins)[min(len(margins), int(np.ceil(recall * len(margins)))) - 1]
+    finite = margins[np.isfinite(margins)]
+    return Probing(float(wanted if np.isfinite(wanted) else finite.max(initial=0.0)), most)
+
+
+def words(ids: Array) -> Words:
+    """Return digests [n] of 16 bytes as two words each [n, 2]."""
+    return ids.view("<u8").reshape(-1, 2).astype(np.uint64)
+
+
+def _visits(vectors: Floats, centroids: Centroids) -> Floats:
+    return vectors @ centroids.vectors.T

@@ -1,0 +1,54 @@
+"""Which images of a part of the measurements take part in a search: a small file that names the part and its rows."""
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from curation.arrays import Array, Bytes, Floats, Ints
+from curation.dedup.ivf.assign import VectorPart, fixed_binary
+from curation.dedup.ivf.grid import on_grid
+from curation.dedup.ivf.search import to_ids
+from shared.storage import Store
+from shared.storage.checked import parquet_bytes, read_table, with_trailer
+from shared.tables import read_part
+
+
+@dataclass(frozen=True)
+class VectorColumn:
+    """Where vectors lie: a column of a part of a table."""
+
+    stage: str
+    part: str
+    checksum: str
+    column: str
+
+
+def write_selection(store: Store, name: str, source: VectorColumn, rows: Ints, ids: Array, roles: Array) -> None:
+    """Commit a selection: rows [n] of the part, digests [n] of the images there, and their roles [n]."""
+    table = pa.table({"row": pa.array(rows, pa.int32()), "image_id": fixed_binary(ids, 16), "role": pa.array(roles)})
+    table = table.replace_schema_metadata({"source": json.dumps(asdict(source))})
+    store.write(name, with_trailer(parquet_bytes(table))[0])
+
+
+def read_selection(store: Store, name: str, thumbnails: bool = False) -> VectorPart:
+    """Return the images of a selection, without those whose vector is all zeros: they are near nothing."""
+    chosen = read_table(store, name)
+    source = VectorColumn(**json.loads(chosen.schema.metadata[b"source"]))
+    columns = [source.column, *(["thumbnail"] if thumbnails else [])]
+    part = read_part(store, source.stage, source.part, source.checksum, columns=columns).take(chosen["row"])
+    ids, vectors = to_ids(chosen["image_id"]), _vectors(part[source.column])
+    looks = _thumbnails(part["thumbnail"]) if thumbnails else np.zeros((len(ids), 0), np.uint8)
+    whole = VectorPart(ids, on_grid(vectors), chosen["role"].to_numpy(), looks)
+    return whole.take(np.flatnonzero(whole.vectors.any(axis=1)))
+
+
+def _vectors(column: pa.ChunkedArray) -> Floats:
+    values = column.combine_chunks()
+    values = pa.concat_arrays(values.chunks) if isinstance(values, pa.ChunkedArray) else values
+    return np.asarray(values.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1))
+
+
+def _thumbnails(column: pa.ChunkedArray) -> Bytes:
+    return np.frombuffer(b"".join(column.to_pylist()), np.uint8).reshape(len(column), -1)

@@ -1,0 +1,154 @@
+"""The pieces of work of a search for near pairs: each a pure function of the files that it names.
+
+assign: a group of parts → one file sorted by bucket. search: a span of buckets → one file sorted by image.
+collect: a span of images → pairs. Before them, sample and truth tell the centroids and the probing.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from curation.arrays import Ints
+from curation.dedup.ivf.assign import ASKS, TARGET, Probing, bucket_rows, fixed_binary
+from curation.dedup.ivf.pins import read_pinned
+from curation.dedup.ivf.recall import TruePairs, VectorSample, merge_truth, pick, true_neighbours
+from curation.dedup.ivf.search import FOUND, DirectedPairs, search_bucket, to_ids, to_vectors
+from curation.dedup.ivf.selection import read_selection
+from shared.storage import Store
+from shared.storage.checked import parquet_bytes, read_table, with_trailer
+from shared.storage.sorted_file import open_sorted, write_sorted
+
+QUERIES = 1024
+"""Images whose true neighbours are sought: half of them choose the probing, the other half judge the result."""
+
+HOME = Probing(0.0)
+"""No bucket is visited but a vector's own."""
+
+
+@dataclass(frozen=True)
+class NearSearch:
+    """What is sought, and how."""
+
+    cosine: float
+    """The least cosine of a neighbour."""
+    count: int
+    """DirectedPairs of an image, at most."""
+    recall: float = 0.99
+    bucket_rows: int = 1000
+    most_probes: int = 64
+    turns: tuple[Any, ...] = ()
+    """Permutations of components under which an image is compared too."""
+    thumbnails: bool = False
+    """Whether thumbnails are compared, too."""
+    likely: float = -1.0
+    """The cosine from which they are not asked."""
+    parts_per_file: int = 4
+    buckets_per_task: int = 32
+    spans: int = 8
+    """Files of pairs."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One piece of work: it names files, and carries none of their rows."""
+
+    url: str
+    folder: str
+    search: NearSearch
+    names: tuple[str, ...]
+    """Files that are read."""
+    output: str = ""
+    low: int = 0
+    high: int = 0
+    probing: Probing = HOME
+
+    @property
+    def store(self) -> Store:
+        """The storage of all files."""
+        return Store(self.url)
+
+
+def sample(task: Task) -> tuple[int, VectorSample, VectorSample]:
+    """Return how many targets some parts hold, and what they offer to the samples: centroids (`low`), and recall."""
+    targets, pools, queries = 0, list[VectorSample](), list[VectorSample]()
+    for name in task.names:
+        part = read_selection(task.store, name)
+        stored = part.having(TARGET)
+        targets += len(stored.ids)
+        pools.append(pick(VectorSample.of(stored), task.low, "centroids"))
+        queries.append(pick(VectorSample.of(part.having(ASKS)), QUERIES, "recall"))
+    return targets, joined(pools, task.low, "centroids"), joined(queries, QUERIES, "recall")
+
+
+def truth(task: Task) -> TruePairs:
+    """Return the true neighbours, in some parts, of the sampled images."""
+    (queries_name, *parts), search = task.names, task.search
+    queries = read_sample(task.store, queries_name)
+    read = (VectorSample.of(read_selection(task.store, name).having(TARGET)) for name in parts)
+    return merge_truth([true_neighbours(queries, part, search.cosine, search.count) for part in read], search.count)
+
+
+def assign(task: Task) -> tuple[Ints, int]:
+    """Write the rows for buckets of some parts, sorted by bucket; return how many each bucket gets, and the images."""
+    centroids_name, *parts = task.names
+    centroids = read_pinned(task.store, centroids_name)
+    read = [read_selection(task.store, name, task.search.thumbnails) for name in parts]
+    rows = pa.concat_tables([bucket_rows(part, centroids, task.probing, task.search.turns) for part in read])
+    write_sorted(task.store, task.output, rows, "bucket", batch_rows=1024, compression="none")
+    return np.bincount(rows["bucket"].to_numpy(), minlength=len(centroids)), sum(len(part.ids) for part in read)
+
+
+def search(task: Task) -> str:
+    """Search a span of buckets; write the directed pairs, sorted by item."""
+    pieces = [
+        search_bucket(rows, task.search.cosine, task.search.count, task.search.likely)
+        for rows in _buckets(task.store, task.names, task.low, task.high)
+        if rows.num_rows
+    ]
+    write_sorted(task.store, task.output, pa.concat_tables([FOUND.empty_table(), *pieces]), "item")
+    return task.output
+
+
+def collect(task: Task) -> str:
+    """Gather the pairs of a span of images (by the first byte of their ids); keep the nearest of each."""
+    low, high = (None if edge == 256 else bytes([edge]) + bytes(15) for edge in (task.low, task.high))
+    read = []
+    for name in task.names:
+        with open_sorted(task.store, name) as file:
+            read.append(file.span(low or bytes(16), high))
+    rows = pa.concat_tables(read).combine_chunks()
+    number = np.unique(np.concatenate([to_ids(rows["item"]), to_ids(rows["other"])]), return_inverse=True)[1]
+    item, other = np.split(number.astype(np.int64), 2)
+    best = DirectedPairs(item, other, rows["cosine"].to_numpy()).nearest_rows(task.search.count)
+    write_sorted(task.store, task.output, rows.take(best), "item")
+    return task.output
+
+
+def _buckets(store: Store, names: Sequence[str], low: int, high: int) -> Iterator[pa.Table]:
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_sorted(store, name)) for name in names]
+        for bucket in range(low, high):
+            yield pa.concat_tables([file.span(bucket, bucket + 1) for file in files])
+
+
+def joined(pieces: list[VectorSample], count: int, purpose: str) -> VectorSample:
+    """Return the sample of several samples."""
+    ids, vectors = np.concatenate([p.ids for p in pieces]), np.concatenate([p.vectors for p in pieces])
+    return pick(VectorSample(ids, vectors), count, purpose)
+
+
+def write_sample(store: Store, name: str, images: VectorSample) -> None:
+    """Commit a sample."""
+    halves = images.vectors.astype(np.float16)
+    table = pa.table({"image_id": fixed_binary(images.ids, 16), "vector": fixed_binary(halves, 2 * halves.shape[1])})
+    store.write(name, with_trailer(parquet_bytes(table))[0])
+
+
+def read_sample(store: Store, name: str) -> VectorSample:
+    """Return a sample that was committed."""
+    table = read_table(store, name)
+    return VectorSample(to_ids(table["image_id"]), to_vectors(table["vector"]))

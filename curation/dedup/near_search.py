@@ -1,0 +1,168 @@
+"""Nearest neighbours among the images of a corpus by one embedding, found bucket by bucket in many processes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from curation.arrays import Array, Bools, Ints
+from curation.dedup.comparable_images import ComparableImages
+from curation.dedup.ivf.assign import ASKS, TARGET
+from curation.dedup.ivf.near_pairs import NearPairs, near_pairs
+from curation.dedup.ivf.search import FOUND, to_ids
+from curation.dedup.ivf.selection import VectorColumn, write_selection
+from curation.dedup.ivf.tasks import NearSearch
+from curation.dedup.knn_pairs import NeighbourPairs
+from curation.embedders.embedding import Embedding
+from curation.params.copies import NearParams
+from shared.errors import WorkFailedError
+from shared.params import fingerprint
+from shared.stage_runner import Rounds
+from shared.storage.sorted_file import open_sorted
+
+LIKELY, ALONE = 0.7, 0.45
+"""Shares of the way from the least cosine of a candidate to that of a copy."""
+PINS = "memory/centroids"
+"""The folder of pinned centroids."""
+UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class FoundPairs:
+    """Pairs that an embedding proposes, and whether their thumbnails, or the cosine alone, say that they may be one."""
+
+    pairs: NeighbourPairs
+    shown: Bools
+
+
+@dataclass
+class EmbeddingSearch:
+    """One embedding of a corpus and of its evaluation sets."""
+
+    images: ComparableImages
+    sets: ComparableImages
+    column: str
+    embedder: Embedding
+    near: NearParams
+    rounds: Rounds
+    cosine: float
+    """The least of a candidate."""
+    searches: list[NearPairs] = field(default_factory=list)
+    cells: Ints = field(init=False)
+    """The bucket [n] in which the nearest other of each image was found."""
+
+    def __post_init__(self) -> None:
+        self.cells = np.full(len(self.images.columns), UNKNOWN, np.int64)
+
+    @property
+    def alone(self) -> float:
+        """From here on the nearest one is a candidate, for an image that has no other."""
+        return self._between(ALONE)
+
+    def neighbours(self, asking: Ints, among: Ints) -> FoundPairs:
+        """Return each image with its nearest others among some, the images that ask included."""
+        targets = np.union1d(among, asking)
+        roles = np.full(len(targets), TARGET, np.int8)
+        roles[np.isin(targets, asking)] |= ASKS
+        whole = len(asking) == len(targets)
+        selections, ids = self._selections(self.images, targets, roles)
+        found, cells = self._found(selections, len(targets), (targets, ids), (targets, ids), shaping=whole)
+        nearest = np.lexsort((-found.pairs.nearness, found.pairs.item))
+        items, first = np.unique(found.pairs.item[nearest], return_index=True)
+        self.cells[items] = cells[nearest][first]
+        return found
+
+    def references(self, asking: Ints) -> FoundPairs:
+        """Return each image with its nearest images of the evaluation sets."""
+        every = np.arange(len(self.sets.columns))
+        first = np.unique(_ids(self.sets, every), return_index=True)[1]
+        corpus, own = self._selections(self.images, asking, np.full(len(asking), ASKS, np.int8))
+        beside, theirs = self._selections(self.sets, first, np.full(len(first), TARGET, np.int8))
+        return self._found([*corpus, *beside], len(first), (asking, own), (first, theirs), shaping=False)[0]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the searches say of themselves: the worst recall, and what the widest of them took."""
+        if not self.searches:
+            return {"recall": 1.0, "asked": self.near.candidates.recall, "reached": True}
+        worst = min(self.searches, key=lambda each: each.recall)
+        return {
+            "recall": round(worst.recall, 4),
+            "asked": self.near.candidates.recall,
+            "reached": all(each.reached for each in self.searches),
+            "visits": round(max(each.visits for each in self.searches), 2),
+            "largest_bucket": max(each.largest for each in self.searches),
+            "centroids": self.searches[0].centroids.rpartition("/")[2],
+        }
+
+    def _between(self, share: float) -> float:
+        return self.cosine + share * (max(self.cosine, self.embedder.copy_cosine) - self.cosine)
+
+    def _plan(self) -> NearSearch:
+        turns = tuple(self.embedder.orientations())
+        return NearSearch(
+            self.cosine,
+            self.near.nearest,
+            self.near.candidates.recall,
+            turns=turns,
+            thumbnails=True,
+            likely=self._between(LIKELY),
+        )
+
+    def _found(
+        self, selections: list[str], rows: int, own: tuple[Ints, Array], theirs: tuple[Ints, Array], shaping: bool
+    ) -> tuple[FoundPairs, Ints]:
+        folder = f"{self.rounds.folder}/{self.column}-{len(self.searches)}"
+        pins = f"{PINS}/{self.column}-{fingerprint(self.embedder.identity())}"
+        search = near_pairs(self.rounds.store, folder, selections, rows, self._plan(), pins, self.rounds.map, shaping)
+        self.searches.append(search)
+        table = FOUND.empty_table()
+        for name in search.files:
+            with open_sorted(self.rounds.store, name) as file:
+                table = pa.concat_tables([table, file.span(bytes(16), None)])
+        item, other = _places(to_ids(table["item"]), *own), _places(to_ids(table["other"]), *theirs)
+        order = np.lexsort((other, item))
+        pairs = NeighbourPairs(item[order], other[order], table["cosine"].to_numpy()[order])
+        shown = table["shown"].to_numpy(zero_copy_only=False)[order]
+        return FoundPairs(pairs, shown), table["bucket"].to_numpy()[order].astype(np.int64)
+
+    def _selections(self, images: ComparableImages, items: Ints, roles: Array) -> tuple[list[str], Array]:
+        """Write which rows of each part take part; return the files' names, and the ids of the items."""
+        ids, rows, names, first = _ids(images, items), images.rows[items], [], 0
+        trusted = images.columns.trusted[items]
+        output = images.measurements.output
+        for number, part in enumerate(output.parts):
+            inside = np.flatnonzero((rows >= first) & (rows < first + part.rows) & trusted)
+            if len(inside):
+                name = f"{self.rounds.folder}/{output.stage}-{self.column}-{len(self.searches)}-{number:06d}.parquet"
+                source = VectorColumn(output.stage, part.name, part.checksum, self.column)
+                write_selection(self.rounds.store, name, source, rows[inside] - first, ids[inside], roles[inside])
+                names.append(name)
+            first += part.rows
+        return names, ids
+
+
+def _ids(images: ComparableImages, items: Ints) -> Array:
+    return np.frombuffer(b"".join(images.columns.image_id[items].tolist()), np.dtype("V16"))
+
+
+def _places(wanted: Array, items: Ints, ids: Array) -> Ints:
+    """Return the item [n] of each id; all of them are known."""
+    # By the first half of a digest, which is faster to compare; where two have one half, by the whole.
+    halves, sought = (each.view("<u8").reshape(-1, 2)[:, 0] for each in (ids, wanted))
+    order = np.argsort(halves, kind="stable")
+    place = order[np.searchsorted(halves[order], sought)] if len(order) else order
+    for row in np.flatnonzero(ids[place] != wanted).tolist():
+        place[row] = np.flatnonzero(ids == wanted[row])[0]
+    return items[place]
+
+
+def refuse_low_recall(searched: dict[str, dict[str, Any]], below_recall: str) -> None:
+    """Raise WorkFailedError where a search missed the recall that was asked for and `below_recall` is "fail"."""
+    for column, facts in searched.items():
+        if not facts["reached"] and below_recall == "fail":
+            raise WorkFailedError(
+                f"candidates needs a recall of {facts['asked']:.3f} by {column}, got {facts['recall']:.3f} with "
+                f"{facts['visits']:.1f} buckets an image. Lower curation.dedup.near.candidates.recall, or set "
+                "below_recall to say to go on."
+            )
