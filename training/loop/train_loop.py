@@ -50,13 +50,16 @@ def train(
     with journal_or_none as logger:
         while state.step < steps:
             begun = time.monotonic()
+            context.begins("images", state.step + 1)
             batch = next(loader).to(context.device)
             waited = time.monotonic() - begun
+            context.begins("step", state.step + 1)
             report = take_step(state, wrapped, batch, params, context, stop.requested, accumulate)
             measured: dict[str, float] = {"order": state.order} if state.order else {}
             if report.taken and state.step % params.rank_every == 0:
                 measured["teacher_effective_rank"] = effective_rank(report.teacher_cls)
             if report.taken and online and online.due(state.step):
+                context.begins("k-NN", state.step)
                 measured |= {"knn_top1": online.top1(state.teacher), "knn_queries": len(online.queries)}
             seconds = time.monotonic() - begun
             state.seconds += seconds
@@ -90,6 +93,7 @@ def _save(
     summary: dict[str, Any] | None,
 ) -> None:
     """Write a checkpoint, good or bad. Raises BadStretchError where the run ends with weights that have diverged."""
+    context.begins("checkpoint", state.step)
     fault = state.divergence
     if summary and fault:
         raise BadStretchError(f"Pre-training needs weights that stay small, got others in the last step: {fault}")
