@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
-
 from shared.errors import StoppedError
 from training.data.batch import Batch
 from training.distributed import DistributedContext, from_leader, gathered
 from training.eval.protocols.effective_rank import effective_rank
 from training.loop.bad_steps import BadSteps, BadStretchError
 from training.loop.data_wait import DataWait
+from training.loop.ddp import in_ddp
 from training.loop.metrics import MetricsLogger
 from training.loop.online_knn import OnlineKnn
 from training.loop.sigterm import StopRequest
@@ -101,16 +99,6 @@ def _save(
         fault = f"it was made after {bad_in_a_row} steps in a row that were left out"
     if context.leads:
         checkpoint.save(folder, state, params.keep_checkpoints, summary, every=params.keep_every, bad=fault)
-
-
-def in_ddp(student: nn.Module, context: DistributedContext, static: bool) -> nn.Module:
-    """Return the student, inside DDP where there are several processes.
-
-    A static graph exchanges gradients in the first backward pass, `no_sync` or not: not where a step has several.
-    """
-    if context.world == 1:
-        return student
-    return DistributedDataParallel(student, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=static)
 
 
 def _summary(state: State, params: ResolvedParams, loss: float) -> dict[str, Any]:

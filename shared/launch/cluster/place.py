@@ -2,6 +2,7 @@
 
 import socket
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Machine:
 class Rank:
     """One process of a gang, which the cluster starts as it starts the others."""
 
+    VARIABLES: ClassVar = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    """What torch reads of a process's place."""
     rank: int
     world: int
     local_rank: int
@@ -60,14 +63,9 @@ class Rank:
 
     def environment(self, gpus: int) -> dict[str, str]:
         """Return what torch reads. Where a cluster shows each process its own GPU alone, that is number 0."""
-        return {
-            "RANK": str(self.rank),
-            "WORLD_SIZE": str(self.world),
-            "LOCAL_RANK": "0" if gpus == 1 else str(self.local_rank),
-            "LOCAL_WORLD_SIZE": str(self.local_world),
-            "MASTER_ADDR": self.host,
-            "MASTER_PORT": str(self.port),
-        }
+        local_rank = 0 if gpus == 1 else self.local_rank
+        facts = (self.rank, self.world, local_rank, self.local_world, self.host, self.port)
+        return {name: str(fact) for name, fact in zip(self.VARIABLES, facts, strict=True)}
 
 
 Place = Machine | Rank

@@ -1,4 +1,7 @@
-"""A place in a SLURM step: `srun dinoflow pretrain`, with one task on each machine or one for each process."""
+"""A place in a SLURM step: `srun dinoflow pretrain`, with one task on each machine or one for each process.
+
+All meet at the first host of the step. MASTER_ADDR and MASTER_PORT name another address of that, such as a faster one.
+"""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +26,7 @@ def place_in_slurm(environment: Mapping[str, str]) -> Place:
                 "is the batch script, which runs on the first alone. Start it as `srun dinoflow pretrain …`."
             )
         return Machine(processes=_gpus(read))
-    host = first_host(read.text("SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST"))
+    host = environment.get("MASTER_ADDR") or first_host(read.text("SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST"))
     port = int(environment.get("MASTER_PORT") or PORTS[job % len(PORTS)])
     tasks = read.number("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
     if tasks == machines:

@@ -22,7 +22,7 @@ from tests.waiting import LIMIT_SECONDS, until
 from training.params import PretrainParams
 from training.runs.run_folder import RunFolder
 
-MACHINES, STEPS, EVERY = 4, 40, 5
+MACHINES, STEPS, EVERY = 4, 12, 2
 CORES = sorted(os.sched_getaffinity(0))
 """Each machine has one: threads of all would wait for each other."""
 ROOT = Path(__file__).parents[3]
@@ -110,7 +110,7 @@ def test_a_run_whose_machine_is_lost_and_replaced_ends_as_an_undisturbed_one(
         lose(nodes[2])
         assert lost.steps()[-1] < STEPS, "the run was over before its machine was lost"
         nodes[2] = stack.enter_context(machine(2, port, tmp_path, long))
-        said = [node.communicate(timeout=LIMIT_SECONDS)[0] for node in nodes]
+        said = [node.communicate(timeout=2 * LIMIT_SECONDS)[0] for node in nodes]
     assert all(text.endswith(f"done at step {STEPS}\n") for text in said), said
     assert "goes on from the checkpoint of step" in "".join(said)
     assert losses(lost) == losses(whole)
