@@ -22,7 +22,7 @@ from tests.waiting import LIMIT_SECONDS, until
 from training.params import PretrainParams
 from training.runs.run_folder import RunFolder
 
-MACHINES, STEPS, EVERY = 4, 12, 2
+MACHINES, STEPS, EVERY = 4, 8, 2
 CORES = sorted(os.sched_getaffinity(0))
 """Each machine has one: threads of all would wait for each other."""
 ROOT = Path(__file__).parents[3]
