@@ -58,9 +58,8 @@ def test_a_work_pools_template_is_read_by_prefect_and_makes_a_job_that_kubernete
     kind = BaseJobConfiguration if path.stem.startswith("kubernetes") else ProcessJobConfiguration
     values = {"name": "run", "labels": {"app": "dinoflow"}, "env": {"A": "b"}, "command": "prefect flow-run execute"}
     if kind is ProcessJobConfiguration:
-        made = kind.model_validate(
-            template["job_configuration"] | values | {"working_dir": "/tmp", "stream_output": True}
-        )
+        given = values | {"working_dir": "/tmp", "stream_output": True}
+        made = kind.model_validate(template["job_configuration"] | given)
         assert made.command == values["command"]
         BaseVariables.model_validate({"env": template["variables"]["properties"]["env"]["default"]})
         return
