@@ -32,7 +32,7 @@ RECIPE = {
         "model": {"patch_size": 8, "width": 32, "depth": 2, "heads": 2},
         "crops": {"global_size": 32, "local_size": 16, "local_count": 2, "shrink": 40},
         "objective": {"prototypes": 64, "head_hidden": 48, "bottleneck": 16, "koleo_group": 4},
-        "optim": {"steps": 400, "batch_size": 8, "warmup_steps": 1, "precision": "fp32", "freeze_prototypes": 1},
+        "optim": {"steps": 150, "batch_size": 8, "warmup_steps": 1, "precision": "fp32", "freeze_prototypes": 1},
         "checkpoint_every": 10000,
         "knn_every": 0,
     },
@@ -98,13 +98,14 @@ def test_a_job_that_is_told_of_its_limit_saves_is_queued_again_and_goes_on(
     slurm("scancel", "--signal=USR1", "--batch", job)
     until(lambda: "Restarts=1" in slurm("scontrol", "show", "job", job), "the job was not queued again")
     assert "Saved; back to the queue." in log.read_text()
+    until(lambda: state(slurm, job) == "PENDING", "the job is not in the queue")
     (checkpoint,) = tmp_path.glob("runs/*/checkpoints/step-*")
     slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM waits two minutes
-    until(lambda: state(slurm, job) in {"COMPLETED", "FAILED"}, "the job did not go on", seconds=2 * LIMIT_SECONDS)
+    until(lambda: state(slurm, job) in {"COMPLETED", "FAILED"}, "the job did not go on", seconds=3 * LIMIT_SECONDS)
     saved = int(checkpoint.name.removeprefix("step-"))
-    assert f"goes on from the checkpoint of step {saved} of 400" in log.read_text()
+    assert f"goes on from the checkpoint of step {saved} of 150" in log.read_text()
     assert state(slurm, job) == "COMPLETED"
-    assert [row["step"] for row in rows(tmp_path)] == list(range(1, 401))
+    assert [row["step"] for row in rows(tmp_path)] == list(range(1, 151))
 
 
 def state(slurm: Callable[..., str], job: str) -> str:

@@ -107,7 +107,7 @@ def test_a_gang_is_started_again_only_as_often_as_it_may_be(launched):
 
 @pytest.mark.parametrize(("how", "error"), [("mistaken", UserError), ("failing", WorkFailedError)])
 def test_what_another_try_would_not_mend_is_not_tried_again(launched, tmp_path, how, error):
-    with pytest.raises(error, match="better request|fails whenever it is tried"):
+    with pytest.raises(error, match=r"better request|fails whenever it is tried"):
         launched[0](how, processes=2)
     assert sorted((tmp_path / "runs/r/tries").read_text()) in ([*"0"], [*"1"], [*"01"])
 

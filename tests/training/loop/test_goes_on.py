@@ -37,7 +37,8 @@ def test_a_run_on_another_number_of_processes_says_what_changes_and_what_does_no
     now = BEFORE | {"processes": 2, "batch_per_process": 32, "images_at_once": 32, "koleo_groups_per_process": 2}
     _, line, bits = goes_on(folder(tmp_path, BEFORE), 40, now, {})
     assert line == (
-        "processes were 4, now 2: for each images of each batch 16 → 32, images at once 16 → 32, groups of KoLeo 1 → 2; "
+        "processes were 4, now 2: for each images of each batch 16 → 32, images at once 16 → 32, "
+        "groups of KoLeo 1 → 2; "
         "the batch of 64 images, its order and its groups are the same"
     )
     assert "not bit by bit" in bits
