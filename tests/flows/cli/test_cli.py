@@ -10,6 +10,7 @@ import psutil
 import pytest
 from conftest import encoded, picture
 
+from shared.launch.stop_signals import REQUEUE
 from tests.waiting import ended, started, until
 
 ROOT = Path(__file__).parents[3]
