@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-Phase = Literal["start", "images", "step", "k-NN", "checkpoint"]
-ORDER: tuple[Phase, ...] = ("start", "images", "step", "k-NN", "checkpoint")
-"""What a rank does, in the order of one step."""
+Phase = Literal["start", "images", "step", "checkpoint"]
+ORDER: tuple[Phase, ...] = ("start", "images", "step", "checkpoint")
+"""What a rank does, in the order of one step; k-NN belongs to it."""
 BEAT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 """The board is kept by rank 0: without an answer for so long it is taken for the one that is stuck."""
@@ -55,7 +55,7 @@ class Sign:
     def doing(self) -> str:
         """What it is at."""
         of = {"start": "the start", "images": f"reading the images of step {self.step}", "step": f"step {self.step}"}
-        return of.get(self.phase, f"the {self.phase} after step {self.step}")
+        return of.get(self.phase, f"the checkpoint after step {self.step}")
 
     @property
     def progress(self) -> tuple[int, int]:

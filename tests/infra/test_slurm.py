@@ -73,9 +73,8 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     with ExitStack() as stack:
         stack.enter_context(started(["slurmctld", "-D"], stderr=subprocess.DEVNULL))
         stack.enter_context(started(["slurmd", "-D", "-N", "n1"], stderr=subprocess.DEVNULL))
-        until(
-            lambda: "idle" in subprocess.run(["sinfo", "-h"], capture_output=True, text=True).stdout, "no node came up"
-        )
+        sinfo = {"args": ["sinfo", "-h"], "capture_output": True, "text": True}
+        until(lambda: "idle" in subprocess.run(**sinfo, timeout=60).stdout, "no node came up")
         yield call
         call("scancel", "--full", "--user", facts["user"])
         until(lambda: not call("squeue", "-h"), "a job lives on", seconds=60)

@@ -79,7 +79,7 @@ def test_a_rank_that_stands_still_ends_the_others_with_its_name_and_the_step(
     finally:
         for one in ranks:
             one.kill()
-            one.join()
+            one.join(LIMIT_SECONDS)
     cause = {
         1: rf"rank 1 \(process {ranks[1].pid} on .*\) gives no sign of life, last seen in",
         0: "rank 0 does not answer",

@@ -57,7 +57,6 @@ def train(
             if report.taken and state.step % params.rank_every == 0:
                 measured["teacher_effective_rank"] = effective_rank(report.teacher_cls)
             if report.taken and online and online.due(state.step):
-                context.begins("k-NN", state.step)
                 measured |= {"knn_top1": online.top1(state.teacher), "knn_queries": len(online.queries)}
             seconds = time.monotonic() - begun
             state.seconds += seconds

@@ -18,7 +18,7 @@ from shared.dataset_version import Published
 from shared.launch.worker import work
 from shared.params import Compute
 from tests.training.runs.test_runs import contents, job, same_tensors, steps_taken
-from tests.waiting import LIMIT_SECONDS, until
+from tests.waiting import LIMIT_SECONDS, started, until
 from training.params import PretrainParams
 from training.runs.run_folder import RunFolder
 
@@ -70,7 +70,7 @@ def machine(number: int, port: int, workspace: Path, params: PretrainParams) -> 
     compute = Compute(device="cpu", workers=1, launcher="env")
     command = [sys.executable, "-m", "tests.training.runs.machine", str(workspace)]
     environment = {**os.environ, **{name: str(value) for name, value in place.items()}, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
+    with started(
         [*command, params.model_dump_json(), compute.model_dump_json()],
         env=environment,
         cwd=ROOT,
