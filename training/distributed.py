@@ -11,6 +11,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from shared.errors import RecipeError
 from shared.launch.stuck import Phase, Watch
@@ -114,14 +116,12 @@ def joined(compute: Compute) -> Iterator[DistributedContext]:
         if "TORCHELASTIC_RUN_ID" not in os.environ and world == 1:
             yield DistributedContext(device, 0, 1)
             return
-        store, rank, world = next(dist.rendezvous("env://"))
+        store, rank, world = next(rendezvous("env://"))
         limit = timedelta(seconds=compute.stuck_after + SECOND_LINE_SECONDS)
         backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(
-            backend, store=dist.PrefixStore("group", store), rank=rank, world_size=world, timeout=limit
-        )
+        dist.init_process_group(backend, store=PrefixStore("group", store), rank=rank, world_size=world, timeout=limit)
         try:
-            with Watch(dist.PrefixStore("signs", store.clone()), rank, world, compute.stuck_after) as watch:
+            with Watch(PrefixStore("signs", store.clone()), rank, world, compute.stuck_after) as watch:
                 yield DistributedContext(device, rank, world, local_world, watch)
         finally:
             dist.destroy_process_group()

@@ -24,13 +24,13 @@ def in_ddp(student: nn.Module, context: DistributedContext, static: bool) -> nn.
     return wrapped
 
 
-def mean_in_rank_order(world: int, bucket: dist.GradBucket) -> Future[Tensor]:
+def mean_in_rank_order(world: int, bucket: dist.GradBucket) -> Future[Tensor]:  # type: ignore[name-defined]
     """Return the mean of a bucket over all ranks, summed from rank 0 on.
 
     A ring sums each element in an order that depends on where it lies, and DDP lays gradients anew after its first
     step: a resumed run would differ from one that was never stopped, in the last bit. Two addends have no order.
     """
-    buffer = bucket.buffer()
+    buffer: Tensor = bucket.buffer()
     parts = [torch.empty_like(buffer) for _ in range(world)]
     gathered: Future[list[Tensor]] = dist.all_gather(parts, buffer, async_op=True).get_future()
 
