@@ -49,7 +49,7 @@ def step_for_ever(rank: int, port: int, folder: Path) -> None:
         for step in count(1):
             context.begins("step", step)
             all_sum(torch.ones(1))
-            if step == 300:
+            if step == 3:
                 (folder / f"rank-{rank}-works").touch()
             time.sleep(0.01)
 
