@@ -1,5 +1,6 @@
 """The pipeline, read from top to bottom: curate, pretrain, evaluate. It knows no Prefect; `engine` adds that."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -13,6 +14,7 @@ from flows.report.dataset import read_evidence, render
 from flows.session import Session
 from shared.dataset_version import Published, open_version
 from shared.errors import RecipeError, WorkspaceError
+from shared.launch.cluster.find_place import check_alone, find_place
 from shared.launch.launch import gang, run_name
 from shared.stage import Stage
 from shared.storage import Store, locked
@@ -133,8 +135,11 @@ def _gang(
 ) -> dict[str, Any]:
     compute = session.recipe.compute
     if stage is evaluate_stage:
-        compute = compute.model_copy(update={"processes": 1})
-    with locked(session.store, f"run-{run}-{stage.name}", f"{stage.name} of {run}", session.reporter.line):
+        compute = compute.model_copy(update={"processes": 1, "launcher": "local", "nodes": 0})
+    else:
+        check_alone(compute)
+    lock = locked(session.store, f"run-{run}-{stage.name}", f"{stage.name} of {run}", session.reporter.line)
+    with lock if find_place(compute).leads else nullcontext():  # machines of one gang must not wait for each other
         return gang(
             stage,
             session.params(stage),

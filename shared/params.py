@@ -112,6 +112,11 @@ def fingerprint(*facts: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use: a cluster gives a job a share of its machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Compute(Settings):
     """Where the work runs and how wide; never changes a result."""
 
@@ -136,8 +141,20 @@ class Compute(Settings):
     accumulate: int = Field(default=1, ge=1)
     """Gradient accumulation: micro-batches in which a process works through its share; less memory, same gradient."""
     processes: int = Field(default=0, ge=0)
-    """Training processes on this machine, started by torchrun; 0 = one for each GPU, or one on a CPU."""
-
+    """Training processes on each machine, started by torchrun; 0 = one for each GPU, or one on a CPU."""
+    launcher: Literal["local", "torchrun", "slurm", "env"] = "local"
+    """How the processes of a training find each other. local = one machine, whose processes this command starts;
+    torchrun = this command on every machine, which meet at `rendezvous`; slurm = under srun, by SLURM_*; env = by what
+    Kubernetes sets: MASTER_ADDR with PET_*, with JOB_COMPLETION_INDEX, or with RANK and WORLD_SIZE."""
+    nodes: int = Field(default=0, ge=0)
+    """Machines of a training, where its launcher does not know: torchrun, and env without PET_NNODES; 0 = it does."""
+    rendezvous: str = Field(default="", pattern=r"^(\[?[\w.:-]+\]?:\d+)?$")
+    """Where the machines of a training meet, for launcher torchrun: host:port of the first one, free there."""
+    max_restarts: int = Field(default=3, ge=0)
+    """How often a training whose process was lost is started again, from its last good checkpoint."""
+    stuck_after: float = Field(default=600, gt=0)
+    """Seconds that a step of several processes, or a checkpoint, may take; what takes longer ends, and says whom it
+    waited for."""
     follow: bool = False
     """Also score checkpoints while training goes on, in a task beside it: at low priority, and on the CPU unless
     device is cuda."""
@@ -146,6 +163,17 @@ class Compute(Settings):
     def _an_address_needs_a_runner_that_has_one(self) -> Self:
         if self.address and self.runner == "threads":
             raise ValueError(f"address needs runner to be dask or ray, got {self.runner} with {self.address!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _torchrun_needs_to_know_who_meets_where(self) -> Self:
+        if self.launcher == "torchrun" and not (self.nodes and self.rendezvous):
+            raise ValueError(
+                f"launcher torchrun needs nodes and rendezvous, such as 4 and node0:29500, got {self.nodes} and "
+                f"{self.rendezvous!r}"
+            )
+        if self.launcher == "local" and self.nodes > 1:
+            raise ValueError(f"nodes needs a launcher that spans machines, got {self.nodes} with local")
         return self
 
     @model_validator(mode="after")
@@ -161,7 +189,7 @@ class Compute(Settings):
     @property
     def width(self) -> int:
         """The number of worker processes, resolved on this machine."""
-        return self.workers or os.cpu_count() or 1
+        return self.workers or usable_cores()
 
 
 class Resources(NamedTuple):

@@ -4,16 +4,22 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from shared.errors import RecipeError
-from shared.params import Compute
+from shared.launch.stuck import Phase, Watch
+from shared.params import Compute, usable_cores
 
+SECOND_LINE_SECONDS = 120
+"""A collective gives up by itself so long after the watch should have named whom it waits for."""
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
@@ -24,6 +30,14 @@ class DistributedContext:
     device: torch.device
     rank: int
     world: int
+    local_world: int = 1
+    """How many of them share this machine."""
+    watch: Watch | None = None
+
+    def begins(self, phase: Phase, step: int) -> None:
+        """Tell the other processes, should they wait for this one, what it does from now on."""
+        if self.watch:
+            self.watch.begins(phase, step)
 
     @property
     def leads(self) -> bool:
@@ -47,7 +61,7 @@ class DistributedContext:
 
     def loader_workers(self, compute: Compute) -> int:
         """Return how many processes prepare images for this one."""
-        return max(1, compute.width // self.world)
+        return max(1, compute.width // self.local_world)
 
     def augments(self, compute: Compute) -> bool:
         """Return whether colours are changed on the device, not in the workers."""
@@ -99,22 +113,26 @@ def products_in_onednn() -> bool:
 
 @contextmanager
 def joined(compute: Compute) -> Iterator[DistributedContext]:
-    """Choose the device, join the other processes that torchrun started, and leave them at the end.
+    """Choose the device, join the other processes that a launcher started, and leave them at the end.
 
     Raises RecipeError when cuda is asked for and absent, or when ranks outnumber the GPUs.
     """
-    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    world, local_world = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     device = _device(compute, int(os.environ.get("LOCAL_RANK", "0")))
-    together = "TORCHELASTIC_RUN_ID" in os.environ or world > 1
     if device.type == "cpu" and world > 1:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
-    if together:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        with fast_products(device):
-            yield DistributedContext(device, rank, world)
-    finally:
-        if together:
+        torch.set_num_threads(max(1, usable_cores() // local_world))
+    with fast_products(device):
+        if "TORCHELASTIC_RUN_ID" not in os.environ and world == 1:
+            yield DistributedContext(device, 0, 1)
+            return
+        store, rank, world = next(rendezvous("env://"))
+        limit = timedelta(seconds=compute.stuck_after + SECOND_LINE_SECONDS)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=PrefixStore("group", store), rank=rank, world_size=world, timeout=limit)
+        try:
+            with Watch(PrefixStore("signs", store.clone()), rank, world, compute.stuck_after) as watch:
+                yield DistributedContext(device, rank, world, local_world, watch)
+        finally:
             dist.destroy_process_group()
 
 

@@ -18,6 +18,7 @@ app = App(
     "Start with `dinoflow demo`, then `dinoflow run laptop --source YOUR_PHOTOS`.",
     help_format="plaintext",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,  # or it ends with 130 and without a word, whichever signal asked
 )
 PIPELINE = Group("The pipeline", sort_key=1)
 SINGLE = Group("One stage alone", sort_key=2)

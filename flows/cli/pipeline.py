@@ -8,6 +8,7 @@ from curation.stages import STAGES as CURATION
 from flows.cli.app import PIPELINE, SINGLE, RecipeArgument, app, finish
 from flows.cli.param_help import parameters
 from flows.recipe.options import DEFAULTS, JsonOption, Options, SetOption
+from shared.params import Compute
 from shared.stage import Stage
 from training.stages import pretrain
 
@@ -49,6 +50,8 @@ def _stage_command(stage: Stage, place: int) -> None:
         finish(options.json, lambda: pipeline.one_stage(stage, recipe, options))
 
     text = f"{stage.help}\n\n{parameters(stage.params, stage.key)}"
+    if stage.shape == "gang":
+        text += f"\n\nWhere and how it runs, which changes no result. {parameters(Compute, 'compute')}"
     app.command(command, name=stage.name.replace("_", "-"), group=SINGLE, help=text, sort_key=place)
 
 

@@ -15,6 +15,7 @@ from flows.session import Session
 from shared.dataset_version import Published, open_version
 from shared.errors import SourceError, WorkspaceError
 from shared.images.file_names import absolute
+from shared.launch.cluster.find_place import check_one_machine
 from shared.launch.executors import Inline
 from shared.stage import Stage
 from shared.storage import Store
@@ -34,6 +35,7 @@ def run(recipe: str | None, options: "Options") -> dict[str, Any]:
     from flows.plan.status import finished
 
     loaded, store, console = begin(recipe, options)
+    check_one_machine(loaded.compute, "run")
     # A workspace in an object store is not looked through: that may take longer than the answer is worth.
     earlier = finished(Session(loaded, store, Inline(), console)) if store.local else None
     if earlier:

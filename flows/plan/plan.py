@@ -18,6 +18,7 @@ from flows.plan.costs import (
     days,
 )
 from flows.recipe.recipe import Recipe
+from shared.params import Compute
 from training.cost.peak_flops import Peak
 from training.cost.step_memory import step_memory
 from training.loop.pretrain import check_batch
@@ -31,6 +32,8 @@ from training.params.resolved import resolved
 TRIED_PEAK = 6e-3
 """The greatest peak learning rate that DINOv2 publishes, rounded up: its short recipe's, with layer decay."""
 LONG_WARMUP = 0.2
+ONE_MACHINE = 16
+"""More devices than are sold in one machine."""
 
 
 def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, deadline: float) -> dict[str, Any]:
@@ -45,6 +48,7 @@ def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, dead
     least = days(resolved_facts["run_flops"], device, 1.0)
     pixels = sum(count * size**2 for count, size in params.crops.sizes)
     return resolved_facts | {
+        "launch": launch_text(compute, device.count),
         "device": f"{device.count} × {device.title}",
         "images": round(images),
         "image_bytes": image_bytes,
@@ -62,6 +66,22 @@ def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, dead
         "memory": memory._asdict() | {"total": memory.total},
         "device_memory": device.memory,
     }
+
+
+def launch_text(compute: Compute, devices: int) -> str:
+    """Return how the processes of a training are started, and what happens when one is lost or stuck."""
+    places = {
+        "local": "local: processes of one machine",
+        "torchrun": f"torchrun: this command on {compute.nodes} machines, which meet at {compute.rendezvous}",
+        "slurm": "slurm: srun dinoflow pretrain, one task on each machine",
+        "env": "env: one command in each pod, by PET_*, JOB_COMPLETION_INDEX or RANK",
+    }
+    several = devices > ONE_MACHINE and compute.launcher == "local"
+    advice = f"; {devices} devices are several machines: set compute.launcher" if several else ""
+    return (
+        f"{places[compute.launcher]}{advice}; {compute.max_restarts} restarts, a step may take "
+        f"{compute.stuck_after:g} s"
+    )
 
 
 def warnings(params: PretrainParams, plan: dict[str, Any]) -> Iterator[str]:

@@ -22,6 +22,7 @@ def lines(
     yield _line("storage", f"{_bytes(plan['shard_bytes'])} of shards, {_bytes(plan['cache_bytes'])} of tables")
     yield "\nTraining"
     yield from ("  " + line for line in facts_text(plan, params).splitlines())
+    yield _line("launch", plan["launch"])
     yield "\nTime and memory"
     yield _line(
         "time",

@@ -2,7 +2,9 @@
 
 child_processes.py are those of this machine · gpus.py: which GPUs there are, and which process sees which
 progress.py: the events that say how far work is.
-mirror.py: where a gang works when the workspace is in an object store
+cluster/ finds this machine's place in a gang · command.py: what starts its processes
+relay.py passes on what they print · stuck.py says whom they wait for
+mirror.py: where a gang works when the workspace is in an object store.
 worker.py is one process of a gang · supervisor.py stands between, so that no process outlives its parent
 stop_signals.py: what asks to stop, and the exit code that says so.
 """

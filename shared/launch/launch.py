@@ -1,39 +1,30 @@
-"""Starts a gang, alone or under torchrun, relays what it prints, and brings its files home."""
+"""Starts a gang, or this machine's part of one, again where it is lost, and brings its files home."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from threading import Event, Thread
-from typing import Any, TextIO
+import time
+from functools import partial
+from threading import Event
+from typing import Any
 
 from shared.dataset_version import Published
-from shared.errors import StoppedError, UserError, WorkFailedError
+from shared.errors import RecipeError, StoppedError, UserError, WorkFailedError
+from shared.launch.cluster.find_place import find_place
+from shared.launch.cluster.place import Place
+from shared.launch.command import command_of, environment_of
 from shared.launch.mirror import mirrored
-from shared.launch.progress import READER, Reporter, parse
+from shared.launch.progress import Reporter
+from shared.launch.relay import relayed
 from shared.launch.stop_signals import REQUEUE
-from shared.launch.supervisor import GRACE_SECONDS
 from shared.launch.worker import Job
 from shared.params import Compute, Params, fingerprint
 from shared.stage import Stage
 from shared.storage import Store
 
-PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Idle threads sleep instead of spinning: beside another busy process a CPU step took 20 times as long without."""
-THRIFTY = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "100000000000",
-    "MALLOC_TOP_PAD_": "268435456",
-}
-"""glibc keeps the memory of freed tensors: a tenth of a CPU step went into getting it from the kernel again."""
-SYNC_LINES = 200
-"""The log of a mirrored run is sent home after so many printed lines, and at the end."""
-
-TAIL_LINES = 20
-"""The end of the log that an error shows."""
+LOST = range(129, 160)
+"""Exit codes of what a signal killed, as shells and the supervisor say them: 128 and the signal's number."""
+RESULT_SECONDS = 60.0
+"""How long the other machines wait for what the first one has written to show on the disk they share."""
 
 
 def run_name(stage: Stage, params: Params, dataset: Published) -> str:
@@ -60,6 +51,12 @@ def gang(
     ends it early. Raises WorkFailedError with the end of the log when a process fails, StoppedError when the gang was
     asked to stop, UserError when the request was wrong.
     """
+    place = find_place(compute)
+    if place.several and not workspace.local:
+        raise RecipeError(
+            f"A training on several machines needs a workspace on a disk that all of them mount, got {workspace.url}. "
+            "Name a folder there with --workspace; the sources may stay where they are."
+        )
     with mirrored(workspace, run) as (home, send_logs):
         job = Job(
             stage=f"{stage.fn.__module__}:{stage.name}",
@@ -72,103 +69,51 @@ def gang(
             run=run,
         )
         job.folder.mkdir(parents=True, exist_ok=True)
-        for last_words in (job.mistake, job.stopped):
+        for last_words in (job.mistake, job.failure, job.stopped):
             last_words.unlink(missing_ok=True)
-        path = job.folder / f"{stage.name}.job.json"
+        title = f"{stage.name}.{place.title}" if place.several else stage.name
+        path = job.folder / f"{title}.job.json"
         path.write_text(job.model_dump_json(indent=1))
-        command = _command(path, _processes(compute))
-        code, tail = _watch(command, job.folder / f"{stage.name}.log", reporter, send_logs, niceness, stop)
-        if code:
-            _explain(stage.name, code, job, tail)
-        result: dict[str, Any] = json.loads((job.folder / job.result).read_text())
-        return result
+        command, environment = command_of(path, place, compute), environment_of(place, compute)
+        relay = partial(
+            relayed, command, environment, path.with_name(f"{title}.log"), reporter, send_logs, niceness, stop
+        )
+        code, tail = relay()
+        for restart in range(0 if place.several else compute.max_restarts):
+            if code not in LOST:  # torchrun starts its own again, and says 1 when they are lost once too often
+                break
+            reporter.line(_told(stage.name, code, restart + 1, compute.max_restarts))
+            code, tail = relay()
+        _explain(title, code, job, tail)
+        return _result(job, place)
 
 
-def _processes(compute: Compute) -> str:
-    """Return what torchrun takes: a number, or `gpu` for one process on each."""
-    if compute.processes:
-        return str(compute.processes)
-    return "gpu" if compute.device != "cpu" and Path("/dev/nvidia0").exists() else "1"
+def _told(stage: str, code: int, restart: int, most: int) -> str:
+    how = signal.Signals(code - 128).name
+    return (
+        f"{stage} was killed ({how}; SIGKILL is often for memory): restart {restart} of {most}, from its last good "
+        "checkpoint"
+    )
 
 
-def _command(job: Path, processes: str) -> list[str]:
-    patience = ["--shutdown-timeout", f"{GRACE_SECONDS:.0f}"]
-    torchrun = ["-m", "torch.distributed.run", "--standalone", *patience, "--nproc-per-node", processes]
-    rank = ["-m", "shared.launch.worker", str(job)]
-    return [sys.executable, *([] if processes == "1" else torchrun), *rank]
-
-
-def _watch(
-    command: list[str],
-    log: Path,
-    reporter: Reporter,
-    send_logs: Callable[[], None],
-    niceness: int,
-    stop: Event | None,
-) -> tuple[int, list[str]]:
-    tail: list[str] = []
-    supervised = [sys.executable, "-m", "shared.launch.supervisor", *command]
-    with (
-        log.open("a") as file,
-        subprocess.Popen(
-            supervised,
-            env=PATIENT | THRIFTY | os.environ | {READER: "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            bufsize=1,
-            start_new_session=True,  # what kills our process group, or Ctrl-C, must leave it to end what it started
-        ) as process,
-    ):
-        assert process.stdout is not None
-        if niceness:  # of the supervisor, which has started nothing yet: what it starts inherits it
-            os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
-        if stop:
-            Thread(target=_end_when_asked, args=(process, stop), daemon=True).start()
-        try:
-            for number, line in enumerate(process.stdout, 1):
-                tail = [*tail, *_relay(line, file, reporter)][-TAIL_LINES:]
-                if number % SYNC_LINES == 0:
-                    send_logs()
-            return process.wait(), tail
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()  # tells the supervisor, should we leave early
-            try:
-                process.wait()
-            except KeyboardInterrupt:  # asked a second time
-                process.terminate()
-                raise
-
-
-def _relay(line: str, log: TextIO, reporter: Reporter) -> list[str]:
-    """Pass on what a line holds: events as events, and everything as text to the log; return the texts."""
-    texts = []
-    for part in parse(line):
-        if isinstance(part, str):
-            reporter.line(part)
-        else:
-            reporter.progress(part)
-        texts.append(part if isinstance(part, str) else part.text)
-    log.writelines(f"{text}\n" for text in texts)
-    return texts
-
-
-def _end_when_asked(process: subprocess.Popen[str], stop: Event) -> None:
-    while process.poll() is None:
-        if stop.wait(0.5):
-            process.terminate()
-            return
-
-
-def _explain(stage: str, code: int, job: Job, tail: list[str]) -> None:
+def _explain(title: str, code: int, job: Job, tail: list[str]) -> None:
+    """Raise what ended the gang, if it was not its work; what a rank has left as its last words goes first."""
     if job.mistake.exists():
         raise UserError(job.mistake.read_text())
-    if job.stopped.exists() or code in (REQUEUE, -signal.SIGTERM):
+    if code in (REQUEUE, -signal.SIGTERM) or (code and job.stopped.exists()):
         raise StoppedError(
-            f"{stage} was asked to stop. Run the same command again: it goes on from its last checkpoint."
+            f"{title} was asked to stop. Run the same command again: it goes on from its last checkpoint."
         )
-    raise WorkFailedError(
-        f"{stage} failed (exit code {code}). The end of {job.folder / f'{stage}.log'}:\n" + "\n".join(tail)
-    )
+    if code or job.failure.exists():
+        raise WorkFailedError(
+            f"{title} failed (exit code {code or 1}). The end of {job.folder / f'{title}.log'}:\n" + "\n".join(tail)
+        )
+
+
+def _result(job: Job, place: Place) -> dict[str, Any]:
+    """Return what rank 0 has written. Where that is on another machine, this one waits until the disk shows it."""
+    file, end = job.folder / job.result, time.monotonic() + RESULT_SECONDS
+    while place.several and not file.exists() and time.monotonic() < end:
+        time.sleep(0.2)
+    result: dict[str, Any] = json.loads(file.read_text())
+    return result

@@ -28,7 +28,7 @@ LOOK_SECONDS = 2.0
 
 
 def supervise(command: list[str]) -> int:
-    """Run the command to its end; return its exit code, or REQUEUE when it was asked to stop."""
+    """Run the command to its end; return its exit code, 128 and more where a signal killed it, REQUEUE when asked."""
     adopts = sys.platform == "linux"
     if adopts:
         ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
@@ -55,7 +55,8 @@ def supervise(command: list[str]) -> int:
             looked = now
         time.sleep(0 if deadline is None else 0.05)
     _sweep(family)
-    return REQUEUE if asked.requested else child.wait()
+    code = child.wait()
+    return REQUEUE if asked.requested else code if code >= 0 else 128 - code
 
 
 def _in_child(supervisor: int) -> Callable[[], None]:

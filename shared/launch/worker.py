@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.dataset_version import open_version
-from shared.errors import StoppedError, UserError
+from shared.errors import StoppedError, UserError, WorkFailedError
 from shared.launch.stop_signals import REQUEUE, die_with_parent
 from shared.params import Compute, Settings
 from shared.stage import load
@@ -48,6 +48,11 @@ class Job(Settings):
         return self.folder / f"{self.stage.split(':')[1]}.mistake.txt"
 
     @property
+    def failure(self) -> Path:
+        """Where a rank leaves the text of a WorkFailedError, which would come again in another try."""
+        return self.folder / f"{self.stage.split(':')[1]}.failure.txt"
+
+    @property
     def stopped(self) -> Path:
         """Where a rank that was asked to stop says so."""
         return self.folder / f"{self.stage.split(':')[1]}.stopped.txt"
@@ -56,9 +61,15 @@ class Job(Settings):
 def work(path: Path) -> None:
     """Do the job; rank 0 commits what the stage returns as `<stage>.json` in the run's folder.
 
-    Leaves with REQUEUE when it was asked to stop.
+    Leaves with REQUEUE when it was asked to stop. torchrun starts all again whatever ended one: where that has left
+    its last words, because another try would mend nothing, they leave at once with 0, and so end it.
     """
     job = Job.model_validate_json(path.read_text())
+    if job.mistake.exists() or job.failure.exists():
+        return
+    leads = int(os.environ.get("RANK", "0")) == 0
+    if leads:
+        job.stopped.unlink(missing_ok=True)  # of machines that came or went
     stage = load(job.stage)
     dataset = open_version(Store(job.source), job.dataset, job.version)
     try:
@@ -75,7 +86,10 @@ def work(path: Path) -> None:
     except StoppedError as stop:
         job.stopped.write_text(str(stop))
         raise SystemExit(REQUEUE) from stop
-    if int(os.environ.get("RANK", "0")) == 0:
+    except WorkFailedError as failure:
+        job.failure.write_text(str(failure))
+        raise
+    if leads:
         Store(str(job.folder)).write(job.result, json.dumps(facts, indent=1, sort_keys=True))
 
 

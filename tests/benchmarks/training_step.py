@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from shared.launch.launch import THRIFTY
+from shared.launch.relay import THRIFTY
 from training.data.batch import Batch, collate
 from training.data.masking import block_mask, mask_ratio
 from training.data.multi_crop import Views

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 from flows import pipeline
 from shared.launch.progress import Silent
+from shared.params import Compute
 from shared.storage import Store
 from tests.waiting import LIMIT_SECONDS
 from training.params import PretrainParams
@@ -23,7 +24,7 @@ def test_two_pretrains_of_one_run_take_turns(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "gang", gang)
     monkeypatch.setattr("shared.storage.lock.PAUSE_SECONDS", 0.01)
     dataset = SimpleNamespace(name="pets", version="v0001", content_version="v0001", info={"fingerprint": "f"})
-    recipe = SimpleNamespace(training=PretrainParams(), compute=None)
+    recipe = SimpleNamespace(training=PretrainParams(), compute=Compute())
     session = SimpleNamespace(
         recipe=recipe, store=Store(str(tmp_path)), reporter=Silent(), params=lambda _: PretrainParams()
     )

@@ -17,6 +17,7 @@ from training.data.loader import batches, steps_of
 from training.data.preview import draw_views
 from training.distributed import DistributedContext, check_precision, from_leader, joined
 from training.loop.bad_steps import BadSteps, BadStretchError, go_back
+from training.loop.goes_on import goes_on
 from training.loop.init_weights import start_from
 from training.loop.online_knn import online_knn
 from training.loop.optimizer import adamw
@@ -66,7 +67,7 @@ def pretrain(
         facts = run_facts(params, len(index), context.world, compute.accumulate, peak) | parameter_counts(state.student)
         facts |= {"device": str(context.device), "torch": torch.__version__}
         if context.leads:
-            print(facts_text(facts, params), flush=True)
+            print("\n".join([facts_text(facts, params), *goes_on(folder, last_good, facts)]), flush=True)
             _open_run(folder, index, request, facts, contents)
         if context.leads and not state.step:
             draw_views(index, params, folder.path / "views.png")

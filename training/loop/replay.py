@@ -15,8 +15,8 @@ from training.data.index import SampleIndex
 from training.data.loader import steps_of
 from training.data.preview import draw_batch
 from training.distributed import DistributedContext, joined
+from training.loop.ddp import in_ddp
 from training.loop.pretrain import initial_state
-from training.loop.train_loop import in_ddp
 from training.loop.train_step import StepReport, take_step
 from training.params import PretrainParams
 from training.params.resolved import ResolvedParams, resolved

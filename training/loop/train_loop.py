@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
-
 from shared.errors import StoppedError
 from training.data.batch import Batch
 from training.distributed import DistributedContext, from_leader, gathered
 from training.eval.protocols.effective_rank import effective_rank
 from training.loop.bad_steps import BadSteps, BadStretchError
 from training.loop.data_wait import DataWait
+from training.loop.ddp import in_ddp
 from training.loop.metrics import MetricsLogger
 from training.loop.online_knn import OnlineKnn
 from training.loop.sigterm import StopRequest
@@ -50,8 +48,10 @@ def train(
     with journal_or_none as logger:
         while state.step < steps:
             begun = time.monotonic()
+            context.begins("images", state.step + 1)
             batch = next(loader).to(context.device)
             waited = time.monotonic() - begun
+            context.begins("step", state.step + 1)
             report = take_step(state, wrapped, batch, params, context, stop.requested, accumulate)
             measured: dict[str, float] = {"order": state.order} if state.order else {}
             if report.taken and state.step % params.rank_every == 0:
@@ -71,8 +71,7 @@ def train(
             if done:
                 summary["damaged_images"] = sum(gathered(bad.index.damaged, context.world))
             if done or report.stop or state.step % params.checkpoint_every == 0:
-                leaving = done or report.stop
-                _save(folder, state, params, context, bad.in_a_row, summary if done else None, leaving)
+                _save(folder, state, params, context, bad.in_a_row, summary if done else None, done or report.stop)
             if report.stop and not done:
                 from_leader(None)  # a rank that left before the checkpoint is written would end the others
                 line = f"stopped at step {state.step}/{steps} · saved · run it again to go on"
@@ -95,6 +94,7 @@ def _save(
 
     Raises BadStretchError where the run ends with weights that have diverged.
     """
+    context.begins("checkpoint", state.step)
     fault = state.divergence
     if summary and fault:
         raise BadStretchError(f"Pre-training needs weights that stay small, got others in the last step: {fault}")
@@ -104,16 +104,6 @@ def _save(
         checkpoint.save(folder, state, params.keep_checkpoints, summary, every=params.keep_every, bad=fault)
         if leaving and folder.uploads:
             folder.uploads.settle()
-
-
-def in_ddp(student: nn.Module, context: DistributedContext, static: bool) -> nn.Module:
-    """Return the student, inside DDP where there are several processes.
-
-    A static graph exchanges gradients in the first backward pass, `no_sync` or not: not where a step has several.
-    """
-    if context.world == 1:
-        return student
-    return DistributedDataParallel(student, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=static)
 
 
 def _summary(state: State, params: ResolvedParams, loss: float) -> dict[str, Any]:

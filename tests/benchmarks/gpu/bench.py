@@ -19,8 +19,8 @@ from tests.benchmarks.training_step import batch_of
 from training.cost.step_memory import step_memory
 from training.data.batch import Batch
 from training.distributed import DistributedContext, gathered
+from training.loop.ddp import in_ddp
 from training.loop.pretrain import compile_parts, initial_state
-from training.loop.train_loop import in_ddp
 from training.loop.train_step import take_step
 from training.loss.cross_entropy import COLUMNS
 from training.model.blocks import PLAIN

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from conftest import encoded, picture
 
+from shared.launch.stop_signals import REQUEUE
 from tests.waiting import ended, started, until
 
 ROOT = Path(__file__).parents[3]
@@ -210,6 +211,6 @@ def test_a_command_that_is_told_to_stop_leaves_no_server_behind(photos, tmp_path
         children = psutil.Process(process.pid).children()
         servers = [child.pid for child in children if any("uvicorn" in word for word in child.cmdline())]
         process.terminate()
-        assert process.wait(60) != 0
+        assert process.wait(60) == REQUEUE
     assert servers
     assert all(ended(server) for server in servers)

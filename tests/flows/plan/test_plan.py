@@ -1,18 +1,33 @@
 """A plan tells what a recipe takes before anything is spent, and says what looks wrong in it."""
 
 import json
+import re
 
 import pytest
 
 from flows.plan.costs import GIB, Device, curation_hours
-from flows.plan.plan import plan, warnings
+from flows.plan.plan import launch_text, plan, warnings
 from flows.plan.text import lines
 from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError
+from shared.params import Compute
 from tests.flows.cli.test_cli import dinoflow
 
 A100S = Device("A100", 256, 312e12, "data sheet", 80 * GIB)
 IMAGES = 1.2e9
+
+
+@pytest.mark.parametrize(
+    ("compute", "devices", "text"),
+    [
+        (Compute(), 1, "local: processes of one machine; 3 restarts, a step may take 600 s"),
+        (Compute(), 256, "256 devices are several machines: set compute.launcher"),
+        (Compute(launcher="torchrun", nodes=4, rendezvous="n0:29500"), 32, "on 4 machines, which meet at n0:29500"),
+        (Compute(launcher="slurm", max_restarts=9, stuck_after=60), 32, "srun dinoflow pretrain.* 9 restarts.* 60 s"),
+    ],
+)
+def test_a_plan_says_how_processes_start_and_what_happens_to_a_lost_one(compute, devices, text):
+    assert re.search(text, launch_text(compute, devices))
 
 
 def test_the_seed_recipe_cannot_be_done_in_its_thirty_days_and_the_plan_says_why() -> None:

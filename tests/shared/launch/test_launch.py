@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from shared.dataset_version import Published
-from shared.errors import UserError, WorkFailedError
+from shared.errors import RecipeError, UserError, WorkFailedError
 from shared.launch.launch import gang, run_name
 from shared.launch.progress import RECORD, ProgressEvent
 from shared.params import Compute
@@ -44,14 +44,14 @@ def launched(tmp_path, monkeypatch):
     dataset = Published(workspace.sub("datasets/pets/v0001"), "pets", "v0001")
     seen = Seen()
 
-    def launch(how: str, processes: int = 1):
+    def launch(how: str, processes: int = 1, **where):
         return gang(
             act,
             GangParams(how=how),
             dataset,
             run="r",
             workspace=workspace,
-            compute=Compute(processes=processes),
+            compute=Compute(processes=processes, **where),
             reporter=seen,
         )
 
@@ -90,6 +90,35 @@ def test_a_mistake_crosses_the_process_as_a_mistake(launched):
 def test_a_crash_is_told_with_the_end_of_the_log(launched):
     with pytest.raises(WorkFailedError, match="boom"):
         launched[0]("crashing")
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_gang_whose_process_is_killed_is_started_again(launched, processes):
+    launch, seen, _ = launched
+    assert launch("lost", processes)["how"] == "lost"
+    if processes == 1:
+        assert any("act was killed (SIGKILL" in str(line) and "restart 1 of 3" in str(line) for line in seen.all)
+
+
+def test_a_gang_is_started_again_only_as_often_as_it_may_be(launched):
+    with pytest.raises(WorkFailedError, match=r"act failed \(exit code 137\)"):
+        launched[0]("lost", max_restarts=0)
+
+
+@pytest.mark.parametrize(("how", "error"), [("mistaken", UserError), ("failing", WorkFailedError)])
+def test_what_another_try_would_not_mend_is_not_tried_again(launched, tmp_path, how, error):
+    with pytest.raises(error, match=r"better request|fails whenever it is tried"):
+        launched[0](how, processes=2)
+    assert sorted((tmp_path / "runs/r/tries").read_text()) in ([*"0"], [*"1"], [*"01"])
+
+
+def test_a_gang_on_several_machines_needs_a_disk_that_they_share(launched, monkeypatch):
+    act, params, dataset = launched[2]
+    for name, value in {"PET_NNODES": "2", "PET_NODE_RANK": "0", "PET_MASTER_ADDR": "n0"}.items():
+        monkeypatch.setenv(name, value)
+    where = {"workspace": Store("memory://ws"), "compute": Compute(launcher="env"), "reporter": Seen()}
+    with pytest.raises(RecipeError, match="a disk that all of them mount, got memory://"):
+        gang(act, params(), dataset, run="r", **where)
 
 
 def test_a_run_is_named_by_what_makes_it(launched):

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from tests.benchmarks.training_step import batch_of
 from training.distributed import DistributedContext
+from training.loop.ddp import in_ddp
 from training.loop.pretrain import compile_parts, initial_state
-from training.loop.train_loop import in_ddp
 from training.loop.train_step import take_step
 from training.loss.losses import Objective
 from training.model.student_teacher import Outputs, initial_student
