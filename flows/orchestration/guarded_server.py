@@ -6,8 +6,10 @@ to this address cannot, and one that comes from a page must come from the server
 """
 
 import ipaddress
+import os
 import socket
 import sys
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +20,11 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 READS = ("GET", "HEAD")
+CLOSE_SECONDS = 2
+"""Time that open requests and websockets get to end, once the server is asked to stop: a page stays connected."""
+LEAVE_SECONDS = 5.0
+"""Time to stop in all. Now and then a service of Prefect's swallows the cancellation and would be waited for without
+end; what it holds is in the database already."""
 FOREIGN = ("cross-site", "same-site")
 """What a browser says of a request that another origin's page made."""
 
@@ -78,8 +85,20 @@ def main() -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
+    class Server(uvicorn.Server):
+        """Ends within LEAVE_SECONDS of being asked to."""
+
+        def handle_exit(self, *signalled: Any) -> None:
+            """Take in a signal."""
+            end = threading.Timer(LEAVE_SECONDS, os._exit, (0,))
+            end.daemon = True
+            end.start()
+            super().handle_exit(*signalled)
+
     host, port = sys.argv[1], int(sys.argv[2])
-    uvicorn.run(Door(create_app(final=True), host), host=host, port=port, log_level="warning")
+    door = Door(create_app(final=True), host)
+    config = uvicorn.Config(door, host, port, log_level="warning", timeout_graceful_shutdown=CLOSE_SECONDS)
+    Server(config).run()
 
 
 if __name__ == "__main__":

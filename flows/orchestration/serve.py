@@ -106,5 +106,6 @@ def serve_deployments(workspace: str, cron: str) -> None:
         deployment(ablate, "ablation", concurrency_limit=in_turn),
         deployment(flows.evaluate, "evaluation"),
         *(deployment(stage, "stage") for stage in flows.SINGLE),
+        pause_on_shutdown=False,  # a request for each deployment, which on a busy machine took longer than stopping
         print_starting_message=False,
     )
