@@ -116,7 +116,7 @@ def candidates(
     return pair_tables((images, measurements, verdicts), (references, reference_measurements), params)
 
 
-@stage(reads=(CANDIDATES,), writes=VERIFIED, version=3, unit="pairs")
+@stage(reads=(CANDIDATES,), writes=VERIFIED, version=4, unit="pairs")
 def verify(candidates: "Table", *, params: VerifyParams) -> "Table":
     """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
     from curation.dedup.verify import verify_pairs

@@ -15,14 +15,14 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "measure_references": (5, "a2107da60d863e1a94ec"),
     "quality": (2, "cefa6571f1e94daaf32d"),
     "candidates": (2, "c5cefeb9950ceb4bcca0"),
-    "verify": (3, "1791e8bf588ac422805c"),
+    "verify": (4, "1791e8bf588ac422805c"),
     "decontaminate": (3, "8e30f187c98996ae654c"),
     "dedup": (3, "c5cefeb9950ceb4bcca0"),
     "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (3, "1791e8bf588ac422805c"),
     "pack": (5, "f87ffbc01fea174b1841"),
     "pretrain": (4, "64f19afadcfbb22923f6"),
-    "evaluate": (3, "342d4a0d130b3f53b8fa"),
+    "evaluate": (4, "e5dcd96739f41b492c05"),
 }
 """Version of each stage, and the fingerprint of its defaults. A name in `identity` stands only for what differs from
 them: where this fails, raise the stage's version, then write down both.

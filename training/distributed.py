@@ -36,6 +36,15 @@ class DistributedContext:
             return nullcontext()
         return torch.autocast(self.device.type, DTYPES[precision])
 
+    def inference_precision(self, wanted: str) -> str:
+        """Return fp32, bf16, or for auto whichever of them the device has instructions for."""
+        if wanted != "auto":
+            return wanted
+        if self.device.type == "cuda":
+            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+        able = torch.cpu.get_capabilities() if self.device.type == "cpu" else {}
+        return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "fp32"
+
     def loader_workers(self, compute: Compute) -> int:
         """Return how many processes prepare images for this one."""
         return max(1, compute.width // self.world)

@@ -50,7 +50,7 @@ def pretrain(
     return work(dataset, params, compute, folder, contents)
 
 
-@stage(shape="gang", key="evaluation", version=3)
+@stage(shape="gang", key="evaluation", version=4)
 def evaluate(
     dataset: Published, *, params: EvaluateParams, compute: Compute, workspace: Path, run: str
 ) -> dict[str, Any]:

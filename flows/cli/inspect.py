@@ -1,4 +1,4 @@
-"""The commands that look at results: explain, calibrate, datasets, report, replay, serve."""
+"""The commands that look at results: explain, calibrate, datasets, doctor, metrics, report, replay, serve."""
 
 from typing import Annotated, Literal
 
@@ -115,6 +115,28 @@ def doctor(
     from flows.inspect.upkeep.doctor import examine
 
     finish(json, lambda: examine(workspace, json))
+
+
+@app.command(group=LOOKING)
+def metrics(
+    workspace: Annotated[str, Parameter(help="The workspace.")] = "workspace",
+    /,
+    *,
+    host: Annotated[str, Parameter(help="Address to listen on; metrics are not secret, but have no password.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, Parameter(help="Port; 0 = a free one.")] = 9108,
+) -> None:
+    """Tell Prometheus what a workspace holds and how far its training is.
+
+    Images kept and dropped by reason, parts of each curation stage, and of each
+    run step, losses, images a second, MFU, wait for data and k-NN; with
+    PREFECT_API_URL also flow runs by state. A dashboard for Grafana is in
+    infra/monitoring.
+    """
+    from flows.inspect.exporter import serve_metrics
+
+    finish(False, lambda: serve_metrics(workspace, host, port))
 
 
 @app.command(group=LOOKING)

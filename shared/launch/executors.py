@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Protocol, TypeVar
 
 from shared.launch.child_processes import WorkerDiedError, Workers
-from shared.launch.gpus import VISIBLE, gpu_environments, visible_gpus
+from shared.launch.gpus import CORES, VISIBLE, gpu_environments, visible_gpus
 from shared.params import NOTHING, Compute, Resources
 
 Item = TypeVar("Item")
@@ -82,6 +82,6 @@ def processes_for(compute: Compute, preload: Sequence[str] = ()) -> Processes:
     None is started before it has work.
     """
     gpus = visible_gpus(compute.device)
-    cores: dict[str, str] = {VISIBLE: ""} if gpus else {}
+    cores = {CORES: "1"} | ({VISIBLE: ""} if gpus else {})
     on_gpus = Workers(gpu_environments(gpus, compute.width), preload) if gpus else None
     return Processes(Workers([cores] * compute.width, preload), on_gpus)

@@ -82,12 +82,12 @@ def main(data: Path) -> None:
                 "DINOv2 layer 9 patch mean": Readout(dinov2, 9, "patch_mean"),
             },
             [ManifestSet(url=photographs, label="class", where={"set": name}) for name in ("caltech20", "flowers5")],
-            EvaluateParams(evaluations=(Knn(k=10, also=()),)),
+            EvaluateParams(precision="fp32", evaluations=(Knn(k=10, also=()),)),
         ),
         (
             {"DINOv2 layer 9": Readout(dinov2, 9, "cls"), "DINOv2 layer 12": Readout(dinov2, 12, "cls")},
             [MaskSet(url=scenes, where={"set": name}) for name in ("camvid", "humanseg")],
-            EvaluateParams(evaluations=(LinearSegmentation(),)),
+            EvaluateParams(precision="fp32", evaluations=(LinearSegmentation(),)),
         ),
     ]
     print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, timm {timm.__version__}.\n")

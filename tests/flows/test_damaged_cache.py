@@ -3,7 +3,9 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from conftest import encoded, picture
 
@@ -21,9 +23,20 @@ def cut(path: Path) -> None:
 
 
 def flip(path: Path) -> None:
+    """Change what is read whoever reads it: a third into a JSON, the last byte of every column of a table."""
     data = bytearray(path.read_bytes())
-    data[len(data) // 3] ^= 4
+    places = [len(data) // 3]
+    if path.suffix == ".parquet":
+        group = pq.read_metadata(path).row_group(0)
+        columns = [group.column(i) for i in range(group.num_columns)]
+        places = [_start(column) + column.total_compressed_size - 1 for column in columns]
+    for place in places:
+        data[place] ^= 4
     path.write_bytes(data)
+
+
+def _start(column: Any) -> int:
+    return int(column.dictionary_page_offset or column.data_page_offset)
 
 
 def flip_the_end(path: Path) -> None:

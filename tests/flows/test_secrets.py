@@ -57,10 +57,12 @@ def site(tmp_path: Path) -> Iterator[str]:
     server.shutdown()
 
 
-def dinoflow(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def dinoflow(
+    *arguments: object, seconds: float = LIMIT_SECONDS, **environment: str
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
     variables = {**os.environ, **environment}
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, env=variables, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=variables, check=False)
 
 
 def stored(folder: Path) -> Iterator[tuple[Path, bytes]]:
@@ -86,24 +88,37 @@ def leaks(folder: Path) -> list[str]:
     return [f"{path}: {word}" for path, data in stored(folder) for word in HIDDEN if word.encode() in data]
 
 
+SMALL = ("--set", "curation.dedup.near=off", "--set", "compute.workers=1", "--name", "pets")
+
+
 def test_a_curation_from_guarded_places_stores_no_secret_and_reads_every_image(site: str, tmp_path: Path) -> None:
     links = tmp_path / "links.txt"
     links.write_text("\n".join(f"http://{site}/signed/{i}.jpg?token={TOKENS[i]}" for i in range(4)))
-    sources = ["--source", f"http://{LOGIN}:{PASSWORD}@{site}/private/", "--source", links]
-    small = ["--set", "curation.dedup.near=off", "--set", "compute.workers=1"]
-    home = {"PREFECT_HOME": str(tmp_path / "prefect")}
-    done = dinoflow("curate", "laptop", *sources, *small, "--workspace", tmp_path / "w", "--name", "pets", **home)
+    request = ("pack", "laptop", "--source", links, "--workspace", tmp_path / "w", *SMALL)
+    done = dinoflow(*request, "--source", f"http://{LOGIN}:{PASSWORD}@{site}/private/")
     assert done.returncode == 0, done.stderr + done.stdout
     (info,) = (tmp_path / "w/datasets/pets").glob("v0001/dataset.json")
     assert json.loads(info.read_text())["counts"]["kept"] == 8
     assert leaks(tmp_path / "w") == []
-    assert leaks(tmp_path / "prefect") == []
     assert [word for word in HIDDEN if word in done.stdout + done.stderr] == []
-    again = dinoflow("pack", "laptop", "--source", f"http://{site}/private/", "--source", links, *small,
-                     "--workspace", tmp_path / "w", "--name", "pets", "--json",
-                     DINOFLOW_SECRETS=json.dumps({f"http://{site}/": f"{LOGIN}:{PASSWORD}"}))  # fmt: skip
+    known = json.dumps({f"http://{site}/": f"{LOGIN}:{PASSWORD}"})
+    again = dinoflow(*request, "--source", f"http://{site}/private/", "--json", DINOFLOW_SECRETS=known)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["new"] is False  # the same places, known by the same names
+
+
+def test_prefect_is_told_no_secret(site: str, tmp_path: Path) -> None:
+    request = ("curate", "laptop", "--workspace", tmp_path / "w", *SMALL)
+    done = dinoflow(
+        *request,
+        *("--source", f"http://{LOGIN}:{PASSWORD}@{site}/private/"),
+        seconds=5 * LIMIT_SECONDS,
+        PREFECT_HOME=str(tmp_path / "prefect"),
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    database = b"".join(path.read_bytes() for path in (tmp_path / "prefect").glob("prefect.db*"))
+    assert f"http://{site}/private/".encode() in database
+    assert leaks(tmp_path / "prefect") == []
 
 
 def test_errors_about_guarded_places_name_them_without_their_secrets(site: str, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 Shapes: C colours, H W pixels, uint8.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,10 +62,10 @@ class WorkerError(NamedTuple):
 
 
 class CentreCrops(Dataset[dict[str, Tensor] | WorkerError]):
-    """DistributedContext in the list of rows → uint8 `pixels`, and where they are asked for `mask` and `again`."""
+    """Place in the list of rows → uint8 `pixels`, `mask` where there are masks, `again` of rows seen twice."""
 
     def __init__(
-        self, images: IndexedImages, rows: np.ndarray, cut: CropSize, masks: Masks | None, again: bool
+        self, images: IndexedImages, rows: np.ndarray, cut: CropSize, masks: Masks | None, again: Set[int]
     ) -> None:
         self.images, self.rows, self.cut, self.masks, self.again = images, rows, cut, masks, again
 
@@ -79,7 +79,7 @@ class CentreCrops(Dataset[dict[str, Tensor] | WorkerError]):
             views = {"pixels": centre_crop(image, size, resize)}
             if self.masks is not None:
                 views["mask"] = centre_crop_mask(self.masks.classes(row, image.size), size, resize)
-            if self.again:
+            if row in self.again:
                 views["again"] = random_crop(image, size, row)
         except (UserError, WorkFailedError) as error:
             return WorkerError(error)
@@ -92,4 +92,7 @@ def collated(items: Sequence[dict[str, Tensor] | WorkerError]) -> dict[str, Tens
     first = errors_or_items[0]
     if isinstance(first, WorkerError):
         return first
-    return {name: torch.stack([item[name] for item in errors_or_items]) for name in first}
+    return {
+        name: torch.stack([item[name] for item in errors_or_items if name in item])
+        for name in dict.fromkeys(name for item in errors_or_items for name in item)
+    }

@@ -7,6 +7,7 @@ Shapes: B images, C colours, H W pixels, N patches, D width of a feature.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,7 +51,7 @@ class ExtractedFeatures:
     pooled: Tensor
     """pooled_BD."""
     again: Tensor | None
-    """again_BD: of the second view, where it is asked for."""
+    """again_SD: of the second view of the images that were seen twice."""
     patches: Tensor | None
     """patches_BND, where there are masks."""
 
@@ -65,17 +66,19 @@ def extract(
     *,
     workers: int,
     masks: Masks | None = None,
-    again: bool = False,
+    again: np.ndarray | None = None,
+    precision: str = "fp32",
     report: Callable[[int], None] = lambda _: None,
 ) -> tuple[dict[str, ExtractedFeatures], Tensor | None]:
     """Return features of the rows for every model, in the order of rows, and with masks mask_BHW; on every rank.
 
+    `again` are rows, the first among them, that are seen a second time, in another view.
     `report` gets the number of images of each batch. Raises UserError or WorkFailedError naming the image
     that cannot be read.
     """
     batches = np.array_split(np.arange(-(-len(rows) // cut.batch_size)), place.world)[place.rank]
     own = rows[batches[0] * cut.batch_size : (batches[-1] + 1) * cut.batch_size] if len(batches) else rows[:0]
-    crops = CentreCrops(images, own, cut, masks, again)
+    crops = CentreCrops(images, own, cut, masks, frozenset(() if again is None else again.tolist()))
     chunks: dict[tuple[str, str], list[Tensor]] = {}
     loader: DataLoader[Any] = DataLoader(
         crops, batch_size=cut.batch_size, num_workers=workers, collate_fn=collated, worker_init_fn=begin_worker
@@ -85,8 +88,8 @@ def extract(
             raise batch.error
         if masks is not None:
             chunks.setdefault(("", "mask"), []).append(batch["mask"])
-        for view in ("pixels", "again") if again else ("pixels",):
-            for name, tokens in _forward(readings, batch[view].to(place.device)):
+        for view in [view for view in ("pixels", "again") if view in batch]:
+            for name, tokens in _forward(readings, batch[view].to(place.device), place.autocast(precision)):
                 vectors = {"pooled" if view == "pixels" else "again": readings[name].pooled(tokens)}
                 if masks is not None and view == "pixels":
                     vectors["patches"] = tokens.patches
@@ -102,8 +105,17 @@ def extract(
     return features, whole.get(("", "mask"))
 
 
-def _forward(readings: Mapping[str, Readout], pixels_BCHW: Tensor) -> Iterator[tuple[str, Tokens]]:
+def _forward(
+    readings: Mapping[str, Readout], pixels_BCHW: Tensor, precision: AbstractContextManager[Any]
+) -> Iterator[tuple[str, Tokens]]:
     """Yield the outputs of each readout; a model that is read after several blocks runs once."""
     for model in {id(reading.model): reading.model for reading in readings.values()}.values():
         blocks = {name: reading.block for name, reading in readings.items() if reading.model is model}
-        yield from zip(blocks, model.layers(pixels_BCHW, list(blocks.values())), strict=True)
+        with precision:
+            outputs = model.layers(pixels_BCHW, list(blocks.values()))
+        yield from ((name, _exact(tokens)) for name, tokens in zip(blocks, outputs, strict=True))
+
+
+def _exact(tokens: Tokens) -> Tokens:
+    """Return tokens in fp32, in which they are pooled and compared."""
+    return Tokens(tokens.cls.float(), tokens.patches.float())

@@ -27,7 +27,14 @@ class ImageFeatures:
     features: "Tensor"
     """features_BD."""
     again: "Tensor | None" = None
-    """again_BD: of another view of the same images, a random crop that may be flipped. None = not looked at."""
+    """again_SD: of another view of some of the images, a random crop that may be flipped. None = not looked at."""
+    rows: "Tensor | None" = None
+    """rows_S: which images `again` shows. None = all of them."""
+
+    @property
+    def seen_twice(self) -> "Tensor":
+        """seen_twice_SD: features of the images that `again` shows, in its order."""
+        return self.features if self.rows is None else self.features[self.rows]
 
     def check(self) -> None:
         """Raise OmittedError where nothing can be compared."""

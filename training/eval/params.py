@@ -38,6 +38,9 @@ class EvaluateParams(Params):
     """Images with masks to learn from, and to score, at most, drawn evenly: each takes a feature for every patch."""
     batch_size: int = Field(default=64, ge=1)
     """Images in a forward pass."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Of a model's matrix products; what is made of its features is computed in fp32. auto = bf16 where the device has
+    instructions for it."""
     pictures: int = Field(default=6, ge=0)
     """Images that pictures are made of: principal components, attention, nearest neighbours; 0 = none."""
     baselines: bool = True
@@ -45,7 +48,7 @@ class EvaluateParams(Params):
 
     @property
     def needs_second_view(self) -> bool:
-        """Whether an evaluation needs a second view of each image."""
+        """Whether an evaluation needs a second view of images."""
         return any(evaluation.second_view for evaluation in self.evaluations)
 
 

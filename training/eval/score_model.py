@@ -24,6 +24,8 @@ from training.eval.sets.base import Needs
 from training.eval.sets.labelled import Labelled
 from training.runs.scores import PIXELS
 
+SEEN_TWICE = 500
+"""Images of which another view is taken, at most: their mean is known to some hundredths then."""
 WORDS = {"cls": "CLS", "patch_mean": "patch mean", "cls+patch_mean": "CLS and patch mean"}
 
 
@@ -59,6 +61,7 @@ def score_models(
         by_size[first][PIXELS] = Readout(raw_pixels(first, patch), 1, "cls")
     chosen = [_chosen(labelled, params, seed) for labelled in sets]
     images = len(by_size) * sum(len(bank) + len(queries) for bank, queries, _ in chosen)
+    precision = place.inference_precision(params.precision)
     meter = Meter("evaluate", images, report, every=1.0)
     for labelled, (bank, queries, limits) in zip(sets, chosen, strict=True):
         one = SetScores(labelled.name)
@@ -72,13 +75,14 @@ def score_models(
                 cut,
                 workers=place.loader_workers(compute),
                 masks=labelled.masks,
-                again=params.needs_second_view,
+                again=bank[_seen_twice(len(bank))] if params.needs_second_view else None,
+                precision=precision,
                 report=lambda count: meter.add(count * place.world),
             )
             for name, extracted in features.items():
                 inputs = _inputs(labelled, bank, queries, extracted, mask_BHW)
                 scores, lacking = all_scores(params.evaluations, inputs)
-                protocol = _protocol(name, readings[name], labelled, cut) | limits
+                protocol = _protocol(name, readings[name], labelled, cut) | limits | {"precision": precision}
                 one.scores[name] = [{**score, "protocol": score["protocol"] | protocol} for score in scores]
                 one.notes += [note for note in lacking if note not in one.notes]
         one.scores = {name: one.scores[name] for name in (*given, PIXELS) if name in one.scores}
@@ -140,8 +144,8 @@ def _inputs(
     mask_BHW: torch.Tensor | None,
 ) -> dict[Needs, Any]:
     count = len(bank)
-    again = None if extracted.again is None else extracted.again[:count]
-    inputs: dict[Needs, Any] = {"images": ImageFeatures(extracted.pooled[:count], again)}
+    again = torch.from_numpy(_seen_twice(count))
+    inputs: dict[Needs, Any] = {"images": ImageFeatures(extracted.pooled[:count], extracted.again, again)}
     if labelled.has("labels"):
         bank_label_B, query_label_Q = (torch.from_numpy(labelled.label[rows]).long() for rows in (bank, queries))
         inputs["labels"] = LabelledFeatures(
@@ -154,6 +158,11 @@ def _inputs(
         copies_P2, ignored_I2 = (torch.from_numpy(_among(pairs, bank)) for pairs in (labelled.copies, labelled.ignored))
         inputs["copies"] = CopyFeatures(extracted.pooled[:count], copies_P2, ignored_I2)
     return inputs
+
+
+def _seen_twice(count: int) -> np.ndarray:
+    """Return the places of the images that are seen in a second view, evenly from the first on."""
+    return np.unique(np.linspace(0, count - 1, min(count, SEEN_TWICE), dtype=np.int64))
 
 
 def _among(pairs_P2: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -31,8 +31,6 @@ REACH = 1.5
 """Pixels by which a match may miss the map that it supports."""
 MAX_STRETCH = 2.2
 """Ratio of a map's two scales: copies are squashed, but hardly more."""
-SAME_SHAPE = 0.01
-"""Share by which the shapes of two files may differ that are laid over each other with their borders."""
 STEPS, ENOUGH = 40, 1e-4
 """ECC ends after so many steps, or when its correlation grows by less."""
 MIRROR = np.arange(128).reshape(4, 4, 8)[::-1, :, -np.arange(8) % 8].ravel()
@@ -55,7 +53,7 @@ def whole(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
     scores = a.thumbnail.ravel()[PLACES] @ b.thumbnail.ravel()
     for i in np.argsort(-scores, kind="stable")[:TURNS]:
         if scores[i] >= MIN_CORRELATION:
-            yield _map_of_turn(a.gray.shape, b.gray.shape, *ORIENTATIONS[i])
+            yield map_of_turn(a.gray.shape, b.gray.shape, *ORIENTATIONS[i])
 
 
 def parts(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
@@ -63,30 +61,9 @@ def parts(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
     into_b = [(each, a.gray.shape, b.gray.shape, False) for each in best_windows(b.square, a.square, PARTS)]
     into_a = [(each, b.gray.shape, a.gray.shape, True) for each in best_windows(a.square, b.square, PARTS)]
     for window, whole_shape, (high, wide), inverse in sorted(into_b + into_a, key=lambda part: -part[0].correlation):
-        affine = _map_of_turn(whole_shape, (window.high * high, window.wide * wide), *ORIENTATIONS[window.orientation])
+        affine = map_of_turn(whole_shape, (window.high * high, window.wide * wide), *ORIENTATIONS[window.orientation])
         affine[:, 2] += window.left * wide, window.top * high
         yield np.asarray(cv2.invertAffineTransform(affine), np.float64) if inverse else affine
-
-
-def framed(a: LocalFeatures, b: LocalFeatures, near: Affine) -> Affine | None:
-    """Return the map of the whole file of a to that of b, turned as another map is; None where their shapes differ.
-
-    What is written on a page ends where its first and last lines do; noise moves that, and so the frames.
-    """
-    quarters, mirrored = _nearest_turn(near)
-    (wide_a, high_a), (wide_b, high_b) = a.file_size, b.file_size
-    wide, high = (high_a, wide_a) if quarters % 2 else (wide_a, high_a)
-    if abs(wide * high_b - wide_b * high) > SAME_SHAPE * wide * high_b:
-        return None
-    turn = np.vstack([_map_of_turn((high_a, wide_a), (high_b, wide_b), quarters, mirrored), [0, 0, 1]])
-    return np.asarray((_to_frame(b) @ turn @ np.linalg.inv(_to_frame(a)))[:2], np.float64)
-
-
-def _to_frame(features: LocalFeatures) -> Doubles:
-    """Map pixels of the file to pixels of the frame; centres of pixels are whole numbers in both."""
-    left, top, right, bottom = features.bounds
-    x, y = features.gray.shape[1] / (right - left), features.gray.shape[0] / (bottom - top)
-    return np.array([[x, 0, (0.5 - left) * x - 0.5], [0, y, (0.5 - top) * y - 0.5], [0, 0, 1]])
 
 
 def between(affine: Affine, shapes: tuple[FrameShape, FrameShape], others: tuple[FrameShape, FrameShape]) -> Affine:
@@ -104,11 +81,12 @@ def _resized(shape: FrameShape, other: FrameShape) -> Doubles:
 
 def orientation(affine: Affine) -> str:
     """Return by which turn, counter-clockwise, and then which mirror the first picture is laid over the second."""
-    quarters, mirrored = _nearest_turn(affine)
+    quarters, mirrored = nearest_turn(affine)
     return ORIENTATION_NAMES[mirrored][quarters]
 
 
-def _nearest_turn(affine: Affine) -> tuple[int, bool]:
+def nearest_turn(affine: Affine) -> tuple[int, bool]:
+    """Return the quarter turns nearest to a map, and whether it mirrors after them."""
     linear = affine[:, :2].copy()
     mirrored = float(np.linalg.det(linear)) < 0
     if mirrored:
@@ -135,9 +113,9 @@ def matched(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
                 yield affine
 
 
-def refined(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> Affine | None:
+def refined(a: LocalFeatures, b: LocalFeatures, affine: Affine, steps: int = STEPS) -> Affine | None:
     """Return a map improved on all pixels by ECC (Evangelidis & Psarakis 2008); None where that does not converge."""
-    return climbed(a.gray, b.gray, affine, STEPS)
+    return climbed(a.gray, b.gray, affine, steps)
 
 
 def climbed(a: Bytes, b: Bytes, affine: Affine, steps: int) -> Affine | None:
@@ -171,7 +149,7 @@ def _plausible(affine: Affine, mirrored: bool) -> bool:
     return bool(large < MAX_STRETCH * small and (np.linalg.det(affine[:, :2]) < 0) == mirrored)
 
 
-def _map_of_turn(shape_a: FrameShape, shape_b: FrameShape, quarters: int, mirrored: bool) -> Affine:
+def map_of_turn(shape_a: FrameShape, shape_b: FrameShape, quarters: int, mirrored: bool) -> Affine:
     """Turn coordinates instead of gray levels: that says where each place of b comes from in a."""
     corners = np.array([[[-1, -1], [1, -1]], [[-1, 1], [1, 1]]], np.float64)  # [y, x] → x, y of a
     came = np.stack([turned(corners[..., axis], quarters, mirrored) for axis in (0, 1)], axis=-1)

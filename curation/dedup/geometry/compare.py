@@ -12,13 +12,13 @@ from curation.dedup.geometry.alignments import (
     Affine,
     between,
     climbed,
-    framed,
     matched,
     orientation,
     parts,
     refined,
     whole,
 )
+from curation.dedup.geometry.canvas import blank_beyond, framed
 from curation.dedup.geometry.differences import Differing, Laid, difference, laid, misfit, softened
 from curation.dedup.geometry.features import LocalFeatures
 from curation.dedup.geometry.verdicts import UPRIGHT, PairVerdict
@@ -28,6 +28,10 @@ MIN_DETAIL = 3.0
 """Gray levels of detail below which a picture can only be an exact copy: blanks and gradients all agree."""
 PROMISING, PROMISING_PART = 0.5, 0.2
 """From here on a map that is not accepted may be a copy's, a few pixels off; windows lie many pixels apart."""
+FIRST_STEPS, MORE_STEPS, NEARLY = 10, 30, 0.75
+"""Steps towards a better map at first, and more of them from that agreement on: what ten steps bring no nearer, forty
+do not either.
+"""
 WORTH_KEYPOINTS = 0.6
 """From here on keypoints may find a better map; of neighbours that are no copies a tenth get there."""
 LOOKS = 2
@@ -42,6 +46,10 @@ may be each other's mirror images by design, differ in one stroke or one colour,
 NOISE_CONFLICT, NOISE_RESIDUAL = 0.03, 0.16
 """A copy: less of it differs than this, in tiles and in energy. Small print at JPEG quality 30
 leaves .16 of its energy, sheets of other numbers in one grid .23."""
+NOISE_STRENGTH = 0.025
+"""Of a plain copy no more of its energy may differ in tiles that conflict: there noise makes many of them, but weak
+ones (at most .023 in pages and boards recompressed, shrunk or noisy), other digits few strong ones (.044 and more).
+"""
 OVERLAID, OVERLAY = 0.18, 0.75
 """Or, of a rich picture: at most so much of it differs, and so much of that is one plain thing over the other's
 content: a watermark, a caption, a hole. What differs both ways is another frame of one scene."""
@@ -52,6 +60,9 @@ SOFT = 2.0
 PLAIN_COLOUR, SAME_COLOUR = 4.0, 16.0
 """Differing of colours in a plain copy, and in one that is tiny or has something laid over it. Recoloured photographs
 of a proper size are still known by their gray levels."""
+
+AS_IT_IS = np.eye(2, 3)
+"""Tried first, with the borders of both files: noise moves the edges of what is written on a page."""
 
 RANK: dict[PairVerdict, int] = {"other": 0, "look-alike": 1, "same scene": 2, "copy": 3}
 """Of the verdicts under several maps, the greatest counts."""
@@ -104,6 +115,9 @@ def _maps(a: LocalFeatures, b: LocalFeatures) -> Iterator[tuple[Affine, float]]:
     as under a turn by other than a right angle.
     """
     best = 0.0
+    if (same_file := framed(a, b, AS_IT_IS)) is not None and blank_beyond(a, b):
+        best = agreement(a, b, same_file)
+        yield same_file, best
     for affine in whole(a, b):
         better, score = _better(a, b, affine, PROMISING)
         best = max(best, score)
@@ -120,9 +134,11 @@ def _maps(a: LocalFeatures, b: LocalFeatures) -> Iterator[tuple[Affine, float]]:
 
 def _better(a: LocalFeatures, b: LocalFeatures, affine: Affine, promising: float) -> tuple[Affine, float]:
     score = agreement(a, b, affine)
-    if promising <= score < 1 and (finer := refined(a, b, affine)) is not None:
+    for steps, least in ((FIRST_STEPS, promising), (MORE_STEPS, NEARLY)):
+        if not least <= score < 1 or (finer := refined(a, b, affine, steps)) is None:
+            break
         better = agreement(a, b, finer)
-        return (finer, better) if better > score else (affine, score)
+        affine, score = max((affine, score), (finer, better), key=lambda scored: scored[1])
     return affine, score
 
 
@@ -157,7 +173,8 @@ def _best_fit(first: Bytes, second: Bytes, maps: list[Affine]) -> tuple[Laid, Af
 
 
 def _verdict(found: Differing, plain: bool, tiny: bool, turn: str) -> PairVerdict:
-    if found.conflict <= NOISE_CONFLICT and found.residual <= NOISE_RESIDUAL:
+    weak = found.levels <= NOISE_CONFLICT and found.strength <= NOISE_STRENGTH
+    if (weak if plain else found.conflict <= NOISE_CONFLICT) and found.residual <= NOISE_RESIDUAL:
         if plain:
             return "copy" if turn == UPRIGHT and found.colour <= PLAIN_COLOUR else "look-alike"
         return "look-alike" if tiny and found.colour > SAME_COLOUR else "copy"

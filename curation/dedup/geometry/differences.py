@@ -57,6 +57,10 @@ class Differing(NamedTuple):
     """97th percentile over tiles of the difference of colours, in levels of Cb and Cr, the richer made as pale."""
     overlay: float
     """Of the area of strong residuals: what one picture hides of the other behind something plain."""
+    strength: float
+    """Of the energy of detail: what nothing explains in tiles that conflict."""
+    levels: float
+    """Of the tiles: those that are brighter or darker in one, without detail that explains it."""
 
 
 def laid(a: Bytes, b: Bytes, affine: Affine) -> Laid | None:
@@ -115,6 +119,8 @@ def difference(pair: Laid) -> Differing:
         rest=_share(left, total, content & ~conflict),
         colour=_colour(pair, count, asked & ~conflict, side),
         overlay=overlay(own_x, own_y, pair.both, contrast),
+        strength=float(left[conflict].sum() / max(1e-3, float(total[content].sum()))),
+        levels=float((asked & unlit).sum() / max(1, asked.sum())),
     )
 
 

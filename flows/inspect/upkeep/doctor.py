@@ -65,8 +65,9 @@ def _check(store: Store, file: CacheFile) -> None:
     if file.name.endswith(".parquet"):
         check_whole(store, file.name)
     elif file.name.endswith(".json"):
-        _, stage, name = file.name.split("/")
-        output_of(json_facts(store.read(file.name), file.name), stage, name.removesuffix(".json"))
+        facts, (_, stage, *inside, name) = json_facts(store.read(file.name), file.name), file.name.split("/")
+        if not inside:
+            output_of(facts, stage, name.removesuffix(".json"))
 
 
 def _version(store: Store, name: str, version: str, console: Console) -> list[str]:

@@ -7,6 +7,7 @@ from PIL import Image, ImageOps
 from curation.arrays import Bytes
 from curation.dedup.geometry.windows import PART_OF, SIDE, best_correlation
 from curation.dedup.thumbnails import BEYOND_DOUBT, may_show, thumbnail
+from shared.images.picture import Picture
 
 
 def shades(seed: int) -> Image.Image:
@@ -16,7 +17,7 @@ def shades(seed: int) -> Image.Image:
 
 
 def row(image: Image.Image) -> Bytes:
-    return np.frombuffer(thumbnail(image), np.uint8)
+    return np.frombuffer(thumbnail(Picture(image)), np.uint8)
 
 
 EDITS = {

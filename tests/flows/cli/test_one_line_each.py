@@ -95,7 +95,7 @@ def test_a_recipe_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_closed_pipe_ends_the_command_with_one_line(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m flows.cli plan laptop | true; exit ${{PIPESTATUS[0]}}"
+    command = f"{sys.executable} -m flows.cli plan laptop --images 1000 | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
     assert done.returncode == 1
     assert done.stderr == (

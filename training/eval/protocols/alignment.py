@@ -28,8 +28,8 @@ class Alignment(EvaluationProtocol):
         inputs.check()
         if inputs.again is None:
             raise OmittedError("needs another view of each image, got none")
-        protocol = {"images": len(inputs.features), "alpha": 2, "views": "centre crop, random crop", "better": "lower"}
-        return [score(self.kind, "loss", alignment(inputs.features, inputs.again), protocol)]
+        protocol = {"images": len(inputs.again), "alpha": 2, "views": "centre crop, random crop", "better": "lower"}
+        return [score(self.kind, "loss", alignment(inputs.seen_twice, inputs.again), protocol)]
 
 
 def alignment(features_BD: "Tensor", again_BD: "Tensor") -> float:

@@ -13,7 +13,7 @@ class EvaluationProtocol(Params):
     needs: ClassVar[Needs]
     """What a set must have for it, and which inputs `scores` is given."""
     second_view: ClassVar[bool] = False
-    """Whether it compares each image with another view of it."""
+    """Whether it compares images with other views of them."""
 
     def scores(self, inputs: Any) -> list[ScoreRow]:
         """Return the scores, each with its protocol. Raises OmittedError where these images cannot be scored so."""

@@ -9,6 +9,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,11 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     columns = {"uri": one, "other_uri": other, "score": scores, "verdict": ["copy"] * len(pairs)}
     rows = pa.table({name: columns.get(name, pa.nulls(len(pairs))) for name in VERIFIED.schema.names})
     table = rows.cast(VERIFIED.schema)
-    for place, part in enumerate(verified.output.parts):
+    invented = tuple(
         commit_part(verified.store, "verify", table if place == 0 else table.slice(0, 0), part.name)
+        for place, part in enumerate(verified.output.parts)
+    )
+    replace(verified.output, parts=invented).seal(verified.store, {})
     return root / "w"
 
 

@@ -47,7 +47,7 @@ def test_folders_of_images_and_masks_are_paired_and_values_numbered(scenes: Path
 
 def test_mask_and_image_are_cut_alike(scenes: Path) -> None:
     found = MaskSet(url=str(scenes)).opened(None)
-    crops = CentreCrops(found.images, np.arange(5), CropSize(32, 1.143, 2), found.masks, again=False)
+    crops = CentreCrops(found.images, np.arange(5), CropSize(32, 1.143, 2), found.masks, again=frozenset())
     for place in range(5):
         item = crops[place]
         assert isinstance(item, dict)
@@ -145,12 +145,12 @@ def test_masks_that_cannot_be_used_are_named(scenes: Path) -> None:
 def test_a_mask_of_half_the_size_is_cut_alike(scenes: Path) -> None:
     whole = MaskSet(url=str(scenes)).opened(None)
     cut = CropSize(20, 1.0, 2)
-    items = [CentreCrops(whole.images, np.arange(5), cut, whole.masks, again=False)[1] for _ in range(1)]
+    items = [CentreCrops(whole.images, np.arange(5), cut, whole.masks, again=frozenset())[1] for _ in range(1)]
     for path in scenes.rglob("masks/*.png"):
         with Image.open(path) as mask:
             path.write_bytes(encoded(mask.resize((30, 20), Image.Resampling.NEAREST), "PNG"))
     half = MaskSet(url=str(scenes)).opened(None)
-    items += [CentreCrops(half.images, np.arange(5), cut, half.masks, again=False)[1]]
+    items += [CentreCrops(half.images, np.arange(5), cut, half.masks, again=frozenset())[1]]
     first, second = (item["mask"] for item in items if isinstance(item, dict))
     assert (first == second).float().mean() > 0.9
 
