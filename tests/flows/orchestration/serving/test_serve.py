@@ -237,15 +237,6 @@ def test_a_filled_form_curates_and_the_version_it_publishes_starts_its_training(
     assert served.slots()["curation"] == 0
 
 
-def test_curating_again_says_nothing_new_where_people_look_and_trains_nothing(served: Served) -> None:
-    done = served.api.wait(served.trigger("curate/curate pets"))
-    assert done["state_name"] == "Nothing new", served.log()
-    found = served.api.post("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [done["id"]]}}})
-    [page] = [one for one in found if one["key"] == "dataset"]
-    assert page["description"].startswith("nothing new")
-    assert [path.name for path in (served.home / "w/datasets/pets").glob("v*")] == ["v0001"]
-
-
 def test_a_restart_keeps_what_the_pages_changed_and_leaves_no_training_running(served: Served) -> None:
     """SIGTERM, as systemd and Docker send it, while a model is trained."""
     curate = served.api.deployments()["curate/curate pets"]
@@ -273,6 +264,15 @@ def test_a_restart_keeps_what_the_pages_changed_and_leaves_no_training_running(s
     assert schedule["active"]
     assert again["parameters"]["name"] == "cats"
     assert planned <= served.planned()
+
+
+def test_curating_again_says_nothing_new_where_people_look_and_trains_nothing(served: Served) -> None:
+    done = served.api.wait(served.trigger("curate/curate pets", name="pets"))
+    assert done["state_name"] == "Nothing new", served.log()
+    found = served.api.post("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [done["id"]]}}})
+    [page] = [one for one in found if one["key"] == "dataset"]
+    assert page["description"].startswith("nothing new")
+    assert [path.name for path in (served.home / "w/datasets/pets").glob("v*")] == ["v0001"]
 
 
 def test_a_cancelled_curation_ends_with_its_subflow_and_a_killed_server_leaves_nothing(served: Served) -> None:
