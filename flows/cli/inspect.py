@@ -174,19 +174,28 @@ def replay(
 
 @app.command(group=LOOKING)
 def serve(
+    file: Annotated[str | None, Parameter(help="YAML file of deployments; one form for every flow without.")] = None,
+    /,
     *,
-    workspace: Annotated[str, Parameter(help="Default workspace of the forms.")] = "workspace",
+    workspace: Annotated[str, Parameter(help="Default workspace of the forms, where no file says so.")] = "workspace",
     host: Annotated[
         str, Parameter(help="Address to listen on. Elsewhere than on this machine alone it asks for a password.")
     ] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port of the server.")] = 4200,
-    cron: Annotated[str, Parameter(help="When re-curation runs, once its schedule is switched on.")] = "0 2 * * *",
 ) -> None:
-    """Start Prefect's server and UI on loopback, with a form for every flow, and run what is triggered.
+    """Start Prefect's server and UI on loopback, with a form for every flow, and run what is triggered or scheduled.
 
     With --host others reach it, and the page asks for a password. Pages of other
-    origins can start nothing.
+    origins can start nothing. What is changed on the pages outlasts a restart.
     """
     from flows.commands.serve import serve_forever
 
-    finish(False, lambda: serve_forever(workspace, host, port, cron))
+    finish(False, lambda: serve_forever(file, workspace, host, port))
+
+
+@app.command(group=LOOKING)
+def deploy(file: Annotated[str, Parameter(help="YAML file of deployments.")], /) -> None:
+    """Make the deployments of a file on the Prefect server of PREFECT_API_URL, for the workers of its work pool."""
+    from flows.commands.serve import deploy as deploy_file
+
+    finish(False, lambda: deploy_file(file))

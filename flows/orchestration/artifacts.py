@@ -34,12 +34,13 @@ def stage_artifact(stage: Stage, output: Output) -> None:
     )
 
 
-def dataset_artifact(dataset: Published) -> None:
-    """Publish a dataset version: counts, reasons, and what its images look like."""
+def dataset_artifact(dataset: Published, new: bool) -> None:
+    """Publish a dataset version, or that there is no new one: counts, reasons, and what its images look like."""
     info = dataset.info
     counts = info["counts"]
     lines = [
         f"# {dataset.name} {dataset.version}",
+        *([] if new else ["**Nothing new**: this version, published before, is what the sources give still.", ""]),
         f"**{counts['indexed']:,} images indexed → {counts['kept']:,} kept**, {counts['dropped']:,} dropped.",
         "",
         f"![some of the kept images]({_contact_sheet(dataset)})",
@@ -54,9 +55,8 @@ def dataset_artifact(dataset: Published) -> None:
         "",
         f"Report: `{dataset.store.place('report.html')}`",
     ]
-    create_markdown_artifact(
-        "\n".join(lines), key="dataset", description=f"{dataset.name} {dataset.version}: {counts['kept']:,} images"
-    )
+    what = f"{dataset.name} {dataset.version}: {counts['kept']:,} images"
+    create_markdown_artifact("\n".join(lines), key="dataset", description=what if new else f"nothing new: {what}")
 
 
 def run_artifact(store: Store, run: str) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from prefect import Flow, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import TerminationSignal
 from prefect.futures import as_completed
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -49,7 +50,8 @@ class PrefectExecutor:
     ) -> Iterator[Result]:
         """Yield the results as the task runs finish."""
         if isinstance(self.machines, Processes):
-            yield from self._submitted(partial(self.machines.workers_for(needs).call, fn), items, label)
+            with ended_on_request(self.machines):
+                yield from self._submitted(partial(self.machines.workers_for(needs).call, fn), items, label)
         elif MAKING.get(None) is None:  # beside the stages, the flow's own task runner is one of threads here
             yield from self.machines.map(fn, items, label, needs)
         else:
@@ -67,6 +69,16 @@ class PrefectExecutor:
             task = batch_task(label, f"{label} {first + 1}–{end} of {len(items)}")
             futures.append(task.submit(PartsBatch(fn, items[first:end])))
         return (result for future in as_completed(futures) for result in future.result())
+
+
+@contextmanager
+def ended_on_request(machines: Processes | Cluster) -> Iterator[None]:
+    """End the processes when this one is asked to stop: Prefect waits for its threads, which wait for them."""
+    try:
+        yield
+    except (TerminationSignal, KeyboardInterrupt):
+        machines.close()
+        raise
 
 
 @cache
@@ -114,7 +126,7 @@ def subflows(machines: Processes | Cluster, title: str) -> Around:
             task_runner=_task_runner(machines),
             persist_result=False,
         )
-        before = MAKING.set(make)
+        before = MAKING.set(ended_on_request(machines)(make))
         try:
             output = subflow()
         finally:

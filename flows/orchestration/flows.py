@@ -1,11 +1,12 @@
 """Every flow that a deployment can import: the pipeline, its three acts, and one line for each curation stage."""
 
+import os
 from typing import Any
 
 from prefect import Flow, flow
 from prefect.events import emit_event
+from prefect.states import Completed
 
-from curation.params import CurationParams
 from curation.stages import STAGES
 from flows import pipeline
 from flows.follow import follow as follow_run
@@ -13,23 +14,32 @@ from flows.orchestration import tasks
 from flows.orchestration.artifacts import dataset_artifact
 from flows.orchestration.credentials import fetch_secrets, guard_logs
 from flows.orchestration.engine import PrefectExecutor, RunLog, machines_of, subflows
-from flows.orchestration.forms import Texts, form
-from flows.recipe.recipe import Recipe, load_recipe, with_params
+from flows.orchestration.forms import Changes, Texts, form, requested, with_sources
+from flows.orchestration.taking_turns import one_at_a_time
+from flows.plan.status import training_status
+from flows.recipe.recipe import Recipe
 from flows.session import Session
 from shared.dataset_version import Published, open_version
 from shared.launch.progress import Reporter
+from shared.launch.stop_signals import die_with_parent
 from shared.stage import Stage
 from shared.storage import Store
 from shared.storage.credentials import withheld
-from training.eval.params import EvaluateParams
-from training.params import PretrainParams
 
+PUBLISHED = "dataset.version.published"
+"""The event that a new version of a dataset emits."""
+NOTHING_NEW = "Nothing new"
+"""What the state of a run is called that found its work done."""
+RUN_ID = "PREFECT__FLOW_RUN_ID"
+"""In the environment of a process that a worker of Prefect started for a flow run."""
 CONSOLE: list[Reporter] = []
 """The terminal of a person who started the flow from the command line, if any."""
 
 
 def open_session(recipe: Recipe, workspace: str) -> Session:
     """Return a session whose stages are subflows and whose parts are task runs of the current flow."""
+    if RUN_ID in os.environ:  # a worker started it: nobody else would see to it that it ends
+        die_with_parent()
     guard_logs()
     fetch_secrets()
     machines = machines_of(recipe.compute)
@@ -44,23 +54,18 @@ def run(
     workspace: str = "workspace",
     sources: Texts = (),
     name: str = "",
+    curation: Changes = None,
+    training: Changes = None,
+    evaluation: Changes = None,
+    compute: Changes = None,
     settings: Texts = (),
-    curation: CurationParams | None = None,
-    training: PretrainParams | None = None,
-    evaluation: EvaluateParams | None = None,
 ) -> dict[str, Any]:
     """The whole pipeline: curate images into a dataset version, pre-train a ViT on it, score its checkpoints."""
-    session = open_session(
-        _changed(
-            load_recipe(recipe, settings=settings, sources=sources, name=name),
-            curation=curation,
-            training=training,
-            evaluation=evaluation,
-        ),
-        workspace,
-    )
-    dataset = _curate(session)
-    trained = tasks.train(session, dataset)
+    changes = {"curation": curation, "training": training, "evaluation": evaluation, "compute": compute}
+    session = open_session(with_sources(requested(recipe, settings, sources, name, changes)), workspace)
+    dataset, _ = _curate(session)
+    with one_at_a_time("training", session):
+        trained = tasks.train(session, dataset)
     return {"dataset": dataset.name, "version": dataset.version, "run": trained.run}
 
 
@@ -71,13 +76,15 @@ def curate(
     workspace: str = "workspace",
     sources: Texts = (),
     name: str = "",
+    curation: Changes = None,
+    compute: Changes = None,
     settings: Texts = (),
-    curation: CurationParams | None = None,
-) -> dict[str, Any]:
+) -> Any:
     """Curate: measure what is new, decide again, publish a dataset version if anything changed."""
-    loaded = load_recipe(recipe, settings=settings, sources=sources, name=name)
-    dataset = _curate(open_session(_changed(loaded, curation=curation), workspace))
-    return {"dataset": dataset.name, "version": dataset.version, "counts": dataset.info["counts"]}
+    changes = {"curation": curation, "compute": compute}
+    dataset, new = _curate(open_session(with_sources(requested(recipe, settings, sources, name, changes)), workspace))
+    facts = {"dataset": dataset.name, "version": dataset.version, "counts": dataset.info["counts"]}
+    return facts if new else nothing_new(f"{dataset.name} {dataset.version} is what its sources give still", facts)
 
 
 @flow(name="pretrain", flow_run_name="pretrain {recipe} → {workspace}")
@@ -87,13 +94,19 @@ def pretrain(
     workspace: str = "workspace",
     name: str = "",
     version: str = "",
+    training: Changes = None,
+    evaluation: Changes = None,
+    compute: Changes = None,
     settings: Texts = (),
-    training: PretrainParams | None = None,
-) -> dict[str, Any]:
+) -> Any:
     """Pre-train a ViT on a published dataset version; then score its checkpoints."""
-    loaded = _changed(load_recipe(recipe, settings=settings, name=name), training=training)
-    session, dataset = _on_version(loaded, workspace, version)
-    return {"run": tasks.train(session, dataset).run}
+    changes = {"training": training, "evaluation": evaluation, "compute": compute}
+    session, dataset = _on_version(requested(recipe, settings, (), name, changes), workspace, version)
+    with one_at_a_time("training", session):
+        status = training_status(session, dataset)
+        facts = {"run": tasks.train(session, dataset).run}
+    done = status is not None and status.done and not status.unscored
+    return nothing_new(f"{facts['run']} is trained and scored already", facts) if done else facts
 
 
 @flow(name="evaluate", flow_run_name="evaluate {recipe} → {workspace}")
@@ -103,18 +116,25 @@ def evaluate(
     workspace: str = "workspace",
     name: str = "",
     version: str = "",
+    evaluation: Changes = None,
+    training: Changes = None,
+    compute: Changes = None,
     settings: Texts = (),
-    evaluation: EvaluateParams | None = None,
     follow: bool = False,
     patience: float = 1800,
 ) -> dict[str, Any]:
     """Score the checkpoints of the recipe's run that have no score yet; or follow it and score each as it comes."""
-    loaded = _changed(load_recipe(recipe, settings=settings, name=name), evaluation=evaluation)
-    session, dataset = _on_version(loaded, workspace, version)
+    changes = {"training": training, "evaluation": evaluation, "compute": compute}
+    session, dataset = _on_version(requested(recipe, settings, (), name, changes), workspace, version)
     run = pipeline.run_of(session, dataset)
     if follow:
         follow_run(session, dataset, run, patience=patience)
     return tasks.evaluate(session, dataset, run)
+
+
+def nothing_new(why: str, facts: dict[str, Any]) -> Any:
+    """Return a run's end that says, in the list of runs too, that there was nothing to do."""
+    return Completed(name=NOTHING_NEW, message=f"{why}.", data=facts)
 
 
 def _on_version(recipe: Recipe, workspace: str, version: str) -> tuple[Session, Published]:
@@ -122,20 +142,20 @@ def _on_version(recipe: Recipe, workspace: str, version: str) -> tuple[Session, 
     return session, open_version(session.store, recipe.name, version or None)
 
 
-def _changed(recipe: Recipe, **parts: Any) -> Recipe:
-    return recipe.model_copy(update={name: part for name, part in parts.items() if part is not None})
-
-
-def _curate(session: Session) -> Published:
-    dataset, new = pipeline.curate(session)
-    dataset_artifact(dataset)
+def _curate(session: Session) -> tuple[Published, bool]:
+    with one_at_a_time("curation", session):
+        dataset, new = pipeline.curate(session)
+    dataset_artifact(dataset, new)
     if new:
         emit_event(
-            "dataset.version.published",
-            resource={"prefect.resource.id": f"dataset.{dataset.name}.{dataset.version}"},
+            PUBLISHED,
+            resource={
+                "prefect.resource.id": f"dataset.{dataset.name}.{dataset.version}",
+                "dinoflow.workspace": session.store.url,
+            },
             payload={"name": dataset.name, "version": dataset.version, "workspace": session.store.url},
         )
-    return dataset
+    return dataset, new
 
 
 def flow_of(stage: Stage) -> Flow[..., Any]:
@@ -146,19 +166,18 @@ def flow_of(stage: Stage) -> Flow[..., Any]:
         workspace: str = "workspace",
         sources: Texts = (),
         name: str = "",
+        params: Changes = None,
+        compute: Changes = None,
         settings: Texts = (),
-        params: stage.params | None = None,  # type: ignore[name-defined]
     ) -> dict[str, Any]:
-        loaded = load_recipe(recipe, settings=settings, sources=sources, name=name)
-        if params is not None:
-            loaded = with_params(loaded, stage.key, params)
+        loaded = with_sources(requested(recipe, settings, sources, name, {stage.key: params, "compute": compute}))
         output = open_session(loaded, workspace).make(stage)
         return {"stage": stage.name, "rows": output.rows, "reasons": output.reasons}
 
     body.__doc__ = stage.help
     # A served flow is found again by module and name, so it must carry those of the line that makes it.
     body.__module__, body.__name__, body.__qualname__ = __name__, stage.name, stage.name
-    return Flow(fn=form(body), name=stage.name, description=stage.help)
+    return Flow(fn=form(body, stage.params), name=stage.name, description=stage.help)
 
 
 SINGLE = tuple(flow_of(stage) for stage in STAGES)

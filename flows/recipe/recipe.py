@@ -1,6 +1,6 @@
 """A recipe: everything that one run depends on, in one YAML file or one shipped name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,14 +10,16 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from curation.params import CurationParams
 from curation.sources import Source, source_at
 from flows.recipe.errors import explain
+from flows.recipe.patches import laid_over
 from flows.recipe.settings import apply_setting
 from flows.recipe.source_names import named_apart
 from shared.errors import RecipeError
-from shared.params import Compute, Params, Settings, with_present_names
+from shared.params import Compute, Settings, with_present_names
 from shared.storage.credentials import withheld, withheld_tree
 from training.eval.params import EvaluateParams
 from training.params import PretrainParams
 from training.params.published import PublishedName
+from training.params.shares import check_shares
 
 SHIPPED = Path(__file__).with_name("recipes")
 
@@ -45,6 +47,15 @@ class Recipe(Settings):
     """Why training differs from it: a setting, or the beginning of several, such as optim, and the reason."""
 
     @model_validator(mode="after")
+    def _batch_fits_the_processes(self) -> Self:
+        if self.compute.processes:
+            try:
+                check_shares(self.training, self.compute.processes, self.compute.accumulate)
+            except RecipeError as error:
+                raise ValueError(str(error).removesuffix(".")) from None
+        return self
+
+    @model_validator(mode="after")
     def _sources_at_the_top(self) -> Self:
         if self.curation.index.sources:
             count = len(self.curation.index.sources)
@@ -63,32 +74,26 @@ def load_recipe(
     settings: Sequence[str] = (),
     sources: Sequence[str] = (),
     name: str | None = None,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Recipe:
-    """Read a recipe by path or shipped name and change it by `a.b.c=value` settings, sources and name.
+    """Read a recipe by path or shipped name and change it by `a.b.c=value` settings, sources, name and changes.
 
-    An empty name is a recipe of defaults. Raises RecipeError naming the key, what was given and what is allowed;
-    SourceError for a missing source.
+    `changes` gives, for a dotted key such as training or curation.dedup, the values below it that differ. This is the
+    one way from a request to a recipe: command line, form, schedule and Python. An empty name is a recipe of defaults.
+    Raises RecipeError naming the key, what was given and what is allowed; SourceError for a missing source.
     """
     values: dict[str, Any] = {} if recipe == "" else _read(recipe or default_recipe())
     for setting in settings:
         apply_setting(values, setting, Recipe)
+    for key, change in (changes or {}).items():
+        nested = dict(change)
+        for part in reversed(key.split(".")):
+            nested = {part: nested}
+        values = laid_over(values, nested)
     if sources:
         values["sources"] = named_apart([source_at(withheld(url)) for url in dict.fromkeys(sources)])
     if name:
         values["name"] = name
-    return _checked(values)
-
-
-TAKEN = {"index": {"sources", "changed"}, "measure": {"embedder", "scorers"}, "decontaminate": {"dedup"}}
-"""Fields of the curation that are filled from other places of the recipe."""
-
-
-def with_params(recipe: Recipe, key: str, params: Params) -> Recipe:
-    """Return the recipe with other parameters at a dotted key. Raises RecipeError as loading does."""
-    values = recipe.model_dump(exclude={"curation": TAKEN})
-    group, _, name = key.rpartition(".")
-    place = values[group] if group else values
-    place[name] = params.model_dump()
     return _checked(values)
 
 
@@ -126,13 +131,4 @@ def _read(recipe: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     base, values = values.pop("extends", None), with_present_names(values, Recipe)
     if not isinstance(base, str | None):
         raise RecipeError(f"The recipe {path} must extend one recipe, got {base!r}. Name it: extends: laptop.")
-    return _merge(_read(base, chain), values) if base else values
-
-
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the base with the changes laid over it, key by key; lists are replaced whole."""
-    merged = dict(base)
-    for key, value in changes.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
+    return laid_over(_read(base, chain), values) if base else values

@@ -13,7 +13,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
-from shared.errors import WorkFailedError
+from shared.errors import StoppedError, WorkFailedError
 
 Result = TypeVar("Result")
 
@@ -41,16 +41,21 @@ class Workers:
         atexit.register(self.close)
 
     def call(self, fn: Callable[..., Result], *arguments: Any) -> Result:
-        """Run the function in an idle process and wait. Raises WorkerDiedError when that process is killed."""
+        """Run the function in an idle process and wait.
+
+        Raises WorkerDiedError when that process is killed, StoppedError once all are closed.
+        """
         seat = self._idle.get()
         try:
             if self._closed:
-                raise died(fn)
+                raise stopped(fn)
             if seat.worker is None:
                 seat.worker = Worker(self.preload, seat.environment)
                 self._running.add(seat.worker)
             result: Result = seat.worker.call(fn, arguments)
             return result
+        except WorkerDiedError as death:
+            raise (stopped(fn) if self._closed else death) from death
         finally:
             if seat.worker and seat.worker.owes:  # dead, or whoever waited was interrupted
                 seat.worker.end()
@@ -112,6 +117,13 @@ def died(fn: Callable[..., Any]) -> WorkerDiedError:
     return WorkerDiedError(
         f"A worker process was killed from outside, often for its memory, in {getattr(fn, '__name__', fn)}. "
         "Run the same command again: finished parts are kept. Lower compute.workers if it recurs."
+    )
+
+
+def stopped(fn: Callable[..., Any]) -> StoppedError:
+    """Return the error that says in which work the processes were closed."""
+    return StoppedError(
+        f"{getattr(fn, '__name__', fn)} was stopped on request. Run the same command again: finished parts are kept."
     )
 
 

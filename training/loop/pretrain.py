@@ -31,6 +31,7 @@ from training.model.frozen import FrozenModels
 from training.model.student_teacher import initial_student, make_ema_teacher
 from training.params import PretrainParams
 from training.params.resolved import resolved
+from training.params.shares import check_shares
 from training.runs import checkpoint
 from training.runs.checkpoint import State
 from training.runs.run_folder import RunFolder
@@ -94,32 +95,13 @@ def compile_parts(state: State, params: PretrainParams) -> None:
 
 def check_batch(params: PretrainParams, images: int, world: int, accumulate: int = 1) -> None:
     """Raise RecipeError when the batch does not fit the dataset, the processes or the micro-batches."""
-    batch, group = params.optim.batch_size, params.objective.koleo_group
+    batch = params.optim.batch_size
     if images < batch:
         raise RecipeError(
             f"Pre-training needs at least one batch of images (optim.batch_size = {batch}), got {images} to train "
             f"on. Add images, or set training.optim.batch_size to {images} or less."
         )
-    if batch % world:
-        raise RecipeError(
-            f"optim.batch_size must be a multiple of the {world} processes, got {batch}. "
-            f"Set it to {(batch // world + 1) * world}, or change compute.processes."
-        )
-    grouped = params.objective.koleo_weight or params.model.drop_path
-    if grouped and (batch // world) % group:
-        raise RecipeError(
-            f"Each of {world} processes needs a multiple of objective.koleo_group = {group} images, got "
-            f"{batch // world}. Set koleo_group to a divisor of {batch // world}, or koleo_weight and drop_path to 0."
-        )
-    share, whole = batch // world, group if grouped else 1
-    if share % (accumulate * whole):
-        most = share // whole
-        fitting = [str(count) for count in range(1, most + 1) if most % count == 0]
-        raise RecipeError(
-            f"Gradient accumulation needs whole groups of {whole} images in each micro-batch, because neighbours are "
-            f"sought and images skipped inside of them, got compute.accumulate = {accumulate} of a process's {share} "
-            f"images. Set it to one of {', '.join(fitting)}, or objective.koleo_group to a smaller divisor."
-        )
+    check_shares(params, world, accumulate)
 
 
 def initial_state(

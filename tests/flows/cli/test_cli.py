@@ -41,6 +41,7 @@ def test_help_teaches_every_command_without_importing_what_works():
         "status",
         "calibrate",
         "serve",
+        "deploy",
     ):
         assert f" {command} " in told.stdout
     code = "import sys, flows.cli; print(sorted({'torch', 'prefect', 'pyarrow', 'numpy', 'faiss'} & set(sys.modules)))"

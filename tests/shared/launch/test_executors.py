@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import WorkFailedError
+from shared.errors import StoppedError, WorkFailedError
 from shared.launch.child_processes import WorkerDiedError, Workers
 from shared.launch.executors import Processes
 from tests.waiting import ended, started, until
@@ -114,7 +114,7 @@ def test_whoever_is_interrupted_while_waiting_leaves_no_answer_for_the_next(monk
 
 def test_closed_workers_do_nothing_more(workers):
     workers.close()
-    with pytest.raises(WorkerDiedError):
+    with pytest.raises(StoppedError, match="stopped on request"):
         workers.call(square, 2)
 
 

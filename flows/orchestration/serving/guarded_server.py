@@ -1,4 +1,4 @@
-"""Prefect's server behind a door: `python -m flows.orchestration.guarded_server HOST PORT`.
+"""Prefect's server behind a door: `python -m flows.orchestration.serving.guarded_server HOST PORT`.
 
 Prefect checks neither Host nor Origin, and a browser sends some requests of any page to any server: so a page could
 start flows on this machine. Here a request must name this server as its host, which a page whose own name was bound
@@ -13,6 +13,8 @@ import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
+
+from shared.launch.stop_signals import die_with_parent
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -81,7 +83,8 @@ def is_loopback(host: str) -> bool:
 
 
 def main() -> None:
-    """Serve until stopped."""
+    """Serve until stopped, or until who started it is gone."""
+    die_with_parent()
     import uvicorn
     from prefect.server.api.server import create_app
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
-from flows.orchestration.guarded_server import Door
-from tests.flows.orchestration.test_prefect import ROOT, free_port, heeds_ctrl_c
+from flows.orchestration.serving.guarded_server import Door
+from tests.flows.orchestration.serving.test_serve import ROOT, free_port, heeds_ctrl_c
 from tests.waiting import LIMIT_SECONDS, started, until
 
 
@@ -142,7 +142,7 @@ Promise.allSettled(["text/plain", "application/json", ""].flatMap(type => ["no-c
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
 def test_a_page_of_another_origin_in_a_browser_makes_nothing(tmp_path: Path) -> None:
     """Without a password, as on loopback: the door alone keeps it out."""
-    from flows.orchestration.serve import server
+    from flows.orchestration.serving.server import server
 
     (tmp_path / "page").mkdir()
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "page"))

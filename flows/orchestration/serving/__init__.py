@@ -1,0 +1,5 @@
+"""What `dinoflow serve` and `dinoflow deploy` are made of.
+
+registry.py is the user's file · deployments.py and automations.py put it on a server, and leave what the pages changed
+server.py starts one, guarded_server.py lets no other page in · worker.py runs what is triggered, and stops well
+"""

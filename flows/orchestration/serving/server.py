@@ -1,0 +1,90 @@
+"""A Prefect server of our own: started behind its door, set for what our flows do, and gone with who started it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.errors import UserError, WorkFailedError
+
+START_SECONDS = 300
+STOP_SECONDS = 15
+SETTINGS = {
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "",
+    "PREFECT_UI_API_URL": "/api",  # of the page's own origin, whatever name it was opened by
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    # Who holds a slot of a limit is known still after a restart: in memory, a lost holder would block it for good.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    # A task run is three events. Written one by one, as by default, a stage of many parts overflows the queue and the
+    # pages show it running for ever; so they are written in batches, four times as fast.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "500",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "200",
+}
+"""What is set of a server that is started here, where the environment says nothing else."""
+
+
+@contextmanager
+def server(host: str, port: int, password: str = "") -> Iterator[str]:
+    """Start a Prefect server and give its API address on this machine; stop it by its own handle at the end.
+
+    `password` is user:password. Raises UserError where it cannot listen there.
+    """
+    try:
+        family = socket.getaddrinfo(host, port)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise UserError(
+            f"Port {port} of {host} is taken, or is no address of this machine ({error.strerror}). Choose another with "
+            "--port or --host, or set PREFECT_API_URL to use the server that runs there."
+        ) from error
+    environment = SETTINGS | os.environ | {"PREFECT_SERVER_API_PORT": str(port), "PREFECT_SERVER_API_HOST": host}
+    environment |= {"PREFECT_SERVER_API_AUTH_STRING": password} if password else {}
+    command = [sys.executable, "-m", "flows.orchestration.serving.guarded_server", host, str(port)]
+    # In a session of its own, Ctrl-C does not reach it: it stays until the flows have reported how they ended.
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    here = _url_host(host)
+    try:
+        _wait_for(f"http://{here}:{port}/api/health", process)
+        yield f"http://{here}:{port}/api"
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _url_host(host: str) -> str:
+    """Return how this machine reaches what listens on an address: one that means all is no place to go to."""
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"
+    return f"[{host}]" if ":" in host else host
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.3)
+    raise WorkFailedError(
+        f"The Prefect server must answer at {url}, got nothing in {START_SECONDS} s or until it ended (exit code "
+        f"{process.poll()}). Run `prefect server start` to see why."
+    )

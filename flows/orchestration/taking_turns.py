@@ -1,0 +1,27 @@
+"""Work on one dataset of one workspace goes one at a time, whichever deployment started it; other work goes on."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+
+from prefect import get_client, get_run_logger
+from prefect.concurrency.sync import concurrency
+
+from flows.session import Session
+
+LEASE_SECONDS = 60.0
+"""How long a slot stays taken whose holder was killed; a living one renews it."""
+
+
+@contextmanager
+def one_at_a_time(work: str, session: Session) -> Iterator[None]:
+    """Hold the limit of this work on the session's dataset through the block; wait while another run holds it."""
+    url = session.store.url
+    folder = re.sub(r"[^\w.-]", "-", url.rpartition("/")[2])
+    limit = f"{work} of {session.recipe.name} in {folder} {sha256(url.encode()).hexdigest()[:6]}"
+    with get_client(sync_client=True) as client:
+        client.upsert_global_concurrency_limit_by_name(limit, 1)
+    get_run_logger().info("Takes the one slot of %r; waits where another run holds it.", limit)
+    with concurrency(limit, lease_duration=LEASE_SECONDS, strict=False):
+        yield
