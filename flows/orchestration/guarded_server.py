@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from flows.orchestration.server_settings import take_settings
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -82,6 +84,8 @@ def is_loopback(host: str) -> bool:
 
 def main() -> None:
     """Serve until stopped."""
+    host, port = sys.argv[1], int(sys.argv[2])
+    take_settings(host, port)
     import uvicorn
     from prefect.server.api.server import create_app
 
@@ -95,7 +99,6 @@ def main() -> None:
             end.start()
             super().handle_exit(*signalled)
 
-    host, port = sys.argv[1], int(sys.argv[2])
     door = Door(create_app(final=True), host)
     config = uvicorn.Config(door, host, port, log_level="warning", timeout_graceful_shutdown=CLOSE_SECONDS)
     Server(config).run()

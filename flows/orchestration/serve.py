@@ -31,15 +31,7 @@ def server(host: str, port: int, password: str = "") -> Iterator[str]:
             f"Port {port} of {host} is taken, or is no address of this machine ({error.strerror}). Choose another with "
             "--port or --host, or set PREFECT_API_URL to use the server that runs there."
         ) from error
-    environment = os.environ | {
-        "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_SERVER_API_HOST": host,
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "",
-        "PREFECT_UI_API_URL": "/api",  # of the page's own origin, whatever name it was opened by
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
-    environment |= {"PREFECT_SERVER_API_AUTH_STRING": password} if password else {}
+    environment = os.environ | ({"PREFECT_SERVER_API_AUTH_STRING": password} if password else {})
     command = [sys.executable, "-m", "flows.orchestration.guarded_server", host, str(port)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     here = _url_host(host)
