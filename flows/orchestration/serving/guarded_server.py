@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from flows.orchestration.serving.server_settings import take_settings
 from shared.launch.stop_signals import die_with_parent
 
 Message = MutableMapping[str, Any]
@@ -85,6 +86,8 @@ def is_loopback(host: str) -> bool:
 def main() -> None:
     """Serve until stopped, or until who started it is gone."""
     die_with_parent()
+    host, port = sys.argv[1], int(sys.argv[2])
+    take_settings(host, port)
     import uvicorn
     from prefect.server.api.server import create_app
 
@@ -98,7 +101,6 @@ def main() -> None:
             end.start()
             super().handle_exit(*signalled)
 
-    host, port = sys.argv[1], int(sys.argv[2])
     door = Door(create_app(final=True), host)
     config = uvicorn.Config(door, host, port, log_level="warning", timeout_graceful_shutdown=CLOSE_SECONDS)
     Server(config).run()

@@ -13,24 +13,6 @@ from shared.errors import UserError, WorkFailedError
 
 START_SECONDS = 300
 STOP_SECONDS = 15
-SETTINGS = {
-    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "",
-    "PREFECT_UI_API_URL": "/api",  # of the page's own origin, whatever name it was opened by
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    # Who holds a slot of a limit is known still after a restart: in memory, a lost holder would block it for good.
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-    # A task run is three events. Written one by one, as by default, a stage of many parts overflows the queue and the
-    # pages show it running for ever; so they are written in batches, four times as fast.
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "500",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
-    "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "200",
-}
-"""What is set of a server that is started here, where the environment says nothing else."""
 
 
 @contextmanager
@@ -49,8 +31,7 @@ def server(host: str, port: int, password: str = "") -> Iterator[str]:
             f"Port {port} of {host} is taken, or is no address of this machine ({error.strerror}). Choose another with "
             "--port or --host, or set PREFECT_API_URL to use the server that runs there."
         ) from error
-    environment = SETTINGS | os.environ | {"PREFECT_SERVER_API_PORT": str(port), "PREFECT_SERVER_API_HOST": host}
-    environment |= {"PREFECT_SERVER_API_AUTH_STRING": password} if password else {}
+    environment = os.environ | ({"PREFECT_SERVER_API_AUTH_STRING": password} if password else {})
     command = [sys.executable, "-m", "flows.orchestration.serving.guarded_server", host, str(port)]
     # In a session of its own, Ctrl-C does not reach it: it stays until the flows have reported how they ended.
     process = subprocess.Popen(
