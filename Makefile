@@ -9,13 +9,17 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test test-slow lint setup clean
 
 demo: $(READY)
 	$(BIN)/dinoflow demo
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+
+# Some five minutes more: machines and servers that are killed, SLURM where it is installed, training in an object store.
+test-slow: $(READY)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

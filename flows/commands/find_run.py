@@ -21,7 +21,8 @@ def found_run(workspace: str, run: str | None) -> Iterator[RunFolder]:
 
     Of one in an object store a copy of what is needed; what is written into that is sent there at the end.
     """
-    if "://" not in (run or workspace):
+    elsewhere = "://" in (run or "") or ("://" in workspace and not (run and Path(run).is_dir()))
+    if not elsewhere:
         yield _on_disk(workspace, run)
         return
     store, name = _in_store(withheld(workspace), withheld(run) if run else None)

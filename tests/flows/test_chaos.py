@@ -16,6 +16,7 @@ AIMS = (
 )
 
 
+@pytest.mark.slow
 def test_a_curation_killed_at_start_up_at_commits_and_in_publishing_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     one = Curation(tmp_path, Tally(), seed=0)
     before: frozenset[str] = frozenset()

@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from training.runs.run_folder import RunFolder
 from training.stages import evaluate, pretrain
 
 pytest.importorskip("moto")
+pytestmark = pytest.mark.slow
 URL = "s3://images/w"
 TINY = {
     "model": {"patch_size": 8, "width": 32, "depth": 2, "heads": 2, "layer_scale": 0.1},
@@ -119,6 +121,7 @@ def in_store() -> dict[str, list[str]]:
 @pytest.fixture
 def empty_disk() -> Iterator[None]:
     """A place of its own for temporary files, under a short name: sockets lie there too."""
+    get_temp_dir()  # multiprocessing remembers its own: not one that is gone after the test
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", folder)
         tempfile.tempdir = None

@@ -85,6 +85,7 @@ def dataset(tmp_path: Path) -> Published:
     return publish(tmp_path, invented(60, classes=4))
 
 
+@pytest.mark.slow
 def test_a_job_that_is_told_of_its_limit_saves_is_queued_again_and_goes_on(
     slurm: Callable[..., str], dataset: Published, tmp_path: Path
 ) -> None:

@@ -115,6 +115,8 @@ def test_a_run_makes_just_the_parts_that_a_status_foretold(opened: Open, tmp_pat
     for name, one in foretold.items():
         assert isinstance(session.executor, Counting)
         count = session.executor.made.get(name, 0) if name != "index" else 0
+        if one.stage.shape == "rounds":  # one piece of work to foretell, whatever it sends out
+            count = int(any(label.startswith(f"{name}: ") for label in session.executor.made))
         if one.missing is not None:
             assert one.missing == count, name
         if one.output is not None:

@@ -275,6 +275,7 @@ def test_curating_again_says_nothing_new_where_people_look_and_trains_nothing(se
     assert [path.name for path in (served.home / "w/datasets/pets").glob("v*")] == ["v0001"]
 
 
+@pytest.mark.slow
 def test_a_cancelled_curation_ends_with_its_subflow_and_a_killed_server_leaves_nothing(served: Served) -> None:
     """A picture that never arrives keeps the stage at work: it is a named pipe that nobody writes to."""
     os.mkfifo(served.home / "never.jpg")
