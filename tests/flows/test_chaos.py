@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.benchmarks.campaign.command import Aim, dinoflow
 from tests.benchmarks.campaign.kill_curation import Curation
 from tests.benchmarks.campaign.results import finished, published

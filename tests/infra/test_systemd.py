@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.flows.orchestration.test_prefect import free_port
 
 from flows.orchestration.serving.server_settings import RETENTION_DAYS, SETTINGS
+from tests.flows.orchestration.serving.test_serve import free_port
 from tests.infra.test_compose import SERVICES
 from tests.parsed import ROOT
 from tests.waiting import LIMIT_SECONDS, started, until
