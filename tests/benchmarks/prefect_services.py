@@ -26,7 +26,7 @@ from pathlib import Path
 
 import psutil
 from prefect_stores import services
-from tests.flows.orchestration.test_prefect import free_port
+from tests.flows.orchestration.serving.test_serve import free_port
 
 from flows.orchestration.serving.server import server
 

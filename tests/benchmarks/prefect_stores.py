@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.flows.orchestration.test_prefect import free_port
+from tests.flows.orchestration.serving.test_serve import free_port
 
 from tests.waiting import LIMIT_SECONDS
 
