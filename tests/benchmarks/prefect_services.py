@@ -26,9 +26,9 @@ from pathlib import Path
 
 import psutil
 from prefect_stores import services
-from tests.flows.orchestration.serving.test_serve import free_port
 
 from flows.orchestration.serving.server import server
+from tests.flows.orchestration.serving.test_serve import free_port
 
 PASSWORD = "dinoflow:benchmark"
 PREFECT_DEFAULTS = {

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.flows.orchestration.serving.test_serve import free_port
 
+from tests.flows.orchestration.serving.test_serve import free_port
 from tests.waiting import LIMIT_SECONDS
 
 COMPOSE = Path(__file__).parents[2] / "infra/compose/compose.yaml"

@@ -56,6 +56,7 @@ def trained(recipe: Recipe, workspace: Path, run: str) -> AbstractContextManager
     return started([sys.executable, "-m", "shared.launch.worker", path], env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
+@pytest.mark.slow
 def test_training_is_the_same_with_a_follower_which_scores_every_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

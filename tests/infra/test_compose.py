@@ -90,7 +90,7 @@ def test_the_server_is_our_guarded_one_and_repeats_no_setting_that_it_sets_itsel
     server = SERVICES["prefect-server"]
     assert importlib.util.find_spec(server["command"][server["command"].index("-m") + 1])
     assert "guarded_server" in str(server["command"])
-    assert not SETTINGS.keys() & server["environment"].keys()
+    assert not SETTINGS.items() & server["environment"].items()
 
 
 def test_the_image_holds_every_package_and_what_they_are_installed_by():

@@ -57,7 +57,8 @@ def step_for_ever(rank: int, port: int, folder: Path) -> None:
 STUCK_AFTER = 6.0
 
 
-@pytest.mark.parametrize("still", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("still", [1, 0])
 def test_a_rank_that_stands_still_ends_the_others_with_its_name_and_the_step(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], still: int
 ) -> None:

@@ -156,6 +156,7 @@ def test_compaction_holds_the_same_content_in_fewer_bytes_under_the_same_name(ph
     assert versions(store, "pets")[-1] == "v0004"
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_a_series_of_changes_ends_where_a_fresh_run_does(tmp_path_factory, seed: int) -> None:

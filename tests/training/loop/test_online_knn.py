@@ -51,6 +51,7 @@ def test_the_sample_is_small_beside_the_images_that_are_trained_on_in_between(
         assert len(online.bank) + len(online.queries) <= images
 
 
+@pytest.mark.slow
 def test_measuring_changes_no_bit_of_what_is_trained_and_is_logged_at_both_ends_and_in_between(
     tiny: dict[str, Any], dataset: Published, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

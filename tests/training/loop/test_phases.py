@@ -36,7 +36,7 @@ def test_crops_grow_at_the_step_that_the_phase_begins(tiny: dict[str, Any], data
     ]
 
 
-@pytest.mark.parametrize("killed_after", [1, 2, 3])
+@pytest.mark.parametrize("killed_after", [1, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 3))])
 def test_a_run_goes_on_in_the_phase_where_it_was_killed(
     tiny: dict[str, Any], dataset: Published, tmp_path: Path, killed_after: int
 ) -> None:

@@ -81,7 +81,8 @@ def test_work_that_kills_every_worker_is_an_error_and_not_a_hang(cluster):
         list(cluster.map(killed_always, [1], "die"))
 
 
-@pytest.mark.parametrize("runner", [RUNNERS[0], pytest.param("ray", marks=[*RUNNERS[1].marks, pytest.mark.slow])])
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", RUNNERS)
 def test_prefect_measures_on_a_cluster_whose_worker_is_killed(runner, photos, tmp_path):
     images = photos(48)
     command = [sys.executable, "-m", "tests.flows.orchestration.clusters.measure_in_prefect"]
