@@ -1,6 +1,7 @@
 """Names for types of arrays, once for all of curation: they tell the numbers, and legends beside them the shape.
 
 vectors.py, draws.py: many vectors, and chance by their ids · exact.py: sums without order · kmeans.py: k-means of them
+runs.py: rows of one group side by side.
 """
 
 from typing import Any

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.arrays import Ints
+from curation.arrays.runs import ranges
 from curation.dedup.candidate_parts import ProposedPairs, cut, pair_table
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.exact_classes import exact_classes, keep_order
@@ -124,6 +125,6 @@ def _directed(copies: dict[int, Match]) -> NeighbourPairs:
 def _inherited(freed: dict[int, int], of_originals: NeighbourPairs) -> NeighbourPairs:
     """Pair each copy with what the image that it copies is paired with: a copy of one is likely a copy of the other."""
     starts, ends = (np.searchsorted(of_originals.item, list(freed.values()), side) for side in ("left", "right"))
-    rows = np.concatenate([np.arange(0), *map(np.arange, starts, ends)])
+    rows = ranges(starts, ends)
     items = np.repeat(np.array(list(freed), dtype=np.int64), ends - starts)
     return NeighbourPairs.of([items], [of_originals.other[rows]], [of_originals.nearness[rows]])

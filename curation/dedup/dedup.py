@@ -33,12 +33,14 @@ def match_tables(
     images = comparable_images(*corpus, params)
     pairs = _copies(images, verified, params)
     barred = _barred(images, contaminated)
+    order = keep_order(images.columns)
+    leader = exact_classes(images.columns, order)
     facts: dict[str, Any] = {"compared": len(images.columns)}
     if params.near.enabled and params.near.verify == "none":
         drops, more = _by_cosine(images, pairs, barred, params)
     else:
-        drops, more = _by_edges(images, pairs, barred, rounds)
-    return with_facts(_table(drops, images, pairs, params), facts | more)
+        drops, more = _by_edges(order, leader, pairs, barred, rounds)
+    return with_facts(_table(drops, images, leader, pairs, params), facts | more)
 
 
 def _copies(images: ComparableImages, verified: Rows, params: DedupParams) -> pa.Table:
@@ -53,12 +55,12 @@ def _copies(images: ComparableImages, verified: Rows, params: DedupParams) -> pa
     return table.filter(pc.and_(pc.is_valid(items), pc.is_valid(others))).combine_chunks()
 
 
-def _by_edges(images: ComparableImages, pairs: pa.Table, barred: Bools, rounds: Rounds) -> tuple[Drops, dict[str, Any]]:
+def _by_edges(
+    order: Ints, leader: Ints, pairs: pa.Table, barred: Bools, rounds: Rounds
+) -> tuple[Drops, dict[str, Any]]:
     """Apply the star rule to the edges between images that are numbered in keep order."""
-    order = keep_order(images.columns)
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    leader = exact_classes(images.columns, order)
     members = np.flatnonzero(leader != np.arange(len(leader)))
     items, others = (
         np.concatenate([_ints(pairs[n]), more]) for n, more in (("item", members), ("other", leader[members]))
@@ -68,8 +70,7 @@ def _by_edges(images: ComparableImages, pairs: pa.Table, barred: Bools, rounds: 
     scores: Floats = np.concatenate([pairs["score"].to_numpy(), np.zeros(len(members))]).astype(np.float32)
     drops, facts = drops_of(StarEdges(ends[1], ends[0], kinds, scores), rank[barred], rounds)
     item, kept = order[drops.item], order[drops.kept]
-    back = np.argsort(item)
-    return Drops(item[back], kept[back], drops.kind[back], drops.score[back]), facts
+    return Drops(item, kept, drops.kind, drops.score).take(np.argsort(item)), facts
 
 
 def _by_cosine(
@@ -99,15 +100,14 @@ def _barred(images: ComparableImages, contaminated: Rows) -> Bools:
     return barred
 
 
-def _table(drops: Drops, images: ComparableImages, pairs: pa.Table, params: DedupParams) -> pa.Table:
+def _table(drops: Drops, images: ComparableImages, leader: Ints, pairs: pa.Table, params: DedupParams) -> pa.Table:
     limits = {EXACT: 0.0, PERCEPTUAL: params.copy_score, NEAR: params.near.limit}
     placed, uris = images.places().take(drops.item), pa.array(images.columns.uri, pa.string())
     words = pa.array(REASONS).take(pa.array(drops.kind, pa.int64()))
     # A member of an exact class is dropped for what its leader resembles, and turned as that one is.
-    leader = exact_classes(images.columns, keep_order(images.columns))[drops.item]
-    count = len(images.columns)
+    leaders, count = leader[drops.item], len(images.columns)
     sides = pa.array(_ints(pairs["item"]) * count + _ints(pairs["other"]))
-    turns = pairs["orientation"].take(pc.index_in(pa.array(leader * count + drops.kept), value_set=sides))
+    turns = pairs["orientation"].take(pc.index_in(pa.array(leaders * count + drops.kept), value_set=sides))
     return pa.table(
         {
             "part": placed["part"],

@@ -3,6 +3,7 @@
 import numpy as np
 
 from curation.arrays import Ints
+from curation.arrays.runs import ranges, ranks
 from curation.dedup.comparable_images import ComparableImages
 from curation.dedup.hash_pairs import equal_groups, near_hashes
 from curation.dedup.knn_pairs import NeighbourPairs, merged
@@ -58,13 +59,11 @@ class HashCandidates:
 
     def pairs(self) -> NeighbourPairs:
         """Return each image with its nearest others; one of equal hashes with the best of them, and what that has."""
-        begins = np.flatnonzero(np.diff(self.image, prepend=-1))
         order = np.lexsort((self.other, self.distance, self.image))
-        rank = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
-        near = order[rank < self._most]
+        near = order[ranks(self.image[order]) < self._most]
         image, other, distance = self.image[near], self.other[near], self.distance[near]
         starts, ends = (np.searchsorted(image, self.firsts, side) for side in ("left", "right"))
-        rows = np.concatenate([np.arange(0), *map(np.arange, starts, ends)])
+        rows = ranges(starts, ends)
         heirs = np.repeat(self.members, ends - starts)
         images, others = (
             [self.items[side] for side in sides]

@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from curation.arrays import Array, Bytes, Ints
-from curation.dedup.hash_index import HashIndex
+from curation.arrays.runs import ranks
+from curation.dedup.hash_index import BYTES, ORIENTATIONS, HashIndex
 from curation.dedup.hash_tables import HashTables
+from curation.dedup.ivf.assign import fixed_binary
 from shared.stage_runner import Rounds
 from shared.storage import Store
 from shared.storage.checked import parquet_bytes, read_table, with_trailer
 
-ORIENTATIONS, BYTES = 8, 8
 FEW = 100_000
 """Up to so many hashes comparing all is cheaper than tables, at a distance of ten bits."""
 BLOCK = 4096
@@ -55,9 +56,8 @@ def near_hashes(
     """
     folder, count = f"{rounds.folder}/{name}", len(stored)
     for side, rows in (("queries", queries), ("stored", stored[:, :BYTES])):
-        data = np.ascontiguousarray(rows)
-        column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(data.shape[1]), len(data), [None, pa.py_buffer(data)])
-        _write(rounds.store, f"{folder}/{side}.parquet", pa.table({"hashes": column}))
+        table = pa.table({"hashes": fixed_binary(rows, rows.shape[1])})
+        _write(rounds.store, f"{folder}/{side}.parquet", table)
     whole = HashWork(rounds.store.url, folder, count, distance, most, 0, 0)
     end, step = (len(HashTables.of(distance, count).keys), TABLES) if whole.by_tables else (len(queries), BLOCK)
     work = [
@@ -110,9 +110,7 @@ def _nearest(image: Ints, other: Ints, distance: Ints, most: int) -> tuple[Ints,
     first[1:] = (np.diff(image) != 0) | (np.diff(other) != 0)
     image, other, distance = image[first], other[first], distance[first]
     order = np.lexsort((other, distance, image))
-    begins = np.flatnonzero(np.diff(image[order], prepend=-1))
-    rank = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
-    best = np.sort(order[rank < most])
+    best = np.sort(order[ranks(image[order]) < most])
     return image[best], other[best], distance[best]
 
 

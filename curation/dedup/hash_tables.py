@@ -113,9 +113,8 @@ def _ranges(keys: Words, asked: Words) -> tuple[Ints, Ints]:
     if span > DENSE * len(keys):
         starts = np.searchsorted(keys, asked)
         return starts, np.searchsorted(keys, asked, side="right") - starts
-    begins = np.zeros(
-        span + 2, np.int32
-    )  # rows of one piece of work; the slot after the last is empty: for what is no key
+    # Rows of one piece of work; the slot after the last is empty: for what is no key.
+    begins = np.zeros(span + 2, np.int32)
     np.cumsum(np.bincount((keys - low).astype(np.int64), minlength=span), out=begins[1 : span + 1])
     begins[span + 1] = begins[span]
     inside = (asked >= low) & (asked <= keys[-1])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curation.arrays import Bools, Floats, Ints
+from curation.arrays.runs import ranges
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def onward_pairs(pairs: NeighbourPairs, by_hash: NeighbourPairs) -> NeighbourPai
     """
     one, other = np.concatenate([pairs.item, pairs.other]), np.concatenate([pairs.other, pairs.item])
     starts, ends = (np.searchsorted(by_hash.item, other, side) for side in ("left", "right"))
-    rows = np.concatenate([np.arange(0), *map(np.arange, starts, ends)])
+    rows = ranges(starts, ends)
     items, near = (np.repeat(column, ends - starts) for column in (one, np.tile(pairs.nearness, 2)))
     found = NeighbourPairs.of([items], [by_hash.other[rows]], [near])
     return found.take(found.item != found.other)

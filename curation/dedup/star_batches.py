@@ -45,10 +45,8 @@ def drops_of(edges: StarEdges, barred: Ints, rounds: Rounds) -> tuple[Drops, dic
     ]
     drops = [_read(rounds.store, each) for each in sorted(rounds.map(star_batch, work))]
     whole = Drops(*(np.concatenate([getattr(each, n) for each in drops]) for n in ("item", "kept", "kind", "score")))
-    order = np.argsort(whole.item)
     _, sizes = np.unique(firsts, return_counts=True)
-    ordered = Drops(whole.item[order], whole.kept[order], whole.kind[order], whole.score[order])
-    return ordered, {"components": len(sizes), "largest_component": int(sizes.max())}
+    return whole.take(np.argsort(whole.item)), {"components": len(sizes), "largest_component": int(sizes.max())}
 
 
 def star_batch(work: StarBatch) -> str:

@@ -39,6 +39,10 @@ class Drops:
     kind: Array
     score: Floats
 
+    def take(self, rows: Array) -> "Drops":
+        """Return some of them, or all in another order."""
+        return Drops(self.item[rows], self.kept[rows], self.kind[rows], self.score[rows])
+
 
 def star_rule(edges: StarEdges, barred: Ints | None = None) -> Drops:
     """Return the images that resemble a kept one; of whole components, any number of them, or of everything.
@@ -62,8 +66,7 @@ def star_rule(edges: StarEdges, barred: Ints | None = None) -> Drops:
         np.concatenate([kind, kind[heirs], np.full(follows.sum(), EXACT_KIND, edges.kind.dtype)]),
         np.concatenate([score, score[heirs], np.zeros(follows.sum(), np.float32)]),
     )
-    order = np.argsort(whole.item, kind="stable")
-    return Drops(whole.item[order], whole.kept[order], whole.kind[order], whole.score[order])
+    return whole.take(np.argsort(whole.item, kind="stable"))
 
 
 def batches(labels: Ints, limit: int) -> tuple[Ints, Ints]:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.arrays import Array, Bytes, Floats, Ints
+from curation.arrays.runs import ranks
 from curation.dedup.ivf.centroids import Centroids
 
 BLOCK = 2048
@@ -102,9 +103,7 @@ def _visits(vectors: Floats, centroids: Centroids, probing: Probing, stored: boo
 def _limited(item: Ints, scores: Floats, most: int) -> Ints:
     """Return the rows of the best scores of each item, at most so many; of equal ones the first."""
     order = np.lexsort((-scores, item))
-    begins = np.flatnonzero(np.diff(item, prepend=-1))
-    rank = np.arange(len(item)) - np.repeat(begins, np.diff(begins, append=len(item)))
-    return np.sort(order[rank < most])
+    return np.sort(order[ranks(item[order]) < most])
 
 
 def fixed_binary(values: Array, width: int) -> pa.Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from curation.arrays import Array, Floats, Words
 from curation.arrays.draws import draws
+from curation.arrays.runs import ranks
 from curation.dedup.ivf.assign import Probing, VectorPart
 from curation.dedup.ivf.centroids import Centroids
 from curation.dedup.ivf.grid import least_on_grid
@@ -66,9 +67,7 @@ def merge_truth(parts: list[TruePairs], count: int) -> TruePairs:
     query, cosine = (np.concatenate([getattr(part, name) for part in parts]) for name in ("query", "cosine"))
     ids, vectors = (np.concatenate([getattr(part.others, name) for part in parts]) for name in ("ids", "vectors"))
     order = np.lexsort((np.argsort(np.argsort(ids)), -cosine, query))
-    begins = np.flatnonzero(np.diff(query[order], prepend=-1))
-    rank = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
-    best = order[rank < count]
+    best = order[ranks(query[order]) < count]
     return TruePairs(query[best], cosine[best], VectorSample(ids[best], vectors[best]))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.arrays import Array, Bools, Bytes, Floats, Ints
+from curation.arrays.runs import ranks
 from curation.dedup.ivf.assign import ASKS, TARGET, fixed_binary
 from curation.dedup.ivf.grid import least_on_grid
 from curation.dedup.thumbnails import may_show
@@ -49,9 +50,7 @@ class DirectedPairs:
         by_pair = np.lexsort((np.arange(len(order)), other, item))
         again[by_pair[1:]] = (np.diff(item[by_pair]) == 0) & (np.diff(other[by_pair]) == 0)
         order, item = order[~again], item[~again]
-        begins = np.flatnonzero(np.diff(item, prepend=-1))
-        rank = np.arange(len(item)) - np.repeat(begins, np.diff(begins, append=len(item)))
-        return order[rank < count]
+        return order[ranks(item) < count]
 
     def nearest(self, count: int) -> "DirectedPairs":
         """Return those pairs."""
