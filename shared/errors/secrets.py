@@ -1,6 +1,7 @@
 """Passwords and tokens in URLs: taken out of whatever is stored or told."""
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -49,8 +50,13 @@ def redacted(text: str) -> str:
 
 def redacted_tree(value: Any) -> Any:
     """Return plain values whose texts tell no secret."""
+    return with_texts(value, redacted)
+
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Return plain values (texts, numbers, lists, dictionaries of them) with every text changed, but for keys."""
     if isinstance(value, str):
-        return redacted(value)
+        return change(value)
     if isinstance(value, dict):
-        return {key: redacted_tree(one) for key, one in value.items()}
-    return [redacted_tree(one) for one in value] if isinstance(value, list | tuple) else value
+        return {key: with_texts(one, change) for key, one in value.items()}
+    return [with_texts(one, change) for one in value] if isinstance(value, list | tuple) else value

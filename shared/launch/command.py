@@ -18,15 +18,7 @@ JOIN_SECONDS = 1800
 """How long machines wait for each other: one may have an image to fetch, or wait for a replacement."""
 STORE_SECONDS = 300
 """How long a machine waits for an answer of the first one, which may come up after it."""
-OF_A_GANG = {
-    "RANK",
-    "WORLD_SIZE",
-    "LOCAL_RANK",
-    "LOCAL_WORLD_SIZE",
-    "MASTER_ADDR",
-    "MASTER_PORT",
-    "TORCHELASTIC_RUN_ID",
-}
+OF_A_GANG = {*Rank.VARIABLES, "TORCHELASTIC_RUN_ID"}
 """What torch reads of its place: ours to say, whatever launched this command."""
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from shared.storage import UNFINISHED, Store
-from shared.storage.transfer import bring, send
+from shared.storage import Store
+from shared.storage.transfer import ChangedFiles, bring
 
 APART = ("checkpoints", "exports", "pictures", "replay", "tensorboard")
 """Folders of a run that nothing goes on from, but for checkpoints."""
@@ -52,7 +52,7 @@ class Mirror:
 
     def __init__(self, workspace: Store, home: Path) -> None:
         self.workspace, self.home = workspace, home
-        self.seen: dict[Path, tuple[int, int]] = {}
+        self.files = ChangedFiles(home, workspace)
 
     def bring(self, branch: str) -> None:
         """Copy what a rerun goes on from. It is not sent back as it is: its writer may have gone on."""
@@ -64,7 +64,7 @@ class Mirror:
                 self.bring(path)
             else:
                 bring(self.workspace, path, self.home / path)
-                self.seen[self.home / path] = _state(self.home / path)
+                self.files.keep(self.home / path)
 
     def send_logs(self) -> None:
         """Send what the command itself writes while the gang works; the rest is the gang's to send."""
@@ -76,11 +76,4 @@ class Mirror:
 
     def _send(self, files: Iterator[Path]) -> None:
         for file in files:
-            if file.is_file() and not file.name.startswith(UNFINISHED) and self.seen.get(file) != _state(file):
-                state = _state(file)
-                send(self.workspace, file, file.relative_to(self.home).as_posix())
-                self.seen[file] = state
-
-
-def _state(file: Path) -> tuple[int, int]:
-    return file.stat().st_mtime_ns, file.stat().st_size
+            self.files.send(file)

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from shared.errors import UserError
-from shared.errors.secrets import URL, WEB, parted
+from shared.errors.secrets import URL, WEB, parted, with_texts
 
 SECRETS = "DINOFLOW_SECRETS"
 LISTS = "DINOFLOW_SECRET_LISTS"
@@ -33,11 +33,7 @@ def withheld(text: str) -> str:
 
 def withheld_tree(value: Any) -> Any:
     """Return plain values of which the same holds."""
-    if isinstance(value, str):
-        return withheld(value)
-    if isinstance(value, dict):
-        return {key: withheld_tree(one) for key, one in value.items()}
-    return [withheld_tree(one) for one in value] if isinstance(value, list | tuple) else value
+    return with_texts(value, withheld)
 
 
 def _remembered(url: str) -> str:

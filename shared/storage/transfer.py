@@ -43,6 +43,31 @@ def _send_once(store: Store, file: Path, name: str, checksum: str) -> None:
         )
 
 
+class ChangedFiles:
+    """Sends files of a folder to a store, each when it is not as it was when it was sent."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        """Take the folder, and the store where it belongs."""
+        self.folder, self.store = folder, store
+        self.sent: dict[Path, tuple[int, int]] = {}
+
+    def keep(self, file: Path) -> None:
+        """Take a file for sent as it is."""
+        self.sent[file] = _state(file)
+
+    def send(self, file: Path) -> None:
+        """Send a file that has changed; drafts and folders are none. Raises WorkFailedError as `send` does."""
+        if not file.is_file() or file.name.startswith(UNFINISHED) or self.sent.get(file) == _state(file):
+            return
+        state = _state(file)
+        send(self.store, file, file.relative_to(self.folder).as_posix())
+        self.sent[file] = state
+
+
+def _state(file: Path) -> tuple[int, int]:
+    return file.stat().st_mtime_ns, file.stat().st_size
+
+
 def bring(store: Store, name: str, file: Path) -> None:
     """Copy a file of a store to this machine. Raises FileNotFoundError where it is not there."""
     file.parent.mkdir(parents=True, exist_ok=True)

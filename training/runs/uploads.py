@@ -10,8 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from shared.storage import UNFINISHED, Store
-from shared.storage.transfer import send
+from shared.storage import Store
+from shared.storage.transfer import ChangedFiles, send
 from training.runs.checkpoint_files import ABOUT, STATE
 
 LOGS = ("config.json", "bad_steps.jsonl", "views.png", "frozen", "tensorboard", "metrics.jsonl")
@@ -27,7 +27,7 @@ class Uploads:
         self.folder, self.home = folder, home
         self.thread = ThreadPoolExecutor(1)
         self.pending: Future[None] | None = None
-        self.sent: dict[Path, tuple[int, int]] = {}
+        self.files = ChangedFiles(folder, home)
         self.begun = time.monotonic()
 
     def settle(self) -> None:
@@ -65,12 +65,4 @@ class Uploads:
         for name in LOGS:
             path = self.folder / name
             for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-                self._changed(file)
-
-    def _changed(self, file: Path) -> None:
-        if not file.is_file() or file.name.startswith(UNFINISHED):
-            return
-        state = file.stat().st_mtime_ns, file.stat().st_size
-        if self.sent.get(file) != state:
-            send(self.home, file, file.relative_to(self.folder).as_posix())
-            self.sent[file] = state
+                self.files.send(file)
