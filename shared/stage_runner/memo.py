@@ -105,12 +105,6 @@ class Memo:
             if run != merged:
                 self.store.delete(f"{self.folder}/{run}")
 
-    def compact(self) -> None:
-        """Merge all runs into one."""
-        while len(runs := self.runs()) > 1:
-            for group in _grouped(runs):
-                self.merge(group)
-
     def runs(self) -> list[str]:
         """Return the names of the runs."""
         return [name for name in self.store.names(self.folder) if name.endswith(".arrow")]

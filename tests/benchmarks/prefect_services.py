@@ -28,7 +28,7 @@ import psutil
 from prefect_stores import services
 
 from flows.orchestration.serving.server import server
-from tests.flows.orchestration.serving.test_serve import free_port
+from tests.ports import free_port
 
 PASSWORD = "dinoflow:benchmark"
 PREFECT_DEFAULTS = {

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from tests.flows.orchestration.serving.test_serve import free_port
+from tests.ports import free_port
 from tests.waiting import LIMIT_SECONDS
 
 COMPOSE = Path(__file__).parents[2] / "infra/compose/compose.yaml"

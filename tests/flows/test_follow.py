@@ -24,17 +24,11 @@ from shared.launch.progress import Silent
 from shared.launch.worker import Job
 from shared.storage import Store
 from tests.training.publishing import invented, publish
+from tests.training.tiny import tiny_training
 from tests.waiting import started
 from training.stages import pretrain
 
-TINY = {
-    "model": {"patch_size": 8, "width": 32, "depth": 2, "heads": 2, "layer_scale": 0.1, "drop_path": 0.1},
-    "crops": {"global_size": 32, "local_size": 16, "local_count": 2, "shrink": 40},
-    "objective": {"prototypes": 64, "head_hidden": 48, "bottleneck": 16, "koleo_group": 4},
-    "optim": {"steps": 40, "batch_size": 8, "warmup_steps": 1, "precision": "fp32", "freeze_prototypes": 1},
-    "checkpoint_every": 20,
-    "keep_checkpoints": 9,
-}
+TINY = tiny_training(40, checkpoint_every=20, keep_checkpoints=9)
 EVALUATION = {"evaluations": ["knn"], "pictures": 2}
 
 

@@ -2,7 +2,6 @@
 
 import io
 import os
-import socket
 import subprocess
 import sys
 import tarfile
@@ -30,6 +29,8 @@ from shared.dataset_version import open_version, versions
 from shared.launch.executors import Inline
 from shared.launch.progress import Silent
 from shared.storage import Store
+from tests.object_store import client_settings
+from tests.ports import free_port
 from tests.publishers import at_once
 from tests.waiting import started
 
@@ -37,17 +38,9 @@ from tests.waiting import started
 @pytest.fixture(scope="module")
 def bucket():
     pytest.importorskip("moto")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    settings = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    settings = client_settings(port)
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     with started(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):

@@ -24,6 +24,7 @@ from shared.storage import Store
 from shared.storage.transfer import send
 from tests.object_store import serving
 from tests.training.publishing import invented, publish
+from tests.training.tiny import tiny_training
 from tests.waiting import LIMIT_SECONDS
 from training.eval.params import EvaluateParams
 from training.eval.protocols.knn import Knn
@@ -35,15 +36,7 @@ from training.stages import evaluate, pretrain
 pytest.importorskip("moto")
 pytestmark = pytest.mark.slow
 URL = "s3://images/w"
-TINY = {
-    "model": {"patch_size": 8, "width": 32, "depth": 2, "heads": 2, "layer_scale": 0.1},
-    "crops": {"global_size": 32, "local_size": 16, "local_count": 2, "shrink": 40},
-    "objective": {"prototypes": 64, "head_hidden": 48, "bottleneck": 16, "koleo_group": 4},
-    "optim": {"steps": 6, "batch_size": 8, "warmup_steps": 1, "precision": "fp32", "freeze_prototypes": 1},
-    "checkpoint_every": 1,
-    "keep_checkpoints": 2,
-    "knn_every": 0,
-}
+TINY = tiny_training(6, checkpoint_every=1, keep_checkpoints=2, knn_every=0)
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(["training.loop.pretrain", "flows.commands.export"])
 

@@ -17,6 +17,7 @@ import pytest
 
 from shared.dataset_version import Published
 from tests.training.publishing import invented, publish
+from tests.training.tiny import tiny_training
 from tests.waiting import LIMIT_SECONDS, started, until
 
 ROOT = Path(__file__).parents[2]
@@ -28,14 +29,7 @@ pytestmark = pytest.mark.skipif(
 )
 RECIPE = {
     "name": "tiny",
-    "training": {
-        "model": {"patch_size": 8, "width": 32, "depth": 2, "heads": 2},
-        "crops": {"global_size": 32, "local_size": 16, "local_count": 2, "shrink": 40},
-        "objective": {"prototypes": 64, "head_hidden": 48, "bottleneck": 16, "koleo_group": 4},
-        "optim": {"steps": 150, "batch_size": 8, "warmup_steps": 1, "precision": "fp32", "freeze_prototypes": 1},
-        "checkpoint_every": 10000,
-        "knn_every": 0,
-    },
+    "training": tiny_training(150, checkpoint_every=10000, knn_every=0),
     "compute": {"device": "cpu", "workers": 1},
 }
 
@@ -100,7 +94,8 @@ def test_a_job_that_is_told_of_its_limit_saves_is_queued_again_and_goes_on(
     assert "Saved; back to the queue." in log.read_text()
     until(lambda: state(slurm, job) == "PENDING", "the job is not in the queue")
     (checkpoint,) = tmp_path.glob("runs/*/checkpoints/step-*")
-    slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM waits two minutes
+    # SLURM waits two minutes; a start within the second of the requeue finds the job's credential revoked.
+    slurm("scontrol", "update", f"JobId={job}", "StartTime=now+5")
     until(lambda: state(slurm, job) in {"COMPLETED", "FAILED"}, "the job did not go on", seconds=3 * LIMIT_SECONDS)
     saved = int(checkpoint.name.removeprefix("step-"))
     assert f"goes on from the checkpoint of step {saved} of 150" in log.read_text()

@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 from flows.orchestration.serving.server_settings import RETENTION_DAYS, SETTINGS
-from tests.flows.orchestration.serving.test_serve import free_port
 from tests.infra.test_compose import SERVICES
 from tests.parsed import ROOT
+from tests.ports import free_port
 from tests.waiting import LIMIT_SECONDS, started, until
 
 FOLDER = ROOT / "infra/systemd"

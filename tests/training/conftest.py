@@ -9,6 +9,7 @@ import torch
 import shared.images.torchvision_cpu  # noqa: F401  before timm, which test files import by themselves
 from shared.dataset_version import Published
 from tests.training.publishing import invented, publish
+from tests.training.tiny import tiny_training
 from training.params import PretrainParams
 
 
@@ -24,15 +25,7 @@ def dataset(tmp_path: Path) -> Published:
 
 @pytest.fixture(scope="session")
 def tiny() -> dict[str, Any]:
-    return {
-        "model": {"patch_size": 8, "width": 32, "depth": 2, "heads": 2, "layer_scale": 0.1, "drop_path": 0.1},
-        "crops": {"global_size": 32, "local_size": 16, "local_count": 2, "shrink": 40},
-        "objective": {"prototypes": 64, "head_hidden": 48, "bottleneck": 16, "koleo_group": 4},
-        "optim": {"steps": 4, "batch_size": 8, "warmup_steps": 1, "precision": "fp32", "freeze_prototypes": 1},
-        "checkpoint_every": 2,
-        "rank_every": 2,
-        "knn_every": 0,
-    }
+    return tiny_training(4, checkpoint_every=2, rank_every=2, knn_every=0)
 
 
 @pytest.fixture

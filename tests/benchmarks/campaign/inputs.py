@@ -1,41 +1,20 @@
 """What the campaign works on: a folder of small pictures, and a recipe whose every stage takes a moment."""
 
-import io
 import json
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from tests.conftest import encoded, picture
+from tests.training.tiny import tiny_training
 
 NAME = "pets"
 PICTURES, DISTINCT = 72, 66
 """Files, and different pictures among them: the others are copies of the first, saved at another quality."""
-TRAINING = {
-    "model": {"patch_size": 8, "width": 32, "depth": 2, "heads": 2, "layer_scale": 0.1, "drop_path": 0.1},
-    "crops": {"global_size": 32, "local_size": 16, "local_count": 2, "shrink": 40},
-    "objective": {"prototypes": 64, "head_hidden": 48, "bottleneck": 16, "koleo_group": 4},
-    "optim": {"steps": 60, "batch_size": 8, "warmup_steps": 1, "precision": "fp32", "freeze_prototypes": 1},
-    "checkpoint_every": 3,
-    "keep_checkpoints": 3,
-    "rank_every": 2,
-    "knn_every": 0,
-}
-
-
-def picture(seed: int) -> Image.Image:
-    """Draw a busy picture that no other seed resembles."""
-    rng = np.random.default_rng(seed)
-    size = (60 + seed % 7, 48)
-    small = rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)
-    big = np.asarray(Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)).astype(int)
-    return Image.fromarray(np.clip(big + rng.integers(-25, 25, big.shape), 0, 255).astype(np.uint8))
+TRAINING = tiny_training(60, checkpoint_every=3, keep_checkpoints=3, rank_every=2, knn_every=0)
 
 
 def jpeg(seed: int, quality: int = 90) -> bytes:
     """Return a drawn picture as a file."""
-    sink = io.BytesIO()
-    picture(seed).save(sink, "JPEG", quality=quality)
-    return sink.getvalue()
+    return encoded(picture(seed, (60 + seed % 7, 48)), quality=quality)
 
 
 def files() -> dict[str, bytes]:

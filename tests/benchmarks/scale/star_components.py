@@ -13,8 +13,9 @@ import time
 
 import numpy as np
 from hardware import hardware
+from label_rounds import by_rounds
 
-from curation.dedup.components import by_rounds, components
+from curation.dedup.components import components
 from curation.dedup.star_components import StarEdges, batches, star_rule
 
 

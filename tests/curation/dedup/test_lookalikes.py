@@ -19,6 +19,7 @@ from shared.launch.executors import Inline
 from shared.launch.progress import Silent
 from shared.storage import Store
 from shared.tables import Rows
+from tests.benchmarks.copies.edits import EDITS
 
 
 def photo(seed: int, size: tuple[int, int] = (360, 270)) -> Image.Image:
@@ -93,16 +94,7 @@ def test_letters_that_share_a_part_or_are_each_others_turn_are_no_copies(pair):
     assert compared(one, other).verdict != "copy"
 
 
-def noisy(image: Image.Image) -> Image.Image:
-    noise = np.random.default_rng(0).normal(0, 5, (image.height, image.width, 3))
-    return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
-
-
-def shrunk(image: Image.Image) -> Image.Image:
-    return jpeg(image.resize((image.width * 2 // 3, image.height * 2 // 3), Image.Resampling.LANCZOS), 85)
-
-
-@pytest.mark.parametrize("edit", [lambda image: jpeg(image, 60), noisy, shrunk])
+@pytest.mark.parametrize("edit", [EDITS[name] for name in ("jpeg 60", "noise", "two thirds")])
 @pytest.mark.parametrize("kind", ["letter", "product", "arrow"])
 def test_a_picture_of_a_template_still_has_copies_however_noise_moves_its_borders(kind, edit):
     image = KINDS[kind](1)

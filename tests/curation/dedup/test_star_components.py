@@ -2,10 +2,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.dedup.components import by_rounds, components
+from curation.dedup.components import components
 from curation.dedup.exact_classes import EXACT, ComparableColumns, find_duplicates
 from curation.dedup.resemblance import NEAR, PERCEPTUAL, PairResemblance
 from curation.dedup.star_components import EXACT_KIND, StarEdges, batches, star_rule
+from tests.benchmarks.scale.label_rounds import by_rounds
 
 KINDS = {EXACT: EXACT_KIND, PERCEPTUAL: 1, NEAR: 2}
 

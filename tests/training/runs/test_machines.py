@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 from shared.dataset_version import Published
 from shared.launch.worker import work
 from shared.params import Compute
+from tests.ports import free_port
 from tests.training.runs.test_runs import contents, job, same_tensors, steps_taken
 from tests.waiting import LIMIT_SECONDS, started, until
 from training.params import PretrainParams
@@ -34,12 +34,6 @@ def long(tiny: dict[str, Any]) -> PretrainParams:
     return PretrainParams.model_validate(
         tiny | {"optim": optim, "objective": objective, "checkpoint_every": EVERY, "keep_checkpoints": 9}
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def rank(path: Path, port: int, number: int, log: Path) -> None:

@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from flows.orchestration.serving.guarded_server import Door
-from tests.flows.orchestration.serving.test_serve import ROOT, free_port, heeds_ctrl_c
+from tests.flows.orchestration.serving.test_serve import ROOT, heeds_ctrl_c
+from tests.ports import free_port
 from tests.waiting import LIMIT_SECONDS, started, until
 
 

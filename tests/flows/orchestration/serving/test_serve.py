@@ -18,15 +18,10 @@ import pytest
 
 from curation.stages import STAGES
 from tests.conftest import encoded, picture
+from tests.ports import free_port
 from tests.waiting import LIMIT_SECONDS, ended, started, until
 
 ROOT = Path(__file__).parents[4]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Api:
