@@ -9,7 +9,7 @@ from shared.params import Compute
 from shared.stage import stage
 from training.eval.params import EvaluateParams, score_fingerprint
 from training.params import PretrainParams
-from training.runs.best import best
+from training.runs.best import best, mark_best
 from training.runs.run_folder import RunFolder
 from training.runs.scores import ScoreFolder
 
@@ -43,7 +43,7 @@ def pretrain(
     contents = _contents(params, folder)
     folder.check_same(params, dataset, contents)
     done = folder.summary()
-    if done is not None:
+    if done is not None and folder.config() is not None:
         return {**done, "checkpoints": folder.steps()}
     from training.loop.pretrain import pretrain as work
 
@@ -63,6 +63,8 @@ def evaluate(
         from training.eval.evaluate import evaluate as work
 
         work(dataset, params, compute, folder, scores, trained, missing)
+    if best(folder) is None:
+        mark_best(folder, scores)
     scored = [step for step in missing if scores.has(step)]
     unread = [folder.checkpoint(step) for step in missing if folder.checkpoint(step).exists()]
     if unread and not scores.all():

@@ -1,6 +1,5 @@
 """Starts a gang, or this machine's part of one, again where it is lost, and brings its files home."""
 
-import json
 import signal
 import time
 from functools import partial
@@ -20,6 +19,7 @@ from shared.launch.worker import Job
 from shared.params import Compute, Params, fingerprint
 from shared.stage import Stage
 from shared.storage import Store
+from shared.storage.checked import json_facts
 
 LOST = range(129, 160)
 """Exit codes of what a signal killed, as shells and the supervisor say them: 128 and the signal's number."""
@@ -115,5 +115,4 @@ def _result(job: Job, place: Place) -> dict[str, Any]:
     file, end = job.folder / job.result, time.monotonic() + RESULT_SECONDS
     while place.several and not file.exists() and time.monotonic() < end:
         time.sleep(0.2)
-    result: dict[str, Any] = json.loads(file.read_text())
-    return result
+    return json_facts(file.read_bytes(), str(file))

@@ -4,7 +4,6 @@ The job file names the stage, its params, the dataset and where to write. Ranks 
 nothing of Prefect; who starts them knows a command line and nothing of ranks.
 """
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from shared.launch.stop_signals import REQUEUE, die_with_parent
 from shared.params import Compute, Settings
 from shared.stage import load
 from shared.storage import Store
+from shared.storage.checked import json_text
 
 
 class Job(Settings):
@@ -90,7 +90,7 @@ def work(path: Path) -> None:
         job.failure.write_text(str(failure))
         raise
     if leads:
-        Store(str(job.folder)).write(job.result, json.dumps(facts, indent=1, sort_keys=True))
+        Store(str(job.folder)).write(job.result, json_text(facts))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 Shapes: B images, C colours, H W pixels, D width.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.errors import WorkspaceError
 from shared.params import fingerprint
+from shared.storage.checked import json_facts
 from training.runs.checkpoint_files import ABOUT
 from training.runs.run_folder import RunFolder
 
@@ -42,7 +42,7 @@ def describe(path: str, step: int | None) -> Teacher:
         raise WorkspaceError(
             f"The embedder run needs a step with a checkpoint, got {step}. {path} has {', '.join(map(str, steps))}."
         )
-    about = json.loads((folder.checkpoint(step) / ABOUT).read_text())
+    about = json_facts((folder.checkpoint(step) / ABOUT).read_bytes(), f"{folder.checkpoint(step)}/{ABOUT}")
     model, size = params.model, params.crops.global_size
     return Teacher(path, step, size, model.patch_size, fingerprint(about["sha256"], model.identity(), size))
 

@@ -1,6 +1,5 @@
 """Sets up a pre-training run: checks the request, builds the state, goes on from the last good checkpoint."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +10,7 @@ import torch
 from shared.dataset_version import Published
 from shared.errors import RecipeError
 from shared.params import Compute
+from shared.storage.checked import json_text
 from training.cost.peak_flops import peak_of
 from training.data.index import SampleIndex
 from training.data.loader import batches, steps_of
@@ -34,7 +34,7 @@ from training.params.resolved import resolved
 from training.params.shares import check_shares
 from training.runs import checkpoint
 from training.runs.checkpoint import State
-from training.runs.run_folder import RunFolder
+from training.runs.run_folder import CONFIG, RunFolder
 from training.weights import Weights, read_weights
 from training.weights.guides.prototypes import draw_prototypes
 from training.weights.guides.read import frozen_models
@@ -70,6 +70,9 @@ def pretrain(
         if context.leads:
             print("\n".join([facts_text(facts, params), *goes_on(folder, last_good, facts)]), flush=True)
             _open_run(folder, index, request, facts, contents)
+        done = folder.summary()
+        if done is not None:  # nothing but its config was missing
+            return {**done, "checkpoints": folder.steps()}
         if context.leads and not state.step:
             draw_views(index, params, folder.path / "views.png")
         if compute.compile:
@@ -144,4 +147,4 @@ def _open_run(
         **contents,
         "resolved": facts,
     }
-    folder.store.write("config.json", json.dumps(config, indent=1))
+    folder.store.write(CONFIG, json_text(config))

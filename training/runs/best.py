@@ -1,8 +1,9 @@
 """The best checkpoint of a run: marked when checkpoints are scored, and kept when newer ones take their turn."""
 
-import json
 from typing import Any
 
+from shared.errors import DamagedFileError
+from shared.storage.checked import json_facts, json_text
 from training.runs.run_folder import RunFolder
 from training.runs.scores import ScoreFolder, measured
 
@@ -22,14 +23,20 @@ def mark_best(folder: RunFolder, scores: ScoreFolder) -> None:
     by = next((name for key in BY if (name := measured(key, names))), None)
     if by is not None:
         value, step = max((values[by], step) for step, values in scored.items() if by in values)
-        folder.store.write(MARK, json.dumps({"step": step, "by": by, "value": value}))
+        folder.store.write(MARK, json_text({"step": step, "by": by, "value": value}))
 
 
 def best(folder: RunFolder) -> dict[str, Any] | None:
-    """Return {"step", "by", "value"} of the best checkpoint; None where none is marked or the marked one is gone."""
+    """Return {"step", "by", "value"} of the best checkpoint; None where none is marked or the marked one is gone.
+
+    A damaged mark is passed over, and said: whoever evaluates writes it anew.
+    """
     try:
-        mark: dict[str, Any] = json.loads((folder.path / MARK).read_text())
+        mark = json_facts((folder.path / MARK).read_bytes(), f"runs/{folder.path.name}/{MARK}")
     except FileNotFoundError:
+        return None
+    except DamagedFileError as error:
+        print(f"{error.file} {error.why}: evaluation marks the best checkpoint anew", flush=True)
         return None
     return mark if folder.checkpoint(mark["step"]).exists() else None
 

@@ -1,7 +1,6 @@
 """Checkpoints: whole or absent, checked before use, the last good one counts."""
 
 import hashlib
-import json
 import os
 import pickle
 import shutil
@@ -14,8 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from shared.errors import WorkFailedError
+from shared.errors import DamagedFileError, WorkFailedError
 from shared.storage import sha256
+from shared.storage.checked import json_facts, json_text
 from training.loss.losses import Objective
 from training.model.frozen import FrozenModels
 from training.model.student_teacher import Student
@@ -93,7 +93,7 @@ def save(
     whole |= {"step": state.step, "skipped": state.skipped, "seconds": state.seconds, "order": state.order}
     torch.save(whole, draft / STATE)
     about = {"step": state.step, "sha256": sha256(draft / STATE), "summary": summary, "bad": bad}
-    (draft / ABOUT).write_text(json.dumps(about, indent=1))
+    (draft / ABOUT).write_text(json_text(about))
     for path in (draft / STATE, draft / ABOUT, draft):
         _flush(path)
     shutil.rmtree(target, ignore_errors=True)  # a damaged one, which a resume has passed over
@@ -149,7 +149,7 @@ def read(folder: RunFolder, step: int) -> dict[str, Any]:
     path = folder.checkpoint(step)
     try:
         with folder.state(step).open("rb") as file:
-            about = json.loads((path / ABOUT).read_text())
+            about = json_facts((path / ABOUT).read_bytes(), ABOUT)
             if hashlib.file_digest(file, "sha256").hexdigest() != about["sha256"]:
                 raise WorkFailedError(_damaged(path, "its checksum differs"))
             if about.get("bad"):
@@ -161,7 +161,7 @@ def read(folder: RunFolder, step: int) -> dict[str, Any]:
         raise GoneError(f"{path} is gone: training keeps its newest checkpoints and the best one alone.") from error
     except pickle.UnpicklingError:
         raise WorkFailedError(_damaged(path, MORE_THAN_TENSORS)) from None
-    except (ValueError, KeyError) as error:
+    except (DamagedFileError, ValueError, KeyError) as error:
         raise WorkFailedError(_damaged(path, f"{ABOUT} is damaged")) from error
 
 

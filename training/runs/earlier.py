@@ -1,11 +1,11 @@
 """The runs that lie in a workspace already: the one that a request made before, and those that lie near it."""
 
-import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from shared.dataset_version import Published
-from shared.errors import RecipeError
+from shared.errors import DamagedFileError, RecipeError
 from shared.storage import Store
+from shared.storage.checked import json_facts
 from training.params import PretrainParams
 from training.runs.run_folder import differences
 
@@ -32,7 +32,10 @@ def earlier_runs(store: Store, dataset: Published | None = None) -> list[Earlier
     for name in store.names("runs"):
         if not store.exists(f"runs/{name}/config.json"):
             continue
-        config: dict[str, Any] = json.loads(store.read(f"runs/{name}/config.json"))
+        try:
+            config = json_facts(store.read(f"runs/{name}/config.json"), f"runs/{name}/config.json")
+        except DamagedFileError:  # whoever goes on with that run is told
+            continue
         folders = store.names(f"runs/{name}/checkpoints")
         taken = [int(folder.removeprefix("step-")) for folder in folders if folder.startswith("step-")]
         if taken and wanted in (None, config.get("dataset")):

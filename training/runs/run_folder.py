@@ -1,6 +1,5 @@
 """The files of a run and of its scores, read without torch: what is there, what is done, what it was made with."""
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from shared.dataset_version import Published
-from shared.errors import RecipeError, WorkspaceError
+from shared.errors import DamagedFileError, RecipeError, WorkspaceError
 from shared.storage import Store, sha256
+from shared.storage.checked import json_facts
 from shared.storage.transfer import bring
 from training.params import Positions, PretrainParams
 from training.runs.checkpoint_files import ABOUT, STATE
 from training.runs.uploads import Uploads
 
+CONFIG = "config.json"
 STEP_DIGITS = 8
 TAKEN = ("start", "teacher", "gram")
 """What a run may take weights for from elsewhere; config.json has the content of each."""
@@ -73,10 +74,9 @@ class RunFolder:
     def about(self, step: int) -> dict[str, Any]:
         """Return what is written down of a step's checkpoint; nothing where that is absent or damaged."""
         try:
-            about: dict[str, Any] = json.loads((self.checkpoint(step) / ABOUT).read_text())
-        except (OSError, ValueError):
+            return json_facts((self.checkpoint(step) / ABOUT).read_bytes(), ABOUT)
+        except (OSError, DamagedFileError):
             return {}
-        return about
 
     def fault(self, step: int) -> str | None:
         """Return why a step's checkpoint is not good, None where it is: whoever uses one asks. Reads all its bytes."""
@@ -98,12 +98,11 @@ class RunFolder:
         return summary if summary is None or self.fault(last) is None else None
 
     def config(self) -> dict[str, Any] | None:
-        """Return config.json, or None before the run's first start."""
+        """Return config.json, or None before the run's first start. Raises DamagedFileError."""
         try:
-            config: dict[str, Any] = json.loads((self.path / "config.json").read_text())
+            return json_facts((self.path / CONFIG).read_bytes(), f"runs/{self.path.name}/{CONFIG}")
         except FileNotFoundError:
             return None
-        return config
 
     def params(self) -> PretrainParams:
         """Return what the run was trained with. Raises WorkspaceError when there is no such run."""

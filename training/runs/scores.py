@@ -1,12 +1,13 @@
 """The scores of a run's checkpoints, on disk."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.errors import DamagedFileError
 from shared.storage import Store
+from shared.storage.checked import json_facts, json_text
 
 MODELS = "evaluations/models"
 """Where in a workspace the scores of models lie that were named by a person."""
@@ -46,10 +47,14 @@ class ScoreFolder:
         return Store(str(self.workspace / "evaluations" / self.run))
 
     def read(self, step: int) -> dict[str, Any] | None:
-        """Return the scores of a step under this fingerprint, or None."""
+        """Return the scores of a step under this fingerprint, or None; damaged ones are passed over, and said."""
         if not self.store.exists(f"{step}.json"):
             return None
-        scored: dict[str, Any] = json.loads(self.store.read(f"{step}.json"))
+        try:
+            scored = json_facts(self.store.read(f"{step}.json"), f"evaluations/{self.run}/{step}.json")
+        except DamagedFileError as error:
+            print(f"{error.file} {error.why}: step {step} is scored again", flush=True)
+            return None
         return scored if scored["fingerprint"] == self.fingerprint else None
 
     def has(self, step: int) -> bool:
@@ -70,7 +75,7 @@ class ScoreFolder:
     def write(self, step: int, facts: dict[str, Any]) -> None:
         """Commit the scores of a step."""
         whole = {"run": self.run, "step": step, "fingerprint": self.fingerprint, **facts}
-        self.store.write(f"{step}.json", json.dumps(whole, indent=1, sort_keys=True))
+        self.store.write(f"{step}.json", json_text(whole))
 
     def all(self) -> dict[str, dict[str, float]]:
         """Return {step: {"knn top1": value, …}} of everything scored, the baselines included."""

@@ -22,9 +22,10 @@ CHECKPOINT_ADVICE = "Delete its folder: `dinoflow pretrain` goes on from the las
 
 
 def examine(workspace: str, json: bool) -> dict[str, Any]:
-    """Print, and return, what is damaged. Of the stage cache it is deleted: whoever needs it makes it again."""
+    """Print, and return, what is damaged. What somebody who needs it makes again is deleted."""
     console, store = Console(sys.stderr if json else None, quiet=json), existing(workspace)
     mended, checked = _cache(store, console)
+    mended |= _records(store)
     for name in mended:
         store.delete(name)
         console.say(f"mended: {name} {mended[name]}; it is deleted, and made again when it is needed")
@@ -37,7 +38,7 @@ def examine(workspace: str, json: bool) -> dict[str, Any]:
     checkpoints = [f"{name} has other bytes than were saved. {CHECKPOINT_ADVICE}" for name in _checkpoints(store)]
     damaged = [f"{folder}/{line}" for folder, lines in published.items() for line in lines] + checkpoints
     if not damaged and not mended:
-        console.say(f"{checked:,} files of the cache, all versions and checkpoints are as they were written")
+        console.say(f"{checked:,} files of the cache, all versions, runs and scores are as they were written")
     return {"mended": sorted(mended), "damaged": damaged, "advice": REPACK if published else ""}
 
 
@@ -55,6 +56,18 @@ def _cache(store: Store, console: Console) -> tuple[dict[str, str], int]:
         meter.add(file.size)
     meter.end()
     return broken, len(existing_files)
+
+
+def _records(store: Store) -> dict[str, str]:
+    """Return the damaged records of runs and scores with what is wrong: their commands write them again."""
+    broken = {}
+    folders = [f"{place}/{run}" for place in ("runs", "evaluations") for run in store.names(place)]
+    for name in (f"{folder}/{name}" for folder in folders for name in store.names(folder) if name.endswith(".json")):
+        try:
+            json_facts(store.read(name), name)
+        except DamagedFileError as error:
+            broken[name] = error.why
+    return broken
 
 
 def _part_of(file: str) -> str:

@@ -5,7 +5,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from shared.errors import DamagedFileError
 from shared.storage import Store
+from shared.storage.checked import json_facts
 
 WHOLE = 8 << 20
 """A metrics file up to this size is read whole; of a larger one only evenly spaced pieces."""
@@ -16,7 +18,10 @@ def facts(store: Store, name: str) -> dict[str, Any]:
     """Return the JSON object in a file; an empty one where there is none."""
     if not store.exists(name):
         return {}
-    return _object(store.read(name))
+    try:
+        return json_facts(store.read(name), name)
+    except DamagedFileError:
+        return {}
 
 
 def rows(store: Store, name: str) -> list[dict[str, Any]]:

@@ -1,16 +1,16 @@
 """The scores of a run as a small table: the last checkpoint beside the baselines."""
 
-import json
 from typing import Any
 
 from shared.storage import Store
+from shared.storage.checked import json_facts
 from training.runs.scores import score_label
 
 
 def scored_checkpoints(store: Store, run: str) -> list[dict[str, Any]]:
     """Return what each scored checkpoint of a run got, by step."""
     folder = f"evaluations/{run}"
-    checkpoints = [json.loads(store.read(f"{folder}/{name}")) for name in store.names(folder)]
+    checkpoints = [json_facts(store.read(f"{folder}/{name}"), f"{folder}/{name}") for name in store.names(folder)]
     return sorted(checkpoints, key=lambda scored: int(scored["step"]))
 
 

@@ -21,7 +21,7 @@ CACHE = (
     "stages/pack/scatter/*.parquet",
     "stages/pack/buckets/*.parquet",
     "stages/*/orders/*.json",
-    "stages/*/memo/**/*.*",
+    "memory/**/*.*",
     "dinoflow.json",
 )
 PUBLISHED = (

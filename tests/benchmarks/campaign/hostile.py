@@ -23,7 +23,7 @@ NAMES = (
     "quote'\"`$(touch hit).jpg",
     "percent%2e%2e%2f.jpg",
     "hash#query?.jpg",
-    "..jpg",
+    "two..dots.jpg",
     "space .jpg",
     "\u202egpj.exe.jpg",
     "lat\udce9.jpg",
