@@ -22,6 +22,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flows.orchestration.artifacts import stage_artifact
 from flows.orchestration.batches import PartsBatch, batch_task
 from flows.orchestration.clusters.machines import Cluster, machines_for
+from flows.orchestration.taking_turns import SERVER_ENDS_WITH_US
 from flows.session import Around
 from shared.errors import UserError
 from shared.launch.executors import Item, Processes, Result
@@ -89,11 +90,15 @@ def machines_of(compute: Compute) -> Processes | Cluster:
 
 @contextmanager
 def reachable_server(compute: Compute) -> Iterator[None]:
-    """Let the workers of a cluster report to the temporary server, where no other is named.
+    """Say that the server is a temporary one where none is named, and let the workers of a cluster report to it.
 
     Raises UserError for a cluster elsewhere, whose workers could not reach it.
     """
-    if compute.runner == "threads" or PREFECT_API_URL.value():
+    if PREFECT_API_URL.value():
+        yield
+        return
+    SERVER_ENDS_WITH_US.set(True)
+    if compute.runner == "threads":
         yield
         return
     if compute.address and not any(here in compute.address for here in ("127.0.0.1", "localhost")):

@@ -195,6 +195,7 @@ def test_no_error_of_ours_and_no_log_tells_a_secret(caplog: pytest.LogCaptureFix
     assert "404 for https://h/x" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_prefect_block_opens_what_the_environment_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect.blocks.system import Secret
     from prefect.testing.utilities import prefect_test_harness

@@ -78,7 +78,9 @@ def test_a_damaged_config_is_named_and_the_doctor_has_it_written_again(
     shutil.copytree(tmp_path / "elsewhere/runs", tmp_path / "runs")
     assert work() == whole
     again = RunFolder(tmp_path / "runs" / "run").config()
-    assert config and again and again["params"] == config["params"]
+    assert config
+    assert again
+    assert again["params"] == config["params"]
 
 
 @pytest.mark.parametrize("name", RECORDS)

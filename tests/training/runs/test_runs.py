@@ -282,6 +282,7 @@ def gang(path: Path, processes: int = 1) -> list[str]:
     return [sys.executable, *(torchrun if processes > 1 else []), "-m", "shared.launch.worker", str(path)]
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_evaluate_as_one(tiny: dict[str, Any], dataset: Published, tmp_path: Path) -> None:
     model = tiny["model"] | {"drop_path": 0.3, "drop_path_rule": "uniform"}
     optim = tiny["optim"] | {"steps": 20}
