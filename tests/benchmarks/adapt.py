@@ -114,9 +114,8 @@ def published(given: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]
     """Return the k-NN of the weights as they come, and of raw pixels."""
     settings = [one for one in settings_of(given) if one.startswith("evaluation.")]
     facts = dinoflow("evaluate", given, settings, "--model", str(given.start.resolve()))
-    scores = {model["name"]: model["scores"] for model in facts["models"]}
-    pixels = scores.pop("pixels")
-    return knn_of(next(iter(scores.values()))), knn_of(pixels)
+    rows = {name: [row for row in facts["results"] if row["model"] == name] for name in ("pixels", given.start.stem)}
+    return knn_of(rows[given.start.stem]), knn_of(rows["pixels"])
 
 
 def main() -> None:

@@ -121,7 +121,7 @@ def kills_at_uploads(home: Path, tally: Tally, number: int, seed: int) -> None:
     command: list[int] = []
 
     def watch(method: str, path: str, done: bool) -> None:
-        if wanted and command and (method, done) == wanted[:2] and wanted[2] in path:
+        if wanted and command and [method, done] == wanted[:2] and wanted[2] in path:
             wanted[3] -= 1
             if not wanted[3]:
                 end(command[0])
