@@ -98,7 +98,7 @@ def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS),
     writes=CANDIDATES,
     shape="rounds",
-    version=3,
+    version=4,
     key="curation.dedup",
 )
 def candidates(
@@ -110,7 +110,7 @@ def candidates(
     *,
     params: DedupParams,
     rounds: "Rounds",
-) -> "Iterator[Table]":
+) -> "Iterator[Table | dict[str, Any]]":
     """Find the pairs of images that are worth a comparison of pixels, by their hashes and embeddings."""
     from curation.dedup.candidates import pair_tables
 

@@ -16,6 +16,8 @@ from shared.storage import Store
 from shared.storage.checked import json_facts, json_text, parquet_bytes, read_footer, read_table, with_trailer
 
 FOLDER = "stages"
+REMEMBERED = "remembered"
+"""The fact of an output that names the files in which the next run finds again what this one found."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,12 @@ def output_of(manifest: dict[str, Any], stage: str, key: str) -> Output:
         return Output(stage, key, manifest["aligned"], parts, manifest.get("facts", {}))
     except (KeyError, TypeError) as error:
         raise DamagedFileError(manifest_name(stage, key), "is no seal of a stage") from error
+
+
+def made_by(store: Store, output: Output) -> str:
+    """Return what made a sealed output, without what it was made of: stage, version and parameters, as JSON."""
+    facts = json_facts(store.read(manifest_name(output.stage, output.key)), output.key)
+    return json.dumps([facts["stage"], facts["version"], facts["params"]], sort_keys=True)
 
 
 def newest_manifest(store: Store, stage: str) -> dict[str, Any] | None:

@@ -47,8 +47,8 @@ def pair_table(
     images: ComparableImages, others: ComparableImages, pairs: ProposedPairs, set_column: str | None
 ) -> pa.Table:
     """Return CANDIDATES of these pairs; `set_column` of the others names their evaluation set."""
-    columns = {name: images.column(name).take(pairs.item) for name in WHERE}
-    columns |= {f"other_{name}": others.column(name).take(pairs.other) for name in WHERE}
+    one, other = images.table(WHERE).take(pairs.item), others.table(WHERE).take(pairs.other)
+    columns = {name: one[name] for name in WHERE} | {f"other_{name}": other[name] for name in WHERE}
     sets = others.column(set_column).take(pairs.other) if set_column else pa.nulls(len(pairs.item), pa.string())
     columns["pixels_id"] = pa.array(images.columns.pixels_id[pairs.item], pa.binary(16))
     columns["other_pixels_id"] = pa.array(others.columns.pixels_id[pairs.other], pa.binary(16))

@@ -7,6 +7,7 @@ searched for itself only where that one may itself be dropped, for then the copy
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,13 +24,13 @@ from curation.dedup.star_rule import Match
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.copies import DedupParams
 from shared.stage_runner import Rounds
-from shared.tables import Rows, with_facts
+from shared.tables import REMEMBERED, Rows, with_facts
 
 
 def pair_tables(
     corpus: tuple[Rows, Rows, Rows], references: tuple[Rows, Rows], params: DedupParams, rounds: Rounds
-) -> Iterator[pa.Table]:
-    """Yield parts of CANDIDATES; none where neither hashes are compared nor embeddings verified.
+) -> Iterator[pa.Table | dict[str, Any]]:
+    """Yield parts of CANDIDATES, and what is remembered; none where neither hashes nor embeddings are verified.
 
     Raises WorkFailedError where the recall that was asked for is not reached, and the recipe says to fail then.
     """
@@ -50,6 +51,7 @@ def pair_tables(
     recall = {column: facts["recall"] for column, facts in searched.items()}
     yield with_facts(table.slice(0, 0), {"recall": recall, "searched": searched, "dismissed": search.dismissed})
     yield from cut(table, cells)
+    yield {REMEMBERED: sorted({*search.hashes.remembered, *(n for each in search.embeddings for n in each.remembered)})}
 
 
 class _Search:

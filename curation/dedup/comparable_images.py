@@ -1,17 +1,19 @@
 """From tables to the columns that are compared: decodable images that pass the quality rules."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.arrays import Bytes, Floats, Ints
+from curation.arrays import Array, Bytes, Floats, Ints
 from curation.dedup.exact_classes import ComparableColumns
 from curation.dedup.thumbnails import thumbnails
 from curation.params.copies import DedupParams
 from shared.catalog import IMAGES, MEASUREMENTS, VERDICTS
-from shared.tables import Rows
+from shared.tables import Rows, made_by
 
 COLUMNS = ["image_id", "pixels_id", "width", "height", "bytes", "hashes", "detail"]
 SIGNALS = ("sharpness", "entropy", "aspect")
@@ -29,13 +31,35 @@ class ComparableImages:
     images: Rows
     measurements: Rows
 
+    @property
+    def made(self) -> str:
+        """What measured them: under it equal pixels have equal vectors, hashes and thumbnails."""
+        return made_by(self.measurements.store, self.measurements.output)
+
+    def ids(self, items: Ints) -> Array:
+        """Return the digests [n] of the items' pixels, 16 bytes each: of a corpus, leads of exact classes differ."""
+        return np.frombuffer(b"".join(self.columns.pixels_id[items].tolist()), np.dtype("V16"))
+
+    def ids_in_sets(self, items: Ints) -> Array:
+        """Return digests [n] of the items' pixels and evaluation sets: a picture in two sets is one in each."""
+        sources = self.column("source").take(pa.array(items)).to_pylist()
+        pixels = self.columns.pixels_id[items].tolist()
+        digests = [
+            hashlib.blake2b(p + s.encode(), digest_size=16).digest() for p, s in zip(pixels, sources, strict=True)
+        ]
+        return np.frombuffer(b"".join(digests), np.dtype("V16"))
+
     def places(self) -> pa.Table:
         """Return `part` and `row` of each."""
         return self.images.places().take(self.rows)
 
+    def table(self, columns: Iterable[str]) -> pa.Table:
+        """Return some columns of the index for each."""
+        return self.images.table(IMAGES, columns).take(self.rows)
+
     def column(self, name: str) -> pa.ChunkedArray:
         """Return one column of the index for each."""
-        return self.images.table(IMAGES, [name])[name].take(self.rows)
+        return self.table([name])[name]
 
     def thumbnails(self, items: Ints) -> Bytes:
         """Return the thumbnails [n, 1152] of these items in ascending order, read part by part."""
@@ -60,12 +84,12 @@ def comparable_images(images: Rows, measurements: Rows, verdicts: Rows | None, p
         passed = pc.and_(passed, pc.is_null(verdicts.table(VERDICTS, ["reason"])["reason"]))
     rows = np.flatnonzero(passed.to_numpy(zero_copy_only=False)).astype(np.int64)
     measured = measured.take(rows)
-    sources = images.table(IMAGES, ["source"])["source"].take(rows)
+    listed = images.table(IMAGES, ["source", "uri"]).take(rows)
     columns = ComparableColumns(
         image_id=_objects(measured["image_id"]),
         pixels_id=_objects(measured["pixels_id"]),
-        merits=tuple(_merit(name, measured, sources) for name in params.keep),
-        uri=_objects(images.table(IMAGES, ["uri"])["uri"].take(rows)),
+        merits=tuple(_merit(name, measured, listed["source"]) for name in params.keep),
+        uri=_objects(listed["uri"]),
         hashes=_hashes(measured["hashes"]),
         trusted=np.asarray(measured["detail"].to_numpy() >= params.min_detail, dtype=bool),
     )

@@ -5,7 +5,8 @@ import numpy as np
 from curation.arrays import Ints
 from curation.arrays.runs import ranges, ranks
 from curation.dedup.comparable_images import ComparableImages
-from curation.dedup.hash_pairs import equal_groups, near_hashes
+from curation.dedup.hash_lists import Hashes, remembered_pairs
+from curation.dedup.hash_pairs import equal_groups
 from curation.dedup.knn_pairs import NeighbourPairs, merged
 from curation.dedup.resemblance import PERCEPTUAL
 from curation.dedup.star_components import EXACT_KIND, StarEdges, star_rule
@@ -29,7 +30,9 @@ class HashCandidates:
         self.rows = images.columns.hashes[self.items]
         self.members, self.firsts = equal_groups(np.ascontiguousarray(self.rows).view("V64").reshape(-1))
         alone = np.setdiff1d(np.arange(len(self.items)), self.members)
-        found = self._near("hashes", self.rows[alone], self.rows[alone], max(MOST, self._most) + 1)
+        self.remembered: list[str] = []
+        own = Hashes(images.ids(self.items[alone]), self.rows[alone])
+        found = self._near("hashes", own, own, max(MOST, self._most) + 1, images.made)
         self.image, self.other, self.distance = alone[found[0]], alone[found[1]], found[2]
         others = self.image != self.other
         self.image, self.other, self.distance = self.image[others], self.other[others], self.distance[others]
@@ -38,8 +41,11 @@ class HashCandidates:
     def _most(self) -> int:
         return self.params.near.nearest + 1
 
-    def _near(self, name: str, queries: np.ndarray, stored: np.ndarray, most: int) -> tuple[Ints, Ints, Ints]:
-        return near_hashes(self.rounds, name, queries, stored, self.params.perceptual.distance, most)
+    def _near(self, name: str, queries: Hashes, stored: Hashes, most: int, made: str) -> tuple[Ints, Ints, Ints]:
+        distance = self.params.perceptual.distance
+        found, files = remembered_pairs(self.rounds, name, made, (queries, stored), distance, most)
+        self.remembered += files
+        return found
 
     def collapsed(self) -> dict[int, Match]:
         """Return the images that a hash and a thumbnail take for a better one."""
@@ -79,5 +85,8 @@ class HashCandidates:
         theirs = np.flatnonzero(sets.columns.trusted)
         if not len(theirs):
             return merged([])
-        image, other, distance = self._near("references", self.rows, sets.columns.hashes[theirs], self._most)
+        ids, first = np.unique(sets.ids_in_sets(theirs), return_index=True)
+        theirs = theirs[first]
+        own, stored = Hashes(self.images.ids(self.items), self.rows), Hashes(ids, sets.columns.hashes[theirs])
+        image, other, distance = self._near("references", own, stored, self._most, self.images.made + sets.made)
         return NeighbourPairs.of([self.items[image]], [theirs[other]], [-distance.astype(np.float32)])

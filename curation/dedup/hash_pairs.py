@@ -66,7 +66,7 @@ def near_hashes(
     ]
     tables = [read_table(rounds.store, file) for file in sorted(rounds.map(hash_work, work))]
     found = pa.concat_tables([PAIRS.empty_table(), *tables])
-    return _nearest(found["image"].to_numpy(), found["other"].to_numpy(), found["distance"].to_numpy(), most)
+    return nearest_pairs(found["image"].to_numpy(), found["other"].to_numpy(), found["distance"].to_numpy(), most)
 
 
 def hash_work(work: HashWork) -> str:
@@ -74,7 +74,7 @@ def hash_work(work: HashWork) -> str:
     store = Store(work.url)
     queries, stored = (_hashes(store, f"{work.folder}/{side}.parquet") for side in ("queries", "stored"))
     pieces = _by_tables(queries, stored, work) if work.by_tables else _by_all(queries, stored, work)
-    image, other, distance = _nearest(*_joined(pieces), work.most)
+    image, other, distance = nearest_pairs(*_joined(pieces), work.most)
     name = f"{work.folder}/pairs-{work.begin:08d}.parquet"
     _write(store, name, pa.table({"image": image, "other": other, "distance": distance}).cast(PAIRS))
     return name
@@ -93,7 +93,7 @@ def _by_tables(queries: Bytes, stored: Bytes, work: HashWork) -> Iterator[tuple[
     asked, known = _words(queries).ravel(), _words(stored)[:, 0]
     for table in range(work.begin, work.end):
         for query, other, distance in tables.matches(known, asked, table):
-            yield _nearest(query // ORIENTATIONS, other, distance.astype(np.int64), work.most + 1)
+            yield nearest_pairs(query // ORIENTATIONS, other, distance.astype(np.int64), work.most + 1)
 
 
 def _joined(pieces: Iterator[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
@@ -102,7 +102,7 @@ def _joined(pieces: Iterator[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints
     return np.concatenate(image), np.concatenate(other), np.concatenate(distance)
 
 
-def _nearest(image: Ints, other: Ints, distance: Ints, most: int) -> tuple[Ints, Ints, Ints]:
+def nearest_pairs(image: Ints, other: Ints, distance: Ints, most: int) -> tuple[Ints, Ints, Ints]:
     """Return each pair once, and of an image the nearest."""
     order = np.lexsort((distance, other, image))
     image, other, distance = image[order], other[order], distance[order]

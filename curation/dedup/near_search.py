@@ -66,8 +66,10 @@ class EmbeddingSearch:
         roles = np.full(len(targets), TARGET, np.int8)
         roles[np.isin(targets, asking)] |= ASKS
         whole = len(asking) == len(targets)
-        selections, ids = self._selections(self.images, targets, roles)
-        found, cells = self._found(selections, len(targets), (targets, ids), (targets, ids), shaping=whole)
+        ids = self.images.ids(targets)
+        selections = self._selections(self.images, targets, ids, roles)
+        memory = self._memory("neighbours" if whole else "copies", self.images)
+        found, cells = self._found(memory, selections, (targets, ids), (targets, ids), shaping=whole)
         nearest = np.lexsort((-found.pairs.nearness, found.pairs.item))
         items, first = np.unique(found.pairs.item[nearest], return_index=True)
         self.cells[items] = cells[nearest][first]
@@ -76,10 +78,18 @@ class EmbeddingSearch:
     def references(self, asking: Ints) -> FoundPairs:
         """Return each image with its nearest images of the evaluation sets."""
         every = np.arange(len(self.sets.columns))
-        first = np.unique(_ids(self.sets, every), return_index=True)[1]
-        corpus, own = self._selections(self.images, asking, np.full(len(asking), ASKS, np.int8))
-        beside, theirs = self._selections(self.sets, first, np.full(len(first), TARGET, np.int8))
-        return self._found([*corpus, *beside], len(first), (asking, own), (first, theirs), shaping=False)[0]
+        ids = self.sets.ids_in_sets(every)
+        theirs, first = np.unique(ids, return_index=True)
+        own = self.images.ids(asking)
+        corpus = self._selections(self.images, asking, own, np.full(len(asking), ASKS, np.int8))
+        beside = self._selections(self.sets, first, theirs, np.full(len(first), TARGET, np.int8))
+        memory = self._memory("references", self.images, self.sets)
+        return self._found(memory, [*corpus, *beside], (asking, own), (first, theirs))[0]
+
+    @property
+    def remembered(self) -> list[str]:
+        """The files in which the next search finds what this one did."""
+        return [name for search in self.searches for name in search.remembered]
 
     def facts(self) -> dict[str, Any]:
         """Return what the searches say of themselves: the worst recall, and what the widest of them took."""
@@ -98,6 +108,11 @@ class EmbeddingSearch:
     def _between(self, share: float) -> float:
         return self.cosine + share * (max(self.cosine, self.embedder.copy_cosine) - self.cosine)
 
+    def _memory(self, what: str, *measured: ComparableImages) -> str:
+        """Return the folder of what is remembered of a search: under its name equal pixels have equal vectors."""
+        made = fingerprint(self.embedder.identity(), *(each.made for each in measured))
+        return f"{self.rounds.memory}/{self.column}-{what}-{made}"
+
     def _plan(self) -> NearSearch:
         turns = tuple(self.embedder.orientations())
         return NearSearch(
@@ -110,11 +125,26 @@ class EmbeddingSearch:
         )
 
     def _found(
-        self, selections: list[str], rows: int, own: tuple[Ints, Array], theirs: tuple[Ints, Array], shaping: bool
+        self,
+        memory: str,
+        selections: list[str],
+        own: tuple[Ints, Array],
+        theirs: tuple[Ints, Array],
+        shaping: bool = False,
     ) -> tuple[FoundPairs, Ints]:
         folder = f"{self.rounds.folder}/{self.column}-{len(self.searches)}"
         pins = f"{PINS}/{self.column}-{fingerprint(self.embedder.identity())}"
-        search = near_pairs(self.rounds.store, folder, selections, rows, self._plan(), pins, self.rounds.map, shaping)
+        search = near_pairs(
+            self.rounds.store,
+            folder,
+            selections,
+            len(theirs[0]),
+            self._plan(),
+            pins,
+            self.rounds.map,
+            shaping=shaping,
+            memory=memory,
+        )
         self.searches.append(search)
         table = FOUND.empty_table()
         for name in search.files:
@@ -126,9 +156,9 @@ class EmbeddingSearch:
         shown = table["shown"].to_numpy(zero_copy_only=False)[order]
         return FoundPairs(pairs, shown), table["bucket"].to_numpy()[order].astype(np.int64)
 
-    def _selections(self, images: ComparableImages, items: Ints, roles: Array) -> tuple[list[str], Array]:
-        """Write which rows of each part take part; return the files' names, and the ids of the items."""
-        ids, rows, names, first = _ids(images, items), images.rows[items], [], 0
+    def _selections(self, images: ComparableImages, items: Ints, ids: Array, roles: Array) -> list[str]:
+        """Write which rows of each part take part, under which ids; return the files' names."""
+        rows, names, first = images.rows[items], list[str](), 0
         trusted = images.columns.trusted[items]
         output = images.measurements.output
         for number, part in enumerate(output.parts):
@@ -139,11 +169,7 @@ class EmbeddingSearch:
                 write_selection(self.rounds.store, name, source, rows[inside] - first, ids[inside], roles[inside])
                 names.append(name)
             first += part.rows
-        return names, ids
-
-
-def _ids(images: ComparableImages, items: Ints) -> Array:
-    return np.frombuffer(b"".join(images.columns.image_id[items].tolist()), np.dtype("V16"))
+        return names
 
 
 def _places(wanted: Array, items: Ints, ids: Array) -> Ints:

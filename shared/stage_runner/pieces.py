@@ -29,6 +29,8 @@ class Rounds:
     folder: str
     map: Map
     """Results come in any order; what travels should be names."""
+    memory: str = "memory"
+    """A folder that outlasts it: what the stage finds there again must be what it would make."""
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,8 @@ def _make_reduce(work: StageRun, executor: Executor, report: OnProgress) -> Made
 
 def _make_rounds(work: StageRun, executor: Executor, report: OnProgress) -> Made:
     meter = Meter(work.stage.name, work.inputs[0].rows, report, unit=work.stage.unit)
-    rounds = Rounds(work.store, f"{FOLDER}/{work.stage.name}/rounds-{work.key}", _spread(work.stage, executor))
+    home = f"{FOLDER}/{work.stage.name}"
+    rounds = Rounds(work.store, f"{home}/rounds-{work.key}", _spread(work.stage, executor), f"{home}/memory")
     try:
         made = made_whole(work, rounds=rounds)
     finally:

@@ -30,8 +30,7 @@ def write_sorted(
     firsts = rows[key].take(pa.array(range(0, len(rows), batch_rows), pa.int64())).to_pylist()
     described = {"key": key, "firsts": [first.hex() if isinstance(first, bytes) else first for first in firsts]}
     rows = rows.replace_schema_metadata({"sorted": json.dumps(described)})
-    words = [field.name for field in rows.schema if pa.types.is_dictionary(field.type)]
-    data = parquet_bytes(rows, compression, row_group_size=batch_rows, use_dictionary=words, write_statistics=False)
+    data = parquet_bytes(rows, compression, row_group_size=batch_rows, write_statistics=False)
     store.write(name, with_trailer(data)[0])
 
 

@@ -1,7 +1,7 @@
 """From a part of vectors to rows for buckets: where each vector is stored, and which buckets it visits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,10 @@ class Probing:
 
 ASKS, TARGET = 1, 2
 """Roles of an image: its neighbours are sought; it may be a neighbour. Most have both."""
+ASKS_NEW, NEW = 4, 8
+"""Its neighbours are known but for those that are new; it is a new target."""
+ANY = -2.0
+"""The least cosine of a neighbour of an image that takes any."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +41,21 @@ class VectorPart:
     """[n, dim], on the grid."""
     roles: Array
     """[n]"""
+    floors: Floats
+    """[n], the least cosine of a neighbour that is of use to each."""
     thumbnails: Bytes
     """[n, width]; without width where none are compared."""
 
     @classmethod
     def of(cls, ids: Array, vectors: Floats) -> "VectorPart":
         """Return images that ask and are targets, without thumbnails."""
-        return cls(ids, vectors, np.full(len(ids), ASKS | TARGET, np.int8), np.zeros((len(ids), 0), np.uint8))
+        count = len(ids)
+        roles, floors = np.full(count, ASKS | TARGET, np.int8), np.full(count, ANY, np.float32)
+        return cls(ids, vectors, roles, floors, np.zeros((count, 0), np.uint8))
 
     def take(self, rows: Array) -> "VectorPart":
         """Return some of the images."""
-        return VectorPart(self.ids[rows], self.vectors[rows], self.roles[rows], self.thumbnails[rows])
+        return VectorPart(*(getattr(self, column.name)[rows] for column in fields(self)))
 
     def having(self, role: int) -> "VectorPart":
         """Return the images of a role."""
@@ -55,49 +63,48 @@ class VectorPart:
 
 
 def bucket_rows(images: VectorPart, centroids: Centroids, probing: Probing, turns: Sequence[Ints] = ()) -> pa.Table:
-    """Return a row for each stored vector and each visit: bucket, stored, role, image_id, the vector in float16.
+    """Return a row for each image and bucket that it is stored in or visits, with its vector in float16 and thumbnail.
 
-    A vector is stored as it is, and also visits as each of the permutations `turns` of its components. The thumbnail,
-    where there is one, stands beside it.
+    `visits` tells, bit by bit, how: as it is, and as each of the permutations `turns` of its components.
     """
-    vectors = images.vectors
-    pieces = [_visits(vectors, centroids, probing, stored=True)]
-    pieces += [_visits(vectors[:, turn], centroids, probing, stored=False) for turn in turns]
-    item, bucket, stored = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
-    turned = np.repeat(np.arange(len(pieces)), [len(piece[0]) for piece in pieces])
+    item, bucket, visits, stored = _visits(images.vectors, centroids, probing, turns)
     order = np.argsort(bucket, kind="stable")
-    item, turned = item[order], turned[order]
-    halves = vectors.astype(np.float16)
-    copies = halves[item]
-    for number, turn in enumerate(turns, start=1):
-        copies[turned == number] = copies[turned == number][:, turn]
-    width = 2 * vectors.shape[1]
+    item = item[order]
     columns = {
         "bucket": pa.array(bucket[order], pa.int32()),
         "stored": pa.array(stored[order]),
+        "visits": pa.array(visits[order], pa.int32()),
         "role": pa.array(images.roles[item], pa.int8()),
+        "floor": pa.array(images.floors[item], pa.float32()),
         "image_id": fixed_binary(images.ids[item], 16),
-        "vector": fixed_binary(copies, width),
+        "vector": fixed_binary(images.vectors.astype(np.float16)[item], 2 * images.vectors.shape[1]),
     }
     thumbnail = images.thumbnails.shape[1]
     return pa.table(columns | ({"thumbnail": fixed_binary(images.thumbnails[item], thumbnail)} if thumbnail else {}))
 
 
-def _visits(vectors: Floats, centroids: Centroids, probing: Probing, stored: bool) -> tuple[Ints, Ints, Array]:
-    """Return, for each visit, the vector's number, the bucket, and whether the vector is stored there."""
-    items, buckets, homes = [], [], []
-    for start in range(0, len(vectors), BLOCK):
-        scores = vectors[start : start + BLOCK] @ centroids.vectors.T
-        home = scores.argmax(axis=1)
-        best = scores[np.arange(len(scores)), home]
-        item, bucket = np.nonzero(scores >= (best - np.float32(probing.margin))[:, None])
-        near = _limited(item, scores[item, bucket], probing.most)
-        item, bucket = item[near], bucket[near]
-        items.append(item + start)
-        buckets.append(bucket)
-        homes.append((bucket == home[item]) & stored)
-    none = np.zeros(0, np.int64)
-    return np.concatenate([none, *items]), np.concatenate([none, *buckets]), np.concatenate([none > 0, *homes])
+def _visits(
+    vectors: Floats, centroids: Centroids, probing: Probing, turns: Sequence[Ints]
+) -> tuple[Ints, Ints, Ints, Array]:
+    """Return, for each image and bucket, their numbers, the turns in which it visits, and whether it is stored."""
+    keys, bits, homes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for number, turn in enumerate((None, *turns)):
+        # A turned vector meets a centroid as the vector meets the centroid turned back.
+        beside = centroids.vectors if turn is None else centroids.vectors[:, np.argsort(turn)]
+        for start in range(0, len(vectors), BLOCK):
+            scores = vectors[start : start + BLOCK] @ beside.T
+            home = scores.argmax(axis=1)
+            best = scores[np.arange(len(scores)), home]
+            item, bucket = np.nonzero(scores >= (best - np.float32(probing.margin))[:, None])
+            near = _limited(item, scores[item, bucket], probing.most)
+            keys.append((item[near] + start) * len(centroids) + bucket[near])
+            bits.append(np.full(len(near), 1 << number))
+            if turn is None:
+                homes.append((np.arange(len(home)) + start) * len(centroids) + home)
+    key, inverse = np.unique(np.concatenate(keys), return_inverse=True)
+    visits = np.bincount(inverse, np.concatenate(bits), len(key)).astype(np.int64)
+    item, bucket = np.divmod(key, len(centroids))
+    return item, bucket, visits, np.isin(key, np.concatenate(homes), assume_unique=True)
 
 
 def _limited(item: Ints, scores: Floats, most: int) -> Ints:

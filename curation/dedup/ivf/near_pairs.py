@@ -5,29 +5,19 @@ The driver holds samples, counts and names, never the vectors of the corpus.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.arrays import Ints
-from curation.dedup.ivf.assign import Probing, fixed_binary
-from curation.dedup.ivf.centroids import Centroids, sample_rows
+from curation.arrays.draws import draws
+from curation.dedup.ivf.assign import Probing
+from curation.dedup.ivf.centroids import sample_rows
+from curation.dedup.ivf.difference import SearchSpace, searched_lists, true_lists
 from curation.dedup.ivf.pins import newest, pinned, read_pinned
-from curation.dedup.ivf.recall import TruePairs, VectorSample, merge_truth, needed, probing_for, words
+from curation.dedup.ivf.recall import VectorSample, probing_for, words
 from curation.dedup.ivf.search import to_ids
-from curation.dedup.ivf.tasks import (
-    QUERIES,
-    NearSearch,
-    Task,
-    assign,
-    collect,
-    joined,
-    sample,
-    search,
-    truth,
-    write_sample,
-)
+from curation.dedup.ivf.tasks import QUERIES, NearSearch, Task, joined, sample
 from shared.stage_runner.shuffle import Map
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted
@@ -54,6 +44,8 @@ class NearPairs:
     """Buckets of a vector on average, its own included."""
     largest: int
     """Rows of the largest bucket, visitors included."""
+    remembered: tuple[str, ...] = ()
+    """The files in which the next search finds what this one did."""
 
 
 NOTHING_NEAR = NearPairs((), "", 1.0, True, Probing(0.0), 0.0, 0)
@@ -68,10 +60,13 @@ def near_pairs(
     pins: str,
     run: Map = map,
     shaping: bool = True,
+    memory: str = "",
 ) -> NearPairs:
     """Return the pairs of the images that these selections name, some `rows` of them.
 
     `pins` is the folder of the centroids. Images that are not `shaping`, such as those of evaluation sets, split none.
+    `memory` is a folder for what searches found among images whose digests stand for the same vectors; without one
+    all are searched.
     """
     groups = _groups(selections, plan.parts_per_file)
     task = Task(store.url, folder, plan, ())
@@ -82,63 +77,31 @@ def near_pairs(
     name = (None if shaping else newest(store, pins)) or pinned(
         store, pins, pool.vectors, words(pool.ids), targets, plan.bucket_rows
     )
-    centroids = read_pinned(store, name)
-    write_sample(store, f"{folder}/queries.parquet", queries)
-    asking = [replace(task, names=(f"{folder}/queries.parquet", *group)) for group in groups]
-    true = merge_truth([*run(truth, asking)], plan.count)
-    return _widened(store, task, name, groups, (queries, true), centroids, run)
+    space = SearchSpace(task, groups, name, read_pinned(store, name), memory or f"{folder}/memory")
+    true, remembered = true_lists(run, space, queries)
+    found = _widened(run, space, true)
+    return replace(found, remembered=(*found.remembered, remembered))
 
 
-def _widened(
-    store: Store,
-    task: Task,
-    name: str,
-    groups: list[tuple[str, ...]],
-    sampled: tuple[VectorSample, TruePairs],
-    centroids: Centroids,
-    run: Map,
-) -> NearPairs:
+def _widened(run: Map, space: SearchSpace, true: pa.Table) -> NearPairs:
     """Search, measure the recall, and search wider until it holds."""
-    plan, (queries, true) = task.search, sampled
-    judging = np.arange(len(queries.ids)) % 2 == 1
-    margins = needed(queries, true, centroids, plan.most_probes)
+    plan, margins = space.task.search, true["margin"].to_numpy()
+    judging = draws(words(to_ids(true["item"])), "judging") % 2 == 1
     goal, done = 1 - (1 - plan.recall) * (1 - CUSHION), None
     for attempt in range(ROUNDS):
-        choosing = ~judging[true.query] if not attempt else np.ones(len(margins), dtype=bool)
+        choosing = ~judging if not attempt else np.ones(len(margins), dtype=bool)
         probing = probing_for(margins[choosing], goal, plan.most_probes)
         if done is not None and probing == done.probing:
             break
-        files, counts, rows = _search(run, replace(task, probing=probing), name, groups, len(centroids))
-        recall = _recall(store, files, queries, true, judging)
-        reached = recall >= plan.recall
-        done = NearPairs(files, name, recall, reached, probing, float(counts.sum() / max(rows, 1)), int(counts.max()))
+        found = searched_lists(run, space, probing)
+        recall = _recall(space.task.store, found.files, true.filter(pa.array(judging)))
+        reached, remembered = recall >= plan.recall, (*(done.remembered if done else ()), found.remembered)
+        done = NearPairs(found.files, space.pinned, recall, reached, probing, found.visits, found.largest, remembered)
         if reached:
             break
         goal = 1 - (1 - goal) / 2
     assert done is not None
     return done
-
-
-def _search(
-    run: Map, task: Task, pinned_name: str, groups: list[tuple[str, ...]], buckets: int
-) -> tuple[tuple[str, ...], Ints, int]:
-    plan, folder = task.search, task.folder
-    sorted_ = [f"{folder}/buckets-{i:05d}.parquet" for i in range(len(groups))]
-    work = [replace(task, names=(pinned_name, *g), output=o) for g, o in zip(groups, sorted_, strict=True)]
-    counted = [*run(assign, work)]
-    counts, rows = np.sum([counts for counts, _ in counted], axis=0), sum(rows for _, rows in counted)
-    edges = range(0, buckets, plan.buckets_per_task)
-    work = [
-        replace(task, names=tuple(sorted_), output=f"{folder}/found-{i:05d}.parquet", low=low, high=high)
-        for i, (low, high) in enumerate((e, min(buckets, e + plan.buckets_per_task)) for e in edges)
-    ]
-    found = tuple(sorted(run(search, work)))
-    cuts = np.linspace(0, 256, plan.spans + 1).astype(int)
-    work = [
-        replace(task, names=found, output=f"{folder}/pairs-{i:05d}.parquet", low=int(cuts[i]), high=int(cuts[i + 1]))
-        for i in range(plan.spans)
-    ]
-    return tuple(sorted(run(collect, work))), counts, rows
 
 
 def _sampled(
@@ -150,19 +113,15 @@ def _sampled(
     return sum(targets), joined([*pools], asked, "centroids"), joined([*queries], QUERIES, "recall")
 
 
-def _recall(store: Store, files: Sequence[str], queries: VectorSample, true: TruePairs, judging: Any) -> float:
-    """Return the share of the judging queries' true neighbours that stand in the files."""
-    wanted = fixed_binary(queries.ids[judging], 16)
-    found: list[tuple[bytes, bytes]] = []
+def _recall(store: Store, files: Sequence[str], true: pa.Table) -> float:
+    """Return the share of the true pairs that stand in the files."""
+    found = set[tuple[bytes, bytes]]()
     for name in files:
         with open_sorted(store, name) as file:
             rows = file.span(bytes(16), None)
-            rows = rows.filter(pc.is_in(rows["item"], value_set=wanted))
-            found += zip(to_ids(rows["item"]).tolist(), to_ids(rows["other"]).tolist(), strict=True)
-    asked = judging[true.query]
-    pairs = zip(queries.ids[true.query[asked]].tolist(), true.others.ids[asked].tolist(), strict=True)
-    known = set(found)
-    hits = [pair in known for pair in pairs]
+        rows = rows.filter(pc.is_in(rows["item"], value_set=true["item"]))
+        found |= set(zip(rows["item"].to_pylist(), rows["other"].to_pylist(), strict=True))
+    hits = [pair in found for pair in zip(true["item"].to_pylist(), true["other"].to_pylist(), strict=True)]
     return float(np.mean(hits)) if hits else 1.0
 
 

@@ -4,17 +4,22 @@ A pair is met when either of the two visits the bucket in which the other is sto
 sample the least margin that finds it is known from centroids alone, and the recipe's recall is a quantile.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from curation.arrays import Array, Floats, Words
 from curation.arrays.draws import draws
 from curation.arrays.runs import ranks
-from curation.dedup.ivf.assign import Probing, VectorPart
+from curation.dedup.ivf.assign import Probing, VectorPart, fixed_binary
 from curation.dedup.ivf.centroids import Centroids
 from curation.dedup.ivf.grid import least_on_grid
-from curation.dedup.ivf.search import DirectedPairs
+from curation.dedup.ivf.search import DirectedPairs, to_ids
+
+STEP = 2.0**-6
+"""Margins are rounded up to multiples of it, so that a few other images rarely ask for another probing."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,26 @@ def merge_truth(parts: list[TruePairs], count: int) -> TruePairs:
     return TruePairs(query[best], cosine[best], VectorSample(ids[best], vectors[best]))
 
 
+TRUE = pa.schema(
+    [("item", pa.binary(16)), ("other", pa.binary(16)), ("cosine", pa.float32()), ("margin", pa.float32())]
+)
+"""True pairs, and the least margin at which each is met."""
+
+
+def true_table(queries: VectorSample, truth: TruePairs, centroids: Centroids, most: int) -> pa.Table:
+    """Return the true pairs with what they need, as rows of TRUE."""
+    items, others = fixed_binary(queries.ids[truth.query], 16), fixed_binary(truth.others.ids, 16)
+    margins = needed(queries, truth, centroids, most)
+    return pa.table([items, others, pa.array(truth.cosine, pa.float32()), pa.array(margins)], schema=TRUE)
+
+
+def nearest_true(pairs: pa.Table, count: int) -> pa.Table:
+    """Return of rows of TRUE each item's nearest."""
+    ids = np.concatenate([to_ids(pairs["item"]), to_ids(pairs["other"])])
+    item, other = np.split(np.unique(ids, return_inverse=True)[1].astype(np.int64), 2)
+    return pairs.take(DirectedPairs(item, other, pairs["cosine"].to_numpy()).nearest_rows(count)).combine_chunks()
+
+
 def needed(queries: VectorSample, truth: TruePairs, centroids: Centroids, most: int) -> Floats:
     """Return, for each true pair, the least margin at which one visits the other's bucket; infinity for none.
 
@@ -95,7 +120,8 @@ def probing_for(margins: Floats, recall: float, most: int) -> Probing:
         return Probing(0.0, most)
     wanted = np.sort(margins)[min(len(margins), int(np.ceil(recall * len(margins)))) - 1]
     finite = margins[np.isfinite(margins)]
-    return Probing(float(wanted if np.isfinite(wanted) else finite.max(initial=0.0)), most)
+    least = float(wanted if np.isfinite(wanted) else finite.max(initial=0.0))
+    return Probing(math.ceil(least / STEP) * STEP, most)
 
 
 def words(ids: Array) -> Words:

@@ -1,5 +1,6 @@
 """Inside one bucket: the nearest others of every vector above a cosine, by exact inner products."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import pyarrow as pa
 
 from curation.arrays import Array, Bools, Bytes, Floats, Ints
 from curation.arrays.runs import ranks
-from curation.dedup.ivf.assign import ASKS, TARGET, fixed_binary
+from curation.dedup.ivf.assign import ASKS, ASKS_NEW, NEW, TARGET, fixed_binary
 from curation.dedup.ivf.grid import least_on_grid
 from curation.dedup.thumbnails import may_show
 
@@ -58,7 +59,9 @@ class DirectedPairs:
         return DirectedPairs(self.item[best], self.other[best], self.cosine[best])
 
 
-def search_bucket(rows: pa.Table, cosine: float, count: int, likely: float = -1.0) -> pa.Table:
+def search_bucket(
+    rows: pa.Table, cosine: float, count: int, turns: Sequence[Ints] = (), likely: float = -1.0
+) -> pa.Table:
     """Return directed pairs (item, other, cosine, shown, bucket) of one bucket: the `count` nearest of each that asks.
 
     Stored vectors meet each other and all visitors; what both only visit meets elsewhere or not at all. `shown` tells
@@ -66,13 +69,15 @@ def search_bucket(rows: pa.Table, cosine: float, count: int, likely: float = -1.
     Memory: 4·dim bytes a row, and PENDING neighbours.
     """
     images, first, number = np.unique(to_ids(rows["image_id"]), return_index=True, return_inverse=True)
-    roles = rows["role"].to_numpy()
-    stored = rows["stored"].to_numpy().astype(bool)
-    order = np.concatenate([np.flatnonzero(stored), np.flatnonzero(~stored)])
-    bucket = _Bucket(to_vectors(rows["vector"])[order], number[order].astype(np.int64), int(stored.sum()))
-    least = least_on_grid(cosine)
-    alike = (roles == ASKS | TARGET).all()
-    best = bucket.pairs(least, count) if alike else bucket.directed_pairs(roles[order], least, count)
+    bucket = _Bucket(
+        to_vectors(rows["vector"]),
+        number.astype(np.int64),
+        rows["role"].to_numpy(),
+        rows["floor"].to_numpy(),
+        rows["visits"].to_numpy(),
+        np.flatnonzero(rows["stored"].to_numpy()),
+    )
+    best = bucket.pairs(least_on_grid(cosine), count, turns)
     shown = best.cosine >= np.float32(likely)
     if "thumbnail" in rows.column_names:
         shown = _shown(best, shown, _bytes(rows["thumbnail"].take(first)).reshape(len(images), -1))
@@ -91,43 +96,53 @@ def search_bucket(rows: pa.Table, cosine: float, count: int, likely: float = -1.
 
 @dataclass(frozen=True)
 class _Bucket:
-    """Vectors, the stored ones first, and the number of the image of each."""
+    """The rows of a bucket."""
 
     vectors: Floats
     number: Ints
-    stored: int
+    """Of the image of each."""
+    roles: Array
+    floors: Floats
+    visits: Ints
+    hosts: Ints
+    """The rows that are stored here, ascending."""
 
-    def pairs(self, least: np.float32, count: int) -> DirectedPairs:
-        """Compare rows with the stored ones, block by block, a pair of stored ones once."""
+    def pairs(self, least: np.float32, count: int, turns: Sequence[Ints]) -> DirectedPairs:
+        """Compare the rows, in every turn in which they visit, with those that are stored."""
         best = _Best(count)
-        for start in range(0, len(self.vectors), BLOCK):
-            block = self.vectors[start : start + BLOCK]
-            for first in range(0, min(self.stored, start + len(block)), BLOCK):
-                scores = block @ self.vectors[first : min(self.stored, first + BLOCK)].T
-                row, column = np.nonzero(scores >= least)
-                new = row + start > column + first
-                one, another = self.number[row[new] + start], self.number[column[new] + first]
-                best.add(one, another, scores[row[new], column[new]])
-                best.add(another, one, scores[row[new], column[new]])
+        for bit, turn in enumerate((np.arange(self.vectors.shape[1]), *turns)):
+            visiting = np.flatnonzero(self.visits & (1 << bit))
+            for role in np.unique(self.roles[visiting]):
+                guests, theirs = visiting[self.roles[visiting] == role], self.roles[self.hosts]
+                hosts = self.hosts[_wanted(role, theirs) | _wanted(theirs, role)]
+                for guest, host, cosine in self._near(guests, hosts, turn, least):
+                    # As they are, two that are stored here meet twice.
+                    new = (guest > host) | (bit > 0) | ~np.isin(guest, self.hosts)
+                    self._add(best, guest[new], host[new], cosine[new])
+                    self._add(best, host[new], guest[new], cosine[new])
         return best.pairs()
 
-    def directed_pairs(self, roles: Array, least: np.float32, count: int) -> DirectedPairs:
-        """Compare what asks with what is a target, where one of the two is stored."""
-        best, rows = _Best(count), np.arange(len(self.vectors))
-        asking, targets = rows[(roles & ASKS) > 0], rows[(roles & TARGET) > 0]
-        at_home = rows < self.stored
-        for queries, others in (
-            (asking, targets[at_home[targets]]),
-            (asking[at_home[asking]], targets[~at_home[targets]]),
-        ):
-            for start in range(0, len(queries), BLOCK):
-                block = queries[start : start + BLOCK]
-                for first in range(0, len(others), BLOCK):
-                    hosts = others[first : first + BLOCK]
-                    scores = self.vectors[block] @ self.vectors[hosts].T
-                    row, column = np.nonzero(scores >= least)
-                    best.add(self.number[block[row]], self.number[hosts[column]], scores[row, column])
-        return best.pairs()
+    def _near(self, guests: Ints, hosts: Ints, turn: Ints, least: np.float32) -> Iterator[tuple[Ints, Ints, Floats]]:
+        """Compare block by block; the fewer of the two are turned, or turned back."""
+        for start in range(0, len(guests), BLOCK):
+            for first in range(0, len(hosts), BLOCK):
+                one, other = guests[start : start + BLOCK], hosts[first : first + BLOCK]
+                if len(one) < len(other):
+                    scores = self.vectors[one][:, turn] @ self.vectors[other].T
+                else:
+                    scores = self.vectors[one] @ self.vectors[other][:, np.argsort(turn)].T
+                row, column = np.nonzero(scores >= least)
+                yield one[row], other[column], scores[row, column]
+
+    def _add(self, best: "_Best", asking: Ints, target: Ints, cosine: Floats) -> None:
+        use = _wanted(self.roles[asking], self.roles[target]) & (cosine >= self.floors[asking])
+        best.add(self.number[asking[use]], self.number[target[use]], cosine[use])
+
+
+def _wanted(asking: Array, target: Array) -> Bools:
+    """Return whether an image with the one role wants one with the other for a neighbour."""
+    among_all = ((asking & ASKS) > 0) & ((target & TARGET) > 0)
+    return np.asarray(among_all | (((asking & ASKS_NEW) > 0) & ((target & NEW) > 0)))
 
 
 class _Best:

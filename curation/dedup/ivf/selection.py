@@ -1,7 +1,7 @@
 """Which images of a part of the measurements take part in a search: a small file that names the part and its rows."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -32,15 +32,25 @@ def write_selection(store: Store, name: str, source: VectorColumn, rows: Ints, i
     store.write(name, with_trailer(parquet_bytes(table))[0])
 
 
+def write_difference(store: Store, name: str, chosen: pa.Table, roles: Array, floors: Floats) -> None:
+    """Commit a selection again, with what is left of the roles, and the least cosines that are of use to each."""
+    columns = {"role": pa.array(roles, pa.int8()), "floor": pa.array(floors, pa.float32())}
+    table = pa.table({"row": chosen["row"], "image_id": chosen["image_id"]} | columns)
+    store.write(name, with_trailer(parquet_bytes(table.replace_schema_metadata(chosen.schema.metadata)))[0])
+
+
 def read_selection(store: Store, name: str, thumbnails: bool = False) -> VectorPart:
     """Return the images of a selection, without those whose vector is all zeros: they are near nothing."""
     chosen = read_table(store, name)
     source = VectorColumn(**json.loads(chosen.schema.metadata[b"source"]))
     columns = [source.column, *(["thumbnail"] if thumbnails else [])]
     part = read_part(store, source.stage, source.part, source.checksum, columns=columns).take(chosen["row"])
-    ids, vectors = to_ids(chosen["image_id"]), _vectors(part[source.column])
-    looks = _thumbnails(part["thumbnail"]) if thumbnails else np.zeros((len(ids), 0), np.uint8)
-    whole = VectorPart(ids, on_grid(vectors), chosen["role"].to_numpy(), looks)
+    whole = VectorPart.of(to_ids(chosen["image_id"]), on_grid(_vectors(part[source.column])))
+    whole = replace(whole, roles=chosen["role"].to_numpy())
+    if "floor" in chosen.column_names:
+        whole = replace(whole, floors=chosen["floor"].to_numpy())
+    if thumbnails:
+        whole = replace(whole, thumbnails=_thumbnails(part["thumbnail"]))
     return whole.take(np.flatnonzero(whole.vectors.any(axis=1)))
 
 

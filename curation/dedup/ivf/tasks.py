@@ -6,11 +6,12 @@ collect: a span of images → pairs. Before them, sample and truth tell the cent
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.arrays import Ints
 from curation.dedup.ivf.assign import ASKS, TARGET, Probing, bucket_rows, fixed_binary
@@ -85,27 +86,38 @@ def sample(task: Task) -> tuple[int, VectorSample, VectorSample]:
 
 
 def truth(task: Task) -> TruePairs:
-    """Return the true neighbours, in some parts, of the sampled images."""
-    (queries_name, *parts), search = task.names, task.search
-    queries = read_sample(task.store, queries_name)
-    read = (VectorSample.of(read_selection(task.store, name).having(TARGET)) for name in parts)
-    return merge_truth([true_neighbours(queries, part, search.cosine, search.count) for part in read], search.count)
+    """Return the true neighbours, in some parts, of sampled images: among all, or only among some, of which a list is.
+
+    Queries are numbered one sample after the other.
+    """
+    (all_name, new_name, list_name, *parts), search = task.names, task.search
+    of_all, of_new = (read_sample(task.store, name) for name in (all_name, new_name))
+    new, found = read_table(task.store, list_name)["image_id"], list[TruePairs]()
+    for name in parts:
+        part = read_selection(task.store, name).having(TARGET)
+        found.append(true_neighbours(of_all, VectorSample.of(part), search.cosine, search.count))
+        among = pc.is_in(fixed_binary(part.ids, 16), value_set=new).to_numpy(zero_copy_only=False)
+        more = true_neighbours(of_new, VectorSample.of(part.take(among)), search.cosine, search.count)
+        found.append(replace(more, query=more.query + len(of_all.ids)))
+    return merge_truth(found, search.count)
 
 
 def assign(task: Task) -> tuple[Ints, int]:
-    """Write the rows for buckets of some parts, sorted by bucket; return how many each bucket gets, and the images."""
+    """Write the rows for buckets of some parts, sorted by bucket; return how many visit each, and the images."""
     centroids_name, *parts = task.names
     centroids = read_pinned(task.store, centroids_name)
     read = [read_selection(task.store, name, task.search.thumbnails) for name in parts]
     rows = pa.concat_tables([bucket_rows(part, centroids, task.probing, task.search.turns) for part in read])
     write_sorted(task.store, task.output, rows, "bucket", batch_rows=1024, compression="none")
-    return np.bincount(rows["bucket"].to_numpy(), minlength=len(centroids)), sum(len(part.ids) for part in read)
+    visits = np.bitwise_count(rows["visits"].to_numpy())
+    counts = np.bincount(rows["bucket"].to_numpy(), visits, len(centroids)).astype(np.int64)
+    return counts, sum(len(part.ids) for part in read)
 
 
 def search(task: Task) -> str:
     """Search a span of buckets; write the directed pairs, sorted by item."""
     pieces = [
-        search_bucket(rows, task.search.cosine, task.search.count, task.search.likely)
+        search_bucket(rows, task.search.cosine, task.search.count, task.search.turns, task.search.likely)
         for rows in _buckets(task.store, task.names, task.low, task.high)
         if rows.num_rows
     ]

@@ -10,7 +10,7 @@ from shared.dataset_version import FOLDER as DATASETS
 from shared.dataset_version import SHARDS, dataset_names, open_version, versions
 from shared.errors import DamagedFileError
 from shared.storage import UNFINISHED, Store
-from shared.tables import FOLDER, manifest_name, part_name, sealed
+from shared.tables import FOLDER, REMEMBERED, manifest_name, part_name, sealed
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,11 @@ def _of_output(store: Store, stage: str, key: str) -> set[str]:
         output = sealed(store, stage, key)
     except DamagedFileError:
         return set()
-    parts = output.parts if output else ()
-    return {manifest_name(stage, key), *(part_name(stage, part.name) for part in parts)} | {
-        f"{FOLDER}/{stage}/{part.name}" for part in parts
-    }
+    if output is None:
+        return {manifest_name(stage, key)}
+    parts = {part_name(stage, part.name) for part in output.parts}
+    beside = {f"{FOLDER}/{stage}/{part.name}" for part in output.parts}
+    return {manifest_name(stage, key), *parts, *beside, *output.facts.get(REMEMBERED, ())}
 
 
 def listed_shards(store: Store, name: str) -> set[str]:

@@ -25,6 +25,7 @@ from curation.dedup.ivf.near_pairs import near_pairs
 from curation.dedup.ivf.selection import VectorColumn, write_selection
 from curation.dedup.ivf.tasks import NearSearch
 from shared.storage import Store
+from shared.storage.checked import parquet_bytes, read_table, with_trailer
 from shared.tables import commit_part
 
 DIM, PART, CLUSTER = 256, 10_000, 15
@@ -64,7 +65,16 @@ def write_parts(folder, rows, shape):
     return names
 
 
-def measure(folder, bucket, cosine):
+def without(store, names, add):
+    """Write selections without the last rows of each part; return their names."""
+    short = [f"search/{name}" for name in names]
+    for name, again in zip(names, short, strict=True):
+        rows = read_table(store, name)
+        store.write(again, with_trailer(parquet_bytes(rows.slice(0, round(len(rows) * (1 - add)))))[0])
+    return short
+
+
+def measure(folder, bucket, cosine, add):
     """Search the corpus in this process; print one row of the table."""
     names = sorted(path.name for path in folder.glob("part-*.parquet"))
     clock, tasks = time.process_time(), {}
@@ -75,8 +85,11 @@ def measure(folder, bucket, cosine):
         tasks[fn.__name__] = tasks.get(fn.__name__, 0) + time.process_time() - began
         return results
 
-    plan, rows = NearSearch(cosine, 10, bucket_rows=bucket), len(names) * PART
-    found = near_pairs(Store(str(folder)), "search", names, rows, plan, "search/pins", run)
+    plan, rows, store = NearSearch(cosine, 10, bucket_rows=bucket), len(names) * PART, Store(str(folder))
+    if add:  # all but so many of each part, before the clock starts
+        near_pairs(store, "search", without(store, names, add), rows, plan, "search/pins", memory="search/memory")
+        clock = time.process_time()
+    found = near_pairs(store, "search", names, rows, plan, "search/pins", run, memory="search/memory")
     spent = time.process_time() - clock
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     written = sum(path.stat().st_size for path in (folder / "search").rglob("*.*")) / 2**30
@@ -95,10 +108,11 @@ def main():
     parser.add_argument("--folder", type=Path, default=Path("/tmp/dinoflow-near-pairs"))
     parser.add_argument("--bucket", type=int, default=1000)
     parser.add_argument("--cosine", type=float, default=0.7)
+    parser.add_argument("--add", type=float, default=0.0, help="share that is new; the others were searched before")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        measure(options.measure, options.bucket, options.cosine)
+        measure(options.measure, options.bucket, options.cosine, options.add)
         return
     print(hardware(), options.shape, f"cosine {options.cosine}")
     print("| vectors | bucket | CPU s | peak GiB | recall | reached | visits | largest | GiB written | CPU s by task |")
@@ -110,6 +124,7 @@ def main():
             write_parts(folder, rows, options.shape)
         shutil.rmtree(folder / "search", ignore_errors=True)
         again = ["--measure", str(folder), "--bucket", str(options.bucket), "--cosine", str(options.cosine)]
+        again += ["--add", str(options.add)]
         subprocess.run([sys.executable, __file__, *again], check=True)
         shutil.rmtree(folder / "search")
 

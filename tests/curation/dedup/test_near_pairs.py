@@ -84,7 +84,7 @@ def test_buckets_that_are_all_visited_give_what_comparing_all_gives(seed, count,
     rows = bucket_rows(VectorPart.of(ids, on_grid(vectors)), centroids, Probing(2.0, 1000), turns)
     found = {}
     for bucket in range(len(centroids)):
-        table = search_bucket(rows.filter(pa.compute.equal(rows["bucket"], bucket)), 0.7, 1000)
+        table = search_bucket(rows.filter(pa.compute.equal(rows["bucket"], bucket)), 0.7, 1000, turns)
         for item, other, cosine in zip(*(table[name].to_pylist() for name in PAIR), strict=True):
             found[item, other] = max(cosine, found.get((item, other), -1))
     assert {(*pair, cosine) for pair, cosine in found.items()} == all_pairs(ids, vectors, 0.7, 1000, turns)

@@ -161,10 +161,10 @@ def test_compaction_holds_the_same_content_in_fewer_bytes_under_the_same_name(ph
 @given(seed=st.integers(0, 2**32))
 def test_a_series_of_changes_ends_where_a_fresh_run_does(tmp_path_factory, seed: int) -> None:
     tmp_path, rng = tmp_path_factory.mktemp("series"), np.random.default_rng(seed)
-    root = tmp_path / "photos"
+    root, near = tmp_path / "photos", {"dedup": {}}  # near duplicates, too
     for i in range(30):
         put(root, f"a/{i:03}.jpg", i)
-    dataset = publish(root, tmp_path / "w")
+    dataset = publish(root, tmp_path / "w", **near)
     for step in range(10):
         for _ in range(int(rng.integers(1, 6))):
             existing = sorted(root.rglob("*.jpg"))
@@ -184,9 +184,9 @@ def test_a_series_of_changes_ends_where_a_fresh_run_does(tmp_path_factory, seed:
                 shutil.copy(path, path.with_name(copy))
         if step == 6:
             compact(Store(str(tmp_path / "w")), "pets", 0.1, Inline(), Silent())
-        dataset = publish(root, tmp_path / "w")
+        dataset = publish(root, tmp_path / "w", **near)
     holds(dataset)
-    assert logical(dataset) == logical(publish(root, tmp_path / "fresh"))
+    assert logical(dataset) == logical(publish(root, tmp_path / "fresh", **near))
 
 
 def test_compaction_deletes_shards_that_no_version_lists_and_no_others(photos: Path, tmp_path: Path) -> None:

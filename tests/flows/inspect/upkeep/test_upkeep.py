@@ -72,6 +72,15 @@ def test_after_gc_a_version_has_all_that_it_needs_and_curation_makes_nothing_aga
     assert (again.version, logical(again)) == (dataset.version, content)
 
 
+def test_gc_keeps_what_the_next_search_finds_again_and_no_other(photos: Path, tmp_path: Path) -> None:
+    publish(photos, tmp_path / "w")
+    publish(photos, tmp_path / "w", dedup={"near": {"enabled": True}})  # the same version, of which it is no part
+    memory = tmp_path / "w/stages/candidates/memory"
+    before = tree(memory)
+    collect_garbage(str(tmp_path / "w"), yes=True, hours=0, json=True)
+    assert set() < tree(memory) < before
+
+
 def test_gc_finds_what_killed_publishers_left_but_not_what_is_young(photos: Path, tmp_path: Path) -> None:
     killed(photos, tmp_path / "w", "publish: tables")
     store = Store(str(tmp_path / "w"))

@@ -1,0 +1,70 @@
+"""Pairs of near hashes, remembered: of images that were compared before, only the difference is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.arrays import Array, Bytes, Ints
+from curation.dedup.hash_pairs import near_hashes, nearest_pairs
+from curation.dedup.ivf.assign import ASKS, NEW, TARGET, fixed_binary
+from curation.dedup.ivf.lists import FoundLists, Members
+from shared.params import fingerprint
+from shared.stage_runner import Rounds
+
+PAIRS = pa.schema([("item", pa.binary(16)), ("other", pa.binary(16)), ("nearness", pa.float32())])
+"""Nearness is minus the distance."""
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """Hashes [n, 64] of images, in the order that decides between equal distances, and the digests [n] of pixels."""
+
+    ids: Array
+    rows: Bytes
+
+    def take(self, chosen: Array) -> "Hashes":
+        """Return some of them."""
+        return Hashes(self.ids[chosen], self.rows[chosen])
+
+
+def remembered_pairs(
+    rounds: Rounds, name: str, made: str, sides: tuple[Hashes, Hashes], distance: int, most: int
+) -> tuple[tuple[Ints, Ints, Ints], tuple[str, ...]]:
+    """Return what near_hashes does of queries and stored hashes, and the files in which it is remembered.
+
+    `made` names what made the hashes of equal pixels. A list of as many as there may be is searched again: the order
+    decides who else would stand there.
+    """
+    queries, stored = sides
+    if not len(queries.ids):  # nobody asks: of what is remembered nothing is wrong
+        none = np.zeros(0, np.int64)
+        return (none, none, none), ()
+    file = f"{rounds.memory}/{name}-{fingerprint(made, distance, most)}.parquet"
+    roles = np.repeat(np.array([ASKS, TARGET], np.int8), [len(queries.ids), len(stored.ids)])
+    asking, targets = fixed_binary(queries.ids, 16), fixed_binary(stored.ids, 16)
+    members = Members(pa.concat_arrays([asking, targets]), roles)
+    difference = FoundLists.read(rounds.store, file, PAIRS).difference(members, most, keep_full=False)
+    left = difference.roles(members)[0]
+    fresh, new = left[: len(queries.ids)] == ASKS, (left[len(queries.ids) :] & NEW) > 0
+    pieces = [_kept(difference.pairs, asking, targets)]
+    whole = np.ones(len(new), dtype=bool)
+    for part, asks, among in (("all", fresh, whole), ("new", ~fresh, new)):
+        if asks.any() and among.any():
+            one, other = queries.take(asks), stored.take(among)
+            image, beside, away = near_hashes(rounds, f"{name}-{part}", one.rows, other.rows, distance, most)
+            pieces.append((np.flatnonzero(asks)[image], np.flatnonzero(among)[beside], away))
+    image, beside, away = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    pairs = nearest_pairs(image, beside, away, most)
+    columns = [asking.take(pa.array(pairs[0])), targets.take(pa.array(pairs[1])), pa.array(-pairs[2], pa.float32())]
+    FoundLists(pa.table(columns, schema=PAIRS), members).write(rounds.store, file)
+    return pairs, (file,)
+
+
+def _kept(pairs: pa.Table, asking: pa.Array, targets: pa.Array) -> tuple[Ints, Ints, Ints]:
+    place, beside = (
+        np.asarray(pc.index_in(pairs[name], value_set=ids).to_numpy(), np.int64)
+        for name, ids in (("item", asking), ("other", targets))
+    )
+    return place, beside, (-pairs["nearness"].to_numpy()).astype(np.int64)

@@ -1,0 +1,156 @@
+"""The searches of one corpus: of all its images, or of what changed since the lists that are remembered were made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from curation.arrays import Ints
+from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing, fixed_binary
+from curation.dedup.ivf.centroids import Centroids
+from curation.dedup.ivf.lists import FoundLists, ListDifference, Members
+from curation.dedup.ivf.recall import TRUE, VectorSample, merge_truth, nearest_true, true_table
+from curation.dedup.ivf.search import FOUND
+from curation.dedup.ivf.selection import write_difference
+from curation.dedup.ivf.tasks import Task, assign, collect, search, truth, write_sample
+from shared.params import fingerprint
+from shared.stage_runner.shuffle import Map
+from shared.storage.checked import parquet_bytes, read_table, with_trailer
+from shared.storage.sorted_file import open_sorted, write_sorted
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What is searched: the parts, in groups of names of selections, and the pinned centroids."""
+
+    task: Task
+    groups: list[tuple[str, ...]]
+    pinned: str
+    centroids: Centroids
+    memory: str
+    """The folder of what is remembered."""
+
+    def name(self, *facts: object) -> str:
+        """Return the file of what is remembered under these facts and those of every search in this space."""
+        plan, turns = self.task.search, [turn.tolist() for turn in self.task.search.turns]
+        return f"{self.memory}/{fingerprint(self.pinned, plan.cosine, plan.count, turns, *facts)}.parquet"
+
+    @cached_property
+    def selections(self) -> dict[str, pa.Table]:
+        """The selections by name."""
+        return {name: read_table(self.task.store, name) for group in self.groups for name in group}
+
+    @cached_property
+    def members(self) -> Members:
+        """Who takes part."""
+        return _members([*self.selections.values()])
+
+
+@dataclass(frozen=True)
+class SearchedLists:
+    """Files of directed pairs, sorted by item, and what the search took."""
+
+    files: tuple[str, ...]
+    visits: float
+    """Buckets of a vector on average, its own included."""
+    largest: int
+    """Rows of the largest bucket, visitors included."""
+    remembered: str
+    """The file in which the next search finds them."""
+
+
+def true_lists(run: Map, space: SearchSpace, queries: VectorSample) -> tuple[pa.Table, str]:
+    """Return the true neighbours of sampled images as rows of TRUE, and the file in which they are remembered."""
+    task, plan = space.task, space.task.search
+    targets = space.members.having(TARGET)
+    roles = np.repeat(np.array([ASKS, TARGET], np.int8), [len(queries.ids), len(targets)])
+    members = Members(pa.concat_arrays([fixed_binary(queries.ids, 16), targets]), roles)
+    name = space.name(plan.most_probes)
+    difference = FoundLists.read(task.store, name, TRUE).difference(members, plan.count)
+    left = difference.roles(members)[0]
+    fresh = left[: len(queries.ids)] == ASKS
+    order = np.argsort(~fresh, kind="stable")
+    queries = VectorSample(queries.ids[order], queries.vectors[order])
+    cut, names = int(fresh.sum()), [f"{task.folder}/queries-{i}.parquet" for i in range(3)]
+    for i, span in enumerate((slice(0, cut), slice(cut, None))):
+        write_sample(task.store, names[i], VectorSample(queries.ids[span], queries.vectors[span]))
+    new = members.ids.filter(pa.array((left & NEW) > 0))
+    task.store.write(names[2], with_trailer(parquet_bytes(pa.table({"image_id": new})))[0])
+    true = difference.pairs
+    if cut or len(new):
+        pairs = run(truth, [replace(task, names=(*names, *group)) for group in space.groups])
+        more = true_table(queries, merge_truth([*pairs], plan.count), space.centroids, plan.most_probes)
+        true = nearest_true(pa.concat_tables([true, more]), plan.count)
+    FoundLists(true, members).write(task.store, name)
+    return true, name
+
+
+def searched_lists(run: Map, space: SearchSpace, probing: Probing) -> SearchedLists:
+    """Return the nearest others of all that ask; read and write what is remembered."""
+    task = replace(space.task, probing=probing)
+    store, plan = task.store, task.search
+    name = space.name(plan.likely, plan.thumbnails, probing.margin, probing.most)
+    before = FoundLists.read(store, name, FOUND)
+    difference = before.difference(space.members, plan.count)
+    if before.facts and before.covers(space.members) and not difference.leaves(space.members):
+        return _as_before(task, before, name)
+    groups = [tuple(_left(task, each, space.selections[each], difference) for each in group) for group in space.groups]
+    kept = f"{task.folder}/kept.parquet"
+    write_sorted(store, kept, difference.pairs, "item")
+    files, visits, largest = _searched(run, task, space, groups, kept)
+    facts = {"visits": visits, "largest": largest}
+    FoundLists(_read(task, files), space.members, facts).write(store, name)
+    return SearchedLists(files, visits, largest, name)
+
+
+def _as_before(task: Task, before: FoundLists, name: str) -> SearchedLists:
+    file = f"{task.folder}/pairs.parquet"
+    write_sorted(task.store, file, before.pairs, "item")
+    return SearchedLists((file,), before.facts["visits"], before.facts["largest"], name)
+
+
+def _members(selections: list[pa.Table]) -> Members:
+    table = pa.concat_tables([selection.select(["image_id", "role"]) for selection in selections]).combine_chunks()
+    return Members(table["image_id"].chunk(0), table["role"].to_numpy())
+
+
+def _left(task: Task, name: str, chosen: pa.Table, difference: ListDifference) -> str:
+    """Write what is left to search for the images of a selection; return the name of the file."""
+    again = f"{task.folder}/left-{name.rpartition('/')[2]}"
+    write_difference(task.store, again, chosen, *difference.roles(_members([chosen])))
+    return again
+
+
+def _read(task: Task, files: Sequence[str]) -> pa.Table:
+    tables = [FOUND.empty_table()]
+    for name in files:
+        with open_sorted(task.store, name) as file:
+            tables.append(file.span(bytes(16), None))
+    return pa.concat_tables(tables)
+
+
+def _searched(
+    run: Map, task: Task, space: SearchSpace, groups: list[tuple[str, ...]], kept: str
+) -> tuple[tuple[str, ...], float, int]:
+    """Return the files of pairs, those that are kept included, and how many visit a bucket on average and at most."""
+    plan, folder, buckets = task.search, task.folder, len(space.centroids)
+    sorted_ = [f"{folder}/buckets-{i:05d}.parquet" for i in range(len(groups))]
+    work = [replace(task, names=(space.pinned, *g), output=o) for g, o in zip(groups, sorted_, strict=True)]
+    counted = [*run(assign, work)]
+    counts: Ints = np.sum([counts for counts, _ in counted], axis=0)
+    rows = sum(rows for _, rows in counted)
+    edges = range(0, buckets, plan.buckets_per_task)
+    work = [
+        replace(task, names=tuple(sorted_), output=f"{folder}/found-{i:05d}.parquet", low=low, high=high)
+        for i, (low, high) in enumerate((e, min(buckets, e + plan.buckets_per_task)) for e in edges)
+    ]
+    read = (*sorted(run(search, work)), kept)
+    cuts = np.linspace(0, 256, plan.spans + 1).astype(int)
+    work = [
+        replace(task, names=read, output=f"{folder}/pairs-{i:05d}.parquet", low=int(cuts[i]), high=int(cuts[i + 1]))
+        for i in range(plan.spans)
+    ]
+    files = tuple(sorted(run(collect, work)))
+    return files, float(counts.sum() / max(rows, 1)), int(counts.max())

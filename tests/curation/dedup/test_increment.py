@@ -1,0 +1,115 @@
+"""A search that remembers gives what a search from scratch gives, whatever came, went or changed."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.dedup.hash_lists import Hashes, remembered_pairs
+from curation.dedup.hash_pairs import near_hashes
+from curation.dedup.ivf import difference
+from curation.dedup.ivf.assign import ASKS, TARGET
+from curation.dedup.ivf.near_pairs import near_pairs
+from curation.dedup.ivf.tasks import NearSearch
+from shared.stage_runner import Rounds
+from shared.storage import Store
+from shared.storage.sorted_file import open_sorted
+from tests.curation.dedup.test_near_pairs import TURN, corpus, write_parts
+
+ROLES = np.array([ASKS, TARGET, ASKS | TARGET], np.int8)
+
+
+def search(folder, into, ids, vectors, roles, plan, memory):
+    """Every row that is found, and the search."""
+    (folder / into).mkdir()
+    cuts = [len(ids) // 3, len(ids) // 2]
+    names = [f"{into}/{name}" for name in write_parts(folder / into, ids, vectors, cuts, roles)]
+    store = Store(str(folder))
+    for part in (folder / into / "stages/measure").glob("*"):
+        store.write(f"stages/measure/{part.name}", part.read_bytes())
+    found = near_pairs(store, f"{into}/search", names, len(ids), plan, "pins", memory=memory)
+    rows = []
+    for name in found.files:
+        with open_sorted(store, name) as file:
+            rows += file.span(bytes(16), None).to_pylist()
+    return rows, found
+
+
+def facts(found):
+    return found.visits, found.largest, found.recall, found.probing
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    buckets=st.sampled_from([1, 5]),
+    count=st.sampled_from([1, 3, 10]),
+    turning=st.booleans(),
+    mixed=st.booleans(),
+    left=st.sampled_from([0.0, 0.02, 0.3]),
+)
+def test_the_difference_gives_what_a_search_from_scratch_gives(
+    tmp_path_factory, seed, buckets, count, turning, mixed, left
+):
+    folder, rng = tmp_path_factory.mktemp("series"), np.random.default_rng(seed)
+    ids, vectors = corpus(seed, 160)
+    roles = rng.choice(ROLES, 160) if mixed else np.full(160, ASKS | TARGET, np.int8)
+    plan = NearSearch(0.7, count, bucket_rows=160 // buckets, turns=(TURN,) if turning else ())
+    chosen = np.arange(100)
+    for step in range(4):
+        arguments = (ids[chosen], vectors[chosen], roles[chosen], plan)
+        more = search(folder, f"more-{step}", *arguments, "memory")
+        whole = search(folder, f"whole-{step}", *arguments, "")
+        assert more[0] == whole[0]
+        assert facts(more[1]) == facts(whole[1])
+        chosen = chosen[rng.random(len(chosen)) >= left]
+        chosen = rng.permutation(np.union1d(chosen, rng.integers(0, 160, rng.integers(0, 5))))
+        if mixed:
+            roles[rng.integers(0, 160, 3)] = rng.choice(ROLES, 3)
+
+
+def test_of_what_is_known_nothing_is_compared_again(tmp_path, monkeypatch):
+    ids, vectors = corpus(3, 600)
+    roles = np.full(600, ASKS | TARGET, np.int8)
+    plan = NearSearch(0.7, 5, bucket_rows=100)
+    rows, first = search(tmp_path, "first", ids[:590], vectors[:590], roles[:590], plan, "memory")
+    new, searched = {i.tobytes() for i in ids[590:]}, []
+    collect = difference.collect
+    monkeypatch.setattr(difference, "collect", lambda task: searched.append(task) or collect(task))
+    search(tmp_path, "second", ids, vectors, roles, plan, "memory")
+    store = Store(str(tmp_path))
+    for name in searched[0].names:
+        if "kept" not in name:
+            with open_sorted(store, name) as file:
+                for row in file.span(bytes(16), None).to_pylist():
+                    assert {row["item"], row["other"]} & new
+    assert len(rows) > 1000
+    assert first.remembered
+
+
+def test_where_nothing_changed_no_vector_is_put_into_a_bucket(tmp_path, monkeypatch):
+    ids, vectors = corpus(3, 300)
+    roles = np.full(300, ASKS | TARGET, np.int8)
+    plan = NearSearch(0.7, 5, bucket_rows=100)
+    rows, first = search(tmp_path, "first", ids, vectors, roles, plan, "memory")
+    for task in ("assign", "search", "truth"):
+        monkeypatch.setattr(difference, task, None)
+    order = np.random.default_rng(0).permutation(300)
+    again, second = search(tmp_path, "again", ids[order], vectors[order], roles, plan, "memory")
+    assert again == rows
+    assert facts(second) == facts(first)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000), most=st.sampled_from([2, 5, 64]), crowded=st.booleans())
+def test_the_difference_of_hashes_gives_what_comparing_all_gives(tmp_path_factory, seed, most, crowded):
+    store, rng = Store(str(tmp_path_factory.mktemp("hashes"))), np.random.default_rng(seed)
+    ids = rng.integers(0, 256, (60, 16), dtype=np.uint8).view("V16").reshape(-1)
+    rows = np.kron(rng.integers(0, 3 if crowded else 16, (60, 8), dtype=np.uint8), np.ones((1, 8), np.uint8))
+    rounds, chosen = Rounds(store, "rounds", map), np.arange(40)
+    for _ in range(4):
+        asking = chosen[rng.random(len(chosen)) < 0.9]
+        sides = (Hashes(ids[asking], rows[asking]), Hashes(ids[chosen], rows[chosen]))
+        pairs, _ = remembered_pairs(rounds, "hashes", "one", sides, 7, most)
+        whole = near_hashes(rounds, "whole", sides[0].rows, sides[1].rows, 7, most)
+        assert [column.tolist() for column in pairs] == [column.tolist() for column in whole]
+        chosen = rng.permutation(np.union1d(chosen[rng.random(len(chosen)) < 0.95], rng.integers(0, 60, 4)))
