@@ -11,10 +11,11 @@ from curation.stages import STAGES
 from flows import pipeline
 from flows.follow import follow as follow_run
 from flows.orchestration import tasks
-from flows.orchestration.artifacts import dataset_artifact
 from flows.orchestration.credentials import fetch_secrets, guard_logs
-from flows.orchestration.engine import PrefectExecutor, RunLog, machines_of, subflows
+from flows.orchestration.engine import PrefectExecutor, machines_of, subflows
 from flows.orchestration.forms import Changes, Texts, form, requested, with_sources
+from flows.orchestration.pages.artifacts import dataset_artifact
+from flows.orchestration.pages.run_log import RunLog
 from flows.orchestration.taking_turns import one_at_a_time
 from flows.plan.status import training_status
 from flows.recipe.recipe import Recipe
@@ -145,7 +146,7 @@ def _on_version(recipe: Recipe, workspace: str, version: str) -> tuple[Session, 
 def _curate(session: Session) -> tuple[Published, bool]:
     with one_at_a_time("curation", session):
         dataset, new = pipeline.curate(session)
-    dataset_artifact(dataset, new)
+    dataset_artifact(session.store, dataset, new)
     if new:
         emit_event(
             PUBLISHED,

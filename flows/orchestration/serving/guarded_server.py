@@ -10,17 +10,12 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from flows.orchestration.serving.asgi import App, Message, Receive, Send, respond
 from flows.orchestration.serving.server_settings import take_settings
 from shared.launch.stop_signals import die_with_parent
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 READS = ("GET", "HEAD")
 CLOSE_SECONDS = 2
@@ -51,8 +46,7 @@ class Door:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": why})
         else:
-            await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
-            await send({"type": "http.response.body", "body": why.encode()})
+            await respond(send, 403, why)
 
     def _refusal(self, scope: Message) -> str:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -90,6 +84,10 @@ def main() -> None:
     take_settings(host, port)
     import uvicorn
     from prefect.server.api.server import create_app
+    from prefect.settings import get_current_settings
+
+    from flows.orchestration.pages.report_links import served_workspaces
+    from flows.orchestration.serving.reports import Reports
 
     class Server(uvicorn.Server):
         """Ends within LEAVE_SECONDS of being asked to."""
@@ -101,7 +99,9 @@ def main() -> None:
             end.start()
             super().handle_exit(*signalled)
 
-    door = Door(create_app(final=True), host)
+    password = get_current_settings().server.api.auth_string
+    known = password.get_secret_value() if password else ""
+    door = Door(Reports(create_app(final=True), served_workspaces(), known), host)
     config = uvicorn.Config(door, host, port, log_level="warning", timeout_graceful_shutdown=CLOSE_SECONDS)
     Server(config).run()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -225,6 +226,10 @@ def test_a_filled_form_curates_and_the_version_it_publishes_starts_its_training(
     assert "24 images indexed → 24 kept" in page
     assert "data:image/jpeg;base64," in page
     assert len(page) < 1_000_000
+    link = re.search(r"\[Open the report\]\((/reports/[^)]+)\)", page)
+    assert link, page[-500:]
+    report = urllib.request.urlopen(served.api.url.removesuffix("/api") + link[1], timeout=20).read()
+    assert report == (served.home / "w/datasets/pets/v0001/report.html").read_bytes()
     assert {child["name"] for child in served.children(run)} == {"pets"}
     assert len(served.children(run)) == len(STAGES)
     until(lambda: served.run_of("pretrain/train on pets"), "publishing starts the training")
@@ -246,6 +251,11 @@ def test_a_restart_keeps_what_the_pages_changed_and_leaves_no_training_running(s
     metrics = "w/runs/*/metrics.jsonl"
     until(lambda: any(path.stat().st_size for path in served.home.glob(metrics)), "the training takes steps")
     training, planned = served.run_of("pretrain/train on pets")["id"], served.planned()
+    of_training = {"artifacts": {"flow_run_id": {"any_": [training]}, "key": {"any_": ["training"]}}}
+    until(lambda: served.api.post("/artifacts/filter", of_training), "the page of the training appears")
+    [page] = served.api.post("/artifacts/filter", of_training)
+    assert "of 100,000** · " in page["data"]
+    assert "![Loss](data:image/svg+xml;base64," in page["data"]
 
     served.stop(signal.SIGTERM)
     assert list(served.home.glob("w/runs/*/checkpoints/step-*")), served.log()

@@ -1,0 +1,123 @@
+"""The page of a training while it goes on: how far, how fast, how long still, and its curves, written now and then."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from datetime import UTC, datetime
+from threading import Event, Thread
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect import get_client
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.actions import ArtifactUpdate
+
+from flows.report.kit.charts import as_picture
+from flows.report.run.curves import KNN, LOSS, SPEED, draw
+from flows.report.run.read import rows
+from flows.session import Session
+from shared.launch.progress import ProgressEvent, Reporter, clock, field_texts, rate_text
+from shared.storage import Store
+
+LIVE_SECONDS, CALM_SECONDS = 30.0, 300.0
+"""The page is at most so old: at first, and in a training of days. Each writing is an event that the server keeps."""
+SHARE = 0.01
+"""Between the two, the page is at most as old as this share of the time that the training has taken."""
+POINTS = 200
+"""Of each curve at most; of more, every second is left out."""
+NAMES = {"loss": "loss", "k-NN": "knn_top1", "images/s": "images_per_second"}
+"""What an event tells → what metrics.jsonl calls it."""
+STAGE = "pretrain"
+
+
+@contextmanager
+def shown_live(session: Session, run: str) -> Iterator[Session]:
+    """Give the session with a reporter that also keeps the page of this training, through the block."""
+    page = LiveTraining(session.reporter, run, _earlier(session.store, run))
+    stop = Event()
+    writer = Thread(target=copy_context().run, args=(page.keep, stop), daemon=True)
+    writer.start()
+    try:
+        yield session.reporting_to(page)
+    finally:
+        stop.set()
+        writer.join()
+
+
+class LiveTraining:
+    """A reporter that passes everything on, and keeps a page of what it was told last."""
+
+    def __init__(self, reporter: Reporter, run: str, points: list[dict[str, Any]]) -> None:
+        self.reporter, self.run, self.points = reporter, run, points
+        self.latest: ProgressEvent | None = None
+        self._artifact: UUID | None = None
+
+    def progress(self, event: ProgressEvent) -> None:
+        """Pass the event on, and remember it."""
+        self.reporter.progress(event)
+        if event.kind == STAGE and event.fields:
+            values = {NAMES[name]: value for name, value in event.fields.items() if name in NAMES}
+            earlier = [point for point in self.points if point["step"] < event.done]  # a resume takes some again
+            self.points = [*_thinned(earlier), {"step": event.done, **values}]
+            self.latest = event
+
+    def line(self, text: str) -> None:
+        """Pass a line on."""
+        self.reporter.line(text)
+
+    def keep(self, stop: Event) -> None:
+        """Write the page now and then, and a last time when asked to stop.
+
+        A server that does not answer costs the page, never the training.
+        """
+        began, shown = time.monotonic(), None
+        while True:
+            spent = time.monotonic() - began
+            first = LIVE_SECONDS if shown else 1.0  # the first steps are awaited
+            ended = stop.wait(max(first, min(CALM_SECONDS, SHARE * spent)))
+            if self.latest is not None and (ended or self.latest is not shown):
+                shown = self.latest
+                with suppress(httpx.HTTPError):
+                    self._write(shown, self.markdown(shown, ended))
+            if ended:
+                return
+
+    def markdown(self, event: ProgressEvent, ended: bool) -> str:
+        """Return the page."""
+        left = [] if event.eta_seconds is None or ended else [f"{clock(event.eta_seconds)} left"]
+        rate = [] if event.rate is None else [rate_text(event.rate, "steps")]
+        facts = [f"**step {event.done:,} of {event.total:,}**", *rate, *left]
+        charts = draw(self.points, (LOSS, KNN, SPEED))
+        pictures = [f"![{one['title']}]({as_picture(one['chart'])})" for one in charts]
+        lines = [f"# {self.run}", "", " · ".join(facts), "", " · ".join(field_texts(event.fields)), ""]
+        lines += [f"| {' | '.join(one['title'] for one in charts)} |", "|---" * len(charts) + "|"]
+        lines += [f"| {' | '.join(pictures)} |", ""]
+        now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return "\n".join([*lines, f"As of {now}. {'It has ended.' if ended else 'Reload the page for newer ones.'}"])
+
+    def _write(self, event: ProgressEvent, text: str) -> None:
+        description = f"{self.run}: step {event.done:,} of {event.total:,}"
+        if self._artifact is None:
+            made = create_markdown_artifact(text, key="training", description=description)
+            assert isinstance(made, UUID)
+            self._artifact = made
+            return
+        with get_client(sync_client=True) as client:
+            client.update_artifact(self._artifact, ArtifactUpdate(data=text, description=description))
+
+
+def _earlier(store: Store, run: str) -> list[dict[str, Any]]:
+    """Return what a run that goes on has recorded before."""
+    kept = {"step", *NAMES.values()}
+    points = [{key: row[key] for key in kept & row.keys()} for row in rows(store, f"runs/{run}/metrics.jsonl")]
+    points = [point for point in points if "step" in point]
+    while len(points) > POINTS:
+        points = _thinned(points)
+    return points
+
+
+def _thinned(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the points, or every second where there are too many, counted back from the last."""
+    return points if len(points) < POINTS else points[-1::-2][::-1]
