@@ -42,6 +42,8 @@ FIELDS = {
     "vary": "What to try instead of the recipe's value, each as KEY=VALUE,VALUE…, for example curation.balance=on.",
     "grid": "Every combination of the values, instead of one change to the recipe at a time.",
     "seeds": "Trainings of each variant. One claims nothing; 5 see smaller effects.",
+    "delete": "Delete it. Otherwise the run only tells what it would delete.",
+    "hours": "What was written in the last so many hours stays.",
     "steps": "Length of each training; the recipe's where none is given.",
 }
 

@@ -25,8 +25,8 @@ LIVE_SECONDS, CALM_SECONDS = 30.0, 300.0
 """The page is at most so old: at first, and in a training of days. Each writing is an event that the server keeps."""
 SHARE = 0.01
 """Between the two, the page is at most as old as this share of the time that the training has taken."""
-POINTS = 200
-"""Of each curve at most; of more, every second is left out."""
+POINTS = 150
+"""Of each curve; of more than twice as many, every second is left out."""
 NAMES = {"loss": "loss", "k-NN": "knn_top1", "images/s": "images_per_second"}
 """What an event tells → what metrics.jsonl calls it."""
 STAGE = "pretrain"
@@ -60,7 +60,7 @@ class LiveTraining:
         if event.kind == STAGE and event.fields:
             values = {NAMES[name]: value for name, value in event.fields.items() if name in NAMES}
             earlier = [point for point in self.points if point["step"] < event.done]  # a resume takes some again
-            self.points = [*_thinned(earlier), {"step": event.done, **values}]
+            self.points = _with(earlier, {"step": event.done, **values})
             self.latest = event
 
     def line(self, text: str) -> None:
@@ -113,11 +113,11 @@ def _earlier(store: Store, run: str) -> list[dict[str, Any]]:
     kept = {"step", *NAMES.values()}
     points = [{key: row[key] for key in kept & row.keys()} for row in rows(store, f"runs/{run}/metrics.jsonl")]
     points = [point for point in points if "step" in point]
-    while len(points) > POINTS:
-        points = _thinned(points)
-    return points
+    return points[:: max(1, len(points) // POINTS)]
 
 
-def _thinned(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the points, or every second where there are too many, counted back from the last."""
-    return points if len(points) < POINTS else points[-1::-2][::-1]
+def _with(points: list[dict[str, Any]], point: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the points and a new one, which takes the place of the last where that stands close to the one before."""
+    if len(points) > 1 and point["step"] - points[-2]["step"] < (point["step"] - points[0]["step"]) / POINTS:
+        points = points[:-1]
+    return [*(points if len(points) < 2 * POINTS else points[::2]), point]

@@ -21,6 +21,7 @@ from prefect.types.entrypoint import EntrypointType
 from flows.orchestration import flows
 from flows.orchestration.ablation_flow import ablate
 from flows.orchestration.forms import worded
+from flows.orchestration.gc_flow import gc
 from flows.orchestration.serving.automations import keep_automations
 from flows.orchestration.serving.registry import DeploymentEntry, Registry, stage_names
 from flows.recipe.recipe import default_recipe
@@ -31,6 +32,7 @@ FLOWS: dict[str, Flow[..., Any]] = {
     "pretrain": flows.pretrain,
     "evaluate": flows.evaluate,
     "ablate": ablate,
+    "gc": gc,
 }
 TAG = "dinoflow"
 FROM_CODE = ("entrypoint", "description", "parameter_openapi_schema", "tags")
@@ -98,6 +100,8 @@ def parameters_of(entry: DeploymentEntry, flow: Flow[..., Any]) -> Iterator[tupl
         "sources": list(entry.sources),
         "name": entry.dataset,
         "settings": list(entry.settings),
+        "delete": entry.delete,
+        "hours": entry.hours,
     }
     taken = inspect.signature(flow.fn).parameters
     yield from ((key, value) for key, value in values.items() if value and key in taken)

@@ -12,6 +12,7 @@ from shared.storage import Store
 
 REPORT = re.compile(r"(report\.html|datasets/[^/]+/[^/]+/report\.html|(runs|ablations)/[^/]+/report\.html)")
 """Every page that there is; no other name is read."""
+ASK = {"www-authenticate": 'Basic realm="dinoflow"'}
 PAGE_HEADERS = {
     "content-type": "text/html; charset=utf-8",
     "cache-control": "no-cache",
@@ -34,9 +35,7 @@ class Reports:
         if scope["type"] != "http" or not scope["path"].startswith(ROOT):
             await self.app(scope, receive, send)
         elif not self._may(scope):  # the browser asks for it
-            await respond(
-                send, 401, "dinoflow serve: a password is needed.", {"www-authenticate": 'Basic realm="dinoflow"'}
-            )
+            await respond(send, 401, "dinoflow serve: a password is needed.", ASK)
         elif scope["method"] not in ("GET", "HEAD"):
             await respond(send, 405, "dinoflow serve: reports are only read.", {"allow": "GET, HEAD"})
         else:

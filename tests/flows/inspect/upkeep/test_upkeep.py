@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import encoded, picture
 
-from flows.inspect.upkeep.gc import collect_garbage, garbage_of
+from flows.inspect.upkeep.gc import collect_garbage
+from flows.plan.garbage import garbage_of
 from shared.dataset_version import open_version, versions
 from shared.storage import Store
 from tests.publishers import killed, logical, publish
