@@ -134,9 +134,7 @@ def fill(page: Page, api: Api, deployment: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--folder", type=Path, help="where to work, and what to go on from; a temporary one if not given"
-    )
+    parser.add_argument("--folder", type=Path, help="where to work, and go on from")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, browser() as opened:
         chosen = (given.folder or Path(temporary)).absolute()

@@ -92,8 +92,9 @@ deployments:
 - {name: curate pets, does: curate, recipe: tiny.yaml, cron: "0 2 * * *", timezone: Europe/Berlin, active: false}
 - {name: train on pets, does: pretrain, recipe: tiny.yaml, after_publish: true}
 - {name: pipeline, does: run}
+- {name: tidy up, does: gc, hours: 1}
 """
-DEPLOYED = len(STAGES) + 3
+DEPLOYED = len(STAGES) + 4
 DONE = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -278,6 +279,25 @@ def test_curating_again_says_nothing_new_where_people_look_and_trains_nothing(se
     [page] = [one for one in found if one["key"] == "dataset"]
     assert page["description"].startswith("nothing new")
     assert [path.name for path in (served.home / "w/datasets/pets").glob("v*")] == ["v0001"]
+
+
+def test_tidying_up_tells_what_it_would_delete_and_deletes_when_told_to(served: Served) -> None:
+    """A file of the cache that no version needs, written two hours ago, beside those that the version needs."""
+    unused = served.home / "w/stages/quality/unused.parquet"
+    unused.write_bytes(b"x" * 1000)
+    os.utime(unused, (time.time() - 7200,) * 2)
+    kept = {path for path in served.home.glob("w/stages/**/*") if path.is_file()} - {unused}
+
+    def said(**parameters: Any) -> tuple[str, str]:
+        done = served.api.wait(served.trigger("gc/tidy up", **parameters))
+        found = served.api.post("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [done["id"]]}}})
+        return done["state_name"], found[0]["description"]
+
+    assert said() == ("Completed", "1,000 bytes in 1 files could be deleted"), served.log()
+    assert unused.exists()
+    assert said(delete=True) == ("Completed", "1,000 bytes in 1 files deleted")
+    assert said() == ("Nothing new", "0 bytes in 0 files could be deleted")
+    assert {path for path in served.home.glob("w/stages/**/*") if path.is_file()} == kept
 
 
 @pytest.mark.slow
