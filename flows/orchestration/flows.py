@@ -15,6 +15,7 @@ from flows.orchestration.credentials import fetch_secrets, guard_logs
 from flows.orchestration.engine import PrefectExecutor, machines_of, subflows
 from flows.orchestration.forms import Changes, Texts, form, requested, with_sources
 from flows.orchestration.pages.artifacts import dataset_artifact
+from flows.orchestration.pages.confirmed_events import confirm_events
 from flows.orchestration.pages.run_log import RunLog
 from flows.orchestration.taking_turns import one_at_a_time
 from flows.plan.status import training_status
@@ -41,6 +42,7 @@ def open_session(recipe: Recipe, workspace: str) -> Session:
     """Return a session whose stages are subflows and whose parts are task runs of the current flow."""
     if RUN_ID in os.environ:  # a worker started it: nobody else would see to it that it ends
         die_with_parent()
+    confirm_events()
     guard_logs()
     fetch_secrets()
     machines = machines_of(recipe.compute)

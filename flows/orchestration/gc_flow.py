@@ -8,6 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from flows.orchestration.credentials import fetch_secrets, guard_logs
 from flows.orchestration.flows import nothing_new
 from flows.orchestration.forms import form
+from flows.orchestration.pages.confirmed_events import confirm_events
 from flows.plan.garbage import collect
 from shared.errors import WorkspaceError
 from shared.storage import Store
@@ -20,6 +21,7 @@ DAY = 24.0
 @form
 def gc(workspace: str = "workspace", delete: bool = False, hours: float = DAY) -> Any:
     """Delete what no published version needs: unused stage outputs, drafts of killed commands, unlisted shards."""
+    confirm_events()
     guard_logs()
     fetch_secrets()
     store = Store(withheld(workspace))

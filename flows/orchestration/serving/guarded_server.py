@@ -10,12 +10,15 @@ import os
 import socket
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flows.orchestration.serving.asgi import App, Message, Receive, Send, respond
 from flows.orchestration.serving.server_settings import take_settings
 from shared.launch.stop_signals import die_with_parent
+
+if TYPE_CHECKING:
+    import uvicorn
 
 READS = ("GET", "HEAD")
 CLOSE_SECONDS = 2
@@ -23,6 +26,9 @@ CLOSE_SECONDS = 2
 LEAVE_SECONDS = 5.0
 """Time to stop in all. Now and then a service of Prefect's swallows the cancellation and would be waited for without
 end; what it holds is in the database already."""
+BEHIND_SECONDS = 600.0
+"""Time for a client's answer to a ping. It waits behind all the events that the client has sent: by uvicorn's 20 s, a
+server that is further behind would cut off just those who have told it most, with all that it has not read."""
 FOREIGN = ("cross-site", "same-site")
 """What a browser says of a request that another origin's page made."""
 
@@ -102,8 +108,22 @@ def main() -> None:
     password = get_current_settings().server.api.auth_string
     known = password.get_secret_value() if password else ""
     door = Door(Reports(create_app(final=True), served_workspaces(), known), host)
-    config = uvicorn.Config(door, host, port, log_level="warning", timeout_graceful_shutdown=CLOSE_SECONDS)
-    Server(config).run()
+    Server(config_of(door, host, port)).run()
+
+
+def config_of(app: App, host: str, port: int) -> "uvicorn.Config":
+    """Return how an application is served."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        host,
+        port,
+        log_level="warning",
+        timeout_graceful_shutdown=CLOSE_SECONDS,
+        ws_ping_interval=20,
+        ws_ping_timeout=BEHIND_SECONDS,
+    )
 
 
 if __name__ == "__main__":

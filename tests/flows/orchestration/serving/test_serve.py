@@ -60,7 +60,7 @@ class Api:
         return {f"{names[d['flow_id']]}/{d['name']}": d for d in self.post("/deployments/filter")}
 
     def wait(self, run: str) -> Any:
-        for _ in range(240):
+        for _ in range(600):
             found = self.get(f"/flow_runs/{run}")
             if found["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
                 return found
