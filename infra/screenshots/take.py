@@ -103,7 +103,7 @@ def served(folder: Path) -> Iterator[Api]:
 def take(page: Page, api: Api) -> None:
     """Take all of them."""
     page.size(1280, 800)
-    page.open(f"{api.url}/v2/deployments", "whole pipeline")
+    page.open(f"{api.url}/v2/deployments?limit=25", "whole pipeline")
     page.photograph(HERE / "deployments.png")
     curate = api.deployment("curate every night")
     fill(page, api, curate["id"])

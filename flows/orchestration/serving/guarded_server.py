@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flows.orchestration.serving.asgi import App, Message, Receive, Send, respond
+from flows.orchestration.serving.history import keep_history
 from flows.orchestration.serving.server_settings import take_settings
 from shared.launch.stop_signals import die_with_parent
 
@@ -88,6 +89,7 @@ def main() -> None:
     die_with_parent()
     host, port = sys.argv[1], int(sys.argv[2])
     take_settings(host, port)
+    keep_history()
     import uvicorn
     from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings
