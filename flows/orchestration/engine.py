@@ -19,7 +19,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.orchestration.batches import PartsBatch, batch_task
 from flows.orchestration.clusters.machines import Cluster, machines_for
-from flows.orchestration.pages.artifacts import stage_artifact
+from flows.orchestration.pages.artifacts import rows_text, stage_artifact
 from flows.session import Around
 from shared.errors import UserError
 from shared.launch.executors import Item, Processes, Result
@@ -61,7 +61,7 @@ class PrefectExecutor:
         futures = []
         for first in range(0, len(items), size):
             end = min(first + size, len(items))
-            task = batch_task(label, f"{label} {first + 1}–{end} of {len(items)}")
+            task = batch_task(label, _title(label, first + 1, end, len(items)))
             futures.append(task.submit(PartsBatch(fn, items[first:end])))
         return (result for future in as_completed(futures) for result in future.result())
 
@@ -126,11 +126,19 @@ def subflows(machines: Processes | Cluster, title: str) -> Around:
             output = subflow()
         finally:
             MAKING.reset(before)
-        get_run_logger().info("%s: %s rows, %s", stage.name, f"{output.rows:,}", output.reasons or "no reasons")
+        get_run_logger().info("%s: %s", stage.name, rows_text(output))
         stage_artifact(stage, output)
         return output
 
     return around
+
+
+def _title(label: str, first: int, last: int, count: int) -> str:
+    """Return what a batch is called: in words, since not all of Prefect's pages draw a dash."""
+    words = label.replace("_", " ")
+    if first == 1 and last == count:
+        return words
+    return f"{words} {first} of {count}" if first == last else f"{words} {first} to {last} of {count}"
 
 
 def _task_runner(machines: Processes | Cluster) -> TaskRunner[Any]:

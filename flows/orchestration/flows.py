@@ -17,6 +17,7 @@ from flows.orchestration.forms import Changes, Texts, form, requested, with_sour
 from flows.orchestration.pages.artifacts import dataset_artifact
 from flows.orchestration.pages.confirmed_events import confirm_events
 from flows.orchestration.pages.run_log import RunLog
+from flows.orchestration.pages.run_names import named
 from flows.orchestration.taking_turns import one_at_a_time
 from flows.plan.status import training_status
 from flows.recipe.recipe import Recipe
@@ -50,7 +51,7 @@ def open_session(recipe: Recipe, workspace: str) -> Session:
     return Session(recipe, Store(withheld(workspace)), executor, RunLog(*CONSOLE), subflows(machines, recipe.name))
 
 
-@flow(name="dinoflow", flow_run_name="{recipe} → {workspace}")
+@flow(name="dinoflow", flow_run_name=named("whole pipeline:"))
 @form
 def run(
     recipe: str = "laptop",
@@ -72,7 +73,7 @@ def run(
     return {"dataset": dataset.name, "version": dataset.version, "run": trained.run}
 
 
-@flow(name="curate", flow_run_name="curate {recipe} → {workspace}")
+@flow(name="curate", flow_run_name=named("curate"))
 @form
 def curate(
     recipe: str = "laptop",
@@ -90,7 +91,7 @@ def curate(
     return facts if new else nothing_new(f"{dataset.name} {dataset.version} is what its sources give still", facts)
 
 
-@flow(name="pretrain", flow_run_name="pretrain {recipe} → {workspace}")
+@flow(name="pretrain", flow_run_name=named("pretrain"))
 @form
 def pretrain(
     recipe: str = "laptop",
@@ -112,7 +113,7 @@ def pretrain(
     return nothing_new(f"{facts['run']} is trained and scored already", facts) if done else facts
 
 
-@flow(name="evaluate", flow_run_name="evaluate {recipe} → {workspace}")
+@flow(name="evaluate", flow_run_name=named("evaluate"))
 @form
 def evaluate(
     recipe: str = "laptop",
@@ -180,7 +181,8 @@ def flow_of(stage: Stage) -> Flow[..., Any]:
     body.__doc__ = stage.help
     # A served flow is found again by module and name, so it must carry those of the line that makes it.
     body.__module__, body.__name__, body.__qualname__ = __name__, stage.name, stage.name
-    return Flow(fn=form(body, stage.params), name=stage.name, description=stage.help)
+    title = named(stage.name.replace("_", " "))
+    return Flow(fn=form(body, stage.params), name=stage.name, description=stage.help, flow_run_name=title)
 
 
 SINGLE = tuple(flow_of(stage) for stage in STAGES)

@@ -9,6 +9,7 @@ from flows.orchestration.credentials import fetch_secrets, guard_logs
 from flows.orchestration.flows import nothing_new
 from flows.orchestration.forms import form
 from flows.orchestration.pages.confirmed_events import confirm_events
+from flows.orchestration.pages.run_names import named
 from flows.plan.garbage import collect
 from shared.errors import WorkspaceError
 from shared.storage import Store
@@ -17,7 +18,7 @@ from shared.storage.credentials import withheld
 DAY = 24.0
 
 
-@flow(name="gc", flow_run_name="tidy {workspace}")
+@flow(name="gc", flow_run_name=named("tidy up"))
 @form
 def gc(workspace: str = "workspace", delete: bool = False, hours: float = DAY) -> Any:
     """Delete what no published version needs: unused stage outputs, drafts of killed commands, unlisted shards."""
@@ -37,9 +38,8 @@ def gc(workspace: str = "workspace", delete: bool = False, hours: float = DAY) -
     total, count = sum(facts["bytes"].values()), sum(facts["files"].values())
     done = f"{total:,} bytes in {count:,} files {'deleted' if delete else 'could be deleted'}"
     create_markdown_artifact(markdown(facts, lines), key="gc", description=done)
-    return (
-        facts if count else nothing_new(f"every file of {store.url} is needed, or younger than {hours:g} hours", facts)
-    )
+    why = f"Every file of {store.url} is needed, or younger than {hours:g} hours"
+    return facts if count else nothing_new(why, facts)
 
 
 def markdown(facts: dict[str, Any], lines: list[str]) -> str:

@@ -29,7 +29,7 @@ LIMIT_SECONDS = 1800
 RECIPE = """extends: demo
 name: birds
 sources: [{kind: folder, url: corpus/images}]
-training: {optim: {steps: 1200}, knn_every: 50}
+training: {optim: {steps: 600, batch_size: 16}, objective: {koleo_group: 16}, knn_every: 50}
 """
 DEPLOYMENTS = """workspace: work
 deployments:
@@ -122,7 +122,7 @@ def take(page: Page, api: Api) -> None:
 def halfway(artifact: Any) -> bool:
     """Tell whether a training's page shows a curve worth a look."""
     done = int(artifact["description"].partition("step ")[2].partition(" of ")[0].replace(",", ""))
-    return done >= 700
+    return done >= 400
 
 
 def fill(page: Page, api: Api, deployment: str) -> None:

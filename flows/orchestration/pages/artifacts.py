@@ -35,6 +35,12 @@ def stage_artifact(stage: Stage, output: Output) -> None:
     )
 
 
+def rows_text(output: Output) -> str:
+    """Return in words how many rows a stage made, and why images were dropped."""
+    reasons = [f"{n:,} {reason.replace('_', ' ')}" for reason, n in _most_first(output.reasons)]
+    return f"{output.rows:,} rows" + (f", dropped: {', '.join(reasons)}" if reasons else "")
+
+
 def dataset_artifact(workspace: Store, dataset: Published, new: bool) -> None:
     """Publish a dataset version, or that there is no new one: counts, reasons, and what its images look like."""
     info = dataset.info
