@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from prefect.utilities.callables import ParameterSchema
 from pydantic import BaseModel
@@ -63,10 +63,20 @@ def form(body: Body, params: type[BaseModel] | None = None) -> Body:
 
 
 def worded(schema: ParameterSchema) -> ParameterSchema:
-    """Return a form's schema whose labels are words: pydantic calls a member of a union by the name of its class."""
-    definitions = {key: one | {"title": words(one.get("title", key))} for key, one in schema.definitions.items()}
+    """Return a form's schema whose labels are words, and whose choices are called as in a recipe.
+
+    Pydantic calls a member of a union by the name of its class.
+    """
+    named = {key: _kind(one) or one.get("title", key) for key, one in schema.definitions.items()}
+    definitions = {key: one | {"title": words(named[key])} for key, one in schema.definitions.items()}
     fields = {key: one | {"title": words(key)} for key, one in schema.properties.items()}
     return schema.model_copy(update={"definitions": definitions, "properties": fields})
+
+
+def _kind(definition: Mapping[str, Any]) -> str | None:
+    """Return what a recipe calls a member of a union."""
+    kind: str | None = definition.get("properties", {}).get("kind", {}).get("const")
+    return kind
 
 
 def requested(

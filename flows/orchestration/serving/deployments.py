@@ -34,7 +34,8 @@ FLOWS: dict[str, Flow[..., Any]] = {
     "ablate": ablate,
     "gc": gc,
 }
-TAG = "dinoflow"
+TAG, STAGE_TAG = "dinoflow", "single stage"
+"""By them the list of deployments is filtered: what the file names, or the stages."""
 FROM_CODE = ("entrypoint", "description", "parameter_openapi_schema", "tags")
 """What the code says of a deployment; the rest is the file's, until the pages change it."""
 
@@ -78,7 +79,7 @@ def deployments_of(registry: Registry) -> list[LastingDeployment]:
     titles = stage_names()
     for stage in flows.SINGLE:
         plain = {"workspace": registry.workspace}
-        made.append(_made(stage, titles[stage.name], plain, [], registry.pool))
+        made.append(_made(stage, titles[stage.name], plain, [], registry.pool, STAGE_TAG))
     return made
 
 
@@ -108,14 +109,19 @@ def parameters_of(entry: DeploymentEntry, flow: Flow[..., Any]) -> Iterator[tupl
 
 
 def _made(
-    flow: Flow[..., Any], name: str, parameters: dict[str, Any], schedules: list[DeploymentScheduleCreate], pool: str
+    flow: Flow[..., Any],
+    name: str,
+    parameters: dict[str, Any],
+    schedules: list[DeploymentScheduleCreate],
+    pool: str,
+    tag: str = TAG,
 ) -> LastingDeployment:
     said = json.dumps([parameters, [one.model_dump(mode="json") for one in schedules]], sort_keys=True)
     made = LastingDeployment.from_flow(
         flow,
         name,
         parameters=parameters,
-        tags=[TAG],
+        tags=[tag],
         version=sha256(said.encode()).hexdigest()[:8],
         entrypoint_type=EntrypointType.MODULE_PATH,
         work_pool_name=pool or None,

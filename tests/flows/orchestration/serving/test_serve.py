@@ -196,7 +196,7 @@ def test_every_flow_has_a_form_that_explains_its_fields_and_holds_no_value_of_th
     assert len(near["embedder"]["oneOf"]) > 3
     assert "default" not in form["definitions"]["OptimParamsChanges"]["properties"]["steps"]
     titles = {one["title"] for one in form["definitions"].values()}
-    assert {"Timm embedder", "Too small"} <= titles
+    assert {"Timm", "Efficientnet-lite0", "Too small"} <= titles
 
 
 @pytest.mark.parametrize(
