@@ -115,7 +115,7 @@ def take(page: Page, api: Api) -> None:
     page.photograph(HERE / "report.png")
     wait(lambda: (it := api.artifact("training")) and it["data"].count("data:image") == 3 and halfway(it), "training")
     page.size(1280, 640)
-    page.open(f"{api.url}/v2/artifacts/artifact/{api.artifact('training')['id']}", "Reload the page")
+    page.open(f"{api.url}/v2/artifacts/artifact/{api.artifact('training')['latest_id']}", "Reload the page")
     page.photograph(HERE / "training.png")
 
 

@@ -90,10 +90,9 @@ class LiveTraining:
         rate = [] if event.rate is None else [rate_text(event.rate, "steps")]
         facts = [f"**step {event.done:,} of {event.total:,}**", *rate, *left]
         charts = draw(self.points, (LOSS, KNN, SPEED))
-        pictures = [f"![{one['title']}]({as_picture(one['chart'])})" for one in charts]
         lines = [f"# {self.run}", "", " · ".join(facts), "", " · ".join(field_texts(event.fields)), ""]
-        lines += [f"| {' | '.join(one['title'] for one in charts)} |", "|---" * len(charts) + "|"]
-        lines += [f"| {' | '.join(pictures)} |", ""]
+        for one in charts:
+            lines += [f"**{one['title']}**", "", f"![{one['title']}]({as_picture(one['chart'])})", ""]
         now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
         return "\n".join([*lines, f"As of {now}. {'It has ended.' if ended else 'Reload the page for newer ones.'}"])
 

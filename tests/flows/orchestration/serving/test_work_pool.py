@@ -12,7 +12,7 @@ from flows.orchestration.serving.server import server
 from tests.conftest import encoded, picture
 from tests.flows.orchestration.serving.test_serve import DEPLOYED, FILE, ROOT, TINY, Api
 from tests.ports import free_port
-from tests.waiting import LIMIT_SECONDS, started
+from tests.waiting import started
 
 PREFECT = Path(sys.executable).with_name("prefect")
 
@@ -39,7 +39,7 @@ def test_a_worker_of_the_pool_runs_what_was_deployed(tmp_path: Path, monkeypatch
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
-                timeout=LIMIT_SECONDS,
+                timeout=300,
                 check=False,
             )
             assert done.returncode == 0, done.stdout + done.stderr
