@@ -39,6 +39,9 @@ deployments:
 - {name: score checkpoints, does: evaluate, recipe: birds.yaml}
 - {name: does a rule help, does: ablate, recipe: birds.yaml}
 """
+CHOSEN = """[...document.querySelectorAll('[role=tab][data-state=active]')].some(one => one.innerText === '{tab}')"""
+SCROLL = """[...document.querySelectorAll('*')].find(one => !one.children.length && one.innerText &&
+  one.innerText.startsWith('Near (Optional)')).scrollIntoView({block: 'start'})"""
 
 
 class Api:
@@ -102,8 +105,8 @@ def served(folder: Path) -> Iterator[Api]:
 
 def take(page: Page, api: Api) -> None:
     """Take all of them."""
-    page.size(1280, 800)
-    page.open(f"{api.url}/v2/deployments?limit=25", "whole pipeline")
+    page.size(1280, 620)
+    page.open(f"{api.url}/v2/deployments?tags=%5B%22dinoflow%22%5D", "whole pipeline")
     page.photograph(HERE / "deployments.png")
     curate = api.deployment("curate every night")
     fill(page, api, curate["id"])
@@ -114,7 +117,7 @@ def take(page: Page, api: Api) -> None:
     page.open(api.url + dataset["data"].partition("[Open the report](")[2].partition(")")[0], "Why and where from")
     page.photograph(HERE / "report.png")
     wait(lambda: (it := api.artifact("training")) and it["data"].count("data:image") == 3 and halfway(it), "training")
-    page.size(1280, 640)
+    page.size(1280, 1000)
     page.open(f"{api.url}/v2/artifacts/artifact/{api.artifact('training')['latest_id']}", "Reload the page")
     page.photograph(HERE / "training.png")
 
@@ -126,9 +129,13 @@ def halfway(artifact: Any) -> bool:
 
 
 def fill(page: Page, api: Api, deployment: str) -> None:
-    """Open the form of a curation, and go to the choice of an embedder."""
-    page.size(1280, 1000)
+    """Open the form of a curation, and choose another embedder for near copies."""
     page.open(f"{api.url}/v2/deployments/deployment/{deployment}/run", "Parameters")
+    for tab in ("Curation", "Dedup", "Near duplicates", "Timm"):
+        page.click(tab, tag="[role=tab]")
+        page.holds(CHOSEN.format(tab=tab), f"{tab} is chosen")
+    page.size(1280, 900)
+    page.run(SCROLL)
     page.photograph(HERE / "form.png")
 
 

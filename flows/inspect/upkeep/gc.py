@@ -13,5 +13,5 @@ def collect_garbage(workspace: str, yes: bool, hours: float, json: bool) -> dict
     console = Console(sys.stderr if json else None, quiet=json)
     facts = collect(existing(workspace), delete=yes, hours=hours, say=console.say)
     if facts["files"] and not yes:
-        console.say("Run it again with --yes to delete them.")
+        console.say("Run it again with --yes to have them deleted.")
     return facts

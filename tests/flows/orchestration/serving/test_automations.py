@@ -49,7 +49,6 @@ def test_a_run_whose_process_was_killed_is_marked_as_crashed_and_a_living_one_is
     """Started by hand, so that no worker is there to tell of its end."""
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     monkeypatch.setenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
-    monkeypatch.setenv("PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY", "PT1S")
     port = free_port()
     with server("127.0.0.1", port) as url, ExitStack() as processes:
         api = Api(port)
