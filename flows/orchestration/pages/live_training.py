@@ -109,8 +109,10 @@ class LiveTraining:
 
 def _earlier(store: Store, run: str) -> list[dict[str, Any]]:
     """Return what a run that goes on has recorded before."""
-    kept = {"step", *NAMES.values()}
-    points = [{key: row[key] for key in kept & row.keys()} for row in rows(store, f"runs/{run}/metrics.jsonl")]
+    points, knn = [], {}
+    for row in rows(store, f"runs/{run}/metrics.jsonl"):
+        knn = {"knn_top1": row["knn_top1"]} if "knn_top1" in row else knn  # measured now and then, and told ever after
+        points += [{key: row[key] for key in ("step", "loss", "images_per_second") if key in row} | knn]
     points = [point for point in points if "step" in point]
     return points[:: max(1, len(points) // POINTS)]
 
