@@ -1,7 +1,7 @@
 """Events that arrive: each is confirmed by the server before the next one goes out, and sent again where it was not.
 
 Task runs reach the server as events. Prefect's client asks every 700 events or 30 s whether they were read, and not
-when it closes; and a server that is behind ends the connection by itself, with all that it has not read. Whoever uses it
+when it closes; a server that is behind ends the connection by itself, with all that it has not read. Whoever uses it
 after that sends them again, whoever has left does not: of a flow that ended at once, a busy server had 133 of 200 task
 runs.
 """
