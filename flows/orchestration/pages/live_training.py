@@ -109,7 +109,8 @@ class LiveTraining:
 
 def _earlier(store: Store, run: str) -> list[dict[str, Any]]:
     """Return what a run that goes on has recorded before."""
-    points, knn = [], {}
+    points: list[dict[str, Any]] = []
+    knn: dict[str, Any] = {}
     for row in rows(store, f"runs/{run}/metrics.jsonl"):
         knn = {"knn_top1": row["knn_top1"]} if "knn_top1" in row else knn  # measured now and then, and told ever after
         points += [{key: row[key] for key in ("step", "loss", "images_per_second") if key in row} | knn]
