@@ -233,6 +233,12 @@ def test_a_filled_form_curates_and_the_version_it_publishes_starts_its_training(
     assert report == (served.home / "w/datasets/pets/v0001/report.html").read_bytes()
     assert {child["name"] for child in served.children(run)} == {"pets"}
     assert len(served.children(run)) == len(STAGES)
+    of_stages = {"flow_runs": {"id": {"any_": [child["id"] for child in served.children(run)]}}}
+
+    def parts() -> set[str]:
+        return {part["state_type"] for part in served.api.post("/task_runs/filter", of_stages)}
+
+    until(lambda: parts() == {"COMPLETED"}, "every task run is told of, though the flow's process has ended")
     until(lambda: served.run_of("pretrain/train on pets"), "publishing starts the training")
     assert served.run_of("pretrain/train on pets")["parameters"]["version"] == "v0001"
     assert served.slots()["curation"] == 0
