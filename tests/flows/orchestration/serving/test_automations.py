@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from flows.orchestration.flows import NOTHING_NEW, PUBLISHED
+from flows.orchestration.serving.automations import HEARTBEAT
 from flows.orchestration.serving.server import server
 from tests.conftest import encoded, picture
 from tests.flows.orchestration.serving.test_serve import FILE, ROOT, TINY, Api, Served
@@ -64,7 +65,11 @@ def test_a_run_whose_process_was_killed_is_marked_as_crashed_and_a_living_one_is
             runs = api.post("/flow_runs/filter", {"flow_runs": {"name": {"any_": [name]}}})
             return runs[0]["state_type"] if runs else ""
 
-        until(lambda: state("killed") == state("living") == "RUNNING", "both run")
+        def signs() -> set[str]:
+            events = api.post("/events/filter")["events"]
+            return {one["resource"]["prefect.resource.name"] for one in events if one["event"] == HEARTBEAT}
+
+        until(lambda: signs() == set(two), "both have shown a sign of life")
         two["killed"].send_signal(signal.SIGKILL)
         until(lambda: state("killed") == "CRASHED", "the lost run is marked", seconds=300)
         [run] = api.post("/flow_runs/filter", {"flow_runs": {"name": {"any_": ["killed"]}}})
