@@ -119,6 +119,7 @@ def take(page: Page, api: Api) -> None:
     wait(lambda: (it := api.artifact("training")) and it["data"].count("data:image") == 3 and halfway(it), "training")
     page.size(1280, 1000)
     page.open(f"{api.url}/v2/artifacts/artifact/{api.artifact('training')['latest_id']}", "Reload the page")
+    page.holds("[...document.images].filter(one => one.naturalWidth > 300).length === 3", "the curves are drawn")
     page.photograph(HERE / "training.png")
 
 
