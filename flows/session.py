@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from copy import copy
 from operator import attrgetter
 from typing import TypeVar
 
@@ -73,6 +74,12 @@ class Session:
         """Files that changed while this request was at work."""
         self.damaged: set[str] = set()
         """Files of the cache that were found damaged."""
+
+    def reporting_to(self, reporter: Reporter) -> "Session":
+        """Return this session with another reporter; what is made belongs to both."""
+        other = copy(self)
+        other.reporter = reporter
+        return other
 
     def params(self, stage: Stage) -> Params:
         """Return the recipe's parameters for a stage."""

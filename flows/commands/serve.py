@@ -29,8 +29,10 @@ def serve_forever(file: str | None, workspace: str, host: str, port: int) -> Non
         console.say(f"Serving dinoflow's flows from {given}. Stop with Ctrl-C.")
         work_until_stopped(registry)
         return
+    from flows.orchestration.pages.report_links import serve_reports_of
     from flows.orchestration.serving.server import server
 
+    serve_reports_of({registry.workspace, *(entry.workspace for entry in registry.deployments)})
     password = _password(host, console)
     if password:
         os.environ[CLIENT_PASSWORD] = password  # the worker, and every flow that it starts, logs in with it

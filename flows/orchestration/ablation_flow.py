@@ -12,10 +12,11 @@ from flows.ablation.results import write
 from flows.ablation.trainings import Proxy
 from flows.orchestration.flows import open_session
 from flows.orchestration.forms import Texts, form
+from flows.orchestration.pages.run_names import named
 from shared.errors import WorkFailedError
 
 
-@flow(name="ablate", flow_run_name="ablate {recipe} → {workspace}")
+@flow(name="ablate", flow_run_name=named("ablate"))
 @form
 def ablate(
     recipe: str = "laptop",

@@ -10,31 +10,26 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, partial
 from typing import Any
-from uuid import UUID
 
 from prefect import Flow, get_run_logger
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.exceptions import TerminationSignal
 from prefect.futures import as_completed
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.orchestration.artifacts import stage_artifact
 from flows.orchestration.batches import PartsBatch, batch_task
 from flows.orchestration.clusters.machines import Cluster, machines_for
+from flows.orchestration.pages.artifacts import rows_text, stage_artifact
 from flows.orchestration.taking_turns import SERVER_ENDS_WITH_US
 from flows.session import Around
 from shared.errors import UserError
 from shared.launch.executors import Item, Processes, Result
-from shared.launch.progress import ProgressEvent, Reporter
 from shared.params import NOTHING, Compute, Resources
 from shared.stage import Stage
 from shared.tables import Output
 
 MAX_TASK_RUNS = 500
 """In one flow run: the server records about 40 quick task runs a second and drops what overflows its queue."""
-TENTHS = 10
-"""Steps in which a flow's log and artifacts follow a piece of work."""
 MAKING: ContextVar[Callable[[], Output]] = ContextVar("MAKING")
 """What the subflow that starts now is to make."""
 
@@ -67,7 +62,7 @@ class PrefectExecutor:
         futures = []
         for first in range(0, len(items), size):
             end = min(first + size, len(items))
-            task = batch_task(label, f"{label} {first + 1}–{end} of {len(items)}")
+            task = batch_task(label, _title(label, first + 1, end, len(items)))
             futures.append(task.submit(PartsBatch(fn, items[first:end])))
         return (result for future in as_completed(futures) for result in future.result())
 
@@ -136,50 +131,22 @@ def subflows(machines: Processes | Cluster, title: str) -> Around:
             output = subflow()
         finally:
             MAKING.reset(before)
-        get_run_logger().info("%s: %s rows, %s", stage.name, f"{output.rows:,}", output.reasons or "no reasons")
+        get_run_logger().info("%s: %s", stage.name, rows_text(output))
         stage_artifact(stage, output)
         return output
 
     return around
 
 
+def _title(label: str, first: int, last: int, count: int) -> str:
+    """Return what a batch is called: in words, since not all of Prefect's pages draw a dash."""
+    words = label.replace("_", " ")
+    if first == 1 and last == count:
+        return words
+    return f"{words} {first} of {count}" if first == last else f"{words} {first} to {last} of {count}"
+
+
 def _task_runner(machines: Processes | Cluster) -> TaskRunner[Any]:
     if isinstance(machines, Processes):
         return ThreadPoolTaskRunner(max_workers=machines.workers.width)
     return machines.task_runner()
-
-
-class RunLog:
-    """Shows progress on the pages of the running flow, and what else a person at the terminal sees in its log."""
-
-    def __init__(self, console: Reporter | None = None) -> None:
-        self.console = console
-        self._logged: dict[str, int] = {}
-        self._artifacts: dict[str, UUID] = {}
-
-    def progress(self, event: ProgressEvent) -> None:
-        """Log every tenth of a piece of work, and show it as a bar once it has begun."""
-        if self.console:
-            self.console.progress(event)
-        tenth = TENTHS * event.done // event.total if event.total else 0
-        if self._logged.get(event.kind) == tenth and not event.ended:
-            return
-        self._logged[event.kind] = tenth
-        get_run_logger().info(event.text)
-        percent = 100 * event.done / event.total if event.total else 0.0
-        if event.kind in self._artifacts:
-            update_progress_artifact(self._artifacts[event.kind], progress=percent, description=event.text)
-        elif 0 < event.done < event.total:  # what is done at once needs no bar
-            key = f"progress-{event.kind.replace('_', '-')}"
-            made = create_progress_artifact(percent, key=key, description=event.text)
-            assert isinstance(made, UUID)
-            self._artifacts[event.kind] = made
-        if event.ended:
-            self._artifacts.pop(event.kind, None)
-            self._logged.pop(event.kind)
-
-    def line(self, text: str) -> None:
-        """Log a line of a gang."""
-        if self.console:
-            self.console.line(text)
-        get_run_logger().info(text)

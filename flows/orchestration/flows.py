@@ -11,10 +11,13 @@ from curation.stages import STAGES
 from flows import pipeline
 from flows.follow import follow as follow_run
 from flows.orchestration import tasks
-from flows.orchestration.artifacts import dataset_artifact
 from flows.orchestration.credentials import fetch_secrets, guard_logs
-from flows.orchestration.engine import PrefectExecutor, RunLog, machines_of, subflows
+from flows.orchestration.engine import PrefectExecutor, machines_of, subflows
 from flows.orchestration.forms import Changes, Texts, form, requested, with_sources
+from flows.orchestration.pages.artifacts import dataset_artifact
+from flows.orchestration.pages.confirmed_events import confirm_events
+from flows.orchestration.pages.run_log import RunLog
+from flows.orchestration.pages.run_names import named
 from flows.orchestration.taking_turns import one_at_a_time
 from flows.plan.status import training_status
 from flows.recipe.recipe import Recipe
@@ -40,6 +43,7 @@ def open_session(recipe: Recipe, workspace: str) -> Session:
     """Return a session whose stages are subflows and whose parts are task runs of the current flow."""
     if RUN_ID in os.environ:  # a worker started it: nobody else would see to it that it ends
         die_with_parent()
+    confirm_events()
     guard_logs()
     fetch_secrets()
     machines = machines_of(recipe.compute)
@@ -47,7 +51,7 @@ def open_session(recipe: Recipe, workspace: str) -> Session:
     return Session(recipe, Store(withheld(workspace)), executor, RunLog(*CONSOLE), subflows(machines, recipe.name))
 
 
-@flow(name="dinoflow", flow_run_name="{recipe} → {workspace}")
+@flow(name="dinoflow", flow_run_name=named("whole pipeline:"))
 @form
 def run(
     recipe: str = "laptop",
@@ -69,7 +73,7 @@ def run(
     return {"dataset": dataset.name, "version": dataset.version, "run": trained.run}
 
 
-@flow(name="curate", flow_run_name="curate {recipe} → {workspace}")
+@flow(name="curate", flow_run_name=named("curate"))
 @form
 def curate(
     recipe: str = "laptop",
@@ -87,7 +91,7 @@ def curate(
     return facts if new else nothing_new(f"{dataset.name} {dataset.version} is what its sources give still", facts)
 
 
-@flow(name="pretrain", flow_run_name="pretrain {recipe} → {workspace}")
+@flow(name="pretrain", flow_run_name=named("pretrain"))
 @form
 def pretrain(
     recipe: str = "laptop",
@@ -109,7 +113,7 @@ def pretrain(
     return nothing_new(f"{facts['run']} is trained and scored already", facts) if done else facts
 
 
-@flow(name="evaluate", flow_run_name="evaluate {recipe} → {workspace}")
+@flow(name="evaluate", flow_run_name=named("evaluate"))
 @form
 def evaluate(
     recipe: str = "laptop",
@@ -145,7 +149,7 @@ def _on_version(recipe: Recipe, workspace: str, version: str) -> tuple[Session, 
 def _curate(session: Session) -> tuple[Published, bool]:
     with one_at_a_time("curation", session):
         dataset, new = pipeline.curate(session)
-    dataset_artifact(dataset, new)
+    dataset_artifact(session.store, dataset, new)
     if new:
         emit_event(
             PUBLISHED,
@@ -177,7 +181,8 @@ def flow_of(stage: Stage) -> Flow[..., Any]:
     body.__doc__ = stage.help
     # A served flow is found again by module and name, so it must carry those of the line that makes it.
     body.__module__, body.__name__, body.__qualname__ = __name__, stage.name, stage.name
-    return Flow(fn=form(body, stage.params), name=stage.name, description=stage.help)
+    title = named(stage.name.replace("_", " "))
+    return Flow(fn=form(body, stage.params), name=stage.name, description=stage.help, flow_run_name=title)
 
 
 SINGLE = tuple(flow_of(stage) for stage in STAGES)

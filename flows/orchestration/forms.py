@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from prefect.utilities.callables import ParameterSchema
 from pydantic import BaseModel
@@ -42,6 +42,8 @@ FIELDS = {
     "vary": "What to try instead of the recipe's value, each as KEY=VALUE,VALUE…, for example curation.balance=on.",
     "grid": "Every combination of the values, instead of one change to the recipe at a time.",
     "seeds": "Trainings of each variant. One claims nothing; 5 see smaller effects.",
+    "delete": "Delete it. Otherwise the run only tells what it would delete.",
+    "hours": "What was written in the last so many hours stays.",
     "steps": "Length of each training; the recipe's where none is given.",
 }
 
@@ -61,10 +63,20 @@ def form(body: Body, params: type[BaseModel] | None = None) -> Body:
 
 
 def worded(schema: ParameterSchema) -> ParameterSchema:
-    """Return a form's schema whose labels are words: pydantic calls a member of a union by the name of its class."""
-    definitions = {key: one | {"title": words(one.get("title", key))} for key, one in schema.definitions.items()}
+    """Return a form's schema whose labels are words, and whose choices are called as in a recipe.
+
+    Pydantic calls a member of a union by the name of its class.
+    """
+    named = {key: _kind(one) or one.get("title", key) for key, one in schema.definitions.items()}
+    definitions = {key: one | {"title": words(named[key])} for key, one in schema.definitions.items()}
     fields = {key: one | {"title": words(key)} for key, one in schema.properties.items()}
     return schema.model_copy(update={"definitions": definitions, "properties": fields})
+
+
+def _kind(definition: Mapping[str, Any]) -> str | None:
+    """Return what a recipe calls a member of a union."""
+    kind: str | None = definition.get("properties", {}).get("kind", {}).get("const")
+    return kind
 
 
 def requested(

@@ -9,7 +9,8 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import pipeline
 from flows.follow import follow as follow_run
-from flows.orchestration.artifacts import run_artifact
+from flows.orchestration.pages.artifacts import run_artifact
+from flows.orchestration.pages.live_training import shown_live
 from flows.session import Session
 from shared.dataset_version import Published
 
@@ -24,7 +25,7 @@ def train(session: Session, dataset: Published) -> pipeline.Trained:
 
     following_it = beside.submit() if session.recipe.compute.follow else None
     try:
-        trained = _pretrain(session, dataset)
+        trained = _pretrain(session, dataset, run)
     except BaseException:  # cancelled, or failed
         stop.set()
         raise
@@ -34,12 +35,13 @@ def train(session: Session, dataset: Published) -> pipeline.Trained:
     return trained
 
 
-def _pretrain(session: Session, dataset: Published) -> pipeline.Trained:
+def _pretrain(session: Session, dataset: Published, run: str) -> pipeline.Trained:
     """Train in a task of its own, called directly: only so is it told to stop when the flow is cancelled."""
 
     @task(name="pretrain", task_run_name=f"pretrain on {dataset.name} {dataset.version}", cache_policy=NO_CACHE)
     def work() -> pipeline.Trained:
-        return pipeline.pretrain(session, dataset)
+        with shown_live(session, run) as shown:
+            return pipeline.pretrain(shown, dataset)
 
     return work()
 

@@ -1,5 +1,5 @@
-"""What lies ahead of a recipe: no image is read for it.
+"""What lies ahead of a recipe, and what lies unused in a workspace: no image is read for it.
 
 plan.py, costs.py, text.py: what it will take, by arithmetic · deviations.py: what is not as in DINOv2
- status.py: what of it is done · causes.py: why not all.
+status.py: what of it is done · causes.py: why not all · needed.py: what versions need · garbage.py: what none does.
 """

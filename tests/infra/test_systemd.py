@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from flows.orchestration.pages.report_links import SERVED
 from flows.orchestration.serving.server_settings import RETENTION_DAYS, SETTINGS
 from tests.infra.test_compose import SERVICES
 from tests.parsed import ROOT
@@ -131,6 +132,6 @@ def test_every_setting_is_one_that_prefect_knows_and_none_is_said_twice():
     optional = settings("server", optional=True)
     containers: dict[str, str] = SERVICES["prefect-server"]["environment"]
     used = {**SETTINGS, **settings("server"), **settings("worker"), **optional, **containers}
-    assert not used.keys() - known - {"PREFECT_API_URL", "PREFECT_SERVER_API_AUTH_STRING"}
+    assert not used.keys() - known - {"PREFECT_API_URL", "PREFECT_SERVER_API_AUTH_STRING", SERVED}
     assert not SETTINGS.items() & (settings("server") | optional | containers).items()  # but where they say otherwise
     assert {*settings("server"), *optional} == set(containers)

@@ -1,4 +1,1 @@
-"""A workspace kept in order: what no kept version needs, and what is damaged.
-
-gc.py removes the one, doctor.py finds and mends the other · needed.py tells what versions need
-"""
+"""A workspace kept in order: gc.py removes what no kept version needs, doctor.py finds and mends what is damaged."""

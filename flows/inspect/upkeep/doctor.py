@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from flows.commands.console import Console
-from flows.inspect.upkeep.needed import CacheFile, cache_folders, files
 from flows.inspect.verify import REPACK, damages
 from flows.inspect.workspace import existing
+from flows.plan.needed import CacheFile, cache_folders, files
 from shared.dataset_version import dataset_names, open_version, versions
 from shared.errors import DamagedFileError
 from shared.launch.progress import Meter

@@ -21,6 +21,7 @@ from prefect.types.entrypoint import EntrypointType
 from flows.orchestration import flows
 from flows.orchestration.ablation_flow import ablate
 from flows.orchestration.forms import worded
+from flows.orchestration.gc_flow import gc
 from flows.orchestration.serving.automations import keep_automations
 from flows.orchestration.serving.registry import DeploymentEntry, Registry, stage_names
 from flows.recipe.recipe import default_recipe
@@ -31,8 +32,10 @@ FLOWS: dict[str, Flow[..., Any]] = {
     "pretrain": flows.pretrain,
     "evaluate": flows.evaluate,
     "ablate": ablate,
+    "gc": gc,
 }
-TAG = "dinoflow"
+TAG, STAGE_TAG = "dinoflow", "single stage"
+"""By them the list of deployments is filtered: what the file names, or the stages."""
 FROM_CODE = ("entrypoint", "description", "parameter_openapi_schema", "tags")
 """What the code says of a deployment; the rest is the file's, until the pages change it."""
 
@@ -76,7 +79,7 @@ def deployments_of(registry: Registry) -> list[LastingDeployment]:
     titles = stage_names()
     for stage in flows.SINGLE:
         plain = {"workspace": registry.workspace}
-        made.append(_made(stage, titles[stage.name], plain, [], registry.pool))
+        made.append(_made(stage, titles[stage.name], plain, [], registry.pool, STAGE_TAG))
     return made
 
 
@@ -98,20 +101,27 @@ def parameters_of(entry: DeploymentEntry, flow: Flow[..., Any]) -> Iterator[tupl
         "sources": list(entry.sources),
         "name": entry.dataset,
         "settings": list(entry.settings),
+        "delete": entry.delete,
+        "hours": entry.hours,
     }
     taken = inspect.signature(flow.fn).parameters
     yield from ((key, value) for key, value in values.items() if value and key in taken)
 
 
 def _made(
-    flow: Flow[..., Any], name: str, parameters: dict[str, Any], schedules: list[DeploymentScheduleCreate], pool: str
+    flow: Flow[..., Any],
+    name: str,
+    parameters: dict[str, Any],
+    schedules: list[DeploymentScheduleCreate],
+    pool: str,
+    tag: str = TAG,
 ) -> LastingDeployment:
     said = json.dumps([parameters, [one.model_dump(mode="json") for one in schedules]], sort_keys=True)
     made = LastingDeployment.from_flow(
         flow,
         name,
         parameters=parameters,
-        tags=[TAG],
+        tags=[tag],
         version=sha256(said.encode()).hexdigest()[:8],
         entrypoint_type=EntrypointType.MODULE_PATH,
         work_pool_name=pool or None,

@@ -10,17 +10,16 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from flows.orchestration.serving.asgi import App, Message, Receive, Send, respond
+from flows.orchestration.serving.history import keep_history
 from flows.orchestration.serving.server_settings import take_settings
 from shared.launch.stop_signals import die_with_parent
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+if TYPE_CHECKING:
+    import uvicorn
 
 READS = ("GET", "HEAD")
 CLOSE_SECONDS = 2
@@ -28,6 +27,9 @@ CLOSE_SECONDS = 2
 LEAVE_SECONDS = 5.0
 """Time to stop in all. Now and then a service of Prefect's swallows the cancellation and would be waited for without
 end; what it holds is in the database already."""
+BEHIND_SECONDS = 600.0
+"""Time for a client's answer to a ping. It waits behind all the events that the client has sent: by uvicorn's 20 s, a
+server that is further behind would cut off just those who have told it most, with all that it has not read."""
 FOREIGN = ("cross-site", "same-site")
 """What a browser says of a request that another origin's page made."""
 
@@ -51,8 +53,7 @@ class Door:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": why})
         else:
-            await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
-            await send({"type": "http.response.body", "body": why.encode()})
+            await respond(send, 403, why)
 
     def _refusal(self, scope: Message) -> str:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -88,8 +89,13 @@ def main() -> None:
     die_with_parent()
     host, port = sys.argv[1], int(sys.argv[2])
     take_settings(host, port)
+    keep_history()
     import uvicorn
     from prefect.server.api.server import create_app
+    from prefect.settings import get_current_settings
+
+    from flows.orchestration.pages.report_links import served_workspaces
+    from flows.orchestration.serving.reports import Reports
 
     class Server(uvicorn.Server):
         """Ends within LEAVE_SECONDS of being asked to."""
@@ -101,9 +107,25 @@ def main() -> None:
             end.start()
             super().handle_exit(*signalled)
 
-    door = Door(create_app(final=True), host)
-    config = uvicorn.Config(door, host, port, log_level="warning", timeout_graceful_shutdown=CLOSE_SECONDS)
-    Server(config).run()
+    password = get_current_settings().server.api.auth_string
+    known = password.get_secret_value() if password else ""
+    door = Door(Reports(create_app(final=True), served_workspaces(), known), host)
+    Server(config_of(door, host, port)).run()
+
+
+def config_of(app: App, host: str, port: int) -> "uvicorn.Config":
+    """Return how an application is served."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        host,
+        port,
+        log_level="warning",
+        timeout_graceful_shutdown=CLOSE_SECONDS,
+        ws_ping_interval=20,
+        ws_ping_timeout=BEHIND_SECONDS,
+    )
 
 
 if __name__ == "__main__":

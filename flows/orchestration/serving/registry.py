@@ -16,7 +16,7 @@ from shared.params import Settings
 
 CATCH_UP = "0 4 * * *"
 """When a training that follows publishing looks for a version that it missed, unless its entry says otherwise."""
-Act = Literal["run", "curate", "pretrain", "evaluate", "ablate"]
+Act = Literal["run", "curate", "pretrain", "evaluate", "ablate", "gc"]
 CURATES = ("run", "curate", "ablate")
 
 
@@ -26,7 +26,8 @@ class DeploymentEntry(Settings):
     name: str = Field(pattern=r"^[^/%&><]+$")
     """What the pages call it."""
     does: Act
-    """run = the whole pipeline; curate, pretrain, evaluate = one act of it; ablate = compare variants of a recipe."""
+    """run = the whole pipeline; curate, pretrain, evaluate = one act of it; ablate = compare variants of a recipe;
+    gc = tell, or with `delete: true` delete, what no published version of the workspace needs."""
     recipe: str = ""
     """A shipped recipe, or the path of a YAML file; "" = the one for this machine."""
     workspace: str = ""
@@ -43,6 +44,10 @@ class DeploymentEntry(Settings):
     """Time zone of cron, as Europe/Berlin."""
     active: bool = True
     """Whether cron is on from the beginning; the pages switch it on and off."""
+    delete: bool = False
+    """gc: delete it, not only tell."""
+    hours: float | None = Field(default=None, ge=1)
+    """gc: what was written in the last so many hours stays; a day's where none is given."""
     after_publish: bool = False
     """Start whenever a version of the dataset is published; and by cron, every night at four where none is given,
     should one have been missed. A version that is trained on already costs a moment."""
@@ -59,6 +64,12 @@ class DeploymentEntry(Settings):
     def _only_training_follows_publishing(self) -> Self:
         if self.after_publish and self.does != "pretrain":
             raise ValueError(f"after_publish needs does: pretrain, got {self.does}")
+        return self
+
+    @model_validator(mode="after")
+    def _only_gc_deletes(self) -> Self:
+        if (self.delete or self.hours is not None) and self.does != "gc":
+            raise ValueError(f"delete and hours need does: gc, got {self.does}")
         return self
 
 
@@ -113,6 +124,7 @@ def default_registry(workspace: str) -> Registry:
         "training": "pretrain",
         "ablation": "ablate",
         "evaluation": "evaluate",
+        "tidying up": "gc",
     }
     entries = tuple(DeploymentEntry(name=name, does=act, workspace=absolute(workspace)) for name, act in acts.items())
     return Registry(workspace=absolute(workspace), deployments=entries)

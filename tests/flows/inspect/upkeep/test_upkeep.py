@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import encoded, picture
 
-from flows.inspect.upkeep.gc import collect_garbage, garbage_of
+from flows.inspect.upkeep.gc import collect_garbage
+from flows.plan.garbage import garbage_of
 from shared.dataset_version import open_version, versions
 from shared.storage import Store
 from tests.publishers import killed, logical, publish
@@ -48,7 +49,7 @@ def test_gc_first_says_what_and_how_much_and_deletes_it_only_when_told_to(photos
     before, size = tree(tmp_path / "w"), sum(p.stat().st_size for p in (tmp_path / "w").rglob("*") if p.is_file())
     dry = dinoflow("datasets", tmp_path / "w", "gc", "--hours", 0)
     assert dry.returncode == 0, dry.stderr
-    assert "would be deleted. Nothing is yet: run it again with --yes." in dry.stdout
+    assert "would be deleted. Nothing is yet.\nRun it again with --yes" in dry.stdout
     assert tree(tmp_path / "w") == before
     done = dinoflow("datasets", tmp_path / "w", "gc", "--hours", 0, "--yes", "--json")
     freed = json.loads(done.stdout)["bytes"]

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from flows.orchestration.pages.report_links import named_workspaces
 from flows.orchestration.serving.guarded_server import Door
 from tests.flows.orchestration.serving.test_serve import ROOT, heeds_ctrl_c
 from tests.ports import free_port
@@ -121,6 +122,17 @@ def test_without_the_password_nothing_is_listed_or_started(open_to_all: tuple[in
         with pytest.raises(urllib.error.HTTPError) as refused:
             asked(port, None, path)
         assert refused.value.code == 401
+
+
+def test_a_report_asks_for_the_password_too(open_to_all: tuple[int, Path]) -> None:
+    port, home = open_to_all
+    (home / "report.html").write_text("the report")
+    [place] = named_workspaces([str(home)])
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        asked(port, None, f"/../reports/{place}/report.html", None)
+    assert refused.value.code == 401
+    assert refused.value.headers["WWW-Authenticate"].startswith("Basic")
+    assert asked(port, home, f"/../reports/{place}/report.html", None) == b"the report"
 
 
 @pytest.mark.parametrize("forged", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}])

@@ -41,6 +41,8 @@ def test_a_training_that_follows_publishing_also_catches_up_every_night(tmp_path
         ("{name: n, does: pretrain, settings: [training.optim.step=3]}", "optim.step: there is no such key"),
         ("{name: n, does: run, timezone: Mars/Olympus}", "timezone must be a name such as Europe/Berlin"),
         ("{name: n, does: curate, after_publish: true}", "after_publish needs does: pretrain"),
+        ("{name: n, does: curate, delete: true}", "delete and hours need does: gc"),
+        ("{name: n, does: gc, hours: 0}", "hours"),
         ("{name: n, does: run}, {name: n, does: curate}", "a name of its own, got n"),
         ("{name: n, does: bake}", "deployments.0.does"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -59,7 +60,7 @@ class Api:
         return {f"{names[d['flow_id']]}/{d['name']}": d for d in self.post("/deployments/filter")}
 
     def wait(self, run: str) -> Any:
-        for _ in range(240):
+        for _ in range(600):
             found = self.get(f"/flow_runs/{run}")
             if found["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
                 return found
@@ -91,8 +92,9 @@ deployments:
 - {name: curate pets, does: curate, recipe: tiny.yaml, cron: "0 2 * * *", timezone: Europe/Berlin, active: false}
 - {name: train on pets, does: pretrain, recipe: tiny.yaml, after_publish: true}
 - {name: pipeline, does: run}
+- {name: tidy up, does: gc, hours: 1}
 """
-DEPLOYED = len(STAGES) + 3
+DEPLOYED = len(STAGES) + 4
 DONE = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -194,7 +196,7 @@ def test_every_flow_has_a_form_that_explains_its_fields_and_holds_no_value_of_th
     assert len(near["embedder"]["oneOf"]) > 3
     assert "default" not in form["definitions"]["OptimParamsChanges"]["properties"]["steps"]
     titles = {one["title"] for one in form["definitions"].values()}
-    assert {"Timm embedder", "Too small"} <= titles
+    assert {"Timm", "Efficientnet-lite0", "Too small"} <= titles
 
 
 @pytest.mark.parametrize(
@@ -225,8 +227,18 @@ def test_a_filled_form_curates_and_the_version_it_publishes_starts_its_training(
     assert "24 images indexed → 24 kept" in page
     assert "data:image/jpeg;base64," in page
     assert len(page) < 1_000_000
+    link = re.search(r"\[Open the report\]\((/reports/[^)]+)\)", page)
+    assert link, page[-500:]
+    report = urllib.request.urlopen(served.api.url.removesuffix("/api") + link[1], timeout=20).read()
+    assert report == (served.home / "w/datasets/pets/v0001/report.html").read_bytes()
     assert {child["name"] for child in served.children(run)} == {"pets"}
     assert len(served.children(run)) == len(STAGES)
+    of_stages = {"flow_runs": {"id": {"any_": [child["id"] for child in served.children(run)]}}}
+
+    def parts() -> set[str]:
+        return {part["state_type"] for part in served.api.post("/task_runs/filter", of_stages)}
+
+    until(lambda: parts() == {"COMPLETED"}, "every task run is told of, though the flow's process has ended")
     until(lambda: served.run_of("pretrain/train on pets"), "publishing starts the training")
     assert served.run_of("pretrain/train on pets")["parameters"]["version"] == "v0001"
     assert served.slots()["curation"] == 0
@@ -246,6 +258,11 @@ def test_a_restart_keeps_what_the_pages_changed_and_leaves_no_training_running(s
     metrics = "w/runs/*/metrics.jsonl"
     until(lambda: any(path.stat().st_size for path in served.home.glob(metrics)), "the training takes steps")
     training, planned = served.run_of("pretrain/train on pets")["id"], served.planned()
+    of_training = {"artifacts": {"flow_run_id": {"any_": [training]}, "key": {"any_": ["training"]}}}
+    until(lambda: served.api.post("/artifacts/filter", of_training), "the page of the training appears")
+    [page] = served.api.post("/artifacts/filter", of_training)
+    assert "of 100,000** · " in page["data"]
+    assert "![Loss](data:image/svg+xml;base64," in page["data"]
 
     served.stop(signal.SIGTERM)
     assert list(served.home.glob("w/runs/*/checkpoints/step-*")), served.log()
@@ -268,6 +285,25 @@ def test_curating_again_says_nothing_new_where_people_look_and_trains_nothing(se
     [page] = [one for one in found if one["key"] == "dataset"]
     assert page["description"].startswith("nothing new")
     assert [path.name for path in (served.home / "w/datasets/pets").glob("v*")] == ["v0001"]
+
+
+def test_tidying_up_tells_what_it_would_delete_and_deletes_when_told_to(served: Served) -> None:
+    """A file of the cache that no version needs, written two hours ago, beside those that the version needs."""
+    unused = served.home / "w/stages/quality/unused.parquet"
+    unused.write_bytes(b"x" * 1000)
+    os.utime(unused, (time.time() - 7200,) * 2)
+    kept = {path for path in served.home.glob("w/stages/**/*") if path.is_file()} - {unused}
+
+    def said(**parameters: Any) -> tuple[str, str]:
+        done = served.api.wait(served.trigger("gc/tidy up", **parameters))
+        found = served.api.post("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [done["id"]]}}})
+        return done["state_name"], found[0]["description"]
+
+    assert said() == ("Completed", "1,000 bytes in 1 files could be deleted"), served.log()
+    assert unused.exists()
+    assert said(delete=True) == ("Completed", "1,000 bytes in 1 files deleted")
+    assert said() == ("Nothing new", "0 bytes in 0 files could be deleted")
+    assert {path for path in served.home.glob("w/stages/**/*") if path.is_file()} == kept
 
 
 @pytest.mark.slow

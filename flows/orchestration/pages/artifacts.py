@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from prefect.artifacts import create_markdown_artifact
 
+from flows.orchestration.pages.report_links import report_line
 from flows.report.run.score_table import scored_checkpoints
 from flows.report.run.summary import summary
 from shared.dataset_version import Published
@@ -34,7 +35,13 @@ def stage_artifact(stage: Stage, output: Output) -> None:
     )
 
 
-def dataset_artifact(dataset: Published, new: bool) -> None:
+def rows_text(output: Output) -> str:
+    """Return in words how many rows a stage made, and why images were dropped."""
+    reasons = [f"{n:,} {reason.replace('_', ' ')}" for reason, n in _most_first(output.reasons)]
+    return f"{output.rows:,} rows" + (f", dropped: {', '.join(reasons)}" if reasons else "")
+
+
+def dataset_artifact(workspace: Store, dataset: Published, new: bool) -> None:
     """Publish a dataset version, or that there is no new one: counts, reasons, and what its images look like."""
     info = dataset.info
     counts = info["counts"]
@@ -53,7 +60,7 @@ def dataset_artifact(dataset: Published, new: bool) -> None:
         "|---|--:|--:|--:|",
         *(f"| {s} | {n['indexed']:,} | {n['kept']:,} | {n['dropped']:,} |" for s, n in counts["sources"].items()),
         "",
-        f"Report: `{dataset.store.place('report.html')}`",
+        report_line(workspace, "datasets", dataset.name, dataset.version, "report.html"),
     ]
     what = f"{dataset.name} {dataset.version}: {counts['kept']:,} images"
     create_markdown_artifact("\n".join(lines), key="dataset", description=what if new else f"nothing new: {what}")
@@ -71,7 +78,7 @@ def run_artifact(store: Store, run: str) -> None:
         lines += [_row(name.replace("_", " "), s, columns) for name, s in scored[-1]["baselines"].items()]
     if sheet:
         lines += ["", f"![images, and the principal components of their patches]({sheet})"]
-    lines += ["", f"Report: `{store.place('runs', run, 'report.html')}`"]
+    lines += ["", report_line(store, "runs", run, "report.html")]
     create_markdown_artifact("\n".join(lines), key="evaluation", description=f"scores of {run}")
 
 

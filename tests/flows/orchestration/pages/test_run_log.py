@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from flows.orchestration import engine
-from flows.orchestration.engine import RunLog
+from flows.orchestration.pages import run_log
+from flows.orchestration.pages.run_log import RunLog
 from shared.launch.progress import ProgressEvent
 
 
@@ -34,9 +34,9 @@ class Pages:
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> Pages:
     stand_in = Pages()
-    monkeypatch.setattr(engine, "get_run_logger", lambda: stand_in)
-    monkeypatch.setattr(engine, "create_progress_artifact", stand_in.create)
-    monkeypatch.setattr(engine, "update_progress_artifact", stand_in.update)
+    monkeypatch.setattr(run_log, "get_run_logger", lambda: stand_in)
+    monkeypatch.setattr(run_log, "create_progress_artifact", stand_in.create)
+    monkeypatch.setattr(run_log, "update_progress_artifact", stand_in.update)
     return stand_in
 
 
