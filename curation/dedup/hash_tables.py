@@ -22,10 +22,15 @@ from curation.arrays import Array, Ints, Words
 BITS, BYTES, ORIENTATIONS = 64, 8, 8
 PENDING = 2_000_000
 """Pairs that are compared at once, and pairs within the distance that are held before they are told."""
-MOST_EQUAL, MOST_BLOCKS = 4, 20
+MOST_EQUAL, MOST_BLOCKS = 8, 20
 """Blocks of a key, and all blocks: a number is held for each set of them."""
 COMPARED_NS, SORTED_NS, GROUP_NS = 0.5, 60, 25_000
 """What comparing a pair takes, sorting a hash by its key, and the call for the hashes of one key."""
+
+
+def ball(distance: int) -> int:
+    """Return how many hashes lie within a distance of one."""
+    return sum(comb(BITS, bits) for bits in range(distance + 1))
 
 
 @dataclass(frozen=True)
