@@ -54,17 +54,14 @@ class OpenRun:
         """Return a batch of which the keys are checked, the other columns not yet. Raises DamagedFileError."""
         begin, end = self.edges[number : number + 2].tolist()
         whole = self.file.read(begin, end)
-        self._check(whole, np.array([[0, PREFIX.size]]))
-        self._check(whole, np.array([[0, PREFIX.size + PREFIX.unpack(whole[: PREFIX.size])[1]]]))
+        for length in (0, PREFIX.unpack(whole[: PREFIX.size])[1]):
+            self._check(whole, np.array([[0, PREFIX.size + length]]))
         batch = pa.ipc.read_record_batch(whole, self.schema)
         self._check_rows(batch.column(0), np.array([[0, len(batch)]]))
         return batch
 
     def rows_of(self, keys: KeyWords) -> tuple[Ints, pa.Table]:
-        """Return which of the ascending keys stand here, and their rows; batches without any are not looked at.
-
-        Raises DamagedFileError.
-        """
+        """Return which of the ascending keys stand here, and their rows. Raises DamagedFileError."""
         home = np.searchsorted(self.firsts, keys, side="right") - 1
         hits, rows = [np.zeros(0, np.int64)], []
         for number in np.unique(home[home >= 0]).tolist():

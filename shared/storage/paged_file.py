@@ -100,7 +100,7 @@ def open_paged(store: Store, name: str) -> PagedFile:
 
     def read(begin: int, end: int) -> bytes:
         if mapped is not None:
-            return mapped.slice(begin, end - begin).to_pybytes()
+            return bytes(mapped.slice(begin, end - begin))
         return store.read_range(name, begin, end - begin)
 
     cut_short = DamagedFileError(name, "is cut short, or its end is damaged")
