@@ -98,16 +98,16 @@ class OpenRun:
         """Check what rows [n, begin and end] of a column are read from."""
         bitmap, *buffers = column.buffers()
         if bitmap is not None:
-            self._check(bitmap, spans // 8 + [0, 1])
+            self._check(bitmap, spans // 8 + np.array([0, 1]))
         if pa.types.is_string(column.type) or pa.types.is_list(column.type):
-            self._check(buffers[0], spans * OFFSET_BYTES + [0, OFFSET_BYTES])
+            self._check(buffers[0], spans * OFFSET_BYTES + np.array([0, OFFSET_BYTES]))
             inner = np.frombuffer(buffers[0], np.int32)[spans].astype(np.int64)
             if pa.types.is_list(column.type):
                 self._check_rows(column.values, inner)
             else:
                 self._check(buffers[1], inner)
         elif pa.types.is_boolean(column.type):
-            self._check(buffers[0], spans // 8 + [0, 1])
+            self._check(buffers[0], spans // 8 + np.array([0, 1]))
         else:
             self._check(buffers[0], spans * (column.type.bit_width // 8))
 

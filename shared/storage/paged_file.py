@@ -18,7 +18,7 @@ from shared.errors import DamagedFileError
 from shared.storage.store import Store
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
-Sums = np.ndarray[Any, np.dtype[np.uint32]]
+PageSums = np.ndarray[Any, np.dtype[np.uint32]]
 
 PAGE = 1 << 14
 """Bytes of a page: 0.02 % of a file are checksums, and a scattered row costs some pages, not a file."""
@@ -48,7 +48,7 @@ class PagedFile:
     length: int
     """Bytes of the content."""
     about: bytes
-    sums: Sums
+    sums: PageSums
     mapped: pa.Buffer | None
     """The whole file, on a disk of this machine."""
     good: np.ndarray[Any, np.dtype[np.bool_]]
