@@ -30,6 +30,7 @@ training:
   crops: {global_size: 16, local_size: 8, local_count: 1, shrink: 20}
   objective: {prototypes: 16, head_hidden: 16, bottleneck: 8, koleo_group: 4, teacher_temperature_steps: 2}
   optim: {steps: 6, batch_size: 4, warmup_steps: 2, precision: fp32, freeze_prototypes: 1}
+evaluation: {evaluations: [{kind: knn}]}
 compute: {workers: 1, device: cpu}
 """
 VARY = (
@@ -235,8 +236,8 @@ def test_the_sets_of_the_recipe_are_asked_instead_where_it_names_others(drawn, t
         path = root / "exam" / ("train", "test")[i % 3 == 0] / ("cats", "dogs")[i % 2] / f"{i}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded(picture(2000 + i)))
-    sets = f"\nevaluation: {{sets: [{{kind: folder, url: {root / 'exam'}, name: exam}}]}}\n"
-    (root / "other.yaml").write_text(RECIPE + sets)
+    sets = f"sets: [{{kind: folder, url: {root / 'exam'}, name: exam}}], evaluations:"
+    (root / "other.yaml").write_text(RECIPE.replace("evaluations:", sets))
     other = Ablating(root, trainer, recipe="other.yaml", vary=["curation.dedup=off"])
     facts = other.run()
     assert (facts["verdict_on"], facts["protocol"]["queries"]) == ("knn top1 on exam", 20)

@@ -79,7 +79,8 @@ def test_events_and_lines_of_a_gang_arrive_in_order_and_none_is_taken_for_the_ot
 def test_torchrun_starts_as_many_processes_as_asked(launched):
     launch, seen, _ = launched
     assert launch("well", processes=2)["world"] == "2"
-    assert seen.all.count("well on pets") == 2
+    # Two processes write to one stream: their lines may come as one.
+    assert "".join(seen.all).count("well on pets") == 2
 
 
 def test_a_mistake_crosses_the_process_as_a_mistake(launched):
