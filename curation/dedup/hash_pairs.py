@@ -1,7 +1,7 @@
 """Pairs of images whose perceptual hashes are near in some orientation, searched in many processes.
 
 A pair is evidence that goes to verification, never a verdict: unlike pictures share hashes by chance. Few hashes are
-compared with all others (FAISS); of many, those that share some blocks (hash_tables.py). Both find every pair.
+compared with all others; of many, those that share some blocks (hash_tables.py). Both find every pair.
 """
 
 from collections.abc import Iterator
@@ -10,41 +10,39 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Array, Bytes, Ints
+from curation.arrays import Array, Bytes, Ints, Words
 from curation.arrays.runs import ranks
-from curation.dedup.hash_index import BYTES, ORIENTATIONS, HashIndex
-from curation.dedup.hash_tables import HashTables
+from curation.dedup.hash_tables import BYTES, ORIENTATIONS, HashTables
 from curation.dedup.ivf.assign import fixed_binary
 from shared.stage_runner import Rounds
 from shared.storage import Store
 from shared.storage.checked import parquet_bytes, read_table, with_trailer
 
-FEW = 100_000
-"""Up to so many hashes comparing all is cheaper than tables, at a distance of ten bits."""
 BLOCK = 4096
-TABLES = 16
+"""Images of one piece of work, where all are compared."""
+TABLES = 4
 """Tables of one piece of work."""
 PAIRS = pa.schema([("image", pa.int64()), ("other", pa.int64()), ("distance", pa.int32())])
 
 
 @dataclass(frozen=True)
 class HashWork:
-    """A piece of work: some images compared with all, or all images in some tables."""
+    """A piece of work: some tables, and the images that are looked up in them."""
 
     url: str
     folder: str
-    stored: int
-    """How many hashes are stored."""
-    distance: int
+    tables: HashTables
     most: int
     """Pairs of one image, at most; the nearest ones."""
-    begin: int
-    end: int
+    numbers: range
+    """Of the tables."""
+    rows: range
+    """Of the images that ask."""
 
     @property
-    def by_tables(self) -> bool:
-        """Whether `begin` and `end` are tables, not images."""
-        return self.stored > FEW
+    def file(self) -> str:
+        """The file of its pairs."""
+        return f"{self.folder}/pairs-{self.numbers.start:08d}-{self.rows.start:012d}.parquet"
 
 
 def near_hashes(
@@ -58,42 +56,34 @@ def near_hashes(
     for side, rows in (("queries", queries), ("stored", stored[:, :BYTES])):
         table = pa.table({"hashes": fixed_binary(rows, rows.shape[1])})
         _write(rounds.store, f"{folder}/{side}.parquet", table)
-    whole = HashWork(rounds.store.url, folder, count, distance, most, 0, 0)
-    end, step = (len(HashTables.of(distance, count).keys), TABLES) if whole.by_tables else (len(queries), BLOCK)
-    work = [
-        HashWork(rounds.store.url, folder, count, distance, most, begin, min(end, begin + step))
-        for begin in range(0, end, step)
-    ]
-    tables = [read_table(rounds.store, file) for file in sorted(rounds.map(hash_work, work))]
-    found = pa.concat_tables([PAIRS.empty_table(), *tables])
+    by, everyone = HashTables.of(distance, count), range(len(queries))
+    tables = _cut(range(by.count), TABLES)
+    askers = [everyone] if by.equal else _cut(everyone, BLOCK)
+    work = [HashWork(rounds.store.url, folder, by, most, some, images) for some in tables for images in askers]
+    made = [read_table(rounds.store, file) for file in sorted(rounds.map(hash_work, work))]
+    found = pa.concat_tables([PAIRS.empty_table(), *made])
     return nearest_pairs(found["image"].to_numpy(), found["other"].to_numpy(), found["distance"].to_numpy(), most)
 
 
 def hash_work(work: HashWork) -> str:
     """Do one piece of work; return the name of the file of its pairs."""
     store = Store(work.url)
-    queries, stored = (_hashes(store, f"{work.folder}/{side}.parquet") for side in ("queries", "stored"))
-    pieces = _by_tables(queries, stored, work) if work.by_tables else _by_all(queries, stored, work)
+    queries, stored = (_words(_hashes(store, f"{work.folder}/{side}.parquet")) for side in ("queries", "stored"))
+    asked = queries[work.rows.start : work.rows.stop].ravel()
+    pieces = (piece for table in work.numbers for piece in _in_table(asked, stored[:, 0], work, table))
     image, other, distance = nearest_pairs(*_joined(pieces), work.most)
-    name = f"{work.folder}/pairs-{work.begin:08d}.parquet"
-    _write(store, name, pa.table({"image": image, "other": other, "distance": distance}).cast(PAIRS))
-    return name
+    _write(store, work.file, pa.table({"image": image, "other": other, "distance": distance}).cast(PAIRS))
+    return work.file
 
 
-def _by_all(queries: Bytes, stored: Bytes, work: HashWork) -> Iterator[tuple[Ints, Ints, Ints]]:
-    index = HashIndex()
-    index.add(stored, np.arange(len(stored)))
-    distances, others = index.several(queries[work.begin : work.end], min(work.most + 1, len(stored)))
-    row, column = np.nonzero((others >= 0) & (distances <= work.distance))
-    yield row + work.begin, others[row, column], distances[row, column]
+def _in_table(asked: Words, stored: Words, work: HashWork, table: int) -> Iterator[tuple[Ints, Ints, Ints]]:
+    for query, other, distance in work.tables.matches(stored, asked, table):
+        image = work.rows.start + query // ORIENTATIONS
+        yield nearest_pairs(image, other, distance.astype(np.int64), work.most + 1)
 
 
-def _by_tables(queries: Bytes, stored: Bytes, work: HashWork) -> Iterator[tuple[Ints, Ints, Ints]]:
-    tables = HashTables.of(work.distance, len(stored))
-    asked, known = _words(queries).ravel(), _words(stored)[:, 0]
-    for table in range(work.begin, work.end):
-        for query, other, distance in tables.matches(known, asked, table):
-            yield nearest_pairs(query // ORIENTATIONS, other, distance.astype(np.int64), work.most + 1)
+def _cut(whole: range, size: int) -> list[range]:
+    return [whole[begin : begin + size] for begin in range(0, len(whole), size)]
 
 
 def _joined(pieces: Iterator[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
@@ -125,7 +115,7 @@ def equal_groups(keys: Array) -> tuple[Ints, Ints]:
     return members.astype(np.int64), leader[members].astype(np.int64)
 
 
-def _words(hashes: Bytes) -> Array:
+def _words(hashes: Bytes) -> Words:
     return np.ascontiguousarray(hashes).view(">u8").astype(np.uint64)
 
 

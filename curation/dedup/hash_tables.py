@@ -5,25 +5,32 @@ within r meet in one of the C(r + t, t) tables whose key is t of the blocks (Man
 near-duplicates for web crawling", 2007). A table's matches are joins on equality, so an exchange on (table, key)
 makes them a map. A pair is told only in the first table in which it meets: no pass to remove doubles.
 
-At r = 6 and t = 3 a query meets 84 · N / 2²¹ hashes of N: 25 times fewer than with four chunks of 16 bits at radius 1.
+Those that meet are compared by FAISS, which takes half a nanosecond for a pair: so keys are short, and tables few.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, pairwise
+from math import comb
 
+import faiss
 import numpy as np
 
 from curation.arrays import Array, Ints, Words
 
-BITS = 64
+BITS, BYTES, ORIENTATIONS = 64, 8, 8
 PENDING = 2_000_000
-"""Pairs that are compared at once: some 150 MB."""
-QUERIES = 1 << 20
-"""Queries that are looked up at once."""
-DENSE = 16
-"""Possible keys for each one that stands there, up to which they are looked up by number."""
+"""Pairs that are compared at once, and pairs within the distance that are held before they are told."""
+MOST_EQUAL, MOST_BLOCKS = 8, 20
+"""Blocks of a key, and all blocks: a number is held for each set of them."""
+COMPARED_NS, SORTED_NS, GROUP_NS = 0.5, 60, 25_000
+"""What comparing a pair takes, sorting a hash by its key, and the call for the hashes of one key."""
+
+
+def ball(distance: int) -> int:
+    """Return how many hashes lie within a distance of one."""
+    return sum(comb(BITS, bits) for bits in range(distance + 1))
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,21 @@ class HashTables:
 
     @classmethod
     def of(cls, distance: int, hashes: int) -> "HashTables":
-        """Return those whose keys are about as many as the hashes, so that a key holds few."""
-        wanted = max(1.0, np.log2(max(hashes, 2)) - 1)
-        for equal in range(1, 6):
-            if BITS * equal / (distance + equal) >= wanted:
-                return cls(distance, equal)
-        return cls(distance, 6)
+        """Return the cheapest for so many hashes; with no equal block one table compares all."""
+        several = range(1, min(MOST_EQUAL, MOST_BLOCKS - distance) + 1)
+        return min((cls(distance, equal) for equal in (0, *several)), key=lambda one: one.nanoseconds(hashes))
+
+    def nanoseconds(self, hashes: int) -> float:
+        """Return about what it takes to compare so many hashes, in eight orientations, with each other."""
+        keys = 2.0 ** (BITS * self.equal / (self.distance + self.equal)) if self.equal else 1.0
+        asked = float(hashes * ORIENTATIONS)
+        compared, sorted_ = asked * hashes / keys * COMPARED_NS, (asked + hashes) * SORTED_NS
+        return self.count * (compared + sorted_ + min(keys, hashes) * GROUP_NS)
+
+    @property
+    def count(self) -> int:
+        """How many tables they are."""
+        return comb(self.distance + self.equal, self.equal)
 
     @cached_property
     def blocks(self) -> Words:
@@ -65,34 +81,39 @@ class HashTables:
 
     def matches(self, stored: Words, queries: Words, table: int) -> Iterator[tuple[Ints, Ints, Array]]:
         """Yield (query, stored, distance) of the pairs that meet here first, some PENDING at a time."""
-        own = self.key(stored, table)
-        order = np.argsort(own, kind="stable")
-        own = own[order]
-        for begin in range(0, len(queries), QUERIES):
-            block = queries[begin : begin + QUERIES]
-            starts, counts = _ranges(own, self.key(block, table))
-            asks = np.flatnonzero(counts)
-            totals = np.cumsum(counts[asks])
-            cuts = np.searchsorted(totals, np.arange(PENDING, int(totals[-1]) if len(totals) else 0, PENDING))
-            for rows in np.split(asks, cuts):
-                query, other, distance = self._compared(stored, block, table, order, starts, counts, rows)
-                yield query + begin, other, distance
+        known, asked = (_Groups.of(self.key(hashes, table), hashes) for hashes in (stored, queries))
+        index, held, count = faiss.IndexBinaryFlat(BITS), list[tuple[Ints, Ints, Array]](), 0
+        _, ours, theirs = np.intersect1d(known.keys, asked.keys, assume_unique=True, return_indices=True)
+        for group, askers in zip(ours.tolist(), theirs.tolist(), strict=True):
+            begin, end = known.edges[group : group + 2].tolist()
+            index.reset()
+            index.add(known.hashes[begin:end])
+            first, last = asked.edges[askers : askers + 2].tolist()
+            step = max(1, PENDING // (end - begin))
+            for at in range(first, last, step):
+                limits, apart, others = index.range_search(asked.hashes[at : min(last, at + step)], self.distance + 1)
+                if len(others):
+                    query = asked.order[at + np.repeat(np.arange(len(limits) - 1), np.diff(limits.astype(np.int64)))]
+                    held.append((query, known.order[begin + others], apart))
+                    count += len(query)
+                if count > PENDING:
+                    yield self._told(held, stored, queries, table)
+                    held, count = [], 0
+        if held:
+            yield self._told(held, stored, queries, table)
 
-    def _compared(
-        self, stored: Words, queries: Words, table: int, order: Ints, starts: Ints, counts: Ints, asks: Ints
+    def _told(
+        self, held: list[tuple[Ints, Ints, Array]], stored: Words, queries: Words, table: int
     ) -> tuple[Ints, Ints, Array]:
-        sizes = counts[asks]
-        query = np.repeat(asks, sizes)
-        within = np.arange(len(query)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        other = order[np.repeat(starts[asks], sizes) + within]
-        differing = queries[query] ^ stored[other]
-        distance = np.bitwise_count(differing)
-        near = np.flatnonzero(distance <= self.distance)
-        near = near[self._first(differing[near]) == table]
-        return query[near], other[near], distance[near]
+        """Return the pairs that meet in no table before this one."""
+        query, other, distance = (np.concatenate(column) for column in zip(*held, strict=True))
+        here = self._first(queries[query] ^ stored[other]) == table
+        return query[here], other[here], distance[here].astype(np.uint8)
 
     def _first(self, differing: Words) -> Ints:
         """Return the first table in which each pair meets: that of its first equal blocks."""
+        if not self.equal:
+            return np.zeros(len(differing), np.int64)
         same = (differing[:, None] & self.blocks) == 0
         chosen = same & (np.cumsum(same, axis=1) <= self.equal)
         powers = 1 << np.arange(len(self.blocks))
@@ -101,23 +122,20 @@ class HashTables:
         return np.asarray(number[chosen @ powers])
 
 
-def _ranges(keys: Words, asked: Words) -> tuple[Ints, Ints]:
-    """Return where each key that is asked for begins among sorted ones, and how often it stands there.
+@dataclass(frozen=True)
+class _Groups:
+    """Hashes in the order of their keys."""
 
-    Dense keys are looked up by number, at 8 bytes for each possible one between the first and the last; a binary
-    search takes ten times as long.
-    """
-    if not len(keys):
-        return np.zeros(len(asked), np.int64), np.zeros(len(asked), np.int64)
-    low, span = keys[0], int(keys[-1] - keys[0]) + 1
-    if span > DENSE * len(keys):
-        starts = np.searchsorted(keys, asked)
-        return starts, np.searchsorted(keys, asked, side="right") - starts
-    # Rows of one piece of work; the slot after the last is empty: for what is no key.
-    begins = np.zeros(span + 2, np.int32)
-    np.cumsum(np.bincount((keys - low).astype(np.int64), minlength=span), out=begins[1 : span + 1])
-    begins[span + 1] = begins[span]
-    inside = (asked >= low) & (asked <= keys[-1])
-    slots = np.where(inside, asked - low, np.uint64(span)).astype(np.int64)
-    starts = begins[slots].astype(np.int64)
-    return starts, np.diff(begins, append=begins[-1])[slots].astype(np.int64)
+    keys: Words
+    edges: Ints
+    """Where the hashes of each key begin, and the end."""
+    order: Ints
+    hashes: Array
+    """As bytes [n, 8]."""
+
+    @classmethod
+    def of(cls, keys: Words, hashes: Words) -> "_Groups":
+        short = keys if (keys >> np.uint64(16)).any() else keys.astype(np.uint16)  # sorted by radix, ten times faster
+        order = np.argsort(short, kind="stable")
+        distinct, first = np.unique(short[order], return_index=True)
+        return cls(distinct, np.append(first, len(keys)), order, hashes[order].view(np.uint8).reshape(-1, BYTES))

@@ -1,9 +1,12 @@
 """From packed parts to an immutable dataset version, one publisher at a time. All or nothing: see append/draft.py."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.params import PackParams
@@ -11,8 +14,8 @@ from curation.publish.alarms import alarms
 from curation.publish.append.append_version import Work, append, lost, usable, with_earlier
 from curation.publish.append.draft import Draft, lock_name
 from curation.publish.append.section import Section
-from curation.publish.conflicts import LABELLED, conflicting_labels, write_conflicts
-from curation.publish.counts import counted, tools
+from curation.publish.conflicts import EVIDENCE, LABELLED, conflicting_labels, labelled_copies, write_conflicts
+from curation.publish.counts import DROPPED_BY, KEPT_BY, counted, tally, tools
 from curation.publish.pack import DROPPED_FILE
 from shared.catalog import DECISIONS, IMAGES
 from shared.dataset_version import FOLDER, Published, open_version, read_tables, versions
@@ -24,7 +27,6 @@ from shared.storage import Store, locked
 from shared.tables import FOLDER as STAGES
 from shared.tables import Output, Rows, part_name
 
-EVIDENCE = ["reason", "value", "kept_uri"]
 EXAMPLES = 3
 
 
@@ -93,11 +95,14 @@ def _made(
     sections, earlier = _sections(draft, request, before)
     made = append(sections, earlier, work)
     names = {kind: [n for n in made["checksums"] if n.startswith(f"{kind}/")] for kind in ("manifest", "dropped")}
-    kept, dropped = (
-        read_tables(draft.store, names[kind], [*LABELLED, *more])
-        for kind, more in (("manifest", ()), ("dropped", EVIDENCE))
-    )
-    conflicts = conflicting_labels(kept, dropped)
+
+    def tables(kind: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """One at a time: a corpus has more rows than a machine holds."""
+        return (read_tables(draft.store, [name], columns) for name in names[kind])
+
+    kept, dropped = tally(tables("manifest", KEPT_BY), KEPT_BY), tally(tables("dropped", DROPPED_BY), DROPPED_BY)
+    copies = labelled_copies(tables("dropped", [*LABELLED, *EVIDENCE]))
+    conflicts = conflicting_labels(copies, chain(tables("manifest", LABELLED), tables("dropped", LABELLED)))
     made["checksums"] |= write_conflicts(draft.store, conflicts) if len(conflicts) else {}
     return {
         "name": request.name,

@@ -1,11 +1,7 @@
-"""Unit costs and arithmetic: images, parameters and devices in, hours and bytes out."""
+"""Unit costs and arithmetic of storage and training: images, parameters and devices in, days and bytes out."""
 
 from dataclasses import dataclass
 
-from curation.params import CurationParams
-
-MEASURE_MS, GEOMETRY_MS = 18.0, 14.0
-"""CPU milliseconds an image for all measurements, and for the geometry of candidates (README, Figures)."""
 CROPS_MS = {True: 2.2, False: 5.3}
 """CPU milliseconds from the bytes of an image to 2 + 8 crops, colours on the device or not (README, Figures)."""
 CROPS_PIXELS = 2 * 224**2 + 8 * 98**2
@@ -31,13 +27,6 @@ class Device:
     """Who says so."""
     memory: float
     """Bytes of one; 0 = not known."""
-
-
-def curation_hours(images: float, params: CurationParams) -> float:
-    """Return core-hours to measure all images and compare the candidates among them."""
-    near = params.dedup.near
-    geometry = GEOMETRY_MS if near.enabled and near.verify == "geometric" else 0.0
-    return images * (MEASURE_MS + geometry) / 3.6e6
 
 
 def days(flops: float, device: Device, share: float) -> float:

@@ -9,6 +9,7 @@ from curation.stages import STAGES
 from shared.dataset_version import FOLDER as DATASETS
 from shared.dataset_version import SHARDS, dataset_names, open_version, versions
 from shared.errors import DamagedFileError
+from shared.stage_runner.orders import MEMORY
 from shared.storage import UNFINISHED, Store
 from shared.tables import FOLDER, REMEMBERED, manifest_name, part_name, sealed
 
@@ -48,6 +49,11 @@ def _written(facts: dict[str, Any]) -> float:
 def cache_folders(store: Store) -> list[str]:
     """Return the folders of the stage cache that hold what curation makes, and nothing else."""
     return [f"{FOLDER}/{stage.name}" for stage in STAGES if store.exists(f"{FOLDER}/{stage.name}")]
+
+
+def memory_folders(store: Store) -> list[str]:
+    """Return the folders of what stages remember, row by row."""
+    return [f"{MEMORY}/{stage.name}" for stage in STAGES if store.exists(f"{MEMORY}/{stage.name}")]
 
 
 def needed(store: Store) -> set[str]:

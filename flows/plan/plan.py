@@ -1,6 +1,7 @@
 """The plan of a recipe: images, storage, hours, memory, the MFU that a deadline needs; and what looks wrong in it."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -14,9 +15,9 @@ from flows.plan.costs import (
     TYPICAL,
     VECTOR_BYTES,
     Device,
-    curation_hours,
     days,
 )
+from flows.plan.unit_costs import chance_pairs, measured, stage_costs
 from flows.recipe.recipe import Recipe
 from shared.params import Compute
 from training.cost.peak_flops import Peak
@@ -46,13 +47,20 @@ def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, dead
     resolved_facts = run_facts(params, round(images), device.count, compute.accumulate, peak) | parameters
     memory = step_memory(params, sum(parameters.values()), resolved_facts["images_at_once"], COLUMNS)
     least = days(resolved_facts["run_flops"], device, 1.0)
+    costs = list(stage_costs(recipe, images))
+    hours = sum(one.core_hours for one in costs)
     pixels = sum(count * size**2 for count, size in params.crops.sizes)
     return resolved_facts | {
         "launch": launch_text(compute, device.count),
         "device": f"{device.count} × {device.title}",
         "images": round(images),
         "image_bytes": image_bytes,
-        "core_hours_to_curate": curation_hours(images, recipe.curation),
+        "curation": [asdict(one) | {"core_hours": one.core_hours} for one in costs],
+        "core_hours_to_curate": hours,
+        "core_hours_per_million": hours / images * 1e6,
+        "unit_costs": {name: fact for name, fact in measured().items() if name != "stages"},
+        "network": not recipe.curation.dedup.near.embedder.sees_layout and recipe.curation.dedup.near.enabled,
+        "chance_pairs": chance_pairs(recipe, images),
         "cache_bytes": images * (ROW_BYTES + VECTOR_BYTES),
         "shard_bytes": images * image_bytes,
         "parts": -(-round(images) // recipe.curation.index.part_images),
@@ -105,5 +113,10 @@ def warnings(params: PretrainParams, plan: dict[str, Any]) -> Iterator[str]:
         yield f"a peak learning rate of {peak:.2g}: DINOv2's are 3.5e-4 (ViT-g, at 3,072 images) to 5.7e-3 (short)"
     if plan["warmup_steps"] > LONG_WARMUP * plan["steps"]:
         yield f"the warm-up is {plan['warmup_steps'] / plan['steps']:.0%} of the run; DINOv2's 10 to 16 %"
+    if plan["chance_pairs"] > 1:
+        yield (
+            f"a hash meets {plan['chance_pairs']:,.2g} others by chance alone, and every such pair is verified: set "
+            "curation.dedup.perceptual.distance lower, 6 for a billion images"
+        )
     if plan["epochs"] < 1:
         yield f"the run sees only {plan['epochs']:.0%} of the images"

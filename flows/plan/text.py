@@ -16,9 +16,7 @@ def lines(
     """Yield the lines of a plan."""
     memory, available = plan["memory"], plan["device_memory"]
     yield f"Curation of {plan['images']:,} images, in {plan['parts']:,} parts"
-    yield _line(
-        "work", f"{_time(plan['core_hours_to_curate'])} of one core, if it is like that of the README's figures"
-    )
+    yield from _curation(plan)
     yield _line("storage", f"{_bytes(plan['shard_bytes'])} of shards, {_bytes(plan['cache_bytes'])} of tables")
     yield "\nTraining"
     yield from ("  " + line for line in facts_text(plan, params).splitlines())
@@ -48,6 +46,26 @@ def lines(
     if warned:
         yield "\nBeware"
         yield from (f"  - {warning}" for warning in warned)
+
+
+def _curation(plan: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each stage, then all together and what that rests on."""
+    units = plan["unit_costs"]
+    for one in plan["curation"]:
+        asked = f"{one['ms']:>9.3f} ms an image  {one['core_hours']:>12,.2f} core-hours"
+        yield f"  {one['stage']:<20}{asked if one['images'] else '        – not asked for'}"
+    yield _line(
+        "work",
+        f"{_time(plan['core_hours_to_curate'])} of one core, {plan['core_hours_per_million']:.2f} core-hours a million",
+    )
+    yield _line(
+        "as measured",
+        f"{units['date']} on {units['hardware'].partition(',')[0]}: {units['images']:,} JPEGs of "
+        f"{units['megapixels']:g} MP with {units['pairs_per_image']:g} pairs an image; what grows with the corpus on "
+        f"{units['synthetic'][0]:,} and {units['synthetic'][1]:,} synthetic images. Larger images cost more.",
+    )
+    if plan["network"]:
+        yield _line("", "The embedder's network comes on top")
 
 
 def _line(name: str, text: str) -> str:

@@ -2,11 +2,13 @@
 
 A folder of runs. A run is written once: rows sorted by key, committed whole under the digest of its keys, so that a
 kill leaves nothing half, and the same rows written twice are one file. Values are pure functions of their keys, so
-it does not matter which run answers, and merging may be killed anywhere. Keys are 16 bytes; those that are asked
-together should begin alike (`key`), for then a run is read in few places.
+it does not matter which run answers, and merging may be killed anywhere. A run that is not as it was written is left
+out, said and deleted: its rows are made again. Keys are 16 bytes; those that are asked together should begin alike
+(`key`), for then a run is read in few places.
 """
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +16,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.stage_runner.memo_runs import KEY, KEY_BYTES, distinct, merge_runs, open_run, words, write_run
+from shared.errors import DamagedFileError
+from shared.stage_runner.memo_runs import (
+    KEY,
+    KEY_BYTES,
+    RUN_ENDING,
+    distinct,
+    drop_run,
+    merge_runs,
+    open_run,
+    words,
+    write_run,
+)
 from shared.storage import Store
+
+log = logging.getLogger(__name__)
 
 NEAR_BYTES = 4
 RUNS = 16
@@ -64,7 +79,11 @@ class Memo:
         left = pc.sort_indices(wanted).to_numpy().astype(np.int64)
         positions, tables = [np.zeros(0, np.int64)], [self.schema.empty_table()]
         for run in runs:
-            hits, rows = open_run(self.store, f"{self.folder}/{run}").rows_of(words(wanted.take(pa.array(left))))
+            try:
+                hits, rows = open_run(self.store, f"{self.folder}/{run}").rows_of(words(wanted.take(pa.array(left))))
+            except DamagedFileError as error:
+                self._drop(error)
+                continue
             positions.append(left[hits])
             tables.append(rows.select(self.schema.names).replace_schema_metadata(None))
             left = np.delete(left, hits)
@@ -81,7 +100,7 @@ class Memo:
         state = hashlib.blake2b(digest_size=10)
         for chunk in ordered[KEY].chunks:
             state.update(words(chunk).tobytes())
-        write_run(self.store, f"{self.folder}/{state.hexdigest()}.arrow", ordered)
+        write_run(self.store, f"{self.folder}/{state.hexdigest()}{RUN_ENDING}", ordered)
 
     def groups(self) -> list[tuple[str, ...]]:
         """Return the runs to merge now, each group into one; none where there are few.
@@ -99,15 +118,24 @@ class Memo:
 
     def merge(self, group: Sequence[str]) -> None:
         """Merge some runs into one; readers that hold an old one go on reading it."""
-        merged = f"{hashlib.blake2b(''.join(sorted(group)).encode(), digest_size=10).hexdigest()}.arrow"
-        merge_runs(self.store, [f"{self.folder}/{run}" for run in group], f"{self.folder}/{merged}")
+        merged = f"{hashlib.blake2b(''.join(sorted(group)).encode(), digest_size=10).hexdigest()}{RUN_ENDING}"
+        try:
+            merge_runs(self.store, [f"{self.folder}/{run}" for run in group], f"{self.folder}/{merged}")
+        except DamagedFileError as error:
+            self._drop(error)
+            return
         for run in group:
             if run != merged:
                 self.store.delete(f"{self.folder}/{run}")
 
+    def _drop(self, error: DamagedFileError) -> None:
+        """Delete a damaged run, and say so, once."""
+        if drop_run(self.store, error.file):
+            log.warning("%s %s: its rows are made again", error.file, error.why)
+
     def runs(self) -> list[str]:
         """Return the names of the runs."""
-        return [name for name in self.store.names(self.folder) if name.endswith(".arrow")]
+        return [name for name in self.store.names(self.folder) if name.endswith(RUN_ENDING)]
 
 
 def _grouped(runs: Sequence[str]) -> list[tuple[str, ...]]:

@@ -22,7 +22,7 @@ KEPT = 16
 """Orders that a process remembers: those of one stage at a time, and of those before."""
 
 
-REMEMBERED = "memory"
+MEMORY = "memory"
 """The folder of what stages remember."""
 
 
@@ -70,7 +70,7 @@ class StageRun:
     @property
     def memory(self) -> RowMemory:
         """Where the stage remembers rows."""
-        return RowMemory(self.store, f"{REMEMBERED}/{self.stage.name}", self.name(), self.runs)
+        return RowMemory(self.store, f"{MEMORY}/{self.stage.name}", self.name(), self.runs)
 
 
 @dataclass(frozen=True)

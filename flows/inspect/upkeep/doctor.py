@@ -8,10 +8,11 @@ from typing import Any
 from flows.commands.console import Console
 from flows.inspect.verify import REPACK, damages
 from flows.inspect.workspace import existing
-from flows.plan.needed import CacheFile, cache_folders, files
+from flows.plan.needed import CacheFile, cache_folders, files, memory_folders
 from shared.dataset_version import dataset_names, open_version, versions
 from shared.errors import DamagedFileError
 from shared.launch.progress import Meter
+from shared.stage_runner.memo_runs import RUN_ENDING, check_run
 from shared.storage import Store
 from shared.storage.checked import check_whole, json_facts
 from shared.storage.files import sha256
@@ -44,14 +45,15 @@ def examine(workspace: str, json: bool) -> dict[str, Any]:
 
 def _cache(store: Store, console: Console) -> tuple[dict[str, str], int]:
     """Return the damaged files of the stage cache with what is wrong, and the number of files."""
-    existing_files = [file for folder in cache_folders(store) for file in files(store, folder) if not file.unfinished]
+    folders = [*cache_folders(store), *memory_folders(store)]
+    existing_files = [file for folder in folders for file in files(store, folder) if not file.unfinished]
     meter, broken = Meter("doctor", sum(file.size for file in existing_files), console.progress, unit="bytes"), {}
     for file in existing_files:
         try:
             _check(store, file)
         except DamagedFileError as error:
             broken[file.name] = error.why
-            if not file.name.endswith(".json"):  # what stands beside a part, the part vouches for
+            if not file.name.endswith((".json", RUN_ENDING)):  # what stands beside a part, the part vouches for
                 broken |= {part: "vouches for what is damaged" for part in [_part_of(file.name)] if store.exists(part)}
         meter.add(file.size)
     meter.end()
@@ -77,6 +79,8 @@ def _part_of(file: str) -> str:
 def _check(store: Store, file: CacheFile) -> None:
     if file.name.endswith(".parquet"):
         check_whole(store, file.name)
+    elif file.name.endswith(RUN_ENDING):
+        check_run(store, file.name)
     elif file.name.endswith(".json"):
         facts = json_facts(store.read(file.name), file.name)
         _, stage, *inside, name = file.name.split("/")

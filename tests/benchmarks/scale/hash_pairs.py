@@ -1,6 +1,6 @@
 """Hash pairs at scale: CPU seconds and peak memory of all pairs within a Hamming distance, in one process.
 
-    python tests/benchmarks/scale/hash_pairs.py 300000 1000000 [--distance 6] [--how tables|all]
+    python tests/benchmarks/scale/hash_pairs.py 300000 1000000 [--distance 10]
 
 Random balanced 64-bit hashes in eight orientations; a twentieth are another one with up to six bits flipped.
 """
@@ -32,16 +32,15 @@ def corpus(count):
     return rows
 
 
-def measure(count, distance, how):
+def measure(count, distance):
     """Find the pairs in this process; print a row of the table."""
     rows, tables = corpus(count), HashTables.of(distance, count)
-    hash_pairs.FEW = 0 if how == "tables" else count
     with tempfile.TemporaryDirectory() as folder:
         clock = time.process_time()
         found = hash_pairs.near_hashes(Rounds(Store(folder), "rounds", map), "hashes", rows, rows, distance, 64)
         spent = time.process_time() - clock
     pairs, peak = int((found[0] != found[1]).sum()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    by = f"{len(tables.keys):,} tables of {tables.equal} blocks" if how == "tables" else "comparing all"
+    by = f"{tables.count:,} tables of {tables.equal} blocks" if tables.equal else "comparing all"
     print(
         f"| {count:,} | {distance} | {by} | {spent:.1f} | {spent / count * 1e3:.3f} | {peak:.2f} | {pairs:,} |",
         flush=True,
@@ -51,12 +50,11 @@ def measure(count, distance, how):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("hashes", type=int, nargs="*")
-    parser.add_argument("--distance", type=int, default=6)
-    parser.add_argument("--how", choices=["tables", "all"], default="tables")
+    parser.add_argument("--distance", type=int, default=10)
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        measure(options.measure, options.distance, options.how)
+        measure(options.measure, options.distance)
         return
     print(hardware(), "One process.")
     print(
@@ -64,7 +62,7 @@ def main():
         flush=True,
     )
     for count in options.hashes:
-        again = ["--measure", str(count), "--distance", str(options.distance), "--how", options.how]
+        again = ["--measure", str(count), "--distance", str(options.distance)]
         subprocess.run([sys.executable, __file__, *again], check=True)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from curation.arrays import Bytes, Floats, Ints
-from curation.dedup.hash_index import BITS, ORIENTATIONS
+from curation.dedup.hash_tables import BITS, ORIENTATIONS
 from curation.dedup.resemblance import PERCEPTUAL
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from curation.dedup import hash_candidates, vector_index
 from curation.dedup.exact_classes import ComparableColumns
-from curation.dedup.hash_index import HashIndex
 from curation.dedup.knn_pairs import NeighbourPairs, onward_pairs
 from curation.dedup.near_search import refuse_low_recall
 from curation.dedup.resemblance import NEAR, PairResemblance
@@ -82,24 +81,6 @@ def test_a_picture_that_was_turned_is_as_near_as_itself():
     index.add(np.array([0]))
     scores, _ = index.nearest(turned[None], 1)
     assert scores[0, 0] > 0.999 > abs(float(plain @ turned))
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 30))
-@settings(max_examples=30, deadline=None)
-def test_the_nearest_hash_is_that_of_a_slow_loop(seed, count):
-    rng = np.random.default_rng(seed)
-    known, asked = (rng.integers(0, 4, (n, 64), dtype=np.uint8) for n in (count, 6))
-    index = HashIndex()
-    index.add(known, np.arange(count))
-    several, others = index.several(asked, 1)
-    best = several.argmin(axis=1)
-    distances, items = several[np.arange(6), best], others[np.arange(6), best]
-    bits = np.unpackbits(known[:, :8], axis=1)
-    for row, distance, item in zip(asked, distances, items, strict=True):
-        views = np.unpackbits(row.reshape(8, 8), axis=1)
-        slow = (views[:, None] != bits[None]).sum(axis=2)
-        assert distance == slow.min()
-        assert slow[:, item].min() == distance
 
 
 def test_judged_pairs_count_only_with_a_kept_image():

@@ -1,10 +1,11 @@
 import tempfile
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.dedup import hash_pairs
+from curation.dedup import hash_pairs, hash_tables
 from curation.dedup.hash_pairs import equal_groups, near_hashes
 from curation.dedup.hash_tables import HashTables
 from shared.stage_runner import Rounds
@@ -30,30 +31,28 @@ def slowly(rows, distance):
     return {(i, j, apart[i, j]) for i, j in np.argwhere(apart <= distance).tolist() if i != j}
 
 
-def searched(rows, distance, few, most=1000):
-    """The pairs that processes find, in no order."""
-    limit, hash_pairs.FEW = hash_pairs.FEW, few
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            rounds = Rounds(Store(folder), "rounds", lambda fn, items: map(fn, list(items)[::-1]))
-            found = near_hashes(rounds, "hashes", rows, rows, distance, most)
-    finally:
-        hash_pairs.FEW = limit
+def searched(rows, distance, equal, most=1000):
+    """The pairs that processes find, in no order, by tables of so many equal blocks."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(HashTables, "of", lambda distance, _: HashTables(distance, equal))
+        patch.setattr(hash_pairs, "BLOCK", 7)
+        rounds = Rounds(Store(folder), "rounds", lambda fn, items: map(fn, list(items)[::-1]))
+        found = near_hashes(rounds, "hashes", rows, rows, distance, most)
     return [pair for pair in zip(*(column.tolist() for column in found), strict=True) if pair[0] != pair[1]]
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 50), st.integers(0, 10), st.sampled_from([0, 1000]))
-def test_every_pair_within_the_distance_is_found_and_no_other(seed, count, distance, few):
+@given(st.integers(0, 10_000), st.integers(1, 50), st.integers(0, 10), st.sampled_from([0, 1, 2]))
+def test_every_pair_within_the_distance_is_found_and_no_other(seed, count, distance, equal):
     """By comparing all, or by tables of equal blocks."""
     rows = hashes(seed, count, distance + 4)
-    found = searched(rows, distance, few)
+    found = searched(rows, distance, equal)
     assert len(set(found)) == len(found)
     assert set(found) == slowly(rows, distance)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 50), st.integers(0, 10), st.integers(1, 3))
+@given(st.integers(0, 10_000), st.integers(1, 50), st.integers(0, 10), st.integers(0, 3))
 def test_tables_of_any_number_of_equal_blocks_find_every_pair(seed, count, distance, equal):
     words = hashes(seed, count, distance + 4).view(">u8").astype(np.uint64)
     tables, found = HashTables(distance, equal), []
@@ -68,9 +67,9 @@ def test_tables_of_any_number_of_equal_blocks_find_every_pair(seed, count, dista
 def test_of_many_near_ones_the_nearest_stay_whatever_finds_them():
     rows = hashes(4, 60, 9)
     rows[30:, :8] = rows[:30, :8]
-    every = searched(rows, 10, 1000)
-    for few in (0, 1000):
-        found = searched(rows, 10, few, most=3)
+    every = searched(rows, 10, 0)
+    for equal in (0, 2):
+        found = searched(rows, 10, equal, most=3)
         kept = [[p for p in found if p[0] == image] for image in range(60)]
         for image, pairs in enumerate(kept):
             distances = sorted(apart for i, _, apart in every if i == image)
@@ -100,6 +99,17 @@ def test_a_span_of_keys_is_searched_alone_with_the_same_result():
     assert pieces == whole
 
 
+@pytest.mark.parametrize("distance", [0, 18, 32])
+def test_a_distance_of_any_size_is_searched(distance):
+    assert HashTables.of(distance, 10**7).distance == distance
+    rows = hashes(5, 30, distance + 4)
+    with tempfile.TemporaryDirectory() as folder:
+        found = near_hashes(Rounds(Store(folder), "rounds", map), "hashes", rows, rows, distance, 1000)
+    assert {pair for pair in zip(*map(np.ndarray.tolist, found), strict=True) if pair[0] != pair[1]} == slowly(
+        rows, distance
+    )
+
+
 def test_equal_keys_make_a_star_and_not_all_pairs():
     members, firsts = equal_groups(np.array([7, 3, 7, 7, 3, 9]))
     assert list(zip(members.tolist(), firsts.tolist(), strict=True)) == [(2, 0), (3, 0), (4, 1)]
@@ -108,4 +118,12 @@ def test_equal_keys_make_a_star_and_not_all_pairs():
 def test_more_hashes_get_longer_keys():
     lengths = [HashTables.of(6, count).equal for count in (1000, 10**6, 10**9)]
     assert lengths == sorted(lengths)
-    assert lengths[0] < lengths[-1]
+    assert lengths[0] == 0 < lengths[-1]
+
+
+def test_many_pairs_are_told_in_pieces_and_none_twice(monkeypatch):
+    monkeypatch.setattr(hash_tables, "PENDING", 50)
+    words = np.zeros(40, np.uint64)
+    told = [list(zip(q.tolist(), o.tolist(), strict=True)) for q, o, _ in HashTables(6, 0).matches(words, words, 0)]
+    assert max(map(len, told)) <= 2 * 50
+    assert sorted(pair for piece in told for pair in piece) == [(i, j) for i in range(40) for j in range(40)]

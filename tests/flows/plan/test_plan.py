@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from flows.plan.costs import GIB, Device, curation_hours
+from flows.plan.costs import GIB, Device
 from flows.plan.plan import launch_text, plan, warnings
 from flows.plan.text import lines
 from flows.recipe.recipe import load_recipe
@@ -48,12 +48,6 @@ def test_the_consistent_recipe_needs_half_of_the_peak_and_fits() -> None:
     assert found["memory"]["total"] < 80 * GIB
     assert len(list(warnings(recipe.training, found))) == 1  # that 53 % is more than most runs reach
     assert any("51" in line for line in lines(found, recipe.training, []))
-
-
-def test_hours_of_curation_count_what_the_recipe_asks_for() -> None:
-    with_geometry = load_recipe("laptop")
-    without = load_recipe("laptop", settings=["curation.dedup.near.verify=none"])
-    assert curation_hours(3.6e6, with_geometry.curation) > curation_hours(3.6e6, without.curation) > 0
 
 
 def test_a_batch_that_does_not_fit_the_devices_is_refused() -> None:

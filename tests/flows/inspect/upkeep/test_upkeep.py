@@ -96,8 +96,9 @@ def test_the_doctor_mends_every_kind_of_file_of_the_cache(photos: Path, tmp_path
     dataset = publish(photos, tmp_path / "w")
     content = logical(dataset)
     damaged = set()
-    for folder in sorted({path.parent for path in (tmp_path / "w/stages").glob("*/*.*")}):
-        for kind in ("parquet", "json"):
+    folders = {path.parent for part in ("stages", "memory") for path in (tmp_path / "w" / part).glob("*/*.*")}
+    for folder in sorted(folders):
+        for kind in ("parquet", "json", "run"):
             for path in sorted(folder.glob(f"*.{kind}"))[:1]:
                 data = path.read_bytes()
                 path.unlink()  # a version may have a link to it
@@ -108,6 +109,7 @@ def test_the_doctor_mends_every_kind_of_file_of_the_cache(photos: Path, tmp_path
     done = dinoflow("doctor", tmp_path / "w", "--json")
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)["mended"]) >= damaged
+    assert {name.split("/")[1] for name in damaged if name.startswith("memory/")} >= {"measure"}
     assert dinoflow("doctor", tmp_path / "w").stdout.endswith("are as they were written\n")
     shutil.rmtree(tmp_path / "w/datasets")
     assert logical(publish(photos, tmp_path / "w")) == content
