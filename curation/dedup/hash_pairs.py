@@ -58,8 +58,8 @@ def near_hashes(
         _write(rounds.store, f"{folder}/{side}.parquet", table)
     by, everyone = HashTables.of(distance, count), range(len(queries))
     tables = _cut(range(by.count), TABLES)
-    rows = [everyone] if by.equal else _cut(everyone, BLOCK)
-    work = [HashWork(rounds.store.url, folder, by, most, some, images) for some in tables for images in rows]
+    askers = [everyone] if by.equal else _cut(everyone, BLOCK)
+    work = [HashWork(rounds.store.url, folder, by, most, some, images) for some in tables for images in askers]
     made = [read_table(rounds.store, file) for file in sorted(rounds.map(hash_work, work))]
     found = pa.concat_tables([PAIRS.empty_table(), *made])
     return _nearest(found["image"].to_numpy(), found["other"].to_numpy(), found["distance"].to_numpy(), most)
