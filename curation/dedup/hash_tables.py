@@ -139,4 +139,9 @@ class _Groups:
         short = keys if (keys >> np.uint64(16)).any() else keys.astype(np.uint16)  # sorted by radix, ten times faster
         order = np.argsort(short, kind="stable")
         distinct, first = np.unique(short[order], return_index=True)
-        return cls(distinct.astype(np.uint64), np.append(first, len(keys)), order, hashes[order].view(np.uint8).reshape(-1, BYTES))
+        return cls(
+            distinct.astype(np.uint64),
+            np.append(first, len(keys)),
+            order,
+            hashes[order].view(np.uint8).reshape(-1, BYTES),
+        )
