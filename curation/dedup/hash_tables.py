@@ -93,7 +93,8 @@ class HashTables:
             for at in range(first, last, step):
                 limits, apart, others = index.range_search(asked.hashes[at : min(last, at + step)], self.distance + 1)
                 if len(others):
-                    query = asked.order[at + np.repeat(np.arange(len(limits) - 1), np.diff(limits.astype(np.int64)))]
+                    edges = limits.astype(np.int64)
+                    query = asked.order[at + np.repeat(np.arange(len(edges) - 1), edges[1:] - edges[:-1])]
                     held.append((query, known.order[begin + others], apart))
                     count += len(query)
                 if count > PENDING:
@@ -138,4 +139,9 @@ class _Groups:
         short = keys if (keys >> np.uint64(16)).any() else keys.astype(np.uint16)  # sorted by radix, ten times faster
         order = np.argsort(short, kind="stable")
         distinct, first = np.unique(short[order], return_index=True)
-        return cls(distinct, np.append(first, len(keys)), order, hashes[order].view(np.uint8).reshape(-1, BYTES))
+        return cls(
+            distinct.astype(np.uint64),
+            np.append(first, len(keys)),
+            order,
+            hashes[order].view(np.uint8).reshape(-1, BYTES),
+        )
