@@ -94,7 +94,7 @@ def _widened(run: Map, space: SearchSpace, true: pa.Table) -> NearPairs:
         if done is not None and probing == done.probing:
             break
         found = searched_lists(run, space, probing)
-        recall = _recall(space.task.store, found.files, true.filter(pa.array(judging)))
+        recall = _recall(space.task.store, found.files, true.filter(pa.array(judging)), plan.count)
         reached, remembered = recall >= plan.recall, (*(done.remembered if done else ()), found.remembered)
         done = NearPairs(found.files, space.pinned, recall, reached, probing, found.visits, found.largest, remembered)
         if reached:
@@ -113,15 +113,25 @@ def _sampled(
     return sum(targets), joined([*pools], asked, "centroids"), joined([*queries], QUERIES, "recall")
 
 
-def _recall(store: Store, files: Sequence[str], true: pa.Table) -> float:
-    """Return the share of the true pairs that stand in the files."""
-    found = set[tuple[bytes, bytes]]()
+def _recall(store: Store, files: Sequence[str], true: pa.Table, count: int) -> float:
+    """Return the share of the true pairs that stand in the files, or that nearer ones keep out of a full list.
+
+    True neighbours are those of images as they are: of turned ones nearer ones may be found.
+    """
+    found, cosines = set[tuple[bytes, bytes]](), dict[bytes, list[float]]()
     for name in files:
         with open_sorted(store, name) as file:
             rows = file.span(bytes(16), None)
         rows = rows.filter(pc.is_in(rows["item"], value_set=true["item"]))
-        found |= set(zip(rows["item"].to_pylist(), rows["other"].to_pylist(), strict=True))
-    hits = [pair in found for pair in zip(true["item"].to_pylist(), true["other"].to_pylist(), strict=True)]
+        items = rows["item"].to_pylist()
+        found |= set(zip(items, rows["other"].to_pylist(), strict=True))
+        for item, cosine in zip(items, rows["cosine"].to_pylist(), strict=True):
+            cosines.setdefault(item, []).append(cosine)
+    least = {item: min(near) for item, near in cosines.items() if len(near) >= count}
+    hits = [
+        (item, other) in found or cosine <= least.get(item, -2.0)
+        for item, other, cosine in zip(*(true[name].to_pylist() for name in ("item", "other", "cosine")), strict=True)
+    ]
     return float(np.mean(hits)) if hits else 1.0
 
 
