@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import WorkspaceError
 from shared.storage import Store
+from shared.storage.checked_json import json_facts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,8 +34,6 @@ class Published:
     @cached_property
     def info(self) -> dict[str, Any]:
         """The contents of dataset.json. Raises DamagedFileError where it is not as it was published."""
-        from shared.storage.checked import json_facts
-
         return json_facts(self.store.read("dataset.json"), f"{FOLDER}/{self.name}/{self.version}/dataset.json")
 
     @property

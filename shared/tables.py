@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from shared.errors import DamagedFileError
 from shared.schema import Contract
 from shared.storage import Store
-from shared.storage.checked import json_facts, json_text, parquet_bytes, read_footer, read_table, with_trailer
+from shared.storage.checked import parquet_bytes, read_footer, read_table, with_trailer
+from shared.storage.checked_json import json_facts, json_text
 
 FOLDER = "stages"
 REMEMBERED = "remembered"

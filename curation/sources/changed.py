@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.storage import Store
-from shared.storage.checked import json_facts, json_text
+from shared.storage.checked_json import json_facts, json_text
 from shared.tables import FOLDER
 
 NAME = f"{FOLDER}/changed.json"

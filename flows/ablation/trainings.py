@@ -8,7 +8,7 @@ from flows.recipe.recipe import Recipe
 from shared.dataset_version import Published
 from shared.launch.launch import run_name
 from shared.storage import Store
-from shared.storage.checked import json_facts
+from shared.storage.checked_json import json_facts
 from training.eval.params import EvaluateParams, score_fingerprint
 from training.params.resolved import ResolvedParams, resolved
 from training.stages import evaluate, pretrain

@@ -19,7 +19,7 @@ from shared.launch.worker import Job
 from shared.params import Compute, Params, fingerprint
 from shared.stage import Stage
 from shared.storage import Store
-from shared.storage.checked import json_facts
+from shared.storage.checked_json import json_facts
 
 LOST = range(129, 160)
 """Exit codes of what a signal killed, as shells and the supervisor say them: 128 and the signal's number."""

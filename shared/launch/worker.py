@@ -15,7 +15,7 @@ from shared.launch.stop_signals import REQUEUE, die_with_parent
 from shared.params import Compute, Settings
 from shared.stage import load
 from shared.storage import Store
-from shared.storage.checked import json_text
+from shared.storage.checked_json import json_text
 
 
 class Job(Settings):

@@ -12,7 +12,7 @@ from shared.params import Params, fingerprint
 from shared.stage import Stage, load
 from shared.stage_runner.memo import Memo
 from shared.storage import Store
-from shared.storage.checked import json_facts, json_text
+from shared.storage.checked_json import json_facts, json_text
 from shared.tables import FOLDER, Output, recorded
 
 if TYPE_CHECKING:

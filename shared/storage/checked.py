@@ -1,12 +1,11 @@
-"""Files that carry their checksums: whoever reads one finds damage, and says which file it is.
+"""Parquet files that carry their checksums: whoever reads one finds damage, and says which file it is.
 
 A Parquet file has a checksum in every page, which costs only what is read, and before its footer a trailer: the
 SHA-256 of all that stands before it, and the SHA-256 of that digest with the footer. The second one names the whole
-file. Any Parquet reader passes over it. JSON has the SHA-256 of its other keys as the key `checksum`.
+file. Any Parquet reader passes over it.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,7 +23,6 @@ TRAILER = len(MAGIC) + 64
 TAIL = 1 << 16
 """Bytes at the end of a file that mostly hold the footer whole."""
 CHUNK = 1 << 22
-Facts = dict[str, Any]
 
 
 def parquet_bytes(table: pa.Table, compression: str = "zstd", **options: Any) -> bytes:
@@ -139,23 +137,3 @@ def _check_tail(file: Any, name: str, checksum: str) -> tuple[bytes, str]:
         raise DamagedFileError(name, "is not the file that its seal names")
     file.seek(0)
     return body, whole.hex()
-
-
-def json_text(facts: Facts) -> str:
-    """Return facts as JSON with their checksum."""
-    return json.dumps({**facts, "checksum": _checksum(facts)}, indent=1)
-
-
-def json_facts(raw: bytes, name: str) -> Facts:
-    """Return the facts of such a text. Raises DamagedFileError where it is not as it was written."""
-    try:
-        facts = json.loads(raw)
-    except ValueError as error:
-        raise DamagedFileError(name, "is no JSON any more") from error
-    if not isinstance(facts, dict) or facts.pop("checksum", None) not in (None, _checksum(facts)):
-        raise DamagedFileError(name, "has other content than was written")
-    return facts
-
-
-def _checksum(facts: Facts) -> str:
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shared.errors import WorkspaceError
 from shared.params import fingerprint
-from shared.storage.checked import json_facts
+from shared.storage.checked_json import json_facts
 from training.runs.checkpoint_files import ABOUT
 from training.runs.run_folder import RunFolder
 

@@ -10,7 +10,7 @@ import torch
 from shared.dataset_version import Published
 from shared.errors import RecipeError
 from shared.params import Compute
-from shared.storage.checked import json_text
+from shared.storage.checked_json import json_text
 from training.cost.peak_flops import peak_of
 from training.data.index import SampleIndex
 from training.data.loader import batches, steps_of

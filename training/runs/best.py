@@ -3,7 +3,7 @@
 from typing import Any
 
 from shared.errors import DamagedFileError
-from shared.storage.checked import json_facts, json_text
+from shared.storage.checked_json import json_facts, json_text
 from training.runs.run_folder import RunFolder
 from training.runs.scores import ScoreFolder, measured
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from shared.errors import DamagedFileError, WorkFailedError
 from shared.storage import sha256
-from shared.storage.checked import json_facts, json_text
+from shared.storage.checked_json import json_facts, json_text
 from training.loss.losses import Objective
 from training.model.frozen import FrozenModels
 from training.model.student_teacher import Student

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from shared.dataset_version import Published
 from shared.errors import DamagedFileError, RecipeError
 from shared.storage import Store
-from shared.storage.checked import json_facts
+from shared.storage.checked_json import json_facts
 from training.params import PretrainParams
 from training.runs.run_folder import differences
 

@@ -10,7 +10,7 @@ from typing import Any
 from shared.dataset_version import Published
 from shared.errors import DamagedFileError, RecipeError, WorkspaceError
 from shared.storage import Store, sha256
-from shared.storage.checked import json_facts
+from shared.storage.checked_json import json_facts
 from shared.storage.transfer import bring
 from training.params import Positions, PretrainParams
 from training.runs.checkpoint_files import ABOUT, STATE

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.errors import DamagedFileError
 from shared.storage import Store
-from shared.storage.checked import json_facts, json_text
+from shared.storage.checked_json import json_facts, json_text
 
 MODELS = "evaluations/models"
 """Where in a workspace the scores of models lie that were named by a person."""

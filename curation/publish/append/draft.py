@@ -13,7 +13,7 @@ from typing import Any
 from shared.dataset_version import FOLDER, SHARDS, Published, numbers
 from shared.errors import WorkFailedError
 from shared.storage import UNFINISHED, Store
-from shared.storage.checked import json_text
+from shared.storage.checked_json import json_text
 
 CLAIM = "claim.json"
 

@@ -14,7 +14,8 @@ from shared.errors import DamagedFileError
 from shared.launch.progress import Meter
 from shared.stage_runner.memo_runs import RUN_ENDING, check_run
 from shared.storage import Store
-from shared.storage.checked import check_whole, json_facts
+from shared.storage.checked import check_whole
+from shared.storage.checked_json import json_facts
 from shared.storage.files import sha256
 from shared.tables import output_of
 from training.runs.checkpoint_files import ABOUT

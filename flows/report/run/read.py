@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.errors import DamagedFileError
 from shared.storage import Store
-from shared.storage.checked import json_facts
+from shared.storage.checked_json import json_facts
 
 WHOLE = 8 << 20
 """A metrics file up to this size is read whole; of a larger one only evenly spaced pieces."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from shared.storage import Store
-from shared.storage.checked import json_facts
+from shared.storage.checked_json import json_facts
 from training.runs.scores import score_label
 
 

@@ -230,6 +230,7 @@ def test_a_corpus_without_labels_or_too_small_is_refused_before_anything_is_publ
     assert not (tmp_path / "w/datasets").exists()
 
 
+@pytest.mark.slow
 def test_the_sets_of_the_recipe_are_asked_instead_where_it_names_others(drawn, trainer):
     root, _ = drawn
     for i in range(60):

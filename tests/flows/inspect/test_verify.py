@@ -12,7 +12,7 @@ import pytest
 from looked_at import looked
 
 from flows.inspect.verify import verify
-from shared.storage.checked import json_facts, json_text
+from shared.storage.checked_json import json_facts, json_text
 from shared.tables import FOLDER
 
 

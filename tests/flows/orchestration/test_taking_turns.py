@@ -51,7 +51,7 @@ def test_a_pipeline_killed_while_it_trains_with_its_server_goes_on_when_it_is_ru
     command = [sys.executable, "-m", "flows.cli", "run", str(recipe), "--workspace", str(tmp_path / "w")]
     with started(command, cwd=ROOT, env=environment, start_new_session=True) as process:
         until(lambda: list(tmp_path.glob("w/runs/*/checkpoints/step-*")), "no checkpoint came")
-        subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
+        subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False, timeout=60)
         process.wait(60)
     assert not list(tmp_path.glob("w/runs/*/pretrain.json"))
     # The limit is the claim: a slot that stays taken is waited for without an end.

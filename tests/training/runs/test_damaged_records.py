@@ -12,7 +12,7 @@ from flows.inspect.upkeep.doctor import examine
 from shared.dataset_version import Published
 from shared.errors import DamagedFileError
 from shared.params import Compute
-from shared.storage.checked import json_facts
+from shared.storage.checked_json import json_facts
 from training.eval.params import EvaluateParams
 from training.eval.protocols.knn import Knn
 from training.params import PretrainParams
