@@ -29,7 +29,7 @@ LIMIT_SECONDS = 1800
 RECIPE = """extends: demo
 name: birds
 sources: [{kind: folder, url: corpus/images}]
-training: {optim: {steps: 600, batch_size: 16}, objective: {koleo_group: 16}, knn_every: 50}
+training: {knn_every: 20}
 """
 DEPLOYMENTS = """workspace: work
 deployments:
@@ -85,7 +85,7 @@ def wait(condition: Any, what: str) -> Any:
 def served(folder: Path) -> Iterator[Api]:
     """`dinoflow serve` of the five deployments, until the block ends."""
     if not (folder / "corpus").exists():
-        draw = [sys.executable, "-m", "flows.demo.corpus", str(folder / "corpus"), "--images", "600"]
+        draw = [sys.executable, "-m", "flows.demo.corpus", str(folder / "corpus"), "--images", "1000"]
         subprocess.run(draw, cwd=ROOT, check=True)
     (folder / "birds.yaml").write_text(RECIPE.replace("corpus/images", str(folder / "corpus/images")))
     (folder / "dinoflow.yaml").write_text(DEPLOYMENTS)
@@ -126,7 +126,7 @@ def take(page: Page, api: Api) -> None:
 def halfway(artifact: Any) -> bool:
     """Tell whether a training's page shows a curve worth a look."""
     done = int(artifact["description"].partition("step ")[2].partition(" of ")[0].replace(",", ""))
-    return done >= 400
+    return done >= 300
 
 
 def fill(page: Page, api: Api, deployment: str) -> None:
