@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import TextIO
@@ -40,7 +41,7 @@ def relayed(
     tail: list[str] = []
     supervised = [sys.executable, "-m", "shared.launch.supervisor", *command]
     with (
-        log.open("a") as file,
+        _open_log(log) as file,
         subprocess.Popen(
             supervised,
             env=PATIENT | THRIFTY | dict(environment) | {READER: "1"},
@@ -73,6 +74,17 @@ def relayed(
                 raise
 
 
+@contextmanager
+def _open_log(path: Path) -> Iterator[TextIO]:
+    """Open a log that may lack its end where the disk is full: whoever works there says so."""
+    file = path.open("a")
+    try:
+        yield file
+    finally:
+        with suppress(OSError):
+            file.close()
+
+
 def _relay(line: str, log: TextIO, reporter: Reporter) -> list[str]:
     """Pass on what a line holds: events as events, and everything as text to the log; return the texts."""
     texts = []
@@ -82,7 +94,8 @@ def _relay(line: str, log: TextIO, reporter: Reporter) -> list[str]:
         else:
             reporter.progress(part)
         texts.append(part if isinstance(part, str) else part.text)
-    log.writelines(f"{text}\n" for text in texts)
+    with suppress(OSError):
+        log.writelines(f"{text}\n" for text in texts)
     return texts
 
 

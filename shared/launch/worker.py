@@ -6,6 +6,7 @@ nothing of Prefect; who starts them knows a command line and nothing of ranks.
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,10 @@ def work(path: Path) -> None:
         job.stopped.write_text(str(stop))
         raise SystemExit(REQUEUE) from stop
     except WorkFailedError as failure:
-        job.failure.write_text(str(failure))
-        raise
+        with suppress(OSError):  # of a full disk
+            job.failure.write_text(str(failure))
+        print(failure, flush=True)
+        raise SystemExit(1) from failure
     if leads:
         Store(str(job.folder)).write(job.result, json_text(facts))
 

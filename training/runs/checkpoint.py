@@ -1,5 +1,6 @@
 """Checkpoints: whole or absent, checked before use, the last good one counts."""
 
+import errno
 import hashlib
 import os
 import pickle
@@ -16,6 +17,7 @@ from torch import nn
 from shared.errors import DamagedFileError, WorkFailedError
 from shared.storage import sha256
 from shared.storage.checked_json import json_facts, json_text
+from shared.storage.refusals import roomy
 from training.loss.losses import Objective
 from training.model.frozen import FrozenModels
 from training.model.student_teacher import Student
@@ -26,7 +28,8 @@ from training.runs.run_folder import RunFolder
 LARGEST_WEIGHT = 65504.0
 """Beyond what fp16 can hold: a model with such a weight has diverged, however finite it is."""
 
-
+SPARE = 1 << 20
+"""Bytes: with so many left a disk is not full."""
 MORE_THAN_TENSORS = "it holds more than tensors, which could run code, and is not read"
 
 
@@ -91,7 +94,8 @@ def save(
     draft.mkdir(parents=True)
     whole = {name: part.state_dict() for name, part in state.parts().items()}
     whole |= {"step": state.step, "skipped": state.skipped, "seconds": state.seconds, "order": state.order}
-    torch.save(whole, draft / STATE)
+    with roomy(draft / STATE, str(target), None):
+        _write(whole, draft / STATE)
     about = {"step": state.step, "sha256": sha256(draft / STATE), "summary": summary, "bad": bad}
     (draft / ABOUT).write_text(json_text(about))
     for path in (draft / STATE, draft / ABOUT, draft):
@@ -107,6 +111,15 @@ def save(
     if folder.uploads:
         folder.uploads.checkpoint(target.name, {folder.checkpoint(step).name for step in folder.steps()})
     return target
+
+
+def _write(whole: dict[str, Any], path: Path) -> None:
+    try:
+        torch.save(whole, path)
+    except RuntimeError as error:  # PyTorch's writer does not say why
+        if shutil.disk_usage(path.parent).free > SPARE:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
 
 def _drop(checkpoint: Path) -> None:

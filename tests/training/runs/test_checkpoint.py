@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,22 @@ def test_a_student_with_huge_weights_has_diverged(params: PretrainParams, weight
     with torch.no_grad():
         next(state.student.parameters()).view(-1)[3] = weight
     assert state.divergence == f"a weight is as large as {weight:.3g}"
+
+
+def test_a_disk_that_is_full_when_a_checkpoint_is_written_is_named(
+    params: PretrainParams, dataset: Published, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "none", disk], capture_output=True, check=False, timeout=60
+    )
+    if mounted.returncode:
+        pytest.skip("needs to mount a tmpfs")
+    try:
+        with pytest.raises(
+            WorkFailedError, match=rf"{disk}/runs/run/checkpoints/step-0*2 needs more than .* its disk is full"
+        ):
+            run(dataset, params, disk)
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True, timeout=60)
