@@ -14,7 +14,7 @@ from shared.errors import DamagedFileError
 from shared.schema import Contract
 from shared.storage import Store
 from shared.storage.checked import parquet_bytes, read_footer, read_table, with_trailer
-from shared.storage.checked_json import json_facts, json_text
+from shared.storage.checked_json import json_text, read_facts
 
 FOLDER = "stages"
 REMEMBERED = "remembered"
@@ -90,7 +90,7 @@ def sealed(store: Store, stage: str, key: str) -> Output | None:
     """
     name = manifest_name(stage, key)
     try:
-        manifest = json_facts(store.read(name), name)
+        manifest = read_facts(store, name)
     except FileNotFoundError:
         return None
     output = output_of(manifest, stage, key)
@@ -101,7 +101,7 @@ def sealed(store: Store, stage: str, key: str) -> Output | None:
 def recorded(store: Store, stage: str, key: str) -> Output:
     """Return an output that is known to be sealed, without looking for its parts."""
     name = manifest_name(stage, key)
-    return output_of(json_facts(store.read(name), name), stage, key)
+    return output_of(read_facts(store, name), stage, key)
 
 
 def output_of(manifest: dict[str, Any], stage: str, key: str) -> Output:
@@ -115,7 +115,7 @@ def output_of(manifest: dict[str, Any], stage: str, key: str) -> Output:
 
 def made_by(store: Store, output: Output) -> str:
     """Return what made a sealed output, without what it was made of: stage, version and parameters, as JSON."""
-    facts = json_facts(store.read(manifest_name(output.stage, output.key)), output.key)
+    facts = read_facts(store, manifest_name(output.stage, output.key))
     return json.dumps([facts["stage"], facts["version"], facts["params"]], sort_keys=True)
 
 
@@ -125,7 +125,7 @@ def newest_manifest(store: Store, stage: str) -> dict[str, Any] | None:
     if newest is None:
         return None
     try:
-        return json_facts(store.read(newest), newest)
+        return read_facts(store, newest)
     except DamagedFileError:
         return None
 

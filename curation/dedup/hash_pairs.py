@@ -16,7 +16,7 @@ from curation.dedup.hash_tables import BYTES, ORIENTATIONS, HashTables
 from curation.dedup.ivf.assign import fixed_binary
 from shared.stage_runner import Rounds
 from shared.storage import Store
-from shared.storage.checked import parquet_bytes, read_table, with_trailer
+from shared.storage.checked import read_table, write_table
 
 BLOCK = 4096
 """Images of one piece of work, where all are compared."""
@@ -55,7 +55,7 @@ def near_hashes(
     folder, count = f"{rounds.folder}/{name}", len(stored)
     for side, rows in (("queries", queries), ("stored", stored[:, :BYTES])):
         table = pa.table({"hashes": fixed_binary(rows, rows.shape[1])})
-        _write(rounds.store, f"{folder}/{side}.parquet", table)
+        write_table(rounds.store, f"{folder}/{side}.parquet", table)
     by, everyone = HashTables.of(distance, count), range(len(queries))
     tables = _cut(range(by.count), TABLES)
     askers = [everyone] if by.equal else _cut(everyone, BLOCK)
@@ -72,7 +72,7 @@ def hash_work(work: HashWork) -> str:
     asked = queries[work.rows.start : work.rows.stop].ravel()
     pieces = (piece for table in work.numbers for piece in _in_table(asked, stored[:, 0], work, table))
     image, other, distance = nearest_pairs(*_joined(pieces), work.most)
-    _write(store, work.file, pa.table({"image": image, "other": other, "distance": distance}).cast(PAIRS))
+    write_table(store, work.file, pa.table({"image": image, "other": other, "distance": distance}).cast(PAIRS))
     return work.file
 
 
@@ -117,10 +117,6 @@ def equal_groups(keys: Array) -> tuple[Ints, Ints]:
 
 def _words(hashes: Bytes) -> Words:
     return np.ascontiguousarray(hashes).view(">u8").astype(np.uint64)
-
-
-def _write(store: Store, name: str, table: pa.Table) -> None:
-    store.write(name, with_trailer(parquet_bytes(table))[0])
 
 
 def _hashes(store: Store, name: str) -> Bytes:

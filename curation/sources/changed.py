@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.storage import Store
-from shared.storage.checked_json import json_facts, json_text
+from shared.storage.checked_json import json_text, read_facts
 from shared.tables import FOLDER
 
 NAME = f"{FOLDER}/changed.json"
@@ -13,7 +13,7 @@ def changed_files(store: Store) -> dict[str, str]:
     """Return the digest, in hex, that each such file was found to have, by uri."""
     if not store.exists(NAME):
         return {}
-    return dict(json_facts(store.read(NAME), NAME))
+    return read_facts(store, NAME)
 
 
 def remember_changed(store: Store, files: Mapping[str, str]) -> None:

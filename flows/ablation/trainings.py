@@ -8,7 +8,7 @@ from flows.recipe.recipe import Recipe
 from shared.dataset_version import Published
 from shared.launch.launch import run_name
 from shared.storage import Store
-from shared.storage.checked_json import json_facts
+from shared.storage.checked_json import read_facts
 from training.eval.params import EvaluateParams, score_fingerprint
 from training.params.resolved import ResolvedParams, resolved
 from training.stages import evaluate, pretrain
@@ -83,11 +83,11 @@ class Ablation:
         """Return the scores of a training that ended, if these questions were asked of it."""
         if not self.store.exists(f"runs/{proxy.run}/pretrain.json"):
             return None
-        done = json_facts(self.store.read(f"runs/{proxy.run}/pretrain.json"), f"runs/{proxy.run}/pretrain.json")
+        done = read_facts(self.store, f"runs/{proxy.run}/pretrain.json")
         path = f"evaluations/{proxy.run}/{done['steps']}.json"
         if not self.store.exists(path):
             return None
-        scored: Scored = json_facts(self.store.read(path), path)
+        scored: Scored = read_facts(self.store, path)
         requested = score_fingerprint(evaluate.version, self.evaluation, self.questions.dataset)
         return {**scored, "seconds": done["seconds"]} if scored["fingerprint"] == requested else None
 

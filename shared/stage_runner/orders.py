@@ -12,7 +12,7 @@ from shared.params import Params, fingerprint
 from shared.stage import Stage, load
 from shared.stage_runner.memo import Memo
 from shared.storage import Store
-from shared.storage.checked_json import json_facts, json_text
+from shared.storage.checked_json import json_text, read_facts
 from shared.tables import FOLDER, Output, recorded
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def read_names(workspace: str, stage: str, name: str) -> tuple[str, ...]:
 
 
 def _facts(store: Store, name: str) -> dict[str, Any]:
-    return json_facts(store.read(name), name)
+    return read_facts(store, name)
 
 
 def _path(stage: str, name: str) -> str:

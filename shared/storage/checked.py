@@ -48,6 +48,11 @@ def with_trailer(data: bytes) -> tuple[bytes, str]:
     return b"".join((data[:start], MAGIC, body, whole, data[start:])), whole.hex()
 
 
+def write_table(store: Store, name: str, table: pa.Table) -> None:
+    """Commit a table as a Parquet file with its trailer."""
+    store.write(name, with_trailer(parquet_bytes(table))[0])
+
+
 def read_table(store: Store, name: str, checksum: str = "", **options: Any) -> pa.Table:
     """Read a Parquet file, with the options of pyarrow.parquet.read_table. Raises DamagedFileError."""
     with _opened(store, name) as file:

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from shared.errors import DamagedFileError
+from shared.storage.store import Store
 
 Facts = dict[str, Any]
 
@@ -12,6 +13,11 @@ Facts = dict[str, Any]
 def json_text(facts: Facts) -> str:
     """Return facts as JSON with their checksum."""
     return json.dumps({**facts, "checksum": _checksum(facts)}, indent=1)
+
+
+def read_facts(store: Store, name: str) -> Facts:
+    """Return the facts in a file of a store. Raises DamagedFileError, and FileNotFoundError where there is none."""
+    return json_facts(store.read(name), name)
 
 
 def json_facts(raw: bytes, name: str) -> Facts:

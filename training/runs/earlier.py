@@ -5,9 +5,9 @@ from typing import NamedTuple
 from shared.dataset_version import Published
 from shared.errors import DamagedFileError, RecipeError
 from shared.storage import Store
-from shared.storage.checked_json import json_facts
+from shared.storage.checked_json import read_facts
 from training.params import PretrainParams
-from training.runs.run_folder import differences
+from training.runs.run_folder import CONFIG, differences
 
 NEAR = 6
 """Settings in which a run may differ and still be one that a person may mean."""
@@ -30,10 +30,10 @@ def earlier_runs(store: Store, dataset: Published | None = None) -> list[Earlier
     """Return the runs that have a checkpoint, on this dataset version or on any."""
     found, wanted = [], f"{dataset.name} {dataset.version}" if dataset else None
     for name in store.names("runs"):
-        if not store.exists(f"runs/{name}/config.json"):
+        if not store.exists(f"runs/{name}/{CONFIG}"):
             continue
         try:
-            config = json_facts(store.read(f"runs/{name}/config.json"), f"runs/{name}/config.json")
+            config = read_facts(store, f"runs/{name}/{CONFIG}")
         except DamagedFileError:  # whoever goes on with that run is told
             continue
         folders = store.names(f"runs/{name}/checkpoints")

@@ -17,7 +17,7 @@ from curation.dedup.ivf.selection import write_difference
 from curation.dedup.ivf.tasks import Task, assign, collect, search, truth, write_sample
 from shared.params import fingerprint
 from shared.stage_runner.shuffle import Map
-from shared.storage.checked import parquet_bytes, read_table, with_trailer
+from shared.storage.checked import read_table, write_table
 from shared.storage.sorted_file import open_sorted, write_sorted
 
 
@@ -77,7 +77,7 @@ def true_lists(run: Map, space: SearchSpace, queries: VectorSample) -> tuple[pa.
     for i, span in enumerate((slice(0, cut), slice(cut, None))):
         write_sample(task.store, names[i], VectorSample(queries.ids[span], queries.vectors[span]))
     new = members.ids.filter(pa.array((left & NEW) > 0))
-    task.store.write(names[2], with_trailer(parquet_bytes(pa.table({"image_id": new})))[0])
+    write_table(task.store, names[2], pa.table({"image_id": new}))
     true = difference.pairs
     if cut or len(new):
         pairs = run(truth, [replace(task, names=(*names, *group)) for group in space.groups])

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from curation.arrays import Array, Floats
 from curation.dedup.ivf.assign import ANY, ASKS, ASKS_NEW, NEW, TARGET
 from shared.storage import Store
-from shared.storage.checked import parquet_bytes, read_table, with_trailer
+from shared.storage.checked import read_table, write_table
 
 LISTS = ["item", "count", "stays", "least"]
 NO_IDS = pa.array([], pa.binary(16))
@@ -60,7 +60,7 @@ class FoundLists:
         members = pa.table({"item": self.members.ids, "role": pa.array(self.members.roles, pa.int8())})
         table = pa.concat_tables([self.pairs.replace_schema_metadata(None), members], promote_options="default")
         table = table.replace_schema_metadata({"facts": json.dumps(self.facts)})
-        store.write(name, with_trailer(parquet_bytes(table))[0])
+        write_table(store, name, table)
 
     def covers(self, members: Members) -> bool:
         """Return whether as many took part in each role: nobody left, where nobody is new."""

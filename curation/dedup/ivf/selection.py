@@ -11,7 +11,7 @@ from curation.dedup.ivf.assign import VectorPart, fixed_binary
 from curation.dedup.ivf.grid import on_grid
 from curation.dedup.ivf.search import to_ids
 from shared.storage import Store
-from shared.storage.checked import parquet_bytes, read_table, with_trailer
+from shared.storage.checked import read_table, write_table
 from shared.tables import read_part
 
 
@@ -29,14 +29,14 @@ def write_selection(store: Store, name: str, source: VectorColumn, rows: Ints, i
     """Commit a selection: rows [n] of the part, digests [n] of the images there, and their roles [n]."""
     table = pa.table({"row": pa.array(rows, pa.int32()), "image_id": fixed_binary(ids, 16), "role": pa.array(roles)})
     table = table.replace_schema_metadata({"source": json.dumps(asdict(source))})
-    store.write(name, with_trailer(parquet_bytes(table))[0])
+    write_table(store, name, table)
 
 
 def write_difference(store: Store, name: str, chosen: pa.Table, roles: Array, floors: Floats) -> None:
     """Commit a selection again, with what is left of the roles, and the least cosines that are of use to each."""
     columns = {"role": pa.array(roles, pa.int8()), "floor": pa.array(floors, pa.float32())}
     table = pa.table({"row": chosen["row"], "image_id": chosen["image_id"]} | columns)
-    store.write(name, with_trailer(parquet_bytes(table.replace_schema_metadata(chosen.schema.metadata)))[0])
+    write_table(store, name, table.replace_schema_metadata(chosen.schema.metadata))
 
 
 def read_selection(store: Store, name: str, thumbnails: bool = False) -> VectorPart:

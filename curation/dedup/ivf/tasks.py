@@ -20,7 +20,7 @@ from curation.dedup.ivf.recall import TruePairs, VectorSample, merge_truth, pick
 from curation.dedup.ivf.search import FOUND, DirectedPairs, search_bucket, to_ids, to_vectors
 from curation.dedup.ivf.selection import read_selection
 from shared.storage import Store
-from shared.storage.checked import parquet_bytes, read_table, with_trailer
+from shared.storage.checked import read_table, write_table
 from shared.storage.sorted_file import open_sorted, write_sorted
 
 QUERIES = 1024
@@ -157,7 +157,7 @@ def write_sample(store: Store, name: str, images: VectorSample) -> None:
     """Commit a sample."""
     halves = images.vectors.astype(np.float16)
     table = pa.table({"image_id": fixed_binary(images.ids, 16), "vector": fixed_binary(halves, 2 * halves.shape[1])})
-    store.write(name, with_trailer(parquet_bytes(table))[0])
+    write_table(store, name, table)
 
 
 def read_sample(store: Store, name: str) -> VectorSample:

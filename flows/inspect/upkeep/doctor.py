@@ -1,6 +1,5 @@
 """`dinoflow doctor WORKSPACE`: every file of a workspace checked, and what can be made again mended."""
 
-import json as json_module
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +14,7 @@ from shared.launch.progress import Meter
 from shared.stage_runner.memo_runs import RUN_ENDING, check_run
 from shared.storage import Store
 from shared.storage.checked import check_whole
-from shared.storage.checked_json import json_facts
+from shared.storage.checked_json import read_facts
 from shared.storage.files import sha256
 from shared.tables import output_of
 from training.runs.checkpoint_files import ABOUT
@@ -67,7 +66,7 @@ def _records(store: Store) -> dict[str, str]:
     folders = [f"{place}/{run}" for place in ("runs", "evaluations") for run in store.names(place)]
     for name in (f"{folder}/{name}" for folder in folders for name in store.names(folder) if name.endswith(".json")):
         try:
-            json_facts(store.read(name), name)
+            read_facts(store, name)
         except DamagedFileError as error:
             broken[name] = error.why
     return broken
@@ -83,7 +82,7 @@ def _check(store: Store, file: CacheFile) -> None:
     elif file.name.endswith(RUN_ENDING):
         check_run(store, file.name)
     elif file.name.endswith(".json"):
-        facts = json_facts(store.read(file.name), file.name)
+        facts = read_facts(store, file.name)
         _, stage, *inside, name = file.name.split("/")
         if not inside:  # a seal; deeper lie the orders of a stage's pieces
             output_of(facts, stage, name.removesuffix(".json"))
@@ -103,10 +102,10 @@ def _checkpoints(store: Store) -> Iterator[str]:
         for step in steps:
             folder = f"runs/{run}/checkpoints/{step}"
             try:
-                about = json_module.loads(store.read(f"{folder}/{ABOUT}"))
+                about = read_facts(store, f"{folder}/{ABOUT}")
                 with store.fetched(f"{folder}/state.pt") as path:
                     good = sha256(path) == about["sha256"]
-            except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
+            except (FileNotFoundError, NotADirectoryError, DamagedFileError, KeyError):
                 good = False
             if not good:
                 yield folder

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.errors import DamagedFileError
 from shared.storage import Store
-from shared.storage.checked_json import json_facts
+from shared.storage.checked_json import read_facts
 
 WHOLE = 8 << 20
 """A metrics file up to this size is read whole; of a larger one only evenly spaced pieces."""
@@ -19,7 +19,7 @@ def facts(store: Store, name: str) -> dict[str, Any]:
     if not store.exists(name):
         return {}
     try:
-        return json_facts(store.read(name), name)
+        return read_facts(store, name)
     except DamagedFileError:
         return {}
 

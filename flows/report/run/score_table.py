@@ -3,14 +3,14 @@
 from typing import Any
 
 from shared.storage import Store
-from shared.storage.checked_json import json_facts
+from shared.storage.checked_json import read_facts
 from training.runs.scores import score_label
 
 
 def scored_checkpoints(store: Store, run: str) -> list[dict[str, Any]]:
     """Return what each scored checkpoint of a run got, by step."""
     folder = f"evaluations/{run}"
-    checkpoints = [json_facts(store.read(f"{folder}/{name}"), f"{folder}/{name}") for name in store.names(folder)]
+    checkpoints = [read_facts(store, f"{folder}/{name}") for name in store.names(folder)]
     return sorted(checkpoints, key=lambda scored: int(scored["step"]))
 
 

@@ -25,7 +25,7 @@ from curation.dedup.ivf.near_pairs import near_pairs
 from curation.dedup.ivf.selection import VectorColumn, write_selection
 from curation.dedup.ivf.tasks import NearSearch
 from shared.storage import Store
-from shared.storage.checked import parquet_bytes, read_table, with_trailer
+from shared.storage.checked import read_table, write_table
 from shared.tables import commit_part
 
 DIM, PART, CLUSTER = 256, 10_000, 15
@@ -70,7 +70,7 @@ def without(store, names, add):
     short = [f"search/{name}" for name in names]
     for name, again in zip(names, short, strict=True):
         rows = read_table(store, name)
-        store.write(again, with_trailer(parquet_bytes(rows.slice(0, round(len(rows) * (1 - add)))))[0])
+        write_table(store, again, rows.slice(0, round(len(rows) * (1 - add))))
     return short
 
 
