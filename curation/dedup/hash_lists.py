@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from curation.arrays import Array, Bytes, Ints
 from curation.dedup.hash_pairs import near_hashes, nearest_pairs
-from curation.dedup.ivf.assign import ASKS, NEW, TARGET, fixed_binary
+from curation.dedup.ivf.assign import ASKS, NEW, fixed_binary
 from curation.dedup.ivf.lists import FoundLists, Members
 from shared.params import fingerprint
 from shared.stage_runner import Rounds
@@ -42,9 +42,8 @@ def remembered_pairs(
         none = np.zeros(0, np.int64)
         return (none, none, none), ()
     file = f"{rounds.memory}/{name}-{fingerprint(made, distance, most)}.parquet"
-    roles = np.repeat(np.array([ASKS, TARGET], np.int8), [len(queries.ids), len(stored.ids)])
     asking, targets = fixed_binary(queries.ids, 16), fixed_binary(stored.ids, 16)
-    members = Members(pa.concat_arrays([asking, targets]), roles)
+    members = Members.of(asking, targets)
     difference = FoundLists.read(rounds.store, file, PAIRS).difference(members, most, keep_full=False)
     left = difference.roles(members)[0]
     fresh, new = left[: len(queries.ids)] == ASKS, (left[len(queries.ids) :] & NEW) > 0

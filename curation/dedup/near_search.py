@@ -4,13 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from curation.arrays import Array, Bools, Ints
 from curation.dedup.comparable_images import ComparableImages
 from curation.dedup.ivf.assign import ASKS, TARGET
 from curation.dedup.ivf.near_pairs import NearPairs, near_pairs
-from curation.dedup.ivf.search import FOUND, to_ids
+from curation.dedup.ivf.search import read_found, to_ids
 from curation.dedup.ivf.selection import VectorColumn, write_selection
 from curation.dedup.ivf.tasks import NearSearch
 from curation.dedup.knn_pairs import NeighbourPairs
@@ -19,7 +18,6 @@ from curation.params.copies import NearParams
 from shared.errors import WorkFailedError
 from shared.params import fingerprint
 from shared.stage_runner import Rounds
-from shared.storage.sorted_file import open_sorted
 
 LIKELY, ALONE = 0.7, 0.45
 """Shares of the way from the least cosine of a candidate to that of a copy."""
@@ -146,10 +144,7 @@ class EmbeddingSearch:
             memory=memory,
         )
         self.searches.append(search)
-        table = FOUND.empty_table()
-        for name in search.files:
-            with open_sorted(self.rounds.store, name) as file:
-                table = pa.concat_tables([table, file.span(bytes(16), None)])
+        table = read_found(self.rounds.store, search.files)
         item, other = _places(to_ids(table["item"]), *own), _places(to_ids(table["other"]), *theirs)
         order = np.lexsort((other, item))
         pairs = NeighbourPairs(item[order], other[order], table["cosine"].to_numpy()[order])

@@ -1,6 +1,5 @@
 """The searches of one corpus: of all its images, or of what changed since the lists that are remembered were made."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,13 +11,13 @@ from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing, fixed_binary
 from curation.dedup.ivf.centroids import Centroids
 from curation.dedup.ivf.lists import FoundLists, ListDifference, Members
 from curation.dedup.ivf.recall import TRUE, VectorSample, merge_truth, nearest_true, true_table
-from curation.dedup.ivf.search import FOUND
+from curation.dedup.ivf.search import FOUND, read_found
 from curation.dedup.ivf.selection import write_difference
 from curation.dedup.ivf.tasks import Task, assign, collect, search, truth, write_sample
 from shared.params import fingerprint
 from shared.stage_runner.shuffle import Map
 from shared.storage.checked import read_table, write_table
-from shared.storage.sorted_file import open_sorted, write_sorted
+from shared.storage.sorted_file import write_sorted
 
 
 @dataclass(frozen=True)
@@ -57,16 +56,15 @@ class SearchedLists:
     """Buckets of a vector on average, its own included."""
     largest: int
     """Rows of the largest bucket, visitors included."""
-    remembered: str
-    """The file in which the next search finds them."""
+    remembered: tuple[str, ...]
+    """The files in which the next search finds what this one did."""
 
 
 def true_lists(run: Map, space: SearchSpace, queries: VectorSample) -> tuple[pa.Table, str]:
     """Return the true neighbours of sampled images as rows of TRUE, and the file in which they are remembered."""
     task, plan = space.task, space.task.search
     targets = space.members.having(TARGET)
-    roles = np.repeat(np.array([ASKS, TARGET], np.int8), [len(queries.ids), len(targets)])
-    members = Members(pa.concat_arrays([fixed_binary(queries.ids, 16), targets]), roles)
+    members = Members.of(fixed_binary(queries.ids, 16), targets)
     name = space.name(plan.most_probes)
     difference = FoundLists.read(task.store, name, TRUE).difference(members, plan.count)
     left = difference.roles(members)[0]
@@ -101,14 +99,14 @@ def searched_lists(run: Map, space: SearchSpace, probing: Probing) -> SearchedLi
     write_sorted(store, kept, difference.pairs, "item")
     files, visits, largest = _searched(run, task, space, groups, kept)
     facts = {"visits": visits, "largest": largest}
-    FoundLists(_read(task, files), space.members, facts).write(store, name)
-    return SearchedLists(files, visits, largest, name)
+    FoundLists(read_found(store, files), space.members, facts).write(store, name)
+    return SearchedLists(files, visits, largest, (name,))
 
 
 def _as_before(task: Task, before: FoundLists, name: str) -> SearchedLists:
     file = f"{task.folder}/pairs.parquet"
     write_sorted(task.store, file, before.pairs, "item")
-    return SearchedLists((file,), before.facts["visits"], before.facts["largest"], name)
+    return SearchedLists((file,), before.facts["visits"], before.facts["largest"], (name,))
 
 
 def _members(selections: list[pa.Table]) -> Members:
@@ -121,14 +119,6 @@ def _left(task: Task, name: str, chosen: pa.Table, difference: ListDifference) -
     again = f"{task.folder}/left-{name.rpartition('/')[2]}"
     write_difference(task.store, again, chosen, *difference.roles(_members([chosen])))
     return again
-
-
-def _read(task: Task, files: Sequence[str]) -> pa.Table:
-    tables = [FOUND.empty_table()]
-    for name in files:
-        with open_sorted(task.store, name) as file:
-            tables.append(file.span(bytes(16), None))
-    return pa.concat_tables(tables)
 
 
 def _searched(

@@ -28,6 +28,14 @@ class Members:
     ids: pa.Array
     roles: Array
 
+    @classmethod
+    def of(cls, asking: pa.Array, targets: pa.Array) -> "Members":
+        """Return those who ask, then those who may be a neighbour."""
+        return cls(
+            pa.concat_arrays([asking, targets]),
+            np.repeat(np.array([ASKS, TARGET], np.int8), [len(asking), len(targets)]),
+        )
+
     def having(self, role: int) -> pa.Array:
         """Return the digests of a role."""
         return self.ids.filter(pa.array((self.roles & role) > 0))

@@ -11,16 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays.draws import draws
-from curation.dedup.ivf.assign import Probing
+from curation.dedup.ivf.assign import ANY, Probing
 from curation.dedup.ivf.centroids import sample_rows
-from curation.dedup.ivf.difference import SearchSpace, searched_lists, true_lists
+from curation.dedup.ivf.difference import SearchedLists, SearchSpace, searched_lists, true_lists
 from curation.dedup.ivf.pins import newest, pinned, read_pinned
 from curation.dedup.ivf.recall import VectorSample, probing_for, words
-from curation.dedup.ivf.search import to_ids
+from curation.dedup.ivf.search import read_found, to_ids
 from curation.dedup.ivf.tasks import QUERIES, NearSearch, Task, joined, sample
 from shared.stage_runner.shuffle import Map
 from shared.storage import Store
-from shared.storage.sorted_file import open_sorted
 
 CUSHION = 0.25
 """Share of the allowed loss that is kept in reserve, for chance in the sample."""
@@ -29,10 +28,9 @@ ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class NearPairs:
-    """The finished search: files of directed pairs, sorted by item, and how good it is."""
+class NearPairs(SearchedLists):
+    """The finished search, and how good it is."""
 
-    files: tuple[str, ...]
     centroids: str
     """The file of centroids that was used."""
     recall: float
@@ -40,15 +38,9 @@ class NearPairs:
     reached: bool
     """Whether that is the recall asked for."""
     probing: Probing
-    visits: float
-    """Buckets of a vector on average, its own included."""
-    largest: int
-    """Rows of the largest bucket, visitors included."""
-    remembered: tuple[str, ...] = ()
-    """The files in which the next search finds what this one did."""
 
 
-NOTHING_NEAR = NearPairs((), "", 1.0, True, Probing(0.0), 0.0, 0)
+NOTHING_NEAR = NearPairs((), 0.0, 0, (), "", 1.0, True, Probing(0.0))
 
 
 def near_pairs(
@@ -95,8 +87,8 @@ def _widened(run: Map, space: SearchSpace, true: pa.Table) -> NearPairs:
             break
         found = searched_lists(run, space, probing)
         recall = _recall(space.task.store, found.files, true.filter(pa.array(judging)), plan.count)
-        reached, remembered = recall >= plan.recall, (*(done.remembered if done else ()), found.remembered)
-        done = NearPairs(found.files, space.pinned, recall, reached, probing, found.visits, found.largest, remembered)
+        reached, remembered = recall >= plan.recall, (*(done.remembered if done else ()), *found.remembered)
+        done = NearPairs(found.files, found.visits, found.largest, remembered, space.pinned, recall, reached, probing)
         if reached:
             break
         goal = 1 - (1 - goal) / 2
@@ -118,18 +110,14 @@ def _recall(store: Store, files: Sequence[str], true: pa.Table, count: int) -> f
 
     True neighbours are those of images as they are: of turned ones nearer ones may be found.
     """
-    found, cosines = set[tuple[bytes, bytes]](), dict[bytes, list[float]]()
-    for name in files:
-        with open_sorted(store, name) as file:
-            rows = file.span(bytes(16), None)
-        rows = rows.filter(pc.is_in(rows["item"], value_set=true["item"]))
-        items = rows["item"].to_pylist()
-        found |= set(zip(items, rows["other"].to_pylist(), strict=True))
-        for item, cosine in zip(items, rows["cosine"].to_pylist(), strict=True):
-            cosines.setdefault(item, []).append(cosine)
-    least = {item: min(near) for item, near in cosines.items() if len(near) >= count}
+    rows = read_found(store, files)
+    rows = rows.filter(pc.is_in(rows["item"], value_set=true["item"]))
+    found = set(zip(rows["item"].to_pylist(), rows["other"].to_pylist(), strict=True))
+    lists = rows.group_by("item").aggregate([("cosine", "count"), ("cosine", "min")])
+    full = lists.filter(pc.greater_equal(lists["cosine_count"], count))
+    least = dict(zip(full["item"].to_pylist(), full["cosine_min"].to_pylist(), strict=True))
     hits = [
-        (item, other) in found or cosine <= least.get(item, -2.0)
+        (item, other) in found or cosine <= least.get(item, ANY)
         for item, other, cosine in zip(*(true[name].to_pylist() for name in ("item", "other", "cosine")), strict=True)
     ]
     return float(np.mean(hits)) if hits else 1.0

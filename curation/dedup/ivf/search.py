@@ -11,6 +11,8 @@ from curation.arrays.runs import ranks
 from curation.dedup.ivf.assign import ASKS, ASKS_NEW, NEW, TARGET, fixed_binary
 from curation.dedup.ivf.grid import least_on_grid
 from curation.dedup.thumbnails import may_show
+from shared.storage import Store
+from shared.storage.sorted_file import open_sorted
 
 BLOCK = 1024
 PENDING = 4_000_000
@@ -26,6 +28,15 @@ FOUND = pa.schema(
     ]
 )
 """Pairs that were found, and in which bucket."""
+
+
+def read_found(store: Store, names: Sequence[str]) -> pa.Table:
+    """Return all pairs of some files, rows of FOUND sorted by item."""
+    tables = [FOUND.empty_table()]
+    for name in names:
+        with open_sorted(store, name) as file:
+            tables.append(file.span(bytes(16), None))
+    return pa.concat_tables(tables)
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ def search_bucket(
         rows["role"].to_numpy(),
         rows["floor"].to_numpy(),
         rows["visits"].to_numpy(),
-        np.flatnonzero(rows["stored"].to_numpy()),
+        rows["stored"].to_numpy().astype(bool),
     )
     best = bucket.pairs(least_on_grid(cosine), count, turns)
     shown = best.cosine >= np.float32(likely)
@@ -104,33 +115,36 @@ class _Bucket:
     roles: Array
     floors: Floats
     visits: Ints
-    hosts: Ints
-    """The rows that are stored here, ascending."""
+    stored: Bools
 
     def pairs(self, least: np.float32, count: int, turns: Sequence[Ints]) -> DirectedPairs:
         """Compare the rows, in every turn in which they visit, with those that are stored."""
-        best = _Best(count)
-        for bit, turn in enumerate((np.arange(self.vectors.shape[1]), *turns)):
+        best, stored = _Best(count), np.flatnonzero(self.stored)
+        for bit, turn in enumerate((None, *turns)):
             visiting = np.flatnonzero(self.visits & (1 << bit))
             for role in np.unique(self.roles[visiting]):
-                guests, theirs = visiting[self.roles[visiting] == role], self.roles[self.hosts]
-                hosts = self.hosts[_wanted(role, theirs) | _wanted(theirs, role)]
+                guests, theirs = visiting[self.roles[visiting] == role], self.roles[stored]
+                hosts = stored[_wanted(role, theirs) | _wanted(theirs, role)]
                 for guest, host, cosine in self._near(guests, hosts, turn, least):
                     # As they are, two that are stored here meet twice.
-                    new = (guest > host) | (bit > 0) | ~np.isin(guest, self.hosts)
+                    new = (guest > host) | (bit > 0) | ~self.stored[guest]
                     self._add(best, guest[new], host[new], cosine[new])
                     self._add(best, host[new], guest[new], cosine[new])
         return best.pairs()
 
-    def _near(self, guests: Ints, hosts: Ints, turn: Ints, least: np.float32) -> Iterator[tuple[Ints, Ints, Floats]]:
+    def _near(
+        self, guests: Ints, hosts: Ints, turn: Ints | None, least: np.float32
+    ) -> Iterator[tuple[Ints, Ints, Floats]]:
         """Compare block by block; the fewer of the two are turned, or turned back."""
         for start in range(0, len(guests), BLOCK):
             for first in range(0, len(hosts), BLOCK):
                 one, other = guests[start : start + BLOCK], hosts[first : first + BLOCK]
-                if len(one) < len(other):
-                    scores = self.vectors[one][:, turn] @ self.vectors[other].T
-                else:
-                    scores = self.vectors[one] @ self.vectors[other][:, np.argsort(turn)].T
+                ours, theirs = self.vectors[one], self.vectors[other]
+                if turn is not None and len(one) < len(other):
+                    ours = ours[:, turn]
+                elif turn is not None:
+                    theirs = theirs[:, np.argsort(turn)]
+                scores = ours @ theirs.T
                 row, column = np.nonzero(scores >= least)
                 yield one[row], other[column], scores[row, column]
 
