@@ -43,16 +43,20 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     return sink.getvalue()
 
 
+def draw_classes(root: Path, count: int, first: int = 0) -> Path:
+    """Draw so many pictures into folders of two classes; return the folder of both."""
+    for i in range(first, first + count):
+        path = root / ("cats", "dogs")[i % 2] / f"{i:04d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(picture(i)))
+    return root
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Callable[..., Path]:
     """A folder of pictures in two classes, with copies and broken files among them."""
 
     def make(count: int = 24, folder: str = "photos", first: int = 0) -> Path:
-        root = tmp_path / folder
-        for i in range(first, first + count):
-            path = root / ("cats", "dogs")[i % 2] / f"{i:04d}.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encoded(picture(i)))
-        return root
+        return draw_classes(tmp_path / folder, count, first)
 
     return make

@@ -39,13 +39,18 @@ CONSOLE: list[Reporter] = []
 """The terminal of a person who started the flow from the command line, if any."""
 
 
-def open_session(recipe: Recipe, workspace: str) -> Session:
-    """Return a session whose stages are subflows and whose parts are task runs of the current flow."""
+def begin_run() -> None:
+    """Do what comes first in every flow run: nothing is lost of it, told of its secrets, or left when it ends."""
     if RUN_ID in os.environ:  # a worker started it: nobody else would see to it that it ends
         die_with_parent()
     confirm_events()
     guard_logs()
     fetch_secrets()
+
+
+def open_session(recipe: Recipe, workspace: str) -> Session:
+    """Return a session whose stages are subflows and whose parts are task runs of the current flow."""
+    begin_run()
     machines = machines_of(recipe.compute)
     executor = PrefectExecutor(machines, recipe.compute.parts_per_task)
     return Session(recipe, Store(withheld(workspace)), executor, RunLog(*CONSOLE), subflows(machines, recipe.name))

@@ -5,10 +5,8 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
-from flows.orchestration.credentials import fetch_secrets, guard_logs
-from flows.orchestration.flows import nothing_new
+from flows.orchestration.flows import begin_run, nothing_new
 from flows.orchestration.forms import form
-from flows.orchestration.pages.confirmed_events import confirm_events
 from flows.orchestration.pages.run_names import named
 from flows.plan.garbage import collect
 from shared.errors import WorkspaceError
@@ -22,9 +20,7 @@ DAY = 24.0
 @form
 def gc(workspace: str = "workspace", delete: bool = False, hours: float = DAY) -> Any:
     """Delete what no published version needs: unused stage outputs, drafts of killed commands, unlisted shards."""
-    confirm_events()
-    guard_logs()
-    fetch_secrets()
+    begin_run()
     store = Store(withheld(workspace))
     if not store.fs.exists(store.path()):
         raise WorkspaceError(f"There is no workspace {workspace}. Curate into it first, or name the right one.")

@@ -1,14 +1,13 @@
 """Work on one dataset of one workspace goes one at a time, whichever deployment started it; other work goes on."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from hashlib import sha256
 
 from prefect import get_client, get_run_logger
 from prefect.concurrency.sync import concurrency
 
+from flows.orchestration.pages.run_names import called
 from flows.session import Session
 
 LEASE_SECONDS = 60.0
@@ -27,9 +26,7 @@ def one_at_a_time(work: str, session: Session) -> Iterator[None]:
     if SERVER_ENDS_WITH_US.get():
         yield
         return
-    url = session.store.url
-    folder = re.sub(r"[^\w.-]", "-", url.rpartition("/")[2])
-    limit = f"{work} of {session.recipe.name} in {folder} {sha256(url.encode()).hexdigest()[:6]}"
+    limit = f"{work} of {session.recipe.name} in {' '.join(called(session.store))}"
     with get_client(sync_client=True) as client:
         client.upsert_global_concurrency_limit_by_name(limit, 1)
     get_run_logger().info("Takes the one slot of %r; waits where another run holds it.", limit)

@@ -82,8 +82,9 @@ def _images(stage: Stage, recipe: Recipe, images: float) -> float:
 def _hash_ms(recipe: Recipe, images: float) -> float:
     """Return what an image's hashes cost to be compared with all others."""
     perceptual = recipe.curation.dedup.perceptual
-    tables = HashTables.of(perceptual.distance, round(images))
-    return tables.nanoseconds(round(images)) / images / 1e6 if perceptual.enabled else 0.0
+    if not perceptual.enabled:
+        return 0.0
+    return HashTables.of(perceptual.distance, round(images)).nanoseconds(round(images)) / images / 1e6
 
 
 def chance_pairs(recipe: Recipe, images: float) -> float:

@@ -19,6 +19,8 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if service["image"].startswith("dinoflow:")]
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
 PROFILES = [word for profile in ("gpu", "store") for word in ("--profile", profile)]
+OTHERWISE = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"}
+"""What a server beside Redis says otherwise than one by itself."""
 SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|AUTH")
 
 
@@ -91,6 +93,7 @@ def test_the_server_is_our_guarded_one_and_repeats_no_setting_that_it_sets_itsel
     assert importlib.util.find_spec(server["command"][server["command"].index("-m") + 1])
     assert "guarded_server" in str(server["command"])
     assert not SETTINGS.items() & server["environment"].items()
+    assert SETTINGS.keys() & server["environment"].keys() == OTHERWISE
 
 
 def test_the_image_holds_every_package_and_what_they_are_installed_by():

@@ -96,10 +96,10 @@ def save(
     whole |= {"step": state.step, "skipped": state.skipped, "seconds": state.seconds, "order": state.order}
     with roomy(draft / STATE, str(target), None):
         _write(whole, draft / STATE)
-    about = {"step": state.step, "sha256": sha256(draft / STATE), "summary": summary, "bad": bad}
-    (draft / ABOUT).write_text(json_text(about))
-    for path in (draft / STATE, draft / ABOUT, draft):
-        _flush(path)
+        about = {"step": state.step, "sha256": sha256(draft / STATE), "summary": summary, "bad": bad}
+        (draft / ABOUT).write_text(json_text(about))
+        for path in (draft / STATE, draft / ABOUT, draft):
+            _flush(path)
     shutil.rmtree(target, ignore_errors=True)  # a damaged one, which a resume has passed over
     draft.rename(target)
     _flush(target.parent)

@@ -2,11 +2,10 @@
 
 import json
 import os
-import re
 from collections.abc import Iterable
-from hashlib import sha256
 from urllib.parse import quote
 
+from flows.orchestration.pages.run_names import called
 from shared.errors import UserError
 from shared.images.file_names import absolute
 from shared.storage import Store
@@ -51,6 +50,4 @@ def report_line(store: Store, *names: str) -> str:
 
 
 def _called(store: Store) -> str:
-    url = store.url.rstrip("/")
-    folder = re.sub(r"[^\w.-]", "-", url.rpartition("/")[2])
-    return f"{folder}-{sha256(url.encode()).hexdigest()[:6]}"
+    return "-".join(called(store))

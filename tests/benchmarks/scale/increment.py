@@ -11,21 +11,15 @@ import os
 import random
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 from hardware import hardware
+from stage_seconds import stage_seconds
 
 from curation.measure import measure as measuring
-from curation.stages import STAGES
 from flows import pipeline
-from flows.recipe.recipe import Recipe
-from flows.session import Session
-from shared.launch.executors import Inline
-from shared.launch.progress import Silent
-from shared.storage import Store
 
 FOLDERS = 40
 
@@ -40,15 +34,7 @@ def spread(paths, numbers, root):
 def curated(root, workspace, part_images):
     """Return the CPU seconds of each stage and of publishing."""
     curation = {"index": {"part_images": part_images}, "pack": {"shard_images": 256}}
-    recipe = Recipe.model_validate({"sources": [{"kind": "folder", "url": str(root)}], "curation": curation})
-    session, spent = Session(recipe, Store(str(workspace)), Inline(), Silent()), {}
-    for stage in STAGES:
-        start = time.process_time()
-        session.make(stage)
-        spent[stage.name] = time.process_time() - start
-    start = time.process_time()
-    pipeline.curate(session)
-    return spent | {"publish": time.process_time() - start}
+    return stage_seconds(root, workspace, curation, pipeline.curate)[1]
 
 
 def main():

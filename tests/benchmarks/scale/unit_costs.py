@@ -24,16 +24,14 @@ os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 import middle
 import simplejpeg
 from hardware import hardware
+from stage_seconds import stage_seconds
 
 from curation.params.balance import BalanceParams
 from curation.params.copies import DedupParams
-from curation.stages import STAGES, balance, candidates, dedup
+from curation.stages import balance, candidates, dedup
 from flows import pipeline
 from flows.plan.unit_costs import TABLE
-from flows.recipe.recipe import Recipe
-from flows.session import Session
 from shared.launch.executors import Inline
-from shared.launch.progress import Silent
 from shared.stage_runner import run
 from shared.storage import Store
 from shared.tables import Output
@@ -57,15 +55,7 @@ def real(paths, evaluation, part_images=256):
             "decontaminate": {"sets": [{"name": "set", "source": {"kind": "folder", "url": str(evaluation)}}]},
             "balance": {"enabled": True},
         }
-        recipe = Recipe.model_validate({"sources": [{"kind": "folder", "url": str(root)}], "curation": curation})
-        session, spent = Session(recipe, Store(str(workspace)), Inline(), Silent()), {}
-        for stage in STAGES:
-            start = time.process_time()
-            session.make(stage)
-            spent[stage.name] = time.process_time() - start
-        start = time.process_time()
-        pipeline.made_version(session)
-        spent["publish"] = time.process_time() - start
+        session, spent = stage_seconds(root, workspace, curation, pipeline.made_version)
         outputs = session.outputs
         rows = {name: outputs["references" if name in PER_SET else "index"].rows for name in spent}
         return {name: seconds / rows[name] * 1e3 for name, seconds in spent.items()}, outputs["candidates"].rows

@@ -12,6 +12,7 @@ from conftest import encoded, picture
 from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError, WorkFailedError
 from shared.storage import Store, store
+from tests.disks import small_disk
 from tests.waiting import LIMIT_SECONDS
 
 
@@ -21,14 +22,7 @@ def dinoflow(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_full_disk_is_told_with_the_path_and_the_bytes(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=200k", "none", disk], capture_output=True, check=False, timeout=60
-    )
-    if mounted.returncode:
-        pytest.skip("needs to mount a tmpfs")
-    try:
+    with small_disk(tmp_path / "disk", "200k") as disk:
         place = Store(str(disk))
         with pytest.raises(
             WorkFailedError, match=rf"{disk}/big needs 300,000 bytes, but its disk is full \(2\d\d,\d+ "
@@ -44,8 +38,6 @@ def test_a_full_disk_is_told_with_the_path_and_the_bytes(tmp_path: Path) -> None
         assert f"dinoflow: {disk}/" in done.stderr
         assert "but its disk is full" in done.stderr
         assert "Traceback" not in done.stderr
-    finally:
-        subprocess.run(["umount", disk], check=True, timeout=60)
 
 
 def test_a_disk_that_gets_full_is_told_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

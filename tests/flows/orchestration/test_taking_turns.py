@@ -8,7 +8,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from conftest import encoded, picture
+from conftest import draw_classes
 
 from flows.orchestration import taking_turns
 from tests.training.tiny import tiny_training
@@ -30,10 +30,7 @@ def test_a_temporary_server_is_not_asked_for_a_slot(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.slow
 def test_a_pipeline_killed_while_it_trains_with_its_server_goes_on_when_it_is_run_again(tmp_path: Path) -> None:
-    for number in range(40):
-        path = tmp_path / "photos" / f"{number}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(encoded(picture(number)))
+    draw_classes(tmp_path / "photos", 40)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         json.dumps(

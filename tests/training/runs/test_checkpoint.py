@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from shared.dataset_version import Published
 from shared.errors import WorkFailedError
 from shared.params import Compute
 from shared.storage import sha256
+from tests.disks import small_disk
 from training.distributed import DistributedContext
 from training.loop.pretrain import initial_state
 from training.params import PretrainParams
@@ -108,17 +108,6 @@ def test_a_student_with_huge_weights_has_diverged(params: PretrainParams, weight
 def test_a_disk_that_is_full_when_a_checkpoint_is_written_is_named(
     params: PretrainParams, dataset: Published, tmp_path: Path
 ) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "none", disk], capture_output=True, check=False, timeout=60
-    )
-    if mounted.returncode:
-        pytest.skip("needs to mount a tmpfs")
-    try:
-        with pytest.raises(
-            WorkFailedError, match=rf"{disk}/runs/run/checkpoints/step-0*2 needs more than .* its disk is full"
-        ):
-            run(dataset, params, disk)
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True, timeout=60)
+    told = rf"{tmp_path}/disk/runs/run/checkpoints/step-0*2 needs more than .* its disk is full"
+    with small_disk(tmp_path / "disk", "300k", in_use=True) as disk, pytest.raises(WorkFailedError, match=told):
+        run(dataset, params, disk)

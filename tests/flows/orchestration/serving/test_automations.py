@@ -17,7 +17,7 @@ import pytest
 from flows.orchestration.flows import NOTHING_NEW, PUBLISHED
 from flows.orchestration.serving.automations import HEARTBEAT
 from flows.orchestration.serving.server import server
-from tests.conftest import encoded, picture
+from tests.conftest import draw_classes
 from tests.flows.orchestration.serving.test_serve import FILE, ROOT, TINY, Api, Served
 from tests.ports import free_port
 from tests.waiting import started, until
@@ -81,10 +81,7 @@ def test_a_run_whose_process_was_killed_is_marked_as_crashed_and_a_living_one_is
 def curated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """`dinoflow serve FILE`, beside a version that a command published, of which no event told."""
     home = tmp_path_factory.mktemp("curated")
-    for i in range(24):
-        path = home / "photos" / ("cats", "dogs")[i % 2] / f"{i:04d}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded(picture(i)))
+    draw_classes(home / "photos", 24)
     recipe = TINY.replace("PHOTOS", str(home / "photos")).replace("steps: 100000", "steps: 4")
     (home / "tiny.yaml").write_text(recipe.replace("checkpoint_every: 100000", "checkpoint_every: 4"))
     (home / "dinoflow.yaml").write_text(FILE)

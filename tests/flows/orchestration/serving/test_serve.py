@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from curation.stages import STAGES
-from tests.conftest import encoded, picture
+from tests.conftest import draw_classes
 from tests.ports import free_port
 from tests.waiting import LIMIT_SECONDS, ended, started, until
 
@@ -171,10 +171,7 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("prefect")
-    for i in range(24):
-        path = home / "photos" / ("cats", "dogs")[i % 2] / f"{i:04d}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded(picture(i)))
+    draw_classes(home / "photos", 24)
     (home / "tiny.yaml").write_text(TINY.replace("PHOTOS", str(home / "photos")))
     (home / "dinoflow.yaml").write_text(FILE)
     one = Served(home)

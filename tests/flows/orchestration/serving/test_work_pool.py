@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flows.orchestration.serving.server import server
-from tests.conftest import encoded, picture
+from tests.conftest import draw_classes
 from tests.flows.orchestration.serving.test_serve import DEPLOYED, FILE, ROOT, TINY, Api
 from tests.ports import free_port
 from tests.waiting import started
@@ -19,10 +19,7 @@ PREFECT = Path(sys.executable).with_name("prefect")
 
 @pytest.mark.slow
 def test_a_worker_of_the_pool_runs_what_was_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for i in range(12):
-        path = tmp_path / "photos" / ("cats", "dogs")[i % 2] / f"{i:04d}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded(picture(i)))
+    draw_classes(tmp_path / "photos", 12)
     (tmp_path / "tiny.yaml").write_text(TINY.replace("PHOTOS", str(tmp_path / "photos")))
     (tmp_path / "dinoflow.yaml").write_text(f"pool: dinoflow\n{FILE}")
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
