@@ -6,14 +6,12 @@ The corpus is drawn, curated and trained on through the pages, as a person would
 """
 
 import argparse
-import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any
 from browser import Page, browser
 
 from tests.ports import free_port
+from tests.prefect_api import Api
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -44,28 +43,15 @@ SCROLL = """[...document.querySelectorAll('*')].find(one => !one.children.length
   one.innerText.startsWith('Near (Optional)')).scrollIntoView({block: 'start'})"""
 
 
-class Api:
-    """The server's HTTP interface, as the pages use it."""
+def artifact(api: Api, key: str) -> Any:
+    """Return the latest artifact of a key, or None."""
+    [found] = api.post("/artifacts/latest/filter", {"artifacts": {"key": {"any_": [key]}}}) or [None]
+    return found
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
 
-    def ask(self, path: str, body: Any = None) -> Any:
-        """Return the answer to a request: POST with a body, else GET."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/api{path}", data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())
-
-    def deployment(self, name: str) -> Any:
-        """Return a deployment by its name, or None."""
-        [found] = self.ask("/deployments/filter", {"deployments": {"name": {"any_": [name]}}}) or [None]
-        return found
-
-    def artifact(self, key: str) -> Any:
-        """Return the latest artifact of a key, or None."""
-        [found] = self.ask("/artifacts/latest/filter", {"artifacts": {"key": {"any_": [key]}}}) or [None]
-        return found
+def pages(api: Api) -> str:
+    """Return the address of the pages."""
+    return api.url.removesuffix("/api")
 
 
 def wait(condition: Any, what: str) -> Any:
@@ -96,7 +82,7 @@ def served(folder: Path) -> Iterator[Api]:
     with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
         try:
             api = Api(port)
-            wait(lambda: len(api.ask("/automations/filter", {})) == 2, "the deployments are registered")
+            wait(lambda: len(api.post("/automations/filter")) == 2, "the deployments are registered")
             yield api
         finally:
             process.send_signal(signal.SIGTERM)
@@ -106,32 +92,32 @@ def served(folder: Path) -> Iterator[Api]:
 def take(page: Page, api: Api) -> None:
     """Take all of them."""
     page.size(1280, 620)
-    page.open(f"{api.url}/v2/deployments?tags=%5B%22dinoflow%22%5D", "whole pipeline")
+    page.open(f"{pages(api)}/v2/deployments?tags=%5B%22dinoflow%22%5D", "whole pipeline")
     page.photograph(HERE / "deployments.png")
-    curate = api.deployment("curate every night")
+    curate = api.deployments()["curate/curate every night"]
     fill(page, api, curate["id"])
-    if not api.artifact("dataset"):
-        api.ask(f"/deployments/{curate['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})
-    dataset = wait(lambda: api.artifact("dataset"), "the corpus is curated")
+    if not artifact(api, "dataset"):
+        api.post(f"/deployments/{curate['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})
+    dataset = wait(lambda: artifact(api, "dataset"), "the corpus is curated")
     page.size(1280, 900)
-    page.open(api.url + dataset["data"].partition("[Open the report](")[2].partition(")")[0], "Why and where from")
+    page.open(pages(api) + dataset["data"].partition("[Open the report](")[2].partition(")")[0], "Why and where from")
     page.photograph(HERE / "report.png")
-    wait(lambda: (it := api.artifact("training")) and it["data"].count("data:image") == 3 and halfway(it), "training")
+    wait(lambda: (it := artifact(api, "training")) and it["data"].count("data:image") == 3 and halfway(it), "training")
     page.size(1280, 1000)
-    page.open(f"{api.url}/v2/artifacts/artifact/{api.artifact('training')['latest_id']}", "Reload the page")
+    page.open(f"{pages(api)}/v2/artifacts/artifact/{artifact(api, 'training')['latest_id']}", "Reload the page")
     page.holds("[...document.images].filter(one => one.naturalWidth > 300).length === 3", "the curves are drawn")
     page.photograph(HERE / "training.png")
 
 
-def halfway(artifact: Any) -> bool:
+def halfway(page: Any) -> bool:
     """Tell whether a training's page shows a curve worth a look."""
-    done = int(artifact["description"].partition("step ")[2].partition(" of ")[0].replace(",", ""))
+    done = int(page["description"].partition("step ")[2].partition(" of ")[0].replace(",", ""))
     return done >= 300
 
 
 def fill(page: Page, api: Api, deployment: str) -> None:
     """Open the form of a curation, and choose another embedder for near copies."""
-    page.open(f"{api.url}/v2/deployments/deployment/{deployment}/run", "Parameters")
+    page.open(f"{pages(api)}/v2/deployments/deployment/{deployment}/run", "Parameters")
     for tab in ("Curation", "Dedup", "Near duplicates", "Timm"):
         page.click(tab, tag="[role=tab]")
         page.holds(CHOSEN.format(tab=tab), f"{tab} is chosen")

@@ -18,8 +18,9 @@ from flows.orchestration.flows import NOTHING_NEW, PUBLISHED
 from flows.orchestration.serving.automations import HEARTBEAT
 from flows.orchestration.serving.server import server
 from tests.conftest import draw_classes
-from tests.flows.orchestration.serving.test_serve import FILE, ROOT, TINY, Api, Served
+from tests.flows.orchestration.serving.test_serve import FILE, ROOT, TINY, Served
 from tests.ports import free_port
+from tests.prefect_api import Api
 from tests.waiting import started, until
 
 pytestmark = pytest.mark.slow

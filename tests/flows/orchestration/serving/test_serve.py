@@ -1,6 +1,5 @@
 """Prefect for real: a server on loopback, a file of deployments, forms filled over HTTP, the pages' contents."""
 
-import json
 import os
 import re
 import signal
@@ -20,52 +19,10 @@ import pytest
 from curation.stages import STAGES
 from tests.conftest import draw_classes
 from tests.ports import free_port
+from tests.prefect_api import Api
 from tests.waiting import LIMIT_SECONDS, ended, started, until
 
 ROOT = Path(__file__).parents[4]
-
-
-class Api:
-    """The server's HTTP interface, as a browser uses it."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/api"
-
-    def call(self, method: str, path: str, body: Any = None) -> bytes:
-        """Send a request; a server that is busy (503) is asked again, as Prefect's own client does."""
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
-        for again in range(20):
-            request = urllib.request.Request(self.url + path, data, headers, method=method)
-            try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
-                    return bytes(answer.read())
-            except urllib.error.HTTPError as error:
-                if error.code != 503 or again == 19:
-                    raise
-                time.sleep(0.5)
-        raise AssertionError
-
-    def post(self, path: str, body: Any = None) -> Any:
-        return json.loads(self.call("POST", path, body or {}))
-
-    def patch(self, path: str, body: Any) -> None:
-        self.call("PATCH", path, body)
-
-    def get(self, path: str) -> Any:
-        return json.loads(self.call("GET", path))
-
-    def deployments(self) -> dict[str, Any]:
-        names = {flow["id"]: flow["name"] for flow in self.post("/flows/filter")}
-        return {f"{names[d['flow_id']]}/{d['name']}": d for d in self.post("/deployments/filter")}
-
-    def wait(self, run: str) -> Any:
-        for _ in range(600):
-            found = self.get(f"/flow_runs/{run}")
-            if found["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
-                return found
-            time.sleep(0.5)
-        raise TimeoutError(found["state_name"])
 
 
 def heeds_ctrl_c():

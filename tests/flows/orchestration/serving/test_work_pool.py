@@ -10,8 +10,9 @@ import pytest
 
 from flows.orchestration.serving.server import server
 from tests.conftest import draw_classes
-from tests.flows.orchestration.serving.test_serve import DEPLOYED, FILE, ROOT, TINY, Api
+from tests.flows.orchestration.serving.test_serve import DEPLOYED, FILE, ROOT, TINY
 from tests.ports import free_port
+from tests.prefect_api import Api
 from tests.waiting import started
 
 PREFECT = Path(sys.executable).with_name("prefect")
