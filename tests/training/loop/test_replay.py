@@ -1,6 +1,7 @@
 """Any past step can be taken again, to the bit."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import pytest
 from PIL import Image
 
 from flows.commands.replay import replay_step
-from shared.dataset_version import Published
+from shared.dataset_version import Published, open_version
 from shared.errors import UserError
 from shared.params import Compute
+from shared.storage import Store
 from tests.training.loop.test_bad_steps import failing
+from tests.training.publishing import invented, publish
 from training.data.index import SampleIndex
 from training.loop.replay import replay
 from training.loss import losses
@@ -22,15 +25,27 @@ from training.stages import pretrain
 ON_CPU = Compute(device="cpu", workers=1)
 
 
-@pytest.fixture
-def folder(tiny: dict[str, Any], dataset: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    """A run that went back once: steps 3 and on are of another order."""
-    optim = tiny["optim"] | {"steps": 7, "bad_steps": 2}
+@pytest.fixture(scope="module")
+def went_back(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace of a run that went back once: steps 3 and on are of another order."""
+    optim, workspace = tiny["optim"] | {"steps": 7, "bad_steps": 2}, tmp_path_factory.mktemp("went_back")
     params = PretrainParams.model_validate(tiny | {"optim": optim, "keep_checkpoints": 3})
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(losses, "dino_loss", failing(lambda call: call in (4, 5)))
-        pretrain(dataset, params=params, compute=ON_CPU, workspace=tmp_path, run="run")
+        made = publish(workspace, invented(60, classes=4))
+        pretrain(made, params=params, compute=ON_CPU, workspace=workspace, run="run")
+    return workspace
+
+
+@pytest.fixture
+def folder(went_back: Path, tmp_path: Path) -> RunFolder:
+    shutil.copytree(went_back, tmp_path, dirs_exist_ok=True)
     return RunFolder(tmp_path / "runs" / "run")
+
+
+@pytest.fixture
+def dataset(folder: RunFolder, tmp_path: Path) -> Published:
+    return open_version(Store(str(tmp_path)), "tiny")
 
 
 @pytest.mark.parametrize(("step", "begins"), [(1, 0), (3, 0), (5, 4), (7, 6)])

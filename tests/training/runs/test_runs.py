@@ -104,9 +104,9 @@ def test_a_killed_run_resumes_to_the_same_bits(
 
 
 def test_a_damaged_newest_checkpoint_falls_back_to_the_good_one(
-    params: PretrainParams, dataset: Published, tmp_path: Path
+    params: PretrainParams, trained: Published, tmp_path: Path
 ) -> None:
-    first = run(dataset, params, tmp_path)
+    first = run(trained, params, tmp_path)
     folder = RunFolder(tmp_path / "runs" / "run")
     whole = contents(folder, 4)
     state = folder.checkpoint(4) / checkpoint.STATE
@@ -115,19 +115,18 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_good_one(
     assert checkpoint.last_good(folder) == 2
     with pytest.raises(WorkFailedError, match=r"needs an undamaged checkpoint, got .*step-00000004"):
         checkpoint.read(folder, 4)
-    again = run(dataset, params, tmp_path)
+    again = run(trained, params, tmp_path)
     assert again["final_loss"] == first["final_loss"]
     assert same_tensors(contents(folder, 4), whole)
 
 
 def test_a_finished_run_is_not_trained_again(
-    params: PretrainParams, dataset: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    params: PretrainParams, trained: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = run(dataset, params, tmp_path)
     monkeypatch.setattr("training.loop.pretrain.pretrain", None)
-    assert run(dataset, params, tmp_path) == first
-    assert first["images_seen"] == 32
-    assert first["checkpoints"] == [2, 4]
+    facts = run(trained, params, tmp_path)
+    assert facts["images_seen"] == 32
+    assert facts["checkpoints"] == [2, 4]
 
 
 def test_only_the_newest_checkpoints_are_kept(tiny: dict[str, Any], dataset: Published, tmp_path: Path) -> None:
@@ -167,15 +166,16 @@ def test_a_run_whose_config_holds_former_keys_is_the_same_run(
 
 
 def test_a_run_under_an_old_name_with_new_params_is_refused(
-    params: PretrainParams, dataset: Published, tmp_path: Path
+    params: PretrainParams, trained: Published, tmp_path: Path
 ) -> None:
-    run(dataset, params, tmp_path)
     other = params.model_copy(update={"seed": 1})
     with pytest.raises(RecipeError, match="seed was 0, now 1"):
-        run(dataset, other, tmp_path)
+        run(trained, other, tmp_path)
 
 
-def test_requests_that_cannot_be_met_say_what_to_do(params: PretrainParams, dataset: Published, tmp_path: Path) -> None:
+def test_requests_that_cannot_be_met_say_what_to_do(
+    params: PretrainParams, trained: Published, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     with pytest.raises(RecipeError, match=r"at least one batch of images .* = 8\), got 5"):
         check_batch(params, 5, 1)
     with pytest.raises(RecipeError, match=r"multiple of the 3 processes, got 8. Set it to 9"):
@@ -185,10 +185,9 @@ def test_requests_that_cannot_be_met_say_what_to_do(params: PretrainParams, data
     with pytest.raises(RecipeError, match="fp16 needs a GPU, got the device cpu"):
         check_precision(torch.device("cpu"), "fp16")
     with pytest.raises(WorkspaceError, match=r"needs a run with a checkpoint.*dinoflow pretrain"):
-        score(dataset, tmp_path)
-    run(dataset, params, tmp_path)
+        score(trained, tmp_path_factory.mktemp("empty"))
     with pytest.raises(RecipeError, match=r"multiple of run step 2's patch size 8, got 30. Set it to 24"):
-        score(dataset, tmp_path, image_size=30)
+        score(trained, tmp_path, image_size=30)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the machine has what the request needs")
@@ -197,11 +196,8 @@ def test_asking_for_an_absent_gpu_is_refused(params: PretrainParams, dataset: Pu
         pretrain(dataset, params=params, compute=Compute(device="cuda"), workspace=tmp_path, run="run")
 
 
-def test_every_checkpoint_is_scored_once_beside_two_baselines(
-    params: PretrainParams, dataset: Published, tmp_path: Path
-) -> None:
-    run(dataset, params, tmp_path)
-    first = score(dataset, tmp_path)
+def test_every_checkpoint_is_scored_once_beside_two_baselines(trained: Published, tmp_path: Path) -> None:
+    first = score(trained, tmp_path)
     assert first["scored"] == [2, 4]
     assert first["scores"].keys() == {"2", "4", "random_init", "pixels"}
     facts = json.loads((tmp_path / "evaluations" / "run" / "4.json").read_text())
@@ -215,23 +211,22 @@ def test_every_checkpoint_is_scored_once_beside_two_baselines(
     protocol = facts["scores"][0]["protocol"]
     assert protocol["bank"] + protocol["queries"] == 60
     assert protocol["image_size"] == 32
-    assert score(dataset, tmp_path)["scored"] == []
-    assert score(dataset, tmp_path, evaluations=(Knn(temperature=0.1),))["scored"] == [2, 4]
+    assert score(trained, tmp_path)["scored"] == []
+    assert score(trained, tmp_path, evaluations=(Knn(temperature=0.1),))["scored"] == [2, 4]
 
 
 def test_a_damaged_checkpoint_is_named_and_the_others_are_scored(
-    params: PretrainParams, dataset: Published, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Published, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(dataset, params, tmp_path)
     folder, asked = RunFolder(tmp_path / "runs" / "run"), EvaluateParams(evaluations=("effective_rank",), pictures=0)
     states = [folder.checkpoint(step) / checkpoint.STATE for step in (2, 4)]
     whole = [state.read_bytes() for state in states]
     states[0].write_bytes(whole[0][:-100] + bytes(100))
-    facts = evaluate(dataset, params=asked, compute=ON_CPU, workspace=tmp_path, run="run")
+    facts = evaluate(trained, params=asked, compute=ON_CPU, workspace=tmp_path, run="run")
     assert facts["scored"] == [4]
     assert "step 2 is left out: Reading a run needs an undamaged checkpoint" in capsys.readouterr().out
     states[0].write_bytes(whole[0])
-    facts = evaluate(dataset, params=asked, compute=ON_CPU, workspace=tmp_path, run="run")
+    facts = evaluate(trained, params=asked, compute=ON_CPU, workspace=tmp_path, run="run")
     assert facts["scored"] == [2]
 
 
@@ -244,20 +239,19 @@ def test_without_labels_what_needs_none_is_told_and_the_lack_is_said(params: Pre
 
 
 def test_checkpoints_are_scored_on_other_sets_too_and_anew_when_those_change(
-    params: PretrainParams, dataset: Published, tmp_path: Path
+    trained: Published, tmp_path: Path
 ) -> None:
-    run(dataset, params, tmp_path)
     class_folders(tmp_path / "pets" / "train", 3)
     class_folders(tmp_path / "pets" / "test", 2, first=500)
     knn: dict[str, Any] = {
         "evaluations": (Knn(k=3, also=()),),
         "sets": (DatasetSet(), FolderSet(url=str(tmp_path / "pets"))),
     }
-    told = score(dataset, tmp_path, **knn)
+    told = score(trained, tmp_path, **knn)
     assert told["scores"]["4"].keys() == told["scores"]["pixels"].keys() == {"knn top1", "knn top1 on pets"}
-    assert score(dataset, tmp_path, **knn)["scored"] == []
+    assert score(trained, tmp_path, **knn)["scored"] == []
     draw(tmp_path / "pets" / "train" / "cats" / "new.jpg", 7)
-    assert score(dataset, tmp_path, **knn)["scored"] == [2, 4]
+    assert score(trained, tmp_path, **knn)["scored"] == [2, 4]
 
 
 def job(dataset: Published, workspace: Path, name: str, stage: str, params: dict[str, Any]) -> Path:
