@@ -125,7 +125,7 @@ def difference(pair: Laid, plain: bool) -> Differing:
         laying=NOTHING if plain else laying(first, second, inliers, pair.both, contrast),
         strength=float(left[conflict].sum() / max(1e-3, float(total[content].sum()))),
         levels=float((asked & unlit).sum() / max(1, asked.sum())),
-        repainted=plain and repainted(pair.first, pair.second, pair.both, side),
+        repainted=plain and repainted(pair.first, pair.second, weight, asked, side),
     )
 
 

@@ -41,7 +41,8 @@ def laying(first: Floats, second: Floats, agreeing: Bools, both: Bools, contrast
     residual = np.abs(pictures[0] - pictures[1])
     strong = (residual[..., 0] > max(STRONG, STRONG_SHARE * contrast)) & both
     strong |= (np.hypot(residual[..., 1], residual[..., 2]) > STRONG_TINT) & both
-    mask = np.asarray(cv2.morphologyEx(strong.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)))
+    opened = cv2.morphologyEx(strong.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    mask = np.asarray(opened, np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     jump, shares = _jumps(pictures, mask, both)
     areas, total = np.zeros(2), 0
@@ -58,11 +59,13 @@ def laying(first: Floats, second: Floats, agreeing: Bools, both: Bools, contrast
 
 def _paled(first: Floats, second: Floats, agreeing: Bools) -> tuple[Floats, Floats]:
     """Return luma, Cr and Cb [h, w, 3] of both, the richer as pale as the other where they agree."""
-    planes = [cv2.GaussianBlur(tints(image), (0, 0), 1.0) for image in (first, second)]  # as coarse as JPEG's
+    tinted = [tints(image) for image in (first, second)]
+    planes = [np.asarray(cv2.GaussianBlur(tint, (0, 0), 1.0), np.float32) for tint in tinted]  # as coarse as JPEG's
     chosen = [plane[agreeing] for plane in planes]
     energies = [float(np.vdot(plane, plane)) for plane in chosen]
     paled = float(np.clip(np.vdot(*chosen) / max(1e-3, *energies), 0, 1))
-    planes[int(np.argmax(energies))] *= paled
+    richer = int(np.argmax(energies))
+    planes[richer] = np.float32(paled) * planes[richer]
     one, other = (np.dstack([image @ LUMA, plane]) for image, plane in zip((first, second), planes, strict=True))
     return one, other
 
@@ -96,7 +99,7 @@ def _owned(jump: Floats, shares: Floats, inside: Bytes) -> Floats:
     rim = cv2.dilate(inside, EDGE) > 0
     weight, share = jump[rim], shares[rim]
     alone = [float(weight[share >= 1 - STRAY].sum()), float(weight[share <= STRAY].sum())]
-    return np.array(alone) / max(1e-3, float(weight.sum()))
+    return np.array(alone, np.float32) / np.float32(max(1e-3, float(weight.sum())))
 
 
 def _plainer(pictures: tuple[Floats, Floats], inside: Bytes, owned: Floats) -> Floats:
@@ -106,5 +109,5 @@ def _plainer(pictures: tuple[Floats, Floats], inside: Bytes, owned: Floats) -> F
     strewn = [max(0.1, float(np.sqrt(image[core].var(0).sum()))) for image in pictures]
     times = max(strewn) / min(strewn)
     if any(owned.max() < clear and times >= least for clear, least in zip(CLEAR, PLAINER, strict=True)):
-        return np.eye(2)[int(np.argmin(strewn))]
+        return np.asarray(np.eye(2)[int(np.argmin(strewn))], np.float32)
     return owned

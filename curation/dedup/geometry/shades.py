@@ -26,11 +26,12 @@ TINT = 6.0
 """Levels of Cb and Cr by which the light may miss the colours of what moved."""
 
 
-def repainted(first: Floats, second: Floats, both: Bools, side: int) -> bool:
-    """Return whether areas of two RGB images [h, w, 3] that lie over each other differ as no light explains."""
-    weight = both.astype(np.float32)
+def repainted(first: Floats, second: Floats, weight: Floats, asked: Bools, side: int) -> bool:
+    """Return whether areas of two RGB images [h, w, 3] differ as no light explains, in the tiles that are asked.
+
+    Pixels of no weight are not in both.
+    """
     count = tiled(weight, side)
-    asked = count >= 0.6 * side * side
     images = (first, second)
     means = [_means(image, weight, count, side) for image in images]
     grays = [mean @ LUMA for mean in means]
@@ -54,11 +55,12 @@ def repainted(first: Floats, second: Floats, both: Bools, side: int) -> bool:
 
 def _means(image: Array, weight: Floats, count: Floats, side: int) -> Floats:
     sums = [tiled(channel * weight, side) for channel in np.moveaxis(image, 2, 0)]
-    return np.stack(sums, axis=-1) / np.maximum(count, 1)[..., None]
+    return np.asarray(np.stack(sums, axis=-1) / np.maximum(count, 1)[..., None], np.float32)
 
 
 def _spread(gray: Floats, means: Floats, weight: Floats, count: Floats, side: int) -> Floats:
-    return np.sqrt(np.maximum(tiled(gray * gray * weight, side) / np.maximum(count, 1) - means**2, 0))
+    variance = tiled(gray * gray * weight, side) / np.maximum(count, 1) - means**2
+    return np.asarray(np.sqrt(np.maximum(variance, 0)), np.float32)
 
 
 def tiled(values: Floats, side: int) -> Floats:
