@@ -16,8 +16,9 @@ MOVED, SAME = 12.0, 3.0
 """Gray levels by which a tile of one colour differs that has another shade, and by which one differs that stays."""
 LEAST = 0.01
 """Share of the tiles that an area of another shade fills."""
-STUCK, STUCK_SHARE = 6.0, 0.005
-"""Gray levels by which the light would have moved a tile that stays, and the share of such tiles that refutes it."""
+STUCK, STUCK_SHARE, STUCK_OF_MOVED = 6.0, 0.005, 0.03
+"""Gray levels by which the light would have moved a tile that stays, and the share of such tiles, of all and of those
+that have moved, that refutes it: noise alone makes some."""
 BLACK, GROUND = 20.0, 0.05
 """Gray levels up to which no light moves a tile much, and the share of others that makes a ground."""
 STRONG_LIGHT = 1.25
@@ -46,7 +47,8 @@ def repainted(first: Floats, second: Floats, weight: Floats, asked: Bools, side:
     gain = float(np.vdot(low, high)) / max(1.0, float(np.vdot(low, low)))
     lit = _means(np.clip(gain * images[dark], 0, 255), weight, count, side)
     stuck = same & (lit @ LUMA - grays[dark] > STUCK)
-    if stuck.sum() > STUCK_SHARE * asked.sum():
+    changed = asked & (np.abs(change) > MOVED)
+    if stuck.sum() > max(STUCK_SHARE * asked.sum(), STUCK_OF_MOVED * changed.sum()):
         return True
     grounded = (same & (grays[dark] > BLACK)).sum() >= GROUND * asked.sum()
     off = np.linalg.norm(tints(lit[moved]) - tints(means[1 - dark][moved]), axis=-1)

@@ -88,7 +88,7 @@ PURPLE, OCHRE, RED = (136, 87, 171), (182, 123, 54), (80, 40, 40)
 
 @pytest.mark.parametrize("bare", [False, True])
 @pytest.mark.parametrize(
-    ("one", "other"), [(PURPLE, (91, 71, 111)), (OCHRE, (118, 89, 52)), (RED, (120, 60, 60)), (RED, (200, 120, 120))]
+    ("one", "other"), [(PURPLE, (91, 71, 111)), (OCHRE, (118, 89, 52)), (RED, (60, 30, 30)), (RED, (200, 120, 120))]
 )
 def test_one_product_in_a_paler_or_darker_colour_is_another_product(one, other, bare):
     assert compared(describe(shirt(one, bare)), describe(shirt(other, bare))).verdict == "look-alike"
