@@ -50,9 +50,10 @@ NOISE_STRENGTH = 0.025
 """Of a plain copy no more of its energy may differ in tiles that conflict: there noise makes many of them, but weak
 ones (at most .023 in pages and boards recompressed, shrunk or noisy), other digits few strong ones (.044 and more).
 """
-OVERLAID, OVERLAY = 0.18, 0.75
-"""Or, of a rich picture: at most so much of it differs, and so much of that is one plain thing over the other's
-content: a watermark, a caption, a hole. What differs both ways is another frame of one scene."""
+OVERLAID, OVERLAY, CROSSED = 0.18, 0.6, 0.008
+"""Or, of a rich picture: at most so much of it differs, so much of that is laid over one and the same of both (a
+watermark, a caption, a hole), and at most so much of the picture over the other one. What differs both ways is another
+frame of one scene: two people before one fixed camera hide so much of it each."""
 SAME_SCENE = 0.3
 """From here on too little agrees to call it one scene."""
 SOFT = 2.0
@@ -158,9 +159,9 @@ def _judged(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> tuple[PairVer
     turn = orientation(affine)
     plain = max(a.plain, b.plain) >= PLAIN
     tiny = min(max(a.size), max(b.size)) < TINY
-    verdict = _verdict(difference(pair), plain, tiny, turn)
+    verdict = _verdict(difference(pair, plain), plain, tiny, turn)
     if verdict != "copy" and not plain:  # dots of a print and rims of sharpening are gone from afar, content is not
-        afar = _verdict(difference(softened(pair, SOFT)), plain, tiny, turn)
+        afar = _verdict(difference(softened(pair, SOFT), plain), plain, tiny, turn)
         verdict = afar if afar == "copy" else verdict
     return verdict, affine
 
@@ -176,11 +177,13 @@ def _verdict(found: Differing, plain: bool, tiny: bool, turn: str) -> PairVerdic
     weak = found.levels <= NOISE_CONFLICT and found.strength <= NOISE_STRENGTH
     if (weak if plain else found.conflict <= NOISE_CONFLICT) and found.residual <= NOISE_RESIDUAL:
         if plain:
-            return "copy" if turn == UPRIGHT and found.colour <= PLAIN_COLOUR else "look-alike"
+            same = found.colour <= PLAIN_COLOUR and not found.repainted
+            return "copy" if turn == UPRIGHT and same else "look-alike"
         return "look-alike" if tiny and found.colour > SAME_COLOUR else "copy"
     if plain or tiny or found.rest > NOISE_RESIDUAL:
         return "look-alike"
-    hidden = found.conflict <= OVERLAID and found.overlay >= OVERLAY and found.colour <= SAME_COLOUR
+    one_sided = found.laying.overlay >= OVERLAY and found.laying.crossed <= CROSSED
+    hidden = found.conflict <= OVERLAID and one_sided and found.colour <= SAME_COLOUR
     return "copy" if hidden else "same scene" if found.conflict <= SAME_SCENE else "look-alike"
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from curation.arrays import Array, Bools, Bytes, Floats
 from curation.dedup.geometry.alignments import Affine
-from curation.dedup.geometry.overlays import overlay
+from curation.dedup.geometry.overlays import Laying, laying
+from curation.dedup.geometry.shades import LUMA, repainted, tiled, tints
 
 TILE, MIN_TILES = 12, 8
 """Pixels along a tile of the finer frame, and the least tiles along its shorter side."""
@@ -32,7 +33,7 @@ LIGHT = 32.0
 """Pixels of the finer frame: what a blur of this width leaves is light."""
 CAP = 20.0
 """Gray levels from which a residual counts no more while maps are chosen: a watermark must not bend them."""
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+NOTHING = Laying(0.0, 0.0)
 
 
 class Laid(NamedTuple):
@@ -55,12 +56,14 @@ class Differing(NamedTuple):
     """The same in tiles without conflict."""
     colour: float
     """97th percentile over tiles of the difference of colours, in levels of Cb and Cr, the richer made as pale."""
-    overlay: float
-    """Of the area of strong residuals: what one picture hides of the other behind something plain."""
+    laying: Laying
+    """What one picture hides of the other; of plain pictures nobody asks."""
     strength: float
     """Of the energy of detail: what nothing explains in tiles that conflict."""
     levels: float
     """Of the tiles: those that are brighter or darker in one, without detail that explains it."""
+    repainted: bool
+    """Whether an area has another shade while the rest stays, as under no light; of rich pictures nobody asks."""
 
 
 def laid(a: Bytes, b: Bytes, affine: Affine) -> Laid | None:
@@ -94,23 +97,24 @@ def softened(pair: Laid, sigma: float) -> Laid:
 def misfit(pair: Laid) -> float:
     """Return the mean residual of gray levels, each capped: what the best of several maps makes small."""
     few = Laid(pair.first[::2, ::2], pair.second[::2, ::2], pair.both[::2, ::2])
-    x, y, _ = _fitted(few)
+    first, second, _ = _fitted(few)
+    x, y = first @ LUMA, second @ LUMA
     return float(np.minimum(np.abs(x - y)[few.both], CAP).mean())
 
 
-def difference(pair: Laid) -> Differing:
-    """Return what differs between two pictures that are laid over each other."""
-    own_x, own_y, inliers = _fitted(pair)
-    x, y = _as_sharp(own_x, own_y, inliers)
+def difference(pair: Laid, plain: bool) -> Differing:
+    """Return what differs between two pictures that are laid over each other, both rich or one of them plain."""
+    first, second, inliers = _fitted(pair)
+    x, y = _as_sharp(first @ LUMA, second @ LUMA, inliers)
     contrast = float(np.sqrt(max(1.0, x[pair.both].std() * y[pair.both].std())))
     side = min(TILE, max(4, min(x.shape) // MIN_TILES))
-    count = _tiles(pair.both.astype(np.float32), side)
+    count = tiled(pair.both.astype(np.float32), side)
     asked = count >= ASKED * side * side
     weight, count = pair.both.astype(np.float32), np.maximum(count, 1)
     energy, shared = _energies(_detail(x) * weight, _detail(y) * weight, count, side)
     content = asked & (energy.max(0) >= max(CONTENT, CONTENT_SHARE * contrast) ** 2)
     total, left = energy.sum(0), np.maximum(energy.sum(0) - 2 * shared, 0)
-    level = np.abs(_tiles((x - y) * weight, side)) / count
+    level = np.abs(tiled((x - y) * weight, side)) / count
     unlit = (level > max(LEVEL, LEVEL_SHARE * contrast)) & ~(content & (left <= EXPLAINED * total))
     conflict = content & (left > UNEXPLAINED * total) | asked & unlit
     return Differing(
@@ -118,14 +122,15 @@ def difference(pair: Laid) -> Differing:
         residual=_share(left, total, content),
         rest=_share(left, total, content & ~conflict),
         colour=_colour(pair, count, asked & ~conflict, side),
-        overlay=overlay(own_x, own_y, pair.both, contrast),
+        laying=NOTHING if plain else laying(first, second, inliers, pair.both, contrast),
         strength=float(left[conflict].sum() / max(1e-3, float(total[content].sum()))),
         levels=float((asked & unlit).sum() / max(1, asked.sum())),
+        repainted=plain and repainted(pair.first, pair.second, weight, asked, side),
     )
 
 
 def _fitted(pair: Laid) -> tuple[Floats, Floats, Bools]:
-    """Return gray levels with the light of the dimmer picture fitted to the other's, and where they agree after that.
+    """Return RGB with the light of the dimmer picture fitted to the other's, and where they agree after that.
 
     One gain and one offset, fitted where the two already agree, so that a white patch does not bend them; what gets
     brighter than white is cut off, as it is in a copy that was made brighter.
@@ -145,12 +150,12 @@ def _fitted(pair: Laid) -> tuple[Floats, Floats, Bools]:
             break
         inliers = agreeing
     if gain >= 1:
-        return _relit(pair.first, gain, offset), y, inliers
-    return x, _relit(pair.second, 1 / gain, -offset / gain), inliers
+        return _relit(pair.first, gain, offset), pair.second, inliers
+    return pair.first, _relit(pair.second, 1 / gain, -offset / gain), inliers
 
 
 def _relit(image: Floats, gain: float, offset: float) -> Floats:
-    return np.asarray(np.clip(np.float32(gain) * image + np.float32(offset), 0, 255) @ LUMA)
+    return np.asarray(np.clip(np.float32(gain) * image + np.float32(offset), 0, 255))
 
 
 def _as_sharp(x: Floats, y: Floats, inliers: Bools) -> tuple[Floats, Floats]:
@@ -169,16 +174,9 @@ def _as_sharp(x: Floats, y: Floats, inliers: Bools) -> tuple[Floats, Floats]:
 
 def _energies(x: Floats, y: Floats, count: Floats, side: int) -> tuple[Floats, Floats]:
     """Return the variances [2, rows, columns] and the covariance of two images in every tile."""
-    mean_x, mean_y = _tiles(x, side) / count, _tiles(y, side) / count
-    variances = np.stack([_tiles(x * x, side) / count - mean_x**2, _tiles(y * y, side) / count - mean_y**2])
-    return variances, _tiles(x * y, side) / count - mean_x * mean_y
-
-
-def _tiles(values: Floats, side: int) -> Floats:
-    """Sum inside each tile; a few lines at the edges are left out."""
-    rows, columns = values.shape[0] // side, values.shape[1] // side
-    cut = values[: rows * side, : columns * side].reshape(rows, side, columns, side)
-    return np.asarray(cut.sum((1, 3)))
+    mean_x, mean_y = tiled(x, side) / count, tiled(y, side) / count
+    variances = np.stack([tiled(x * x, side) / count - mean_x**2, tiled(y * y, side) / count - mean_y**2])
+    return variances, tiled(x * y, side) / count - mean_x * mean_y
 
 
 def _share(part: Floats, whole: Floats, chosen: Bools) -> float:
@@ -190,10 +188,8 @@ def _colour(pair: Laid, count: Floats, chosen: Bools, side: int) -> float:
     weight = pair.both.astype(np.float32)
     planes = []
     for image in (pair.first, pair.second):
-        means = np.stack([_tiles(channel * weight, side) / count for channel in np.moveaxis(image, 2, 0)], axis=-1)
-        gray = means @ LUMA
-        tints = np.stack([0.713 * (means[..., 0] - gray), 0.564 * (means[..., 2] - gray)], axis=-1)
-        planes.append(tints[chosen])
+        means = np.stack([tiled(channel * weight, side) / count for channel in np.moveaxis(image, 2, 0)], axis=-1)
+        planes.append(tints(means)[chosen])
     rich, pale = sorted(planes, key=lambda plane: -float(np.square(plane).sum()))
     if not len(rich):
         return 0.0

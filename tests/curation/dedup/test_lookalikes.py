@@ -72,6 +72,34 @@ def arrow(quarters: int) -> Image.Image:
     return sign.rotate(90 * quarters)
 
 
+def shirt(colour: tuple[int, int, int], bare: bool = False) -> Image.Image:
+    page = Image.new("RGB", (400, 400), "white")
+    pen = ImageDraw.Draw(page)
+    if not bare:
+        pen.rectangle((0, 340, 400, 400), fill=(240, 240, 240))
+        pen.text((20, 350), "SHOP24 free delivery", font=ImageFont.load_default(28), fill=(60, 60, 60))
+    outline = [(125, 60), (275, 60), (310, 125), (270, 135), (270, 300), (130, 300), (130, 135), (90, 125)]
+    pen.polygon(outline, fill=colour)
+    return page
+
+
+PURPLE, OCHRE, RED = (136, 87, 171), (182, 123, 54), (80, 40, 40)
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize(
+    ("one", "other"), [(PURPLE, (91, 71, 111)), (OCHRE, (118, 89, 52)), (RED, (60, 30, 30)), (RED, (200, 120, 120))]
+)
+def test_one_product_in_a_paler_or_darker_colour_is_another_product(one, other, bare):
+    assert compared(describe(shirt(one, bare)), describe(shirt(other, bare))).verdict == "look-alike"
+
+
+@pytest.mark.parametrize("edit", ["brighter", "darker", "less colour", "jpeg 30"])
+def test_a_picture_of_a_product_under_another_light_is_a_copy(edit):
+    for colour in (PURPLE, OCHRE):
+        assert compared(describe(shirt(colour)), describe(EDITS[edit](shirt(colour)))).verdict == "copy"
+
+
 KINDS = {"sudoku": sudoku, "letter": letter, "product": product, "arrow": arrow}
 
 
@@ -140,6 +168,29 @@ def test_frames_of_one_camera_are_one_scene_and_the_recipe_says_what_that_means(
     drop = DedupParams.model_validate({"near": {"same_scene": "drop"}})
     assert not any(counts(comparison, DedupParams(), 1.0) for comparison in comparisons)
     assert all(counts(comparison, drop, 1.0) for comparison in comparisons)
+
+
+def before_a_wall(left: int, coat: tuple[int, int, int]) -> Image.Image:
+    frame = photo(9)
+    pen = ImageDraw.Draw(frame)
+    pen.rectangle((150, 0, 359, 200), fill=(250, 248, 240))
+    pen.ellipse((left + 5, 70, left + 27, 95), fill=(222, 180, 150))
+    pen.rectangle((left, 95, left + 32, 190), fill=coat)
+    return frame
+
+
+@pytest.mark.parametrize(
+    "people",
+    [
+        pytest.param([(170, (226, 220, 110)), (300, (30, 110, 250))], id="one as bright as the wall"),
+        pytest.param([(250, (50, 0, 40)), (262, (90, 160, 170))], id="one where the other stood"),
+        pytest.param([(170, (226, 220, 110)), (185, (20, 60, 140))], id="both"),
+        pytest.param([(100, (230, 225, 190)), (300, (30, 110, 250))], id="one half before bushes"),
+    ],
+)
+def test_another_person_before_a_camera_is_no_copy_however_faint_and_wherever_the_first_stood(people):
+    one, other = (describe(before_a_wall(left, coat)) for left, coat in people)
+    assert compared(one, other).verdict == "same scene"
 
 
 TURNS = {
