@@ -98,7 +98,7 @@ def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS),
     writes=CANDIDATES,
     shape="rounds",
-    version=4,
+    version=5,
     key="curation.dedup",
 )
 def candidates(

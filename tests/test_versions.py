@@ -14,7 +14,7 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "measure": (5, "a2107da60d863e1a94ec"),
     "measure_references": (5, "a2107da60d863e1a94ec"),
     "quality": (2, "cefa6571f1e94daaf32d"),
-    "candidates": (4, "62e42ffec6538fcae7f7"),
+    "candidates": (5, "62e42ffec6538fcae7f7"),
     "verify": (5, "1791e8bf588ac422805c"),
     "decontaminate": (4, "736939d96cd78fd8fa36"),
     "dedup": (4, "62e42ffec6538fcae7f7"),

@@ -3,7 +3,8 @@
 Hashes and embeddings propose; neither decides. Of what embeddings propose, thumbnails dismiss most. Copies by bytes or
 pixels, and what a hash and a thumbnail take for one picture, are collapsed before embeddings are searched: a picture
 with 300,000 copies would otherwise have no other neighbours. Such a copy is compared with the image that it copies, and
-searched for itself only where that one may itself be dropped, for then the copy stands for itself.
+with that one's neighbours too where it may itself stand for them: where there are few copies, of which the recipe says
+which is kept, and where the image that it copies may be dropped.
 """
 
 from collections.abc import Iterator
@@ -12,19 +13,24 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Ints
-from curation.arrays.runs import ranges
+from curation.arrays import Bools, Ints
 from curation.dedup.candidate_parts import ProposedPairs, cut, pair_table
 from curation.dedup.comparable_images import ComparableImages, comparable_images
+from curation.dedup.components import components
 from curation.dedup.exact_classes import exact_classes, keep_order
 from curation.dedup.hash_candidates import HashCandidates
 from curation.dedup.knn_pairs import NeighbourPairs, merged, onward_pairs
 from curation.dedup.near_search import EmbeddingSearch, FoundPairs, refuse_low_recall
 from curation.dedup.star_rule import Match
+from curation.dedup.thumbnails import of_one_frame
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.copies import DedupParams
 from shared.stage_runner import Rounds
 from shared.tables import REMEMBERED, Rows, with_facts
+
+FEW = 16
+"""Images in a group of likely copies up to which each is compared with each, and with whatever is near one of them:
+whichever is kept, nothing else is compared then."""
 
 
 def pair_tables(
@@ -46,7 +52,7 @@ def pair_tables(
     refuse_low_recall(searched, params.near.candidates.below_recall)
     table = pa.concat_tables([pair_table(images, images, pairs, None), pair_table(images, sets, touching, "source")])
     items = np.concatenate([pairs.item, touching.item])
-    cells = search.embeddings[0].cells[items] if search.embeddings else np.zeros(len(items), np.int64)
+    cells = search.cells()[items]
     # On a part of its own: among the pairs, a recall that changed would rename them.
     recall = {column: facts["recall"] for column, facts in searched.items()}
     yield with_facts(table.slice(0, 0), {"recall": recall, "searched": searched, "dismissed": search.dismissed})
@@ -77,7 +83,8 @@ class _Search:
 
     def originals(self) -> NeighbourPairs:
         """Return the images that hashes did not collapse, each with its nearest better ones."""
-        return self._neighbours(self.alone)
+        found = [self._likely(each, each.neighbours(self.alone)) for each in self.embeddings if len(self.alone)]
+        return merged(found).directed(self.order)
 
     def references(self) -> ProposedPairs:
         """Return the images with the evaluation images nearest to them."""
@@ -88,22 +95,25 @@ class _Search:
 
     def better(self, of_originals: NeighbourPairs, doubtful: Ints) -> ProposedPairs:
         """Return each image with its nearest better ones; `doubtful` may turn out to be contaminated."""
-        copies = self.copies
-        by_hash = merged([_directed(copies), self.hashes.pairs()]).directed(self.order)
-        droppable = {
-            *doubtful.tolist(),
-            *of_originals.item.tolist(),
-            *by_hash.item[~np.isin(by_hash.item, list(copies))],
-        }
-        freed = {item: match.kept for item, match in copies.items() if match.kept in droppable}
-        of_copies = self._neighbours(np.array(list(freed), dtype=np.int64))
-        inherited = _inherited(freed, of_originals).directed(self.order)
-        onward = onward_pairs(of_originals, by_hash).directed(self.order)
-        return ProposedPairs.of(merged([of_originals, of_copies, inherited, onward]), by_hash)
+        by_hash = merged([_directed(self.copies), self.hashes.pairs()]).directed(self.order)
+        alike = by_hash.take(self._of_one_frame(by_hash))
+        few = _in_small_groups(alike, len(self.order))
+        droppable = few.copy()
+        droppable[np.concatenate([doubtful, of_originals.item, alike.item])] = True
+        onward = [onward_pairs(of_originals, alike, droppable), onward_pairs(alike, alike, few)]
+        return ProposedPairs.of(merged([of_originals, *onward]).directed(self.order), by_hash)
 
-    def _neighbours(self, items: Ints) -> NeighbourPairs:
-        found = [self._likely(each, each.neighbours(items, self.alone)) for each in self.embeddings if len(items)]
-        return merged(found).directed(self.order)
+    def cells(self) -> Ints:
+        """Return the bucket of each image, by which pairs are cut: a copy's is that of the image that it copies."""
+        cells = self.embeddings[0].cells.copy() if self.embeddings else np.zeros(len(self.order), np.int64)
+        pairs = _directed(self.copies)
+        cells[pairs.item] = cells[pairs.other]
+        return cells
+
+    def _of_one_frame(self, pairs: NeighbourPairs) -> Bools:
+        both = np.union1d(pairs.item, pairs.other)
+        looks = self.images.thumbnails(both)
+        return of_one_frame(*(looks[np.searchsorted(both, side)] for side in (pairs.item, pairs.other)))
 
     def _likely(self, search: EmbeddingSearch, found: FoundPairs) -> NeighbourPairs:
         """Dismiss pairs of which neither thumbnail shows a part of the other, but not the nearest of one left alone.
@@ -124,9 +134,10 @@ def _directed(copies: dict[int, Match]) -> NeighbourPairs:
     return NeighbourPairs.of([items], [kept], [np.array([m.score for m in copies.values()], dtype=np.float32)])
 
 
-def _inherited(freed: dict[int, int], of_originals: NeighbourPairs) -> NeighbourPairs:
-    """Pair each copy with what the image that it copies is paired with: a copy of one is likely a copy of the other."""
-    starts, ends = (np.searchsorted(of_originals.item, list(freed.values()), side) for side in ("left", "right"))
-    rows = ranges(starts, ends)
-    items = np.repeat(np.array(list(freed), dtype=np.int64), ends - starts)
-    return NeighbourPairs.of([items], [of_originals.other[rows]], [of_originals.nearness[rows]])
+def _in_small_groups(alike: NeighbourPairs, count: int) -> Bools:
+    """Return which of so many images have few others that are alike, however far on."""
+    items, groups = components(np.stack([alike.item, alike.other], axis=1))
+    number = np.unique(groups, return_inverse=True)[1]
+    few = np.ones(count, dtype=bool)
+    few[items] = np.bincount(number)[number] <= FEW
+    return few

@@ -47,14 +47,19 @@ def merged(several: list[NeighbourPairs]) -> NeighbourPairs:
     return NeighbourPairs.of([p.item for p in several], [p.other for p in several], [p.nearness for p in several])
 
 
-def onward_pairs(pairs: NeighbourPairs, by_hash: NeighbourPairs) -> NeighbourPairs:
-    """Pair what is near an image with what that image may be dropped for: of several copies, dedup keeps the best.
+def onward_pairs(pairs: NeighbourPairs, alike: NeighbourPairs, for_worse: Bools) -> NeighbourPairs:
+    """Pair what is near an image with what is alike that one: of several copies dedup keeps the best.
 
-    `by_hash` names the better image of each pair second.
+    `alike` names the better image of each pair second. What is near an image is paired with the better ones, and where
+    `for_worse` [images] says so with the worse ones too.
     """
+    back = for_worse[alike.other]
+    first, second = (
+        np.concatenate(sides) for sides in ((alike.item, alike.other[back]), (alike.other, alike.item[back]))
+    )
+    order = np.argsort(first, kind="stable")
     one, other = np.concatenate([pairs.item, pairs.other]), np.concatenate([pairs.other, pairs.item])
-    starts, ends = (np.searchsorted(by_hash.item, other, side) for side in ("left", "right"))
-    rows = ranges(starts, ends)
+    starts, ends = (np.searchsorted(first[order], other, side) for side in ("left", "right"))
     items, near = (np.repeat(column, ends - starts) for column in (one, np.tile(pairs.nearness, 2)))
-    found = NeighbourPairs.of([items], [by_hash.other[rows]], [near])
+    found = NeighbourPairs.of([items], [second[order][ranges(starts, ends)]], [near])
     return found.take(found.item != found.other)

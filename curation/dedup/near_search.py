@@ -58,19 +58,15 @@ class EmbeddingSearch:
         """From here on the nearest one is a candidate, for an image that has no other."""
         return self._between(ALONE)
 
-    def neighbours(self, asking: Ints, among: Ints) -> FoundPairs:
-        """Return each image with its nearest others among some, the images that ask included."""
-        targets = np.union1d(among, asking)
-        roles = np.full(len(targets), TARGET, np.int8)
-        roles[np.isin(targets, asking)] |= ASKS
-        whole = len(asking) == len(targets)
-        ids = self.images.ids(targets)
-        selections = self._selections(self.images, targets, ids, roles)
-        memory = self._memory("neighbours" if whole else "copies", self.images)
-        found, cells = self._found(memory, selections, (targets, ids), (targets, ids), shaping=whole)
+    def neighbours(self, items: Ints) -> FoundPairs:
+        """Return each of these images with its nearest others among them."""
+        ids = self.images.ids(items)
+        selections = self._selections(self.images, items, ids, np.full(len(items), ASKS | TARGET, np.int8))
+        memory = self._memory("neighbours", self.images)
+        found, cells = self._found(memory, selections, (items, ids), (items, ids), shaping=True)
         nearest = np.lexsort((-found.pairs.nearness, found.pairs.item))
-        items, first = np.unique(found.pairs.item[nearest], return_index=True)
-        self.cells[items] = cells[nearest][first]
+        places, first = np.unique(found.pairs.item[nearest], return_index=True)
+        self.cells[places] = cells[nearest][first]
         return found
 
     def references(self, asking: Ints) -> FoundPairs:

@@ -7,7 +7,7 @@ other people's photographs 9 in 10 correlate below .85 in the best window, of co
 import cv2
 import numpy as np
 
-from curation.arrays import Bytes, Floats
+from curation.arrays import Bools, Bytes, Floats
 from curation.dedup.geometry.windows import (
     ORIENTATIONS,
     PART_OF,
@@ -17,6 +17,7 @@ from curation.dedup.geometry.windows import (
     best_correlation,
     best_window,
     normed,
+    places_of_turns,
     turned,
 )
 from shared.images.picture import Picture
@@ -29,6 +30,8 @@ AS_ONE, SAME_TINT = 0.995, 6.0
 
 BEYOND_DOUBT = 0.93
 """Correlation of a window from which colours are not asked: one neighbour in twenty that is no copy gets there."""
+BLOCK = 4096
+"""Pairs that are compared at once."""
 PATCHES = 4
 """Along each side of a window, whose mean colours are compared."""
 TINTED, SAME_HUES = 6.0, 0.25
@@ -83,3 +86,13 @@ def as_one(one: Bytes, other: Bytes) -> bool:
     x, y = (normed(row[: SIDE * SIDE].astype(np.float32)) for row in (one, other))
     tint = np.abs(one[SIDE * SIDE :].astype(np.float32) - other[SIDE * SIDE :]).mean()
     return float(x @ y) >= AS_ONE and float(tint) <= SAME_TINT
+
+
+def of_one_frame(ones: Bytes, others: Bytes) -> Bools:
+    """Return, for rows [n] of thumbnails, whether either may show the whole of the other, in any orientation."""
+    likely = np.zeros(len(ones), dtype=bool)
+    for start in range(0, len(ones), BLOCK):
+        x, y = (normed(rows[start : start + BLOCK, : SIDE * SIDE].astype(np.float32)) for rows in (ones, others))
+        turns = [np.einsum("ij,ij->i", x, y[:, places]) for places in places_of_turns(SIDE)]
+        likely[start : start + BLOCK] = np.max(turns, axis=0) >= PART_OF
+    return likely

@@ -14,10 +14,11 @@ from curation.arrays.draws import draws
 from curation.dedup.ivf.assign import ANY, Probing
 from curation.dedup.ivf.centroids import sample_rows
 from curation.dedup.ivf.difference import SearchedLists, SearchSpace, searched_lists, true_lists
-from curation.dedup.ivf.pins import newest, pinned, read_pinned
+from curation.dedup.ivf.pins import newest, pin_probing, pinned, pinned_probing, read_pinned
 from curation.dedup.ivf.recall import VectorSample, probing_for, words
 from curation.dedup.ivf.search import read_found, to_ids
 from curation.dedup.ivf.tasks import QUERIES, NearSearch, Task, joined, sample
+from shared.params import fingerprint
 from shared.stage_runner.shuffle import Map
 from shared.storage import Store
 
@@ -56,9 +57,9 @@ def near_pairs(
 ) -> NearPairs:
     """Return the pairs of the images that these selections name, some `rows` of them.
 
-    `pins` is the folder of the centroids. Images that are not `shaping`, such as those of evaluation sets, split none.
-    `memory` is a folder for what searches found among images whose digests stand for the same vectors; without one
-    all are searched.
+    `pins` is the folder of the centroids and of how widely they are searched. Images that are not `shaping`, such as
+    those of evaluation sets, split none. `memory` is a folder for what searches found among images whose digests stand
+    for the same vectors; without one all are searched.
     """
     groups = _groups(selections, plan.parts_per_file)
     task = Task(store.url, folder, plan, ())
@@ -71,28 +72,30 @@ def near_pairs(
     )
     space = SearchSpace(task, groups, name, read_pinned(store, name), memory or f"{folder}/memory")
     true, remembered = true_lists(run, space, queries)
-    found = _widened(run, space, true)
+    asks = fingerprint(name, shaping, plan.cosine, plan.count, plan.recall, plan.most_probes)
+    found = _widened(run, space, true, f"{pins}/probing-{asks}.json")
     return replace(found, remembered=(*found.remembered, remembered))
 
 
-def _widened(run: Map, space: SearchSpace, true: pa.Table) -> NearPairs:
-    """Search, measure the recall, and search wider until it holds."""
-    plan, margins = space.task.search, true["margin"].to_numpy()
+def _widened(run: Map, space: SearchSpace, true: pa.Table, pin: str) -> NearPairs:
+    """Search as widely as is pinned, measure the recall, and search wider until it holds; pin what was enough."""
+    store, plan, margins = space.task.store, space.task.search, true["margin"].to_numpy()
     judging = draws(words(to_ids(true["item"])), "judging") % 2 == 1
-    goal, done = 1 - (1 - plan.recall) * (1 - CUSHION), None
+    goal, before, done = 1 - (1 - plan.recall) * (1 - CUSHION), pinned_probing(store, pin), None
     for attempt in range(ROUNDS):
         choosing = ~judging if not attempt else np.ones(len(margins), dtype=bool)
-        probing = probing_for(margins[choosing], goal, plan.most_probes)
-        if done is not None and probing == done.probing:
-            break
+        probing = before or probing_for(margins[choosing], goal, plan.most_probes)
+        goal, before = 1 - (1 - goal) / 2, None
+        if done is not None and probing.margin <= done.probing.margin:
+            continue
         found = searched_lists(run, space, probing)
-        recall = _recall(space.task.store, found.files, true.filter(pa.array(judging)), plan.count)
+        recall = _recall(store, found.files, true.filter(pa.array(judging)), plan.count)
         reached, remembered = recall >= plan.recall, (*(done.remembered if done else ()), *found.remembered)
         done = NearPairs(found.files, found.visits, found.largest, remembered, space.pinned, recall, reached, probing)
         if reached:
             break
-        goal = 1 - (1 - goal) / 2
     assert done is not None
+    pin_probing(store, pin, done.probing)
     return done
 
 

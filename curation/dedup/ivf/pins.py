@@ -1,15 +1,20 @@
 """Pinned centroids: versions in a folder of the workspace, of which the last one counts. None is ever changed.
 
 New images move no centroid. A corpus that outgrew its buckets splits those that are too full, and keeps all others:
-that is a new version. To fit anew, delete the folder.
+that is a new version. To fit anew, delete the folder. Beside a version stands how widely its buckets are searched: as
+long as that reaches the recall, the chance of another sample changes nothing of what was found.
 """
+
+from dataclasses import asdict
 
 import numpy as np
 
 from curation.arrays import Floats, Words
+from curation.dedup.ivf.assign import Probing
 from curation.dedup.ivf.centroids import Centroids, fit, grown
 from shared.errors import DamagedFileError
 from shared.storage import Store
+from shared.storage.checked_json import json_text, read_facts
 
 
 def pinned(store: Store, folder: str, points: Floats, ids: Words, rows: int, bucket_rows: int) -> str:
@@ -39,6 +44,16 @@ def read_pinned(store: Store, name: str) -> Centroids:
     if centroids.name != name.rpartition("-")[2].removesuffix(".npy"):
         raise DamagedFileError(name, "has other bytes than were written: delete it, and centroids are fitted anew")
     return centroids
+
+
+def pinned_probing(store: Store, name: str) -> Probing | None:
+    """Return the probing in a file, None where there is none. Raises DamagedFileError."""
+    return Probing(**read_facts(store, name)) if store.exists(name) else None
+
+
+def pin_probing(store: Store, name: str, probing: Probing) -> None:
+    """Commit a probing, in place of a narrower one."""
+    store.write(name, json_text(asdict(probing)))
 
 
 def _versions(store: Store, folder: str) -> list[str]:

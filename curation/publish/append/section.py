@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.publish.shard_writer import SIDECAR_COLUMNS, sidecar
+from curation.publish.shard_writer import SIDECAR_COLUMNS
 from shared.catalog import HIDDEN
 from shared.errors import DamagedFileError
 from shared.storage import Store
@@ -141,9 +141,10 @@ def _members(section: Section) -> Iterator[Row]:
                 yield member
 
 
-def _content(row: Row, exif: bool) -> bytes:
+def _content(row: Row, exif: bool) -> tuple[Any, ...]:
     """Return what a member is made of beside the bytes that its id names; EXIF, a function of those, is left out."""
-    if exif and row.get("metadata"):
-        kept = {key: value for key, value in json.loads(row["metadata"]).items() if key != "exif"}
-        row = row | {"metadata": json.dumps(kept, sort_keys=True) if kept else None}
-    return sidecar(row)
+    kept = row.get("metadata") or None
+    if kept:
+        facts = {key: value for key, value in json.loads(kept).items() if key != "exif" or not exif}
+        kept = json.dumps(facts, sort_keys=True) if facts or not exif else None
+    return *(row[name] for name in SIDECAR_COLUMNS), kept

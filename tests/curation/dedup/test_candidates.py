@@ -93,11 +93,12 @@ def test_judged_pairs_count_only_with_a_kept_image():
     assert np.isneginf(judged.among(np.array([5, 6]))[0, 1])
 
 
-def test_what_is_near_a_copy_is_compared_with_what_that_copy_may_be_dropped_for():
+@pytest.mark.parametrize("for_worse", [False, True])
+def test_what_is_near_a_copy_is_compared_with_better_copies_and_where_that_is_said_with_worse_ones(for_worse):
     near = NeighbourPairs.of([np.array([5, 7])], [np.array([3, 6])], [np.array([0.7, 0.8], np.float32)])
-    by_hash = NeighbourPairs.of([np.array([3, 5])], [np.array([1, 3])], [np.array([-2, -4], np.float32)])
-    onward = onward_pairs(near, by_hash)
-    assert (onward.item.tolist(), onward.other.tolist()) == ([5], [1])
+    alike = NeighbourPairs.of([np.array([3, 4])], [np.array([1, 3])], [np.array([-2, -4], np.float32)])
+    onward = onward_pairs(near, alike, np.full(8, for_worse))
+    assert list(zip(onward.item.tolist(), onward.other.tolist(), strict=True)) == [(5, 1), *[(5, 4)] * for_worse]
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40))

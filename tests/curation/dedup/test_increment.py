@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from curation.dedup.hash_lists import Hashes, remembered_pairs
 from curation.dedup.hash_pairs import near_hashes
 from curation.dedup.ivf import difference
-from curation.dedup.ivf.assign import ASKS, TARGET
+from curation.dedup.ivf import near_pairs as near_pairs_module
+from curation.dedup.ivf.assign import ASKS, TARGET, Probing
 from curation.dedup.ivf.near_pairs import near_pairs
+from curation.dedup.ivf.pins import pin_probing, pinned_probing
 from curation.dedup.ivf.tasks import NearSearch
 from shared.stage_runner import Rounds
 from shared.storage import Store
@@ -97,6 +99,31 @@ def test_where_nothing_changed_no_vector_is_put_into_a_bucket(tmp_path, monkeypa
     again, second = search(tmp_path, "again", ids[order], vectors[order], roles, plan, "memory")
     assert again == rows
     assert facts(second) == facts(first)
+
+
+def test_what_a_search_was_wide_enough_for_stays_its_width_whatever_another_sample_says(tmp_path, monkeypatch):
+    ids, vectors = corpus(3, 600)
+    roles = np.full(600, ASKS | TARGET, np.int8)
+    plan = NearSearch(0.7, 5, bucket_rows=100)
+    first = search(tmp_path, "first", ids[:590], vectors[:590], roles[:590], plan, "memory")[1]
+    monkeypatch.setattr(near_pairs_module, "probing_for", lambda *_: Probing(1.5))
+    second = search(tmp_path, "second", ids, vectors, roles, plan, "memory")[1]
+    assert second.probing == first.probing != Probing(1.5)
+    assert second.reached
+
+
+def test_a_width_that_is_not_enough_any_more_grows_and_that_one_stays(tmp_path):
+    ids, vectors = corpus(5, 2000, spread=0.6)
+    roles = np.full(2000, ASKS | TARGET, np.int8)
+    plan = NearSearch(0.75, 10, bucket_rows=50)
+    wide = search(tmp_path, "first", ids, vectors, roles, plan, "memory")[1].probing
+    (pin,) = (tmp_path / "pins").glob("probing-*.json")
+    pin_probing(Store(str(tmp_path)), f"pins/{pin.name}", Probing(0.0))
+    again = search(tmp_path, "second", ids, vectors, roles, plan, "memory")[1]
+    assert again.reached
+    assert again.probing.margin > 0
+    assert wide.margin > 0
+    assert pinned_probing(Store(str(tmp_path)), f"pins/{pin.name}") == again.probing
 
 
 @settings(max_examples=10, deadline=None)

@@ -72,6 +72,22 @@ def test_a_change_of_the_recipe_compares_no_pair_twice(change, photos, tmp_path,
     assert {"turned 90°", "turned 270°"} & {row[4] for row in fresh} or change == "orientations"
 
 
+@pytest.mark.parametrize("keep", [("pixels",), ("bytes",), ("-bytes", "pixels")])
+def test_whichever_of_several_copies_is_kept_no_other_pair_is_compared(keep, tmp_path, counted):
+    root = tmp_path / "photos"
+    for i in range(8):
+        image = picture(i, (160, 120))
+        copies = [image, image.resize((128, 96)), image.transpose(Image.Transpose.ROTATE_90), image.resize((96, 72))]
+        for number, copy in enumerate(copies):
+            (root / str(number)).mkdir(parents=True, exist_ok=True)
+            (root / str(number) / f"{i}.jpg").write_bytes(encoded(copy, quality=90 - 20 * number))
+    curated(root, tmp_path / "w")
+    counted.clear()
+    again = curated(root, tmp_path / "w", keep=keep)
+    assert sum(counted) == 0
+    assert len(dropped(again)) == 24
+
+
 def test_moved_files_are_not_compared_again_and_a_new_one_with_its_neighbours_only(photos, tmp_path, counted):
     curated(photos, tmp_path / "w")
     everything = sum(counted)
