@@ -130,7 +130,10 @@ def make(store, rows):
         parts["measure"].append(commit_part(store, "measure", measured))
         parts["quality"].append(commit_part(store, "quality", table(VERDICTS, PART, {}), f"{number:020d}"))
         planted += [frozenset(pair) for pair in pairs]
-    return [Output(name, "made", "images", tuple(made)).seal(store, {}) for name, made in parts.items()], planted
+    facts = {"version": 1, "params": {}}
+    return [
+        Output(name, "made", "images", tuple(made)).seal(store, {"stage": name} | facts) for name, made in parts.items()
+    ], planted
 
 
 def verified_of(store, output, planted):
@@ -190,8 +193,7 @@ def measure(folder, rows, distance, workers):
         return run(stage_, params_, inputs, store=store, executor=clock.executor)
 
     pairs = made(candidates, params, *tables, *none)
-    facts = pairs.facts or pairs.parts[0].facts
-    seen = facts["searched"]["vector"]
+    seen = (pairs.facts | pairs.parts[0].facts)["searched"]["vector"]
     clock.line("candidates", f"recall {seen['recall']}, {seen['visits']} buckets each, {pairs.rows:,} pairs")
     verified, found = verified_of(store, pairs, planted)
     clock.spent = clock._now()
