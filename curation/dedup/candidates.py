@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Ints
+from curation.arrays import Bools, Ints
 from curation.arrays.runs import ranges
 from curation.dedup.candidate_parts import ProposedPairs, cut, pair_table
 from curation.dedup.comparable_images import ComparableImages, comparable_images
@@ -20,9 +20,9 @@ from curation.dedup.exact_classes import exact_classes, keep_order
 from curation.dedup.hash_candidates import HashCandidates
 from curation.dedup.knn_pairs import NeighbourPairs, merged, onward_pairs
 from curation.dedup.near_search import EmbeddingSearch, FoundPairs, refuse_low_recall
-from curation.dedup.star_rule import Match
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.copies import DedupParams
+from shared.catalog import CANDIDATES
 from shared.stage_runner import Rounds
 from shared.tables import REMEMBERED, Rows, with_facts
 
@@ -44,13 +44,15 @@ def pair_tables(
     pairs = search.better(of_originals, touching.item)
     searched = {each.column: each.facts() for each in search.embeddings}
     refuse_low_recall(searched, params.near.candidates.below_recall)
-    table = pa.concat_tables([pair_table(images, images, pairs, None), pair_table(images, sets, touching, "source")])
-    items = np.concatenate([pairs.item, touching.item])
-    cells = search.embeddings[0].cells[items] if search.embeddings else np.zeros(len(items), np.int64)
+    several = [
+        (pair_table(images, other, proposed, column), search.cells(proposed.item))
+        for other, proposed, column in ((images, pairs, None), (sets, touching, "source"))
+    ]
     # On a part of its own: among the pairs, a recall that changed would rename them.
     recall = {column: facts["recall"] for column, facts in searched.items()}
-    yield with_facts(table.slice(0, 0), {"recall": recall, "searched": searched, "dismissed": search.dismissed})
-    yield from cut(table, cells)
+    nothing = CANDIDATES.schema.empty_table()
+    yield with_facts(nothing, {"recall": recall, "searched": searched, "dismissed": search.dismissed})
+    yield from cut(several)
     yield {REMEMBERED: sorted({*search.hashes.remembered, *(n for each in search.embeddings for n in each.remembered)})}
 
 
@@ -65,7 +67,7 @@ class _Search:
         self.dismissed = 0
         self.hashes = HashCandidates(images, self.leads, params, rounds)
         self.copies = self.hashes.collapsed()
-        self.alone = np.array([item for item in self.leads.tolist() if item not in self.copies], dtype=np.int64)
+        self.alone = self.leads[~_mask(self.copies.item, len(images.columns))[self.leads]]
         self.embeddings: list[EmbeddingSearch] = []
         if near.enabled and near.verify == "geometric":
             own = EmbeddingSearch(images, sets, "vector", near.embedder, near, rounds, near.candidate_cosine)
@@ -74,6 +76,10 @@ class _Search:
             embedder = DescriptorEmbedder()
             cosine = embedder.candidate_cosine
             self.embeddings.append(EmbeddingSearch(images, sets, "layout", embedder, near, rounds, cosine))
+
+    def cells(self, items: Ints) -> Ints:
+        """Return the bucket [n] in which the nearest other of each was found; all are in one without embeddings."""
+        return self.embeddings[0].cells[items] if self.embeddings else np.zeros(len(items), np.int64)
 
     def originals(self) -> NeighbourPairs:
         """Return the images that hashes did not collapse, each with its nearest better ones."""
@@ -88,15 +94,12 @@ class _Search:
 
     def better(self, of_originals: NeighbourPairs, doubtful: Ints) -> ProposedPairs:
         """Return each image with its nearest better ones; `doubtful` may turn out to be contaminated."""
-        copies = self.copies
-        by_hash = merged([_directed(copies), self.hashes.pairs()]).directed(self.order)
-        droppable = {
-            *doubtful.tolist(),
-            *of_originals.item.tolist(),
-            *by_hash.item[~np.isin(by_hash.item, list(copies))],
-        }
-        freed = {item: match.kept for item, match in copies.items() if match.kept in droppable}
-        of_copies = self._neighbours(np.array(list(freed), dtype=np.int64))
+        copies, count = self.copies, len(self.images.columns)
+        by_hash = merged([copies, self.hashes.pairs()]).directed(self.order)
+        of_others = by_hash.item[~_mask(copies.item, count)[by_hash.item]]
+        droppable = _mask(np.concatenate([doubtful, of_originals.item, of_others]), count)
+        freed = copies.take(droppable[copies.other])
+        of_copies = self._neighbours(freed.item)
         inherited = _inherited(freed, of_originals).directed(self.order)
         onward = onward_pairs(of_originals, by_hash).directed(self.order)
         return ProposedPairs.of(merged([of_originals, of_copies, inherited, onward]), by_hash)
@@ -119,14 +122,16 @@ class _Search:
         return pairs.take(likely)
 
 
-def _directed(copies: dict[int, Match]) -> NeighbourPairs:
-    items, kept = np.array(list(copies), dtype=np.int64), np.array([m.kept for m in copies.values()], dtype=np.int64)
-    return NeighbourPairs.of([items], [kept], [np.array([m.score for m in copies.values()], dtype=np.float32)])
+def _mask(items: Ints, count: int) -> Bools:
+    """Return which of so many items are among some."""
+    mask = np.zeros(count, dtype=bool)
+    mask[items] = True
+    return mask
 
 
-def _inherited(freed: dict[int, int], of_originals: NeighbourPairs) -> NeighbourPairs:
+def _inherited(freed: NeighbourPairs, of_originals: NeighbourPairs) -> NeighbourPairs:
     """Pair each copy with what the image that it copies is paired with: a copy of one is likely a copy of the other."""
-    starts, ends = (np.searchsorted(of_originals.item, list(freed.values()), side) for side in ("left", "right"))
+    starts, ends = (np.searchsorted(of_originals.item, freed.other, side) for side in ("left", "right"))
     rows = ranges(starts, ends)
-    items = np.repeat(np.array(list(freed), dtype=np.int64), ends - starts)
+    items = np.repeat(freed.item, ends - starts)
     return NeighbourPairs.of([items], [of_originals.other[rows]], [of_originals.nearness[rows]])
