@@ -171,7 +171,8 @@ def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:
     pieces: list[Floats] = []
     first = 0
     for part in measurements.tables([column]):
-        inside = rows[(rows >= first) & (rows < first + part.num_rows)] - first
+        low, high = np.searchsorted(rows, (first, first + part.num_rows))
+        inside = rows[low:high] - first
         first += part.num_rows
         if len(inside):
             pieces.append(vectors_of(part, inside, column))

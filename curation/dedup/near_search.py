@@ -154,10 +154,13 @@ class EmbeddingSearch:
     def _selections(self, images: ComparableImages, items: Ints, ids: Array, roles: Array) -> list[str]:
         """Write which rows of each part take part, under which ids; return the files' names."""
         rows, names, first = images.rows[items], list[str](), 0
-        trusted = images.columns.trusted[items]
         output = images.measurements.output
+        trusted = np.flatnonzero(images.columns.trusted[items])
+        number_of = np.searchsorted(np.cumsum([part.rows for part in output.parts]), rows[trusted], "right")
+        by_part = trusted[np.argsort(number_of, kind="stable")]
+        edges = np.cumsum(np.append(0, np.bincount(number_of, minlength=len(output.parts))))
         for number, part in enumerate(output.parts):
-            inside = np.flatnonzero((rows >= first) & (rows < first + part.rows) & trusted)
+            inside = by_part[edges[number] : edges[number + 1]]
             if len(inside):
                 name = f"{self.rounds.folder}/{output.stage}-{self.column}-{len(self.searches)}-{number:06d}.parquet"
                 source = VectorColumn(output.stage, part.name, part.checksum, self.column)
