@@ -89,7 +89,7 @@ class _Search:
         """Return the images with the evaluation images nearest to them."""
         if not len(self.sets.columns):
             return ProposedPairs.of(merged([]), merged([]))
-        found = [self._likely(each, each.references(self.leads)) for each in self.embeddings]
+        found = [self._likely(each, some) for each in self.embeddings for some in each.references(self.leads)]
         return ProposedPairs.of(merged(found), self.hashes.references(self.sets))
 
     def better(self, of_originals: NeighbourPairs, doubtful: Ints) -> ProposedPairs:
@@ -105,7 +105,8 @@ class _Search:
         return ProposedPairs.of(merged([of_originals, of_copies, inherited, onward]), by_hash)
 
     def _neighbours(self, items: Ints) -> NeighbourPairs:
-        found = [self._likely(each, each.neighbours(items, self.alone)) for each in self.embeddings if len(items)]
+        asked = self.embeddings if len(items) else []
+        found = [self._likely(each, some) for each in asked for some in each.neighbours(items, self.alone)]
         return merged(found).directed(self.order)
 
     def _likely(self, search: EmbeddingSearch, found: FoundPairs) -> NeighbourPairs:

@@ -1,5 +1,6 @@
 """Nearest neighbours among the images of a corpus by one embedding, found bucket by bucket in many processes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from curation.dedup.ivf.search import read_found, to_ids
 from curation.dedup.ivf.selection import VectorColumn, write_selection
 from curation.dedup.ivf.tasks import NearSearch
 from curation.dedup.knn_pairs import NeighbourPairs
+from curation.dedup.sorted_ids import SortedIds
 from curation.embedders.embedding import Embedding
 from curation.params.copies import NearParams
 from shared.errors import WorkFailedError
@@ -58,8 +60,8 @@ class EmbeddingSearch:
         """From here on the nearest one is a candidate, for an image that has no other."""
         return self._between(ALONE)
 
-    def neighbours(self, asking: Ints, among: Ints) -> FoundPairs:
-        """Return each image with its nearest others among some, the images that ask included."""
+    def neighbours(self, asking: Ints, among: Ints) -> Iterator[FoundPairs]:
+        """Yield some images at a time, each with its nearest others among some, the images that ask included."""
         targets = np.union1d(among, asking)
         roles = np.full(len(targets), TARGET, np.int8)
         roles[np.isin(targets, asking)] |= ASKS
@@ -67,14 +69,15 @@ class EmbeddingSearch:
         ids = self.images.ids(targets)
         selections = self._selections(self.images, targets, ids, roles)
         memory = self._memory("neighbours" if whole else "copies", self.images)
-        found, cells = self._found(memory, selections, (targets, ids), (targets, ids), shaping=whole)
-        nearest = np.lexsort((-found.pairs.nearness, found.pairs.item))
-        items, first = np.unique(found.pairs.item[nearest], return_index=True)
-        self.cells[items] = cells[nearest][first]
-        return found
+        sides = SortedIds.of(targets, ids)
+        for found, cells in self._found(memory, selections, sides, sides, shaping=whole):
+            nearest = np.lexsort((-found.pairs.nearness, found.pairs.item))
+            items, first = np.unique(found.pairs.item[nearest], return_index=True)
+            self.cells[items] = cells[nearest][first]
+            yield found
 
-    def references(self, asking: Ints) -> FoundPairs:
-        """Return each image with its nearest images of the evaluation sets."""
+    def references(self, asking: Ints) -> Iterator[FoundPairs]:
+        """Yield some images at a time, each with its nearest images of the evaluation sets."""
         every = np.arange(len(self.sets.columns))
         ids = self.sets.ids_in_sets(every)
         theirs, first = np.unique(ids, return_index=True)
@@ -82,7 +85,8 @@ class EmbeddingSearch:
         corpus = self._selections(self.images, asking, own, np.full(len(asking), ASKS, np.int8))
         beside = self._selections(self.sets, first, theirs, np.full(len(first), TARGET, np.int8))
         memory = self._memory("references", self.images, self.sets)
-        return self._found(memory, [*corpus, *beside], (asking, own), (first, theirs))[0]
+        for found, _ in self._found(memory, [*corpus, *beside], SortedIds.of(asking, own), SortedIds.of(first, theirs)):
+            yield found
 
     @property
     def remembered(self) -> list[str]:
@@ -126,17 +130,18 @@ class EmbeddingSearch:
         self,
         memory: str,
         selections: list[str],
-        own: tuple[Ints, Array],
-        theirs: tuple[Ints, Array],
+        own: SortedIds,
+        theirs: SortedIds,
         shaping: bool = False,
-    ) -> tuple[FoundPairs, Ints]:
+    ) -> Iterator[tuple[FoundPairs, Ints]]:
+        """Yield the pairs of some images at a time, and the bucket of each pair."""
         folder = f"{self.rounds.folder}/{self.column}-{len(self.searches)}"
         pins = f"{PINS}/{self.column}-{fingerprint(self.embedder.identity())}"
         search = near_pairs(
             self.rounds.store,
             folder,
             selections,
-            len(theirs[0]),
+            len(theirs.items),
             self._plan(),
             pins,
             self.rounds.map,
@@ -144,12 +149,13 @@ class EmbeddingSearch:
             memory=memory,
         )
         self.searches.append(search)
-        table = read_found(self.rounds.store, search.files)
-        item, other = _places(to_ids(table["item"]), *own), _places(to_ids(table["other"]), *theirs)
-        order = np.lexsort((other, item))
-        pairs = NeighbourPairs(item[order], other[order], table["cosine"].to_numpy()[order])
-        shown = table["shown"].to_numpy(zero_copy_only=False)[order]
-        return FoundPairs(pairs, shown), table["bucket"].to_numpy()[order].astype(np.int64)
+        for file in search.files:
+            table = read_found(self.rounds.store, [file])
+            item, other = own.places(to_ids(table["item"])), theirs.places(to_ids(table["other"]))
+            order = np.lexsort((other, item))
+            pairs = NeighbourPairs(item[order], other[order], table["cosine"].to_numpy()[order])
+            shown = table["shown"].to_numpy(zero_copy_only=False)[order]
+            yield FoundPairs(pairs, shown), table["bucket"].to_numpy()[order].astype(np.int64)
 
     def _selections(self, images: ComparableImages, items: Ints, ids: Array, roles: Array) -> list[str]:
         """Write which rows of each part take part, under which ids; return the files' names."""
@@ -168,17 +174,6 @@ class EmbeddingSearch:
                 names.append(name)
             first += part.rows
         return names
-
-
-def _places(wanted: Array, items: Ints, ids: Array) -> Ints:
-    """Return the item [n] of each id; all of them are known."""
-    # By the first half of a digest, which is faster to compare; where two have one half, by the whole.
-    halves, sought = (each.view("<u8").reshape(-1, 2)[:, 0] for each in (ids, wanted))
-    order = np.argsort(halves, kind="stable")
-    place = order[np.searchsorted(halves[order], sought)] if len(order) else order
-    for row in np.flatnonzero(ids[place] != wanted).tolist():
-        place[row] = np.flatnonzero(ids == wanted[row])[0]
-    return items[place]
 
 
 def refuse_low_recall(searched: dict[str, dict[str, Any]], below_recall: str) -> None:

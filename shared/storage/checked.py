@@ -30,10 +30,14 @@ def parquet_bytes(table: pa.Table, compression: str = "zstd", **options: Any) ->
 
     Only words get a dictionary: vectors and thumbnails with one take four times as long to write and to read.
     """
+    return bytes(_parquet(table, compression, **options))
+
+
+def _parquet(table: pa.Table, compression: str, **options: Any) -> memoryview:
     words = [field.name for field in table.schema if _is_word(field.type)]
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression=compression, use_dictionary=words, write_page_checksum=True, **options)
-    return bytes(sink.getvalue())
+    return memoryview(sink.getvalue())
 
 
 def _is_word(kind: pa.DataType) -> bool:
@@ -42,15 +46,22 @@ def _is_word(kind: pa.DataType) -> bool:
 
 def with_trailer(data: bytes) -> tuple[bytes, str]:
     """Return a Parquet file with its trailer, and its checksum in hex."""
+    pieces, checksum = _pieces(memoryview(data))
+    return b"".join(pieces), checksum
+
+
+def _pieces(data: memoryview) -> tuple[list[memoryview | bytes], str]:
     start = len(data) - END - int.from_bytes(data[-END : -END + 4], "little")
-    body = hashlib.sha256(memoryview(data)[:start]).digest()
+    body = hashlib.sha256(data[:start]).digest()
     whole = hashlib.sha256(body + data[start:]).digest()
-    return b"".join((data[:start], MAGIC, body, whole, data[start:])), whole.hex()
+    return [data[:start], MAGIC + body + whole, data[start:]], whole.hex()
 
 
-def write_table(store: Store, name: str, table: pa.Table) -> None:
-    """Commit a table as a Parquet file with its trailer."""
-    store.write(name, with_trailer(parquet_bytes(table))[0])
+def write_table(store: Store, name: str, table: pa.Table, compression: str = "zstd", **options: Any) -> None:
+    """Commit a table as a Parquet file with its trailer; options are those of parquet_bytes()."""
+    pieces, _ = _pieces(_parquet(table, compression, **options))
+    with store.commit(name, sum(map(len, pieces))) as draft, draft.open("wb") as file:
+        file.writelines(pieces)
 
 
 def read_table(store: Store, name: str, checksum: str = "", **options: Any) -> pa.Table:
