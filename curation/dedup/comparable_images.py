@@ -4,15 +4,15 @@ What is held is some 60 bytes an image. Uris, hashes and thumbnails are read for
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import repeat
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import Array, Bytes, Floats, Ints
+from curation.dedup.comparable_parts import ComparablePart, comparable_parts, gathered
 from curation.dedup.exact_classes import ComparableColumns
 from curation.dedup.ivf.search import fixed_bytes, to_ids
 from curation.dedup.thumbnails import LENGTH
@@ -70,12 +70,12 @@ class ComparableImages:
         """Return the item [n] that has each uri; null where none has."""
         wanted, first = pc.unique(uris), 0
         item = np.full(len(wanted), -1, np.int64)
-        for part in self.images.tables(["uri"]):
-            low, high = np.searchsorted(self.rows, (first, first + part.num_rows))
-            inside = part["uri"].take(pa.array(self.rows[low:high] - first))
+        for some in gathered(self.images.tables(["uri"])):
+            low, high = np.searchsorted(self.rows, (first, first + some.num_rows))
+            inside = some["uri"].take(pa.array(self.rows[low:high] - first))
             place = pc.index_in(inside, value_set=wanted).combine_chunks()
             item[place.drop_null().to_numpy()] = low + np.flatnonzero(place.is_valid().to_numpy(zero_copy_only=False))
-            first += part.num_rows
+            first += some.num_rows
         known = pa.array(item, mask=item < 0)
         return known.take(pc.index_in(uris, value_set=wanted).combine_chunks())
 
@@ -90,32 +90,6 @@ class ComparableImages:
     def vectors(self, items: Ints | None = None, column: str = "vector") -> Floats:
         """Return unit vectors [n, dim] of all, or of these items in ascending order, read part by part."""
         return _vectors(self.measurements, self.rows if items is None else self.rows[items], column)
-
-
-@dataclass(frozen=True)
-class ComparablePart:
-    """The rows of a part that may be compared, with some columns of theirs."""
-
-    rows: Ints
-    """Where each stands in the whole index."""
-    listed: pa.Table
-    measured: pa.Table
-
-
-def comparable_parts(
-    corpus: tuple[Rows, Rows, Rows | None], indexed: list[str], signals: list[str]
-) -> Iterator[ComparablePart]:
-    """Yield the decodable images that pass the quality rules; without verdicts, all that are decodable."""
-    images, measurements, verdicts = corpus
-    judged = repeat(None) if verdicts is None else verdicts.tables(["reason"])
-    first = 0
-    for listed, measured, verdict in zip(images.tables(indexed), measurements.tables(signals), judged, strict=False):
-        passed = pc.is_valid(measured["pixels_id"])
-        if verdict is not None:
-            passed = pc.and_(passed, pc.is_null(verdict["reason"]))
-        rows = np.flatnonzero(passed.to_numpy(zero_copy_only=False)).astype(np.int64)
-        yield ComparablePart(first + rows, listed.take(pa.array(rows)), measured.take(pa.array(rows)))
-        first += len(passed)
 
 
 def comparable_images(images: Rows, measurements: Rows, verdicts: Rows | None, params: DedupParams) -> ComparableImages:

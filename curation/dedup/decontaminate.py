@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import Ints
-from curation.dedup.comparable_images import ComparableImages, comparable_images, comparable_parts
+from curation.dedup.comparable_images import ComparableImages, comparable_images
+from curation.dedup.comparable_parts import comparable_parts
 from curation.dedup.exact_classes import exact_classes, keep_order
 from curation.dedup.readable_sets import unreadable_images
 from curation.dedup.vector_index import VectorIndex

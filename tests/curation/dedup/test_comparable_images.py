@@ -58,7 +58,9 @@ def test_columns_of_some_items_come_in_the_order_that_was_asked_for(corpus):
     assert images.column("uri", items[:0]).to_pylist() == []
 
 
-def test_an_item_is_found_by_its_uri_where_it_may_be_compared(corpus):
+@pytest.mark.parametrize("gathered", [1, 8, 100])
+def test_an_item_is_found_by_its_uri_where_it_may_be_compared(corpus, gathered, monkeypatch):
+    monkeypatch.setattr("curation.dedup.comparable_parts.GATHERED", gathered)
     images = comparable_images(*corpus, DedupParams())
     wanted = pa.chunked_array([["u8", "u1"], ["u0", "none", "u8"]])
     assert images.items_of(wanted).to_pylist() == [4, 0, None, None, 4]
