@@ -7,7 +7,7 @@ process of its own, with two worker processes that are not counted; the bytes an
 """
 
 import argparse
-import resource
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from hardware import hardware
-from middle import DIM, PART, make, part_of, unit
+from middle import DIM, PART, make, part_of, peak_bytes, unit
 
 from curation import stages
 from curation.params.balance import BalanceParams
@@ -71,7 +71,7 @@ def stage_peak(folder, name):
     executor = processes_for(Compute(workers=2))
     run(stage, PARAMS[name], tables, store=store, executor=executor)
     executor.close()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    print(peak_bytes(os.getpid()))
 
 
 def main():
