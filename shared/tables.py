@@ -205,8 +205,20 @@ class Rows:
         firsts = np.cumsum([0, *(part.rows for part in self.output.parts)])
         return np.asarray(firsts[places["part"].to_numpy()] + places["row"].to_numpy(), dtype=np.int64)
 
-    def places(self) -> pa.Table:
-        """Return `part` and `row` of every row, in order."""
-        parts = [pa.array([i] * part.rows, pa.int32()) for i, part in enumerate(self.output.parts)]
-        rows = [pa.array(range(part.rows), pa.int32()) for part in self.output.parts]
-        return pa.table({"part": pa.chunked_array(parts, pa.int32()), "row": pa.chunked_array(rows, pa.int32())})
+    def places(self, numbers: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Table:
+        """Return `part` and `row` of the rows of these numbers."""
+        firsts = np.cumsum([0, *(part.rows for part in self.output.parts)])
+        part = np.searchsorted(firsts, numbers, "right") - 1
+        return pa.table({"part": pa.array(part, pa.int32()), "row": pa.array(numbers - firsts[part], pa.int32())})
+
+    def taken(self, contract: Contract, columns: Iterable[str], numbers: np.ndarray[Any, Any]) -> pa.Table:
+        """Return the named columns of the rows of these numbers, in their order, read part by part."""
+        wanted, first = list(columns), 0
+        ascending, inverse = np.unique(numbers, return_inverse=True)
+        pieces = [pa.schema([contract.schema.field(name) for name in wanted]).empty_table()]
+        for part in self.tables(wanted):
+            low, high = np.searchsorted(ascending, (first, first + part.num_rows))
+            pieces.append(part.take(pa.array(ascending[low:high] - first)))
+            first += part.num_rows
+        table = pa.concat_tables(pieces).unify_dictionaries().combine_chunks()
+        return table if np.array_equal(ascending, numbers) else table.take(pa.array(inverse))

@@ -19,7 +19,7 @@ from curation.balance.strata import strata_of
 from curation.dedup.comparable_images import comparable_images
 from curation.params.balance import BalanceParams
 from curation.params.copies import DedupParams
-from shared.catalog import CONTAMINATED, DUPLICATES, IMAGES
+from shared.catalog import CONTAMINATED, DUPLICATES
 from shared.tables import Rows, with_facts
 
 
@@ -44,11 +44,12 @@ def sample_tables(
     items = np.flatnonzero(~np.isin(images.rows, np.concatenate(gone))).astype(np.int64)
     vectors, ids = Remaining(images, items), _words(images.columns.image_id[items])
     clustering = clustered(vectors, ids, params)
-    names = pc.unique(images.images.table(IMAGES, ["source"])["source"].cast(pa.string())).to_pylist()
-    shares = shared_out(clustering, ids, images.column("source").take(items), names, params)
+    named = (pc.unique(part["source"].cast(pa.string())).to_pylist() for part in images.images.tables(["source"]))
+    names = list(dict.fromkeys(name for some in named for name in some))
+    shares = shared_out(clustering, ids, images.column("source", items), names, params)
     sizes = np.bincount(clustering.clusters, minlength=clustering.levels[0])
     kinds = clustering.allotment.kinds(sizes)[clustering.clusters]
-    placed, weighted = images.places().take(items), params.how == "weight"
+    placed, weighted = images.places(items), params.how == "weight"
     table = pa.table(
         {
             "part": placed["part"],
@@ -65,7 +66,7 @@ def sample_tables(
         "images": len(items),
         "sampled": int((shares > 0).sum()),
         "epoch": round(float(shares.sum())),
-        "evenness": _evenness(images.column("label").take(items), kinds, shares, params),
+        "evenness": _evenness(images.column("label", items), kinds, shares, params),
     }
     return with_facts(table, facts)
 
@@ -124,4 +125,4 @@ def _evenness(labels: pa.ChunkedArray, kinds: Ints, shares: Doubles, params: Bal
 
 
 def _words(digests: np.ndarray) -> Words:
-    return np.frombuffer(b"".join(digests.tolist()), "<u8").reshape(-1, 2)
+    return digests.view("<u8").reshape(-1, 2)

@@ -15,6 +15,7 @@ class Remaining:
 
     images: ComparableImages
     items: Ints
+    """Ascending."""
 
     @property
     def dim(self) -> int:
@@ -28,7 +29,7 @@ class Remaining:
         """Yield the rows and vectors of one part after another."""
         numbers, first = self.images.rows[self.items], 0
         for part in self.images.measurements.tables(["vector"]):
-            rows = np.flatnonzero((numbers >= first) & (numbers < first + part.num_rows))
+            rows = np.arange(*np.searchsorted(numbers, (first, first + part.num_rows)))
             if len(rows):
                 yield rows, vectors_of(part, numbers[rows] - first)
             first += part.num_rows

@@ -1,6 +1,6 @@
 """Which images are copies of which, and which copy one of an evaluation set.
 
-comparable_images.py: the columns that take part · near_search.py, ivf/: nearest neighbours by embedding
+comparable_images.py, comparable_parts.py: the columns that take part · near_search.py, ivf/: nearest by embedding
 hash_candidates.py, hash_pairs.py: nearest hashes · candidates.py: the pairs worth a comparison of pixels
 verify.py, geometry/: that comparison, and pair_memo.py: what it said before · star_batches.py: who is dropped for whom
 vector_index.py: nearest vectors in memory, where the cosine alone decides

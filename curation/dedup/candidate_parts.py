@@ -1,7 +1,7 @@
 """Proposed pairs as parts of a table: what proposed each, where its pixels are, and which pairs stand in one part."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from curation.arrays import Ints
 from curation.dedup.comparable_images import ComparableImages
+from curation.dedup.ivf.assign import fixed_binary
 from curation.dedup.knn_pairs import NeighbourPairs, merged
 from shared.catalog import CANDIDATES, WHERE
 from shared.stage_runner.slots import spans
@@ -47,22 +48,26 @@ def pair_table(
     images: ComparableImages, others: ComparableImages, pairs: ProposedPairs, set_column: str | None
 ) -> pa.Table:
     """Return CANDIDATES of these pairs; `set_column` of the others names their evaluation set."""
-    one, other = images.table(WHERE).take(pairs.item), others.table(WHERE).take(pairs.other)
+    one, other = images.table(WHERE, pairs.item), others.table(WHERE, pairs.other)
     columns = {name: one[name] for name in WHERE} | {f"other_{name}": other[name] for name in WHERE}
-    sets = others.column(set_column).take(pairs.other) if set_column else pa.nulls(len(pairs.item), pa.string())
-    columns["pixels_id"] = pa.array(images.columns.pixels_id[pairs.item], pa.binary(16))
-    columns["other_pixels_id"] = pa.array(others.columns.pixels_id[pairs.other], pa.binary(16))
+    sets = others.column(set_column, pairs.other) if set_column else pa.nulls(len(pairs.item), pa.string())
+    columns["pixels_id"] = fixed_binary(images.ids(pairs.item), 16)
+    columns["other_pixels_id"] = fixed_binary(others.ids(pairs.other), 16)
     proposed = {"set": sets.cast(pa.string()), "distance": pairs.distance}
     return pa.table({**columns, **proposed}).select(CANDIDATES.schema.names).cast(CANDIDATES.schema)
 
 
-def cut(table: pa.Table, cells: Ints) -> Iterator[pa.Table]:
-    """Cut by cell, and cells that are too large by a digest of the uri: added images rename only their own parts.
+def cut(tables: Sequence[tuple[pa.Table, Ints]]) -> Iterator[pa.Table]:
+    """Cut tables with a cell for each row by cell, and large cells by a digest of the uri.
 
-    A cell is the bucket of the image's nearest other: neighbours meet in one part, where each is described once.
+    So added images rename only their own parts. A cell is the bucket of the image's nearest other: neighbours meet in
+    one part, where each is described once.
     """
-    for cell in np.unique(cells):
-        inside = table.filter(pa.array(cells == cell))
+    orders = [np.argsort(cells, kind="stable") for _, cells in tables]
+    ordered = [(rows.take(pa.array(order)), cells[order]) for (rows, cells), order in zip(tables, orders, strict=True)]
+    for cell in np.unique(np.concatenate([cells for _, cells in ordered])).tolist():
+        spans_ = [(rows, *np.searchsorted(cells, (cell, cell + 1)).tolist()) for rows, cells in ordered]
+        inside = pa.concat_tables([rows.slice(begin, end - begin) for rows, begin, end in spans_])
         slots = np.array([_slot(uri) for uri in inside["uri"].to_pylist()], dtype=np.int64)
         for low, high in spans(inside.num_rows, PART_PAIRS):
             part = inside.filter(pa.array((slots >= low) & (slots < high)))

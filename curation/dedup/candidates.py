@@ -21,10 +21,10 @@ from curation.dedup.exact_classes import exact_classes, keep_order
 from curation.dedup.hash_candidates import HashCandidates
 from curation.dedup.knn_pairs import NeighbourPairs, merged, onward_pairs
 from curation.dedup.near_search import EmbeddingSearch, FoundPairs, refuse_low_recall
-from curation.dedup.star_rule import Match
 from curation.dedup.thumbnails import of_one_frame
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.params.copies import DedupParams
+from shared.catalog import CANDIDATES
 from shared.stage_runner import Rounds
 from shared.tables import REMEMBERED, Rows, with_facts
 
@@ -50,13 +50,15 @@ def pair_tables(
     pairs = search.better(of_originals, touching.item)
     searched = {each.column: each.facts() for each in search.embeddings}
     refuse_low_recall(searched, params.near.candidates.below_recall)
-    table = pa.concat_tables([pair_table(images, images, pairs, None), pair_table(images, sets, touching, "source")])
-    items = np.concatenate([pairs.item, touching.item])
-    cells = search.cells()[items]
+    several = [
+        (pair_table(images, other, proposed, column), search.cells(proposed.item))
+        for other, proposed, column in ((images, pairs, None), (sets, touching, "source"))
+    ]
     # On a part of its own: among the pairs, a recall that changed would rename them.
     recall = {column: facts["recall"] for column, facts in searched.items()}
-    yield with_facts(table.slice(0, 0), {"recall": recall, "searched": searched, "dismissed": search.dismissed})
-    yield from cut(table, cells)
+    nothing = CANDIDATES.schema.empty_table()
+    yield with_facts(nothing, {"recall": recall, "searched": searched, "dismissed": search.dismissed})
+    yield from cut(several)
     yield {REMEMBERED: sorted({*search.hashes.remembered, *(n for each in search.embeddings for n in each.remembered)})}
 
 
@@ -71,7 +73,7 @@ class _Search:
         self.dismissed = 0
         self.hashes = HashCandidates(images, self.leads, params, rounds)
         self.copies = self.hashes.collapsed()
-        self.alone = np.array([item for item in self.leads.tolist() if item not in self.copies], dtype=np.int64)
+        self.alone = self.leads[~_mask(self.copies.item, len(images.columns))[self.leads]]
         self.embeddings: list[EmbeddingSearch] = []
         if near.enabled and near.verify == "geometric":
             own = EmbeddingSearch(images, sets, "vector", near.embedder, near, rounds, near.candidate_cosine)
@@ -81,34 +83,36 @@ class _Search:
             cosine = embedder.candidate_cosine
             self.embeddings.append(EmbeddingSearch(images, sets, "layout", embedder, near, rounds, cosine))
 
+    def cells(self, items: Ints) -> Ints:
+        """Return the bucket [n] of each, by which pairs are cut: a copy's is that of the image that it copies."""
+        if not self.embeddings:
+            return np.zeros(len(items), np.int64)
+        cells = self.embeddings[0].cells.copy()
+        cells[self.copies.item] = cells[self.copies.other]
+        return cells[items]
+
     def originals(self) -> NeighbourPairs:
         """Return the images that hashes did not collapse, each with its nearest better ones."""
-        found = [self._likely(each, each.neighbours(self.alone)) for each in self.embeddings if len(self.alone)]
+        asked = self.embeddings if len(self.alone) else []
+        found = [self._likely(each, some) for each in asked for some in each.neighbours(self.alone)]
         return merged(found).directed(self.order)
 
     def references(self) -> ProposedPairs:
         """Return the images with the evaluation images nearest to them."""
         if not len(self.sets.columns):
             return ProposedPairs.of(merged([]), merged([]))
-        found = [self._likely(each, each.references(self.leads)) for each in self.embeddings]
+        found = [self._likely(each, some) for each in self.embeddings for some in each.references(self.leads)]
         return ProposedPairs.of(merged(found), self.hashes.references(self.sets))
 
     def better(self, of_originals: NeighbourPairs, doubtful: Ints) -> ProposedPairs:
         """Return each image with its nearest better ones; `doubtful` may turn out to be contaminated."""
-        by_hash = merged([_directed(self.copies), self.hashes.pairs()]).directed(self.order)
+        by_hash = merged([self.copies, self.hashes.pairs()]).directed(self.order)
         alike = by_hash.take(self._of_one_frame(by_hash))
         few = _in_small_groups(alike, len(self.order))
         droppable = few.copy()
         droppable[np.concatenate([doubtful, of_originals.item, alike.item])] = True
         onward = [onward_pairs(of_originals, alike, droppable), onward_pairs(alike, alike, few)]
         return ProposedPairs.of(merged([of_originals, *onward]).directed(self.order), by_hash)
-
-    def cells(self) -> Ints:
-        """Return the bucket of each image, by which pairs are cut: a copy's is that of the image that it copies."""
-        cells = self.embeddings[0].cells.copy() if self.embeddings else np.zeros(len(self.order), np.int64)
-        pairs = _directed(self.copies)
-        cells[pairs.item] = cells[pairs.other]
-        return cells
 
     def _of_one_frame(self, pairs: NeighbourPairs) -> Bools:
         both = np.union1d(pairs.item, pairs.other)
@@ -129,9 +133,11 @@ class _Search:
         return pairs.take(likely)
 
 
-def _directed(copies: dict[int, Match]) -> NeighbourPairs:
-    items, kept = np.array(list(copies), dtype=np.int64), np.array([m.kept for m in copies.values()], dtype=np.int64)
-    return NeighbourPairs.of([items], [kept], [np.array([m.score for m in copies.values()], dtype=np.float32)])
+def _mask(items: Ints, count: int) -> Bools:
+    """Return which of so many items are among some."""
+    mask = np.zeros(count, dtype=bool)
+    mask[items] = True
+    return mask
 
 
 def _in_small_groups(alike: NeighbourPairs, count: int) -> Bools:

@@ -1,4 +1,7 @@
-"""From tables to the columns that are compared: decodable images that pass the quality rules."""
+"""From tables to the columns that are compared: decodable images that pass the quality rules.
+
+What is held is some 60 bytes an image. Uris, hashes and thumbnails are read for those items that need them.
+"""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,13 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import Array, Bytes, Floats, Ints
+from curation.dedup.comparable_parts import ComparablePart, comparable_parts, gathered
 from curation.dedup.exact_classes import ComparableColumns
-from curation.dedup.thumbnails import thumbnails
+from curation.dedup.ivf.search import fixed_bytes, to_ids
+from curation.dedup.thumbnails import LENGTH
 from curation.params.copies import DedupParams
-from shared.catalog import IMAGES, MEASUREMENTS, VERDICTS
+from shared.catalog import IMAGES
 from shared.tables import Rows, made_by
 
-COLUMNS = ["image_id", "pixels_id", "width", "height", "bytes", "hashes", "detail"]
+COLUMNS = ["image_id", "pixels_id", "width", "height", "bytes", "detail"]
 SIGNALS = ("sharpness", "entropy", "aspect")
 """Signals that the policy may ask for, beside those that are read anyway."""
 HASHES = 64
@@ -38,37 +43,49 @@ class ComparableImages:
 
     def ids(self, items: Ints) -> Array:
         """Return the digests [n] of the items' pixels, 16 bytes each: of a corpus, leads of exact classes differ."""
-        return np.frombuffer(b"".join(self.columns.pixels_id[items].tolist()), np.dtype("V16"))
+        return self.columns.pixels_id[items]
 
     def ids_in_sets(self, items: Ints) -> Array:
         """Return digests [n] of the items' pixels and evaluation sets: a picture in two sets is one in each."""
-        sources = self.column("source").take(pa.array(items)).to_pylist()
-        pixels = self.columns.pixels_id[items].tolist()
+        sources = self.column("source", items).to_pylist()
+        pixels = self.ids(items).tolist()
         digests = [
             hashlib.blake2b(p + s.encode(), digest_size=16).digest() for p, s in zip(pixels, sources, strict=True)
         ]
         return np.frombuffer(b"".join(digests), np.dtype("V16"))
 
-    def places(self) -> pa.Table:
+    def places(self, items: Ints) -> pa.Table:
         """Return `part` and `row` of each."""
-        return self.images.places().take(self.rows)
+        return self.images.places(self.rows[items])
 
-    def table(self, columns: Iterable[str]) -> pa.Table:
-        """Return some columns of the index for each."""
-        return self.images.table(IMAGES, columns).take(self.rows)
+    def table(self, columns: Iterable[str], items: Ints) -> pa.Table:
+        """Return some columns of the index for these items."""
+        return self.images.taken(IMAGES, columns, self.rows[items])
 
-    def column(self, name: str) -> pa.ChunkedArray:
-        """Return one column of the index for each."""
-        return self.table([name])[name]
+    def column(self, name: str, items: Ints) -> pa.ChunkedArray:
+        """Return one column of the index for these items."""
+        return self.table([name], items)[name]
+
+    def items_of(self, uris: pa.ChunkedArray) -> pa.Array:
+        """Return the item [n] that has each uri; null where none has."""
+        wanted, first = pc.unique(uris), 0
+        item = np.full(len(wanted), -1, np.int64)
+        for some in gathered(self.images.tables(["uri"])):
+            low, high = np.searchsorted(self.rows, (first, first + some.num_rows))
+            inside = some["uri"].take(pa.array(self.rows[low:high] - first))
+            place = pc.index_in(inside, value_set=wanted).combine_chunks()
+            item[place.drop_null().to_numpy()] = low + np.flatnonzero(place.is_valid().to_numpy(zero_copy_only=False))
+            first += some.num_rows
+        known = pa.array(item, mask=item < 0)
+        return known.take(pc.index_in(uris, value_set=wanted).combine_chunks())
+
+    def hashes(self, items: Ints) -> Bytes:
+        """Return the eight hashes [n, 64] of these items, 64 bits each: the image upright, then turned."""
+        return _fixed(self.measurements, "hashes", HASHES, self.rows[items])
 
     def thumbnails(self, items: Ints) -> Bytes:
-        """Return the thumbnails [n, 1152] of these items in ascending order, read part by part."""
-        rows, first, column = self.rows[items], 0, list[bytes]()
-        for part in self.measurements.tables(["thumbnail"]):
-            inside = rows[(rows >= first) & (rows < first + part.num_rows)] - first
-            column += part["thumbnail"].take(pa.array(inside)).to_pylist()
-            first += part.num_rows
-        return thumbnails(column)
+        """Return the thumbnails [n, 1152] of these items."""
+        return _fixed(self.measurements, "thumbnail", LENGTH, self.rows[items])
 
     def vectors(self, items: Ints | None = None, column: str = "vector") -> Floats:
         """Return unit vectors [n, dim] of all, or of these items in ascending order, read part by part."""
@@ -76,35 +93,43 @@ class ComparableImages:
 
 
 def comparable_images(images: Rows, measurements: Rows, verdicts: Rows | None, params: DedupParams) -> ComparableImages:
-    """Return the decodable images that pass the quality rules; without verdicts, all that are decodable."""
+    """Return the columns of the images that may be compared."""
     wanted = [*COLUMNS, *(name for name in SIGNALS if {name, f"-{name}"} & set(params.keep))]
-    measured = measurements.table(MEASUREMENTS, wanted)
-    passed = pc.is_valid(measured["pixels_id"])
-    if verdicts is not None:
-        passed = pc.and_(passed, pc.is_null(verdicts.table(VERDICTS, ["reason"])["reason"]))
-    rows = np.flatnonzero(passed.to_numpy(zero_copy_only=False)).astype(np.int64)
-    measured = measured.take(rows)
-    listed = images.table(IMAGES, ["source", "uri"]).take(rows)
+    rows, ids, pixels, trusted = [np.zeros(0, np.int64)], [NO_IDS], [NO_IDS], [np.zeros(0, bool)]
+    merits: list[list[Array]] = [[np.zeros(0, np.int64)] for _ in params.keep]
+    sources: dict[str, int] = {}
+    for part in comparable_parts((images, measurements, verdicts), ["source"], wanted):
+        rows.append(part.rows)
+        ids.append(to_ids(part.measured["image_id"]))
+        pixels.append(to_ids(part.measured["pixels_id"]))
+        trusted.append(np.asarray(part.measured["detail"].to_numpy() >= params.min_detail, dtype=bool))
+        for column, name in zip(merits, params.keep, strict=True):
+            column.append(_merit(name, part, sources))
+    numbers = np.concatenate(rows)
     columns = ComparableColumns(
-        image_id=_objects(measured["image_id"]),
-        pixels_id=_objects(measured["pixels_id"]),
-        merits=tuple(_merit(name, measured, listed["source"]) for name in params.keep),
-        uri=_objects(listed["uri"]),
-        hashes=_hashes(measured["hashes"]),
-        trusted=np.asarray(measured["detail"].to_numpy() >= params.min_detail, dtype=bool),
+        image_id=np.concatenate(ids),
+        pixels_id=np.concatenate(pixels),
+        merits=tuple(np.concatenate(column) for column in merits),
+        uris=lambda items: images.taken(IMAGES, ["uri"], numbers[items])["uri"],
+        trusted=np.concatenate(trusted),
     )
-    return ComparableImages(columns, rows, images, measurements)
+    return ComparableImages(columns, numbers, images, measurements)
 
 
-def _merit(name: str, measured: pa.Table, sources: pa.ChunkedArray) -> np.ndarray:
-    """Return a column of which the smaller value is better."""
+NO_IDS = np.zeros(0, np.dtype("V16"))
+
+
+def _merit(name: str, part: ComparablePart, sources: dict[str, int]) -> Array:
+    """Return a column of which the smaller value is better; `sources` are numbered as they come."""
     column = name.removeprefix("-")
     if column == "pixels":
-        values = _ints(measured["width"]) * _ints(measured["height"])
+        values = _ints(part.measured["width"]) * _ints(part.measured["height"])
     elif column == "source":  # the index lists the sources in the order of the recipe
-        values = _ints(pc.index_in(sources.cast(pa.string()), value_set=pc.unique(sources.cast(pa.string()))))
+        words = part.listed["source"].cast(pa.string()).combine_chunks().dictionary_encode()
+        numbers = [sources.setdefault(word, len(sources)) for word in words.dictionary.to_pylist()]
+        values = np.array(numbers, np.int64)[words.indices.to_numpy()]
     else:
-        values = measured[column].to_numpy()
+        values = part.measured[column].to_numpy()
     return -values if name.startswith("-") else values
 
 
@@ -120,19 +145,25 @@ def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:
     pieces: list[Floats] = []
     first = 0
     for part in measurements.tables([column]):
-        inside = rows[(rows >= first) & (rows < first + part.num_rows)] - first
+        low, high = np.searchsorted(rows, (first, first + part.num_rows))
+        inside = rows[low:high] - first
         first += part.num_rows
         if len(inside):
             pieces.append(vectors_of(part, inside, column))
     return np.concatenate(pieces) if pieces else np.zeros((0, 1), np.float32)
 
 
-def _hashes(column: pa.ChunkedArray) -> Bytes:
-    return np.frombuffer(b"".join(column.to_pylist()), dtype=np.uint8).reshape(-1, HASHES)
-
-
-def _objects(column: pa.ChunkedArray) -> np.ndarray:
-    return np.array(column.to_pylist(), dtype=object)
+def _fixed(measurements: Rows, column: str, width: int, numbers: Ints) -> Bytes:
+    """Return a column of fixed bytes [n, width] of the rows of these numbers, in their order, read part by part."""
+    values, first = np.empty((len(numbers), width), np.uint8), 0
+    order = np.argsort(numbers, kind="stable")
+    ascending = numbers[order]
+    for part in measurements.tables([column]):
+        low, high = np.searchsorted(ascending, (first, first + part.num_rows))
+        inside = part[column].take(pa.array(ascending[low:high] - first))
+        values[order[low:high]] = fixed_bytes(inside).reshape(-1, width)
+        first += part.num_rows
+    return values
 
 
 def _ints(column: pa.ChunkedArray) -> Ints:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from curation.arrays import Ints
 from curation.dedup.comparable_images import ComparableImages, comparable_images
+from curation.dedup.comparable_parts import comparable_parts
 from curation.dedup.exact_classes import exact_classes, keep_order
 from curation.dedup.readable_sets import unreadable_images
 from curation.dedup.vector_index import VectorIndex
@@ -45,52 +46,55 @@ def contaminated_tables(
     Raises WorkFailedError for a set of which nothing can be read, or that would take more of the corpus than its cap.
     """
     unreadable = unreadable_images(*references, params.sets)
-    images = comparable_images(*corpus, params.dedup)
     others = comparable_images(*references, None, params.dedup)
-    sets = others.column("source").cast(pa.string()).to_pylist()
-    leader = exact_classes(images.columns, keep_order(images.columns))
-    contaminated: dict[int, Contamination] = {}
-    for one in params.sets:
-        members = np.array([i for i, name in enumerate(sets) if name == one.name], dtype=np.int64)
-        by_this_set = _contaminated(images, others, members, leader, verified, one, params)
-        _refuse_above_cap(one, len(by_this_set), len(images.columns))
-        contaminated = by_this_set | contaminated  # of several sets, the first that the recipe names
-    counts = {one.name: sum(item.set == one.name for item in contaminated.values()) for one in params.sets}
-    return with_facts(_table(images, contaminated), {"contaminated": counts, "unreadable": unreadable})
-
-
-def _contaminated(
-    images: ComparableImages,
-    others: ComparableImages,
-    members: Ints,
-    leader: Ints,
-    verified: Rows,
-    one: EvaluationSet,
-    params: DecontaminateParams,
-) -> dict[int, Contamination]:
-    """Return each image of the corpus that touches one set; of an exact class, every member."""
+    sets = others.column("source", np.arange(len(others.columns))).cast(pa.string()).to_numpy()
     near = params.dedup.near
-    leads = np.flatnonzero(leader == np.arange(len(leader))).astype(np.int64)
-    leaders: dict[int, Contamination] = {}
-    if near.enabled and near.verify == "none":
-        leaders |= _by_cosine(images, others, members, leads, one, params)
-    leaders |= _verified(images, verified, one, params)
-    leaders |= _by_pixels(images, others, members, leads, one.name)
-    return {item: leaders[int(first)] for item, first in enumerate(leader) if int(first) in leaders}
+    images = comparable_images(*corpus, params.dedup) if near.enabled and near.verify == "none" else None
+    evidence: dict[str, dict[bytes, Contamination]] = {}
+    for one in params.sets:
+        members = np.flatnonzero(sets == one.name).astype(np.int64)
+        by_cosine = _by_cosine(images, others, members, one, params) if images else {}
+        by_pairs = _verified(corpus, verified, one, params)
+        evidence[one.name] = by_cosine | by_pairs | _by_pixels(others, members, one.name)
+    rows, pixels, compared = _touched(corpus, [*{digest: None for found in evidence.values() for digest in found}])
+    for one in params.sets:
+        _refuse_above_cap(one, sum(digest in evidence[one.name] for digest in pixels), compared)
+    first = dict[bytes, Contamination]()  # of several sets, the first that the recipe names
+    for found in evidence.values():
+        first = found | first
+    contaminated = [first[digest] for digest in pixels]
+    counts = {one.name: sum(item.set == one.name for item in contaminated) for one in params.sets}
+    table = _table(corpus[0].places(rows), contaminated)
+    return with_facts(table, {"contaminated": counts, "unreadable": unreadable})
 
 
-def _by_pixels(
-    images: ComparableImages, others: ComparableImages, members: Ints, leads: Ints, name: str
-) -> dict[int, Contamination]:
-    uri_of = {others.columns.pixels_id[i]: str(others.columns.uri[i]) for i in members[::-1]}
-    pixels = images.columns.pixels_id
-    return {int(i): Contamination(1.0, 1.0, uri_of[pixels[i]], name) for i in leads if pixels[i] in uri_of}
+def _touched(corpus: tuple[Rows, Rows, Rows], digests: list[bytes]) -> tuple[Ints, list[bytes], int]:
+    """Return the numbers [n] of the images whose pixels have these digests, the digest of each, and how many are left.
+
+    So every member of an exact class is contaminated, and only a part of the corpus is in memory.
+    """
+    wanted, rows, pixels, compared = pa.array(digests, pa.binary(16)), [np.zeros(0, np.int64)], list[bytes](), 0
+    for part in comparable_parts(corpus, ["uri"], ["pixels_id"]):
+        touched = pc.is_in(part.measured["pixels_id"], value_set=wanted)
+        rows.append(part.rows[touched.to_numpy(zero_copy_only=False)])
+        pixels += part.measured["pixels_id"].filter(touched).to_pylist()
+        compared += len(part.rows)
+    return np.concatenate(rows), pixels, compared
+
+
+def _by_pixels(others: ComparableImages, members: Ints, name: str) -> dict[bytes, Contamination]:
+    members = members[::-1]  # of equal ones the first
+    uris = others.column("uri", members).to_pylist()
+    return {
+        digest: Contamination(1.0, 1.0, uri, name)
+        for digest, uri in zip(others.ids(members).tolist(), uris, strict=True)
+    }
 
 
 def _verified(
-    images: ComparableImages, verified: Rows, one: EvaluationSet, params: DecontaminateParams
-) -> dict[int, Contamination]:
-    """Return the images whose pixels agree with an evaluation image, whatever proposed the pair."""
+    corpus: tuple[Rows, Rows, Rows], verified: Rows, one: EvaluationSet, params: DecontaminateParams
+) -> dict[bytes, Contamination]:
+    """Return the pixels that agree with those of an evaluation image, whatever proposed the pair."""
     limit = params.dedup.copy_score if one.threshold is None or params.dedup.near.verify == "none" else one.threshold
     pairs = copies(verified, params.dedup, limit)
     if one.distance is not None:
@@ -98,35 +102,44 @@ def _verified(
         pairs = pairs.filter(near)
     pairs = pairs.filter(pc.equal(pairs["set"], one.name))
     pairs = pairs.sort_by([("score", "ascending"), ("other_uri", "descending")])  # the last one stays: the best
-    items = pc.index_in(pairs["uri"], value_set=pa.array(images.columns.uri, pa.string())).to_pylist()
-    evidence = zip(items, *(pairs[name].to_pylist() for name in ("score", "other_uri", "orientation")), strict=True)
+    pixels = _pixels_of(corpus, pc.unique(pairs["uri"]))
+    evidence = zip(*(pairs[name].to_pylist() for name in ("uri", "score", "other_uri", "orientation")), strict=True)
     return {
-        item: Contamination(score, limit, uri, one.name, orientation)
-        for item, score, uri, orientation in evidence
-        if item is not None
+        pixels[image]: Contamination(score, limit, uri, one.name, orientation)
+        for image, score, uri, orientation in evidence
+        if image in pixels
     }
 
 
+def _pixels_of(corpus: tuple[Rows, Rows, Rows], uris: pa.Array) -> dict[str, bytes]:
+    """Return the digest of the pixels of each image that has one of these uris, read part by part."""
+    pixels = dict[str, bytes]()
+    for part in comparable_parts(corpus, ["uri"], ["pixels_id"]) if len(uris) else ():
+        wanted = pc.is_in(part.listed["uri"], value_set=uris)
+        columns = (column.filter(wanted).to_pylist() for column in (part.listed["uri"], part.measured["pixels_id"]))
+        pixels |= dict(zip(*columns, strict=True))
+    return pixels
+
+
 def _by_cosine(
-    images: ComparableImages,
-    others: ComparableImages,
-    members: Ints,
-    leads: Ints,
-    one: EvaluationSet,
-    params: DecontaminateParams,
-) -> dict[int, Contamination]:
+    images: ComparableImages, others: ComparableImages, members: Ints, one: EvaluationSet, params: DecontaminateParams
+) -> dict[bytes, Contamination]:
+    """Return the pixels that the cosine alone takes for those of an evaluation image: all vectors are in memory."""
     near, other_vectors, vectors = params.dedup.near, others.vectors(), images.vectors()
     limit = near.limit if one.threshold is None else one.threshold
     index = VectorIndex(other_vectors, near.embedder.orientations())
     index.add(members[others.columns.trusted[members] & other_vectors[members].any(axis=1)])
+    leader = exact_classes(images.columns, keep_order(images.columns))
+    leads = np.flatnonzero(leader == np.arange(len(leader))).astype(np.int64)
     leads = leads[images.columns.trusted[leads] & vectors[leads].any(axis=1)]
     contaminated = {}
     for start in range(0, len(leads), BLOCK):
         block = leads[start : start + BLOCK]
         cosines, nearest = index.nearest(vectors[block], 1)
-        for row in np.flatnonzero(cosines[:, 0] >= limit):
-            uri = str(others.columns.uri[nearest[row, 0]])
-            contaminated[int(block[row])] = Contamination(float(cosines[row, 0]), limit, uri, one.name)
+        near_rows = np.flatnonzero(cosines[:, 0] >= limit)
+        uris = others.column("uri", nearest[near_rows, 0]).to_pylist()
+        for row, digest, uri in zip(near_rows.tolist(), images.ids(block[near_rows]).tolist(), uris, strict=True):
+            contaminated[digest] = Contamination(float(cosines[row, 0]), limit, uri, one.name)
     return contaminated
 
 
@@ -139,10 +152,7 @@ def _refuse_above_cap(one: EvaluationSet, contaminated: int, corpus: int) -> Non
         )
 
 
-def _table(images: ComparableImages, contaminated: dict[int, Contamination]) -> pa.Table:
-    items = np.array(sorted(contaminated), dtype=np.int64)
-    rows = [contaminated[int(item)] for item in items]
-    placed = images.places().take(items)
+def _table(placed: pa.Table, rows: list[Contamination]) -> pa.Table:
     return pa.table(
         {
             "part": placed["part"],

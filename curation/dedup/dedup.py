@@ -47,8 +47,8 @@ def _copies(images: ComparableImages, verified: Rows, params: DedupParams) -> pa
     """Return the copies among the images: item, other, kind, score, and what lays the one over the other."""
     pairs = copies(verified, params, params.copy_score)
     pairs = pairs.filter(pc.is_null(pairs["set"]))
-    uris = pa.array(images.columns.uri, pa.string())
-    items, others = (pc.index_in(pairs[name], value_set=uris).cast(pa.int64()) for name in ("uri", "other_uri"))
+    ends = images.items_of(pa.chunked_array([*pairs["uri"].chunks, *pairs["other_uri"].chunks], pa.string()))
+    items, others = ends.slice(0, len(pairs)), ends.slice(len(pairs))
     kinds = pc.if_else(pc.is_valid(pairs["distance"]), REASONS.index(PERCEPTUAL), REASONS.index(NEAR))
     columns = {"item": items, "other": others, "kind": kinds, "score": pairs["score"]}
     table = pa.table(columns | {"orientation": pairs["orientation"].cast(pa.string())})
@@ -102,7 +102,7 @@ def _barred(images: ComparableImages, contaminated: Rows) -> Bools:
 
 def _table(drops: Drops, images: ComparableImages, leader: Ints, pairs: pa.Table, params: DedupParams) -> pa.Table:
     limits = {EXACT: 0.0, PERCEPTUAL: params.copy_score, NEAR: params.near.limit}
-    placed, uris = images.places().take(drops.item), pa.array(images.columns.uri, pa.string())
+    placed = images.places(drops.item)
     words = pa.array(REASONS).take(pa.array(drops.kind, pa.int64()))
     # A member of an exact class is dropped for what its leader resembles, and turned as that one is.
     leaders, count = leader[drops.item], len(images.columns)
@@ -115,7 +115,7 @@ def _table(drops: Drops, images: ComparableImages, leader: Ints, pairs: pa.Table
             "reason": words.dictionary_encode(),
             "value": pa.array(drops.score, pa.float32()),
             "threshold": pa.array([limits[REASONS[kind]] for kind in drops.kind.tolist()], pa.float32()),
-            "kept_uri": uris.take(pa.array(drops.kept)),
+            "kept_uri": images.column("uri", drops.kept),
             "orientation": turns.dictionary_encode(),
         },
     ).cast(DUPLICATES.schema)

@@ -1,12 +1,13 @@
 """Images with equal pixels are one class, and its best one stands for it where the star rule is applied."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from curation.arrays import Bools, Bytes, Ints
+from curation.arrays import Array, Bools, Ints, Words
 from curation.dedup.star_rule import Match, Resemblance, walk
 
 EXACT = "exact_duplicate"
@@ -16,32 +17,53 @@ EXACT = "exact_duplicate"
 class ComparableColumns:
     """The images that may be compared, as columns."""
 
-    image_id: np.ndarray[Any, np.dtype[np.bytes_]]
-    pixels_id: np.ndarray[Any, np.dtype[np.bytes_]]
-    merits: tuple[np.ndarray[Any, Any], ...]
+    image_id: Array
+    """Digests [n] of 16 opaque bytes."""
+    pixels_id: Array
+    merits: tuple[Array, ...]
     """What tells the better of two copies, the weightiest column first; the smaller value is better."""
-    uri: np.ndarray[Any, np.dtype[np.str_]]
-    hashes: Bytes
-    """Eight hashes of 64 bits a row, [n, 64] bytes: the image upright, then turned."""
+    uris: Callable[[Ints], pa.ChunkedArray]
+    """Reads the uris of some items, which only ties need."""
     trusted: Bools
     """Whether there is enough in the image to compare more than its bytes."""
 
     def __len__(self) -> int:
-        return len(self.uri)
+        return len(self.trusted)
 
 
 def keep_order(compared: ComparableColumns) -> Ints:
     """Return the items, best first: by their merits, then the smaller id, then the smaller uri, to be total."""
-    return np.lexsort((compared.uri, compared.image_id, *reversed(compared.merits))).astype(np.int64)
+    keys = [*_halves(compared.image_id), *reversed(compared.merits)]
+    order = np.lexsort(keys).astype(np.int64)
+    equal = np.ones(max(0, len(order) - 1), dtype=bool)
+    for key in keys:
+        column = key[order]
+        equal &= (column[1:] == column[:-1]) | ((column[1:] != column[1:]) & (column[:-1] != column[:-1]))  # NaN ties
+    tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal)) if len(order) else order
+    if len(tied):
+        group = np.cumsum(~np.append(False, equal)[tied])
+        ties = pa.table({"group": group, "uri": compared.uris(order[tied])})
+        by_uri = pc.sort_indices(ties, [("group", "ascending"), ("uri", "ascending")]).to_numpy()
+        order[tied] = order[tied][by_uri]
+    return order
 
 
 def exact_classes(compared: ComparableColumns, order: Ints) -> Ints:
     """Return, for each item, the first item in keep order with equal upright pixels; equal bytes imply them."""
-    first: dict[bytes, int] = {}
+    low, high = _halves(compared.pixels_id[order])
+    place = np.lexsort((low, high))  # stable: of equal pixels the best first
+    low, high = low[place], high[place]
+    first = np.ones(len(place), dtype=bool)
+    first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
     leader = np.empty(len(order), dtype=np.int64)
-    for item in order:
-        leader[item] = first.setdefault(compared.pixels_id[item], int(item))
+    leader[order[place]] = order[place[first]][np.cumsum(first) - 1]
     return leader
+
+
+def _halves(digests: Array) -> tuple[Words, Words]:
+    """Return the lower and the upper half of digests [n], as numbers that sort as their bytes do."""
+    halves = digests.view(">u8").reshape(-1, 2).astype(np.uint64)
+    return halves[:, 1], halves[:, 0]
 
 
 def find_duplicates(

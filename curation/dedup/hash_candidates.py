@@ -8,9 +8,7 @@ from curation.dedup.comparable_images import ComparableImages
 from curation.dedup.hash_lists import Hashes, remembered_pairs
 from curation.dedup.hash_pairs import equal_groups
 from curation.dedup.knn_pairs import NeighbourPairs, merged
-from curation.dedup.resemblance import PERCEPTUAL
 from curation.dedup.star_components import EXACT_KIND, StarEdges, star_rule
-from curation.dedup.star_rule import Match
 from curation.dedup.thumbnails import as_one
 from curation.params.copies import DedupParams
 from shared.stage_runner import Rounds
@@ -18,6 +16,8 @@ from shared.stage_runner import Rounds
 HASH_KIND = EXACT_KIND + 1
 MOST = 64
 """Nearest hashes of an image that are looked at to collapse copies."""
+LOOKS = 100_000
+"""Pairs whose thumbnails are in memory at once; those of the corpus are read once for each so many."""
 
 
 class HashCandidates:
@@ -27,11 +27,12 @@ class HashCandidates:
         """Take the images that stand for their exact class, in keep order."""
         self.images, self.params, self.rounds = images, params, rounds
         self.items = leads[images.columns.trusted[leads]] if params.perceptual.enabled else leads[:0]
-        self.rows = images.columns.hashes[self.items]
-        self.members, self.firsts = equal_groups(np.ascontiguousarray(self.rows).view("V64").reshape(-1))
+        rows = images.hashes(self.items)
+        self.members, self.firsts = equal_groups(rows.view("V64").reshape(-1))
         alone = np.setdiff1d(np.arange(len(self.items)), self.members)
         self.remembered: list[str] = []
-        own = Hashes(images.ids(self.items[alone]), self.rows[alone])
+        own = Hashes(images.ids(self.items[alone]), rows[alone] if len(self.members) else rows)
+        del rows
         found = self._near("hashes", own, own, max(MOST, self._most) + 1, images.made)
         self.image, self.other, self.distance = alone[found[0]], alone[found[1]], found[2]
         others = self.image != self.other
@@ -47,8 +48,8 @@ class HashCandidates:
         self.remembered += files
         return found
 
-    def collapsed(self) -> dict[int, Match]:
-        """Return the images that a hash and a thumbnail take for a better one."""
+    def collapsed(self) -> NeighbourPairs:
+        """Return the images that a hash and a thumbnail take for a better one, each with that one."""
         worse = self.image > self.other  # numbered in keep order
         items = np.concatenate([self.image[worse], self.members])
         others = np.concatenate([self.other[worse], self.firsts])
@@ -57,11 +58,14 @@ class HashCandidates:
         scores = np.concatenate([-self.distance[worse], np.zeros(len(self.members))]).astype(np.float32)
         drops = star_rule(StarEdges(items, others, kinds, scores))
         items, kept = self.items[drops.item], self.items[drops.kept]
-        both = np.union1d(items, kept)
-        looks = self.images.thumbnails(both)
-        one, another = (looks[np.searchsorted(both, side)] for side in (items, kept))
-        pairs = zip(items.tolist(), kept.tolist(), drops.score.tolist(), one, another, strict=True)
-        return {i: Match(PERCEPTUAL, score, k, i) for i, k, score, x, y in pairs if as_one(x, y)}
+        alike = [np.zeros(0, dtype=bool)]
+        for start in range(0, len(items), LOOKS):
+            one, other = items[start : start + LOOKS], kept[start : start + LOOKS]
+            both = np.union1d(one, other)
+            looks = self.images.thumbnails(both)
+            sides = zip(np.searchsorted(both, one).tolist(), np.searchsorted(both, other).tolist(), strict=True)
+            alike.append(np.array([as_one(looks[x], looks[y]) for x, y in sides], dtype=bool))
+        return NeighbourPairs.of([items], [kept], [drops.score]).take(np.concatenate(alike)[np.argsort(items)])
 
     def pairs(self) -> NeighbourPairs:
         """Return each image with its nearest others; one of equal hashes with the best of them, and what that has."""
@@ -87,6 +91,7 @@ class HashCandidates:
             return merged([])
         ids, first = np.unique(sets.ids_in_sets(theirs), return_index=True)
         theirs = theirs[first]
-        own, stored = Hashes(self.images.ids(self.items), self.rows), Hashes(ids, sets.columns.hashes[theirs])
+        own = Hashes(self.images.ids(self.items), self.images.hashes(self.items))
+        stored = Hashes(ids, sets.hashes(theirs))
         image, other, distance = self._near("references", own, stored, self._most, self.images.made + sets.made)
         return NeighbourPairs.of([self.items[image]], [theirs[other]], [-distance.astype(np.float32)])

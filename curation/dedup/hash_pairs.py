@@ -14,6 +14,7 @@ from curation.arrays import Array, Bytes, Ints, Words
 from curation.arrays.runs import ranks
 from curation.dedup.hash_tables import BYTES, ORIENTATIONS, HashTables
 from curation.dedup.ivf.assign import fixed_binary
+from curation.dedup.ivf.search import fixed_bytes
 from shared.stage_runner import Rounds
 from shared.storage import Store
 from shared.storage.checked import read_table, write_table
@@ -22,6 +23,8 @@ BLOCK = 4096
 """Images of one piece of work, where all are compared."""
 TABLES = 4
 """Tables of one piece of work."""
+ASKED = 2_000_000
+"""Images that are looked up at once, in 256 bytes each."""
 PAIRS = pa.schema([("image", pa.int64()), ("other", pa.int64()), ("distance", pa.int32())])
 
 
@@ -68,17 +71,23 @@ def near_hashes(
 def hash_work(work: HashWork) -> str:
     """Do one piece of work; return the name of the file of its pairs."""
     store = Store(work.url)
-    queries, stored = (_words(_hashes(store, f"{work.folder}/{side}.parquet")) for side in ("queries", "stored"))
-    asked = queries[work.rows.start : work.rows.stop].ravel()
-    pieces = (piece for table in work.numbers for piece in _in_table(asked, stored[:, 0], work, table))
+    queries, stored = (_hashes(store, f"{work.folder}/{side}.parquet") for side in ("queries", "stored"))
+    known = _words(stored)[:, 0]
+    pieces = (
+        piece
+        for rows in _cut(work.rows, ASKED)
+        for asked in [_words(queries[rows.start : rows.stop]).ravel()]
+        for table in work.numbers
+        for piece in _in_table(asked, known, rows.start, work, table)
+    )
     image, other, distance = nearest_pairs(*_joined(pieces), work.most)
     write_table(store, work.file, pa.table({"image": image, "other": other, "distance": distance}).cast(PAIRS))
     return work.file
 
 
-def _in_table(asked: Words, stored: Words, work: HashWork, table: int) -> Iterator[tuple[Ints, Ints, Ints]]:
+def _in_table(asked: Words, stored: Words, first: int, work: HashWork, table: int) -> Iterator[tuple[Ints, Ints, Ints]]:
     for query, other, distance in work.tables.matches(stored, asked, table):
-        image = work.rows.start + query // ORIENTATIONS
+        image = first + query // ORIENTATIONS
         yield nearest_pairs(image, other, distance.astype(np.int64), work.most + 1)
 
 
@@ -121,5 +130,4 @@ def _words(hashes: Bytes) -> Words:
 
 def _hashes(store: Store, name: str) -> Bytes:
     column = read_table(store, name)["hashes"]
-    data = np.frombuffer(b"".join(column.to_pylist()), np.uint8)
-    return data.reshape(-1, column.type.byte_width)
+    return fixed_bytes(column).reshape(-1, column.type.byte_width)

@@ -1,5 +1,6 @@
 """Nearest neighbours among the images of a corpus by one embedding, found bucket by bucket in many processes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from curation.dedup.ivf.search import read_found, to_ids
 from curation.dedup.ivf.selection import VectorColumn, write_selection
 from curation.dedup.ivf.tasks import NearSearch
 from curation.dedup.knn_pairs import NeighbourPairs
+from curation.dedup.sorted_ids import SortedIds
 from curation.embedders.embedding import Embedding
 from curation.params.copies import NearParams
 from shared.errors import WorkFailedError
@@ -58,19 +60,19 @@ class EmbeddingSearch:
         """From here on the nearest one is a candidate, for an image that has no other."""
         return self._between(ALONE)
 
-    def neighbours(self, items: Ints) -> FoundPairs:
-        """Return each of these images with its nearest others among them."""
+    def neighbours(self, items: Ints) -> Iterator[FoundPairs]:
+        """Yield some of these images at a time, each with its nearest others among them."""
         ids = self.images.ids(items)
         selections = self._selections(self.images, items, ids, np.full(len(items), ASKS | TARGET, np.int8))
-        memory = self._memory("neighbours", self.images)
-        found, cells = self._found(memory, selections, (items, ids), (items, ids), shaping=True)
-        nearest = np.lexsort((-found.pairs.nearness, found.pairs.item))
-        places, first = np.unique(found.pairs.item[nearest], return_index=True)
-        self.cells[places] = cells[nearest][first]
-        return found
+        memory, sides = self._memory("neighbours", self.images), SortedIds.of(items, ids)
+        for found, cells in self._found(memory, selections, sides, sides, shaping=True):
+            nearest = np.lexsort((-found.pairs.nearness, found.pairs.item))
+            places, first = np.unique(found.pairs.item[nearest], return_index=True)
+            self.cells[places] = cells[nearest][first]
+            yield found
 
-    def references(self, asking: Ints) -> FoundPairs:
-        """Return each image with its nearest images of the evaluation sets."""
+    def references(self, asking: Ints) -> Iterator[FoundPairs]:
+        """Yield some images at a time, each with its nearest images of the evaluation sets."""
         every = np.arange(len(self.sets.columns))
         ids = self.sets.ids_in_sets(every)
         theirs, first = np.unique(ids, return_index=True)
@@ -78,7 +80,8 @@ class EmbeddingSearch:
         corpus = self._selections(self.images, asking, own, np.full(len(asking), ASKS, np.int8))
         beside = self._selections(self.sets, first, theirs, np.full(len(first), TARGET, np.int8))
         memory = self._memory("references", self.images, self.sets)
-        return self._found(memory, [*corpus, *beside], (asking, own), (first, theirs))[0]
+        for found, _ in self._found(memory, [*corpus, *beside], SortedIds.of(asking, own), SortedIds.of(first, theirs)):
+            yield found
 
     @property
     def remembered(self) -> list[str]:
@@ -122,17 +125,18 @@ class EmbeddingSearch:
         self,
         memory: str,
         selections: list[str],
-        own: tuple[Ints, Array],
-        theirs: tuple[Ints, Array],
+        own: SortedIds,
+        theirs: SortedIds,
         shaping: bool = False,
-    ) -> tuple[FoundPairs, Ints]:
+    ) -> Iterator[tuple[FoundPairs, Ints]]:
+        """Yield the pairs of some images at a time, and the bucket of each pair."""
         folder = f"{self.rounds.folder}/{self.column}-{len(self.searches)}"
         pins = f"{PINS}/{self.column}-{fingerprint(self.embedder.identity())}"
         search = near_pairs(
             self.rounds.store,
             folder,
             selections,
-            len(theirs[0]),
+            len(theirs.items),
             self._plan(),
             pins,
             self.rounds.map,
@@ -140,20 +144,24 @@ class EmbeddingSearch:
             memory=memory,
         )
         self.searches.append(search)
-        table = read_found(self.rounds.store, search.files)
-        item, other = _places(to_ids(table["item"]), *own), _places(to_ids(table["other"]), *theirs)
-        order = np.lexsort((other, item))
-        pairs = NeighbourPairs(item[order], other[order], table["cosine"].to_numpy()[order])
-        shown = table["shown"].to_numpy(zero_copy_only=False)[order]
-        return FoundPairs(pairs, shown), table["bucket"].to_numpy()[order].astype(np.int64)
+        for file in search.files:
+            table = read_found(self.rounds.store, [file])
+            item, other = own.places(to_ids(table["item"])), theirs.places(to_ids(table["other"]))
+            order = np.lexsort((other, item))
+            pairs = NeighbourPairs(item[order], other[order], table["cosine"].to_numpy()[order])
+            shown = table["shown"].to_numpy(zero_copy_only=False)[order]
+            yield FoundPairs(pairs, shown), table["bucket"].to_numpy()[order].astype(np.int64)
 
     def _selections(self, images: ComparableImages, items: Ints, ids: Array, roles: Array) -> list[str]:
         """Write which rows of each part take part, under which ids; return the files' names."""
         rows, names, first = images.rows[items], list[str](), 0
-        trusted = images.columns.trusted[items]
         output = images.measurements.output
+        trusted = np.flatnonzero(images.columns.trusted[items])
+        number_of = np.searchsorted(np.cumsum([part.rows for part in output.parts]), rows[trusted], "right")
+        by_part = trusted[np.argsort(number_of, kind="stable")]
+        edges = np.cumsum(np.append(0, np.bincount(number_of, minlength=len(output.parts))))
         for number, part in enumerate(output.parts):
-            inside = np.flatnonzero((rows >= first) & (rows < first + part.rows) & trusted)
+            inside = by_part[edges[number] : edges[number + 1]]
             if len(inside):
                 name = f"{self.rounds.folder}/{output.stage}-{self.column}-{len(self.searches)}-{number:06d}.parquet"
                 source = VectorColumn(output.stage, part.name, part.checksum, self.column)
@@ -161,17 +169,6 @@ class EmbeddingSearch:
                 names.append(name)
             first += part.rows
         return names
-
-
-def _places(wanted: Array, items: Ints, ids: Array) -> Ints:
-    """Return the item [n] of each id; all of them are known."""
-    # By the first half of a digest, which is faster to compare; where two have one half, by the whole.
-    halves, sought = (each.view("<u8").reshape(-1, 2)[:, 0] for each in (ids, wanted))
-    order = np.argsort(halves, kind="stable")
-    place = order[np.searchsorted(halves[order], sought)] if len(order) else order
-    for row in np.flatnonzero(ids[place] != wanted).tolist():
-        place[row] = np.flatnonzero(ids == wanted[row])[0]
-    return items[place]
 
 
 def refuse_low_recall(searched: dict[str, dict[str, Any]], below_recall: str) -> None:

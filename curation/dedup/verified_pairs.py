@@ -24,7 +24,12 @@ def counts(comparison: Comparison, params: DedupParams, limit: float) -> bool:
 
 def copies(verified: Rows, params: DedupParams, limit: float) -> pa.Table:
     """Return the rows of VERIFIED with two images that are copies, from a score of `limit` on."""
-    pairs = verified.table(VERIFIED, VERIFIED.schema.names)
+    names = VERIFIED.schema.names
+    pieces = [VERIFIED.schema.empty_table(), *(_copies(pairs, params, limit) for pairs in verified.tables(names))]
+    return pa.concat_tables(pieces).unify_dictionaries().combine_chunks()
+
+
+def _copies(pairs: pa.Table, params: DedupParams, limit: float) -> pa.Table:
     columns = (pairs[name].to_pylist() for name in Comparison._fields)
     alike = [counts(Comparison(*row), params, limit) for row in zip(*columns, strict=True)]
     by_hash = pc.is_valid(pairs["distance"])

@@ -96,7 +96,7 @@ def _withheld(truth: GroundTruth, session: Session, queries: np.ndarray) -> Outp
     query_N = query_of[truth.group]
     query_N[index.numbers(contaminated)] = -1
     rows = np.flatnonzero((query_N >= 0) & passed.to_numpy(zero_copy_only=False))
-    placed = index.places().take(rows)
+    placed = index.places(rows)
     nothing = pa.nulls(len(rows), pa.float32())
     columns = {"part": placed["part"], "row": placed["row"], "value": nothing, "threshold": nothing}
     columns |= {"kept_uri": truth.uri.take(pa.array(query_N[rows])), "set": pa.repeat(SET, len(rows))}

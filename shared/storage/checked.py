@@ -6,7 +6,7 @@ file. Any Parquet reader passes over it.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,10 +30,18 @@ def parquet_bytes(table: pa.Table, compression: str = "zstd", **options: Any) ->
 
     Only words get a dictionary: vectors and thumbnails with one take four times as long to write and to read.
     """
-    words = [field.name for field in table.schema if _is_word(field.type)]
+    return bytes(_parquet(table, compression, **options))
+
+
+def _parquet(table: pa.Table, compression: str, **options: Any) -> memoryview:
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression=compression, use_dictionary=words, write_page_checksum=True, **options)
-    return bytes(sink.getvalue())
+    pq.write_table(table, sink, compression=compression, **_as_always(table.schema), **options)
+    return memoryview(sink.getvalue())
+
+
+def _as_always(schema: pa.Schema) -> dict[str, Any]:
+    words = [field.name for field in schema if _is_word(field.type)]
+    return {"use_dictionary": words, "write_page_checksum": True}
 
 
 def _is_word(kind: pa.DataType) -> bool:
@@ -42,15 +50,50 @@ def _is_word(kind: pa.DataType) -> bool:
 
 def with_trailer(data: bytes) -> tuple[bytes, str]:
     """Return a Parquet file with its trailer, and its checksum in hex."""
+    pieces, checksum = _pieces(memoryview(data))
+    return b"".join(pieces), checksum
+
+
+def _pieces(data: memoryview) -> tuple[list[memoryview | bytes], str]:
     start = len(data) - END - int.from_bytes(data[-END : -END + 4], "little")
-    body = hashlib.sha256(memoryview(data)[:start]).digest()
-    whole = hashlib.sha256(body + data[start:]).digest()
-    return b"".join((data[:start], MAGIC, body, whole, data[start:])), whole.hex()
+    trailer, checksum = _trailer(hashlib.sha256(data[:start]).digest(), data[start:])
+    return [data[:start], trailer, data[start:]], checksum
 
 
-def write_table(store: Store, name: str, table: pa.Table) -> None:
-    """Commit a table as a Parquet file with its trailer."""
-    store.write(name, with_trailer(parquet_bytes(table))[0])
+def _trailer(body: bytes, footer: bytes | memoryview) -> tuple[bytes, str]:
+    whole = hashlib.sha256(body + footer).digest()
+    return MAGIC + body + whole, whole.hex()
+
+
+def write_table(store: Store, name: str, table: pa.Table, compression: str = "zstd", **options: Any) -> None:
+    """Commit a table as a Parquet file with its trailer; options are those of parquet_bytes()."""
+    pieces, _ = _pieces(_parquet(table, compression, **options))
+    with store.commit(name, sum(map(len, pieces))) as draft, draft.open("wb") as file:
+        file.writelines(pieces)
+
+
+def write_tables(store: Store, name: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """Commit tables as one Parquet file with its trailer; no more than one of them is in memory."""
+    with store.commit(name) as draft:
+        with pq.ParquetWriter(draft, schema, compression="zstd", **_as_always(schema)) as writer:
+            for table in tables:
+                writer.write_table(table)
+        with draft.open("r+b") as file:
+            start = (size := file.seek(0, 2)) - _tail_length(file, size)
+            body = _digest(file, start)
+            footer = file.read()
+            file.seek(start)
+            file.writelines((_trailer(body, footer)[0], footer))
+
+
+def _digest(file: Any, length: int) -> bytes:
+    """Return the SHA-256 of the first bytes of a file, which stands behind them then."""
+    file.seek(0)
+    state = hashlib.sha256()
+    while length and (piece := file.read(min(length, CHUNK))):
+        state.update(piece)
+        length -= len(piece)
+    return state.digest()
 
 
 def read_table(store: Store, name: str, checksum: str = "", **options: Any) -> pa.Table:
@@ -84,13 +127,7 @@ def check_whole(store: Store, name: str, checksum: str = "") -> None:
             pq.ParquetFile(file).read()
             return
         size = file.seek(0, 2)
-        file.seek(0)
-        left, state = size - _tail_length(file, size) - TRAILER, hashlib.sha256()
-        file.seek(0)
-        while left and (piece := file.read(min(left, CHUNK))):
-            state.update(piece)
-            left -= len(piece)
-        if state.digest() != body:
+        if _digest(file, size - _tail_length(file, size) - TRAILER) != body:
             raise DamagedFileError(name, "has other bytes than were written")
 
 

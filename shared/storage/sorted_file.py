@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shared.storage.checked import opened_table, parquet_bytes, with_trailer
+from shared.storage.checked import opened_table, write_table
 from shared.storage.store import Store
 
 BATCH_ROWS = 4096
@@ -30,8 +30,7 @@ def write_sorted(
     firsts = rows[key].take(pa.array(range(0, len(rows), batch_rows), pa.int64())).to_pylist()
     described = {"key": key, "firsts": [first.hex() if isinstance(first, bytes) else first for first in firsts]}
     rows = rows.replace_schema_metadata({"sorted": json.dumps(described)})
-    data = parquet_bytes(rows, compression, row_group_size=batch_rows, write_statistics=False)
-    store.write(name, with_trailer(data)[0])
+    write_table(store, name, rows, compression, row_group_size=batch_rows, write_statistics=False)
 
 
 @dataclass(frozen=True)

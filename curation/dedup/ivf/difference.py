@@ -9,7 +9,7 @@ import pyarrow as pa
 from curation.arrays import Ints
 from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing, fixed_binary
 from curation.dedup.ivf.centroids import Centroids
-from curation.dedup.ivf.lists import FoundLists, ListDifference, Members
+from curation.dedup.ivf.lists import FoundLists, ListDifference, Members, write_lists
 from curation.dedup.ivf.recall import TRUE, VectorSample, merge_truth, nearest_true, true_table
 from curation.dedup.ivf.search import FOUND, read_found
 from curation.dedup.ivf.selection import write_difference
@@ -99,7 +99,7 @@ def searched_lists(run: Map, space: SearchSpace, probing: Probing) -> SearchedLi
     write_sorted(store, kept, difference.pairs, "item")
     files, visits, largest = _searched(run, task, space, groups, kept)
     facts = {"visits": visits, "largest": largest}
-    FoundLists(read_found(store, files), space.members, facts).write(store, name)
+    write_lists(store, name, FOUND, (read_found(store, [file]) for file in files), space.members, facts)
     return SearchedLists(files, visits, largest, (name,))
 
 

@@ -5,7 +5,9 @@ the list was full, another would follow: that image asks again.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ import pyarrow.compute as pc
 from curation.arrays import Array, Floats
 from curation.dedup.ivf.assign import ANY, ASKS, ASKS_NEW, NEW, TARGET
 from shared.storage import Store
-from shared.storage.checked import read_table, write_table
+from shared.storage.checked import read_table, write_tables
 
 LISTS = ["item", "count", "stays", "least"]
 NO_IDS = pa.array([], pa.binary(16))
@@ -65,10 +67,7 @@ class FoundLists:
 
     def write(self, store: Store, name: str) -> None:
         """Commit the lists whole, in place of what was there."""
-        members = pa.table({"item": self.members.ids, "role": pa.array(self.members.roles, pa.int8())})
-        table = pa.concat_tables([self.pairs.replace_schema_metadata(None), members], promote_options="default")
-        table = table.replace_schema_metadata({"facts": json.dumps(self.facts)})
-        write_table(store, name, table)
+        write_lists(store, name, self.pairs.schema, [self.pairs], self.members, self.facts)
 
     def covers(self, members: Members) -> bool:
         """Return whether as many took part in each role: nobody left, where nobody is new."""
@@ -113,6 +112,20 @@ class ListDifference:
         row = pc.index_in(members.ids, value_set=self.full["item"])
         least = pc.fill_null(self.full["least"].take(row), ANY).to_numpy()
         return roles.astype(np.int8), np.where(repeats, least, np.float32(ANY)).astype(np.float32)
+
+
+def write_lists(
+    store: Store, name: str, schema: pa.Schema, pairs: Iterable[pa.Table], members: Members, facts: dict[str, Any]
+) -> None:
+    """Commit lists of which some pairs at a time are in memory, in place of what was there."""
+    schema = schema.append(pa.field("role", pa.int8())).with_metadata({"facts": json.dumps(facts)})
+    rows = pa.table({"item": members.ids, "role": pa.array(members.roles, pa.int8())})
+    write_tables(store, name, schema, (_under(schema, piece) for piece in chain(pairs, [rows])))
+
+
+def _under(schema: pa.Schema, table: pa.Table) -> pa.Table:
+    nulls = {field.name: pa.nulls(len(table), field.type) for field in schema}
+    return pa.table([table[name] if name in table.column_names else nulls[name] for name in nulls], schema=schema)
 
 
 def _is_in(ids: pa.Array, among: pa.Array) -> Array:

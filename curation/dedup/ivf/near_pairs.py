@@ -113,8 +113,10 @@ def _recall(store: Store, files: Sequence[str], true: pa.Table, count: int) -> f
 
     True neighbours are those of images as they are: of turned ones nearer ones may be found.
     """
-    rows = read_found(store, files)
-    rows = rows.filter(pc.is_in(rows["item"], value_set=true["item"]))
+    rows = read_found(store, ())
+    for file in files:
+        more = read_found(store, [file])
+        rows = pa.concat_tables([rows, more.filter(pc.is_in(more["item"], value_set=true["item"]))])
     found = set(zip(rows["item"].to_pylist(), rows["other"].to_pylist(), strict=True))
     lists = rows.group_by("item").aggregate([("cosine", "count"), ("cosine", "min")])
     full = lists.filter(pc.greater_equal(lists["cosine_count"], count))

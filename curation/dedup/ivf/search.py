@@ -91,7 +91,7 @@ def search_bucket(
     best = bucket.pairs(least_on_grid(cosine), count, turns)
     shown = best.cosine >= np.float32(likely)
     if "thumbnail" in rows.column_names:
-        shown = _shown(best, shown, to_bytes(rows["thumbnail"].take(first)).reshape(len(images), -1))
+        shown = _shown(best, shown, fixed_bytes(rows["thumbnail"].take(first)).reshape(len(images), -1))
     ids = images.view(np.uint8).reshape(-1, 16)
     return pa.table(
         {
@@ -192,16 +192,16 @@ def _shown(pairs: DirectedPairs, likely: Bools, thumbnails: Bytes) -> Bools:
 
 def to_ids(column: pa.ChunkedArray) -> Array:
     """Return digests as an array of 16 opaque bytes each, which sort as bytes do."""
-    return to_bytes(column).view(np.dtype("V16"))
+    return fixed_bytes(column).view(np.dtype("V16"))
 
 
 def to_vectors(column: pa.ChunkedArray) -> Floats:
     """Return vectors [n, dim] of a column of float16 bytes."""
-    return to_bytes(column).view(np.float16).reshape(-1, column.type.byte_width // 2).astype(np.float32)
+    return fixed_bytes(column).view(np.float16).reshape(-1, column.type.byte_width // 2).astype(np.float32)
 
 
-def to_bytes(column: pa.ChunkedArray) -> Array:
-    """Return the bytes of a column of fixed width, one row after the other."""
+def fixed_bytes(column: pa.ChunkedArray) -> Bytes:
+    """Return the bytes of rows of a fixed width, one after the other."""
     joined, width = pa.concat_arrays([pa.array([], column.type), *column.chunks]), column.type.byte_width
     data = np.frombuffer(joined.buffers()[1], np.uint8)
     return data[joined.offset * width : (joined.offset + len(joined)) * width]

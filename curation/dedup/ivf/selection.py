@@ -9,7 +9,7 @@ import pyarrow as pa
 from curation.arrays import Array, Bytes, Floats, Ints
 from curation.dedup.ivf.assign import VectorPart, fixed_binary
 from curation.dedup.ivf.grid import on_grid
-from curation.dedup.ivf.search import to_bytes, to_ids
+from curation.dedup.ivf.search import fixed_bytes, to_ids
 from shared.storage import Store
 from shared.storage.checked import read_table, write_table
 from shared.tables import read_part
@@ -61,4 +61,4 @@ def _vectors(column: pa.ChunkedArray) -> Floats:
 
 
 def _thumbnails(column: pa.ChunkedArray) -> Bytes:
-    return to_bytes(column).reshape(len(column), -1)
+    return fixed_bytes(column).reshape(len(column), -1)

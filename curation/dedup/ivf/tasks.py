@@ -5,7 +5,6 @@ collect: a span of images → pairs. Before them, sample and truth tell the cent
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -141,10 +140,15 @@ def collect(task: Task) -> str:
 
 
 def _buckets(store: Store, names: Sequence[str], low: int, high: int) -> Iterator[pa.Table]:
-    with ExitStack() as stack:
-        files = [stack.enter_context(open_sorted(store, name)) for name in names]
-        for bucket in range(low, high):
-            yield pa.concat_tables([file.span(bucket, bucket + 1) for file in files])
+    """Yield the rows of each bucket of a span; each file is read once, as a bucket is smaller than a row group."""
+    read = []
+    for name in names:
+        with open_sorted(store, name) as file:
+            rows = file.span(low, high)
+        read.append(rows.take(pa.array(np.arange(len(rows)))))  # a slice would hold its row groups whole
+    edges = [np.searchsorted(rows["bucket"].to_numpy(), np.arange(low, high + 1)).tolist() for rows in read]
+    for i in range(high - low):
+        yield pa.concat_tables([rows.slice(e[i], e[i + 1] - e[i]) for rows, e in zip(read, edges, strict=True)])
 
 
 def joined(pieces: list[VectorSample], count: int, purpose: str) -> VectorSample:

@@ -130,7 +130,10 @@ def make(store, rows):
         parts["measure"].append(commit_part(store, "measure", measured))
         parts["quality"].append(commit_part(store, "quality", table(VERDICTS, PART, {}), f"{number:020d}"))
         planted += [frozenset(pair) for pair in pairs]
-    return [Output(name, "made", "images", tuple(made)).seal(store, {}) for name, made in parts.items()], planted
+    facts = {"version": 1, "params": {}}
+    return [
+        Output(name, "made", "images", tuple(made)).seal(store, {"stage": name} | facts) for name, made in parts.items()
+    ], planted
 
 
 def verified_of(store, output, planted):
@@ -147,6 +150,12 @@ def verified_of(store, output, planted):
     return Output("verify", output.key, CANDIDATES.aligned, tuple(parts)).seal(store, {}), found
 
 
+def peak_bytes(pid):
+    """Return the most memory that a process has had; getrusage would tell of its parent's, too."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+
+
 class Clock:
     """CPU seconds and peak memory of this process and of its workers, stage by stage."""
 
@@ -157,14 +166,13 @@ class Clock:
     def _now(self):
         ours = resource.getrusage(resource.RUSAGE_SELF)
         workers = list(self._children())
-        return np.array([ours.ru_utime + ours.ru_stime, sum(cpu for cpu, _ in workers), ours.ru_maxrss / 2**20,
-                         max((peak for _, peak in workers), default=0.0)])  # fmt: skip
+        return np.array([ours.ru_utime + ours.ru_stime, sum(cpu for cpu, _ in workers), peak_bytes(os.getpid()) / 2**30,
+                         max((peak for _, peak in workers), default=0) / 2**30])  # fmt: skip
 
     def _children(self):
         for child in psutil.Process().children(recursive=True):
-            times, lines = child.cpu_times(), Path(f"/proc/{child.pid}/status").read_text().splitlines()
-            peak = next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
-            yield times.user + times.system, peak / 2**20
+            times = child.cpu_times()
+            yield times.user + times.system, peak_bytes(child.pid)
 
     def line(self, what, more=""):
         now = self._now()
@@ -190,8 +198,7 @@ def measure(folder, rows, distance, workers):
         return run(stage_, params_, inputs, store=store, executor=clock.executor)
 
     pairs = made(candidates, params, *tables, *none)
-    facts = pairs.facts or pairs.parts[0].facts
-    seen = facts["searched"]["vector"]
+    seen = (pairs.facts | pairs.parts[0].facts)["searched"]["vector"]
     clock.line("candidates", f"recall {seen['recall']}, {seen['visits']} buckets each, {pairs.rows:,} pairs")
     verified, found = verified_of(store, pairs, planted)
     clock.spent = clock._now()

@@ -36,6 +36,7 @@ def searched(rows, distance, equal, most=1000):
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(HashTables, "of", lambda distance, _: HashTables(distance, equal))
         patch.setattr(hash_pairs, "BLOCK", 7)
+        patch.setattr(hash_pairs, "ASKED", 9)
         rounds = Rounds(Store(folder), "rounds", lambda fn, items: map(fn, list(items)[::-1]))
         found = near_hashes(rounds, "hashes", rows, rows, distance, most)
     return [pair for pair in zip(*(column.tolist() for column in found), strict=True) if pair[0] != pair[1]]

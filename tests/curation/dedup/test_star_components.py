@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,15 +28,18 @@ def graph(seed, count, density):
     return leader, scores, rng.random(count) < 0.2
 
 
+def digests(numbers):
+    return np.frombuffer(b"".join(number.to_bytes(16) for number in numbers), "V16")
+
+
 def walked(leader, scores, barred):
     """What the walk over everything drops, and why."""
     count = len(leader)
     compared = ComparableColumns(
-        image_id=np.array([i.to_bytes(16) for i in range(count)], dtype=object),
-        pixels_id=np.array([b"%d" % first for first in leader], dtype=object),
+        image_id=digests(range(count)),
+        pixels_id=digests(leader.tolist()),
         merits=(np.arange(count),),
-        uri=np.array([str(i) for i in range(count)], dtype=object),
-        hashes=np.zeros((count, 64), np.uint8),
+        uris=lambda items: pa.array([str(i) for i in items]),
         trusted=np.ones(count, bool),
     )
     dropped = find_duplicates(

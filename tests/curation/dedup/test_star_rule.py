@@ -1,8 +1,9 @@
 import numpy as np
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.dedup.exact_classes import ComparableColumns, find_duplicates, keep_order
+from curation.dedup.exact_classes import ComparableColumns, exact_classes, find_duplicates, keep_order
 from curation.dedup.resemblance import NEAR, PairResemblance, VectorResemblance
 from curation.dedup.star_rule import walk
 from curation.dedup.vector_index import VectorIndex
@@ -91,11 +92,10 @@ def test_pairs_that_were_judged_obey_the_same_rule(seed, count, block):
 def compared(pixels_ids, bytes_=None):
     count = len(pixels_ids)
     return ComparableColumns(
-        image_id=np.array([bytes([i]) * 16 for i in range(count)], dtype=object),
-        pixels_id=np.array(pixels_ids, dtype=object),
+        image_id=np.frombuffer(bytes(i for i in range(count) for _ in range(16)), "V16"),
+        pixels_id=np.frombuffer(b"".join(name.ljust(16) for name in pixels_ids), "V16"),
         merits=(np.full(count, -100), -np.array(bytes_ or [10] * count)),
-        uri=np.array([f"u{i}" for i in range(count)], dtype=object),
-        hashes=np.zeros((count, 64), np.uint8),
+        uris=lambda items: pa.array([f"u{i}" for i in items]),
         trusted=np.ones(count, bool),
     )
 
@@ -141,6 +141,30 @@ def test_keep_order_goes_by_the_merits_in_turn_then_by_the_smaller_id():
     items = compared([b"a", b"b", b"c", b"d"], [5, 9, 9, 9])
     items.merits[0][3] = -400
     assert keep_order(items).tolist() == [3, 1, 2, 0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 60))
+def test_ties_fall_to_the_smaller_uri_and_a_class_to_its_best_image(seed, count):
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, 3, (count, 16), dtype=np.uint8) * (np.arange(16) < 1)
+    pixels = rng.integers(254, 256, (count, 16), dtype=np.uint8)
+    pixels[:, 1:15] = 0
+    merit = rng.choice([1.0, 2.0, np.nan], count)
+    uris = [f"{i % 7}-\u00e9{i}" for i in rng.permutation(count)]
+    images = ComparableColumns(
+        image_id=ids.astype(np.uint8).view("V16").reshape(-1),
+        pixels_id=pixels.view("V16").reshape(-1),
+        merits=(merit,),
+        uris=lambda items: pa.array([uris[i] for i in items]),
+        trusted=np.ones(count, bool),
+    )
+    order = keep_order(images)
+    expected = sorted(range(count), key=lambda i: (np.nan_to_num(merit[i], nan=9.0), ids[i].tobytes(), uris[i]))
+    assert order.tolist() == expected
+    first: dict[bytes, int] = {}
+    leader = {item: first.setdefault(pixels[item].tobytes(), item) for item in expected}
+    assert dict(enumerate(exact_classes(images, order).tolist())) == leader
 
 
 def test_buckets_find_what_exact_search_finds(monkeypatch):

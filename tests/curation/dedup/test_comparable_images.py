@@ -1,0 +1,77 @@
+"""What is read of a corpus part by part is what reading it whole would give."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curation.dedup.comparable_images import comparable_images
+from curation.dedup.sorted_ids import SortedIds
+from curation.params.copies import DedupParams
+from shared.catalog import IMAGES, MEASUREMENTS, VERDICTS
+from shared.schema import Contract
+from shared.storage import Store
+from shared.tables import Output, Rows, commit_part
+
+SIZES = (5, 0, 7, 3)
+
+
+def table(contract: Contract, count: int, columns: dict[str, list]) -> pa.Table:
+    nulls = {field.name: pa.nulls(count, field.type) for field in contract.schema}
+    return pa.table({name: pa.array(columns[name]) if name in columns else nulls[name] for name in nulls}).cast(
+        contract.schema
+    )
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Fifteen images in four parts, one of them empty; each third image cannot be decoded, each seventh is blurred."""
+    store, parts, first = Store(str(tmp_path)), {"index": [], "measure": [], "quality": []}, 0
+    for size in SIZES:
+        numbers = range(first, first + size)
+        uris = {"uri": [f"u{i}" for i in numbers], "source": [f"s{i % 2}" for i in numbers]}
+        fixed = {name: [bytes([i]) * width for i in numbers] for name, width in (("hashes", 64), ("thumbnail", 1152))}
+        ids = [bytes([i]) * 16 for i in numbers]
+        pixels = [None if i % 3 == 0 else digest for i, digest in zip(numbers, ids, strict=True)]
+        plain = {name: [9] * size for name in ("width", "height", "bytes")} | {"detail": [9.0] * size}
+        measured = {"image_id": ids, "pixels_id": pixels} | fixed | plain
+        verdicts = {"reason": ["blurred" if i % 7 == 0 else None for i in numbers]}
+        parts["index"].append(commit_part(store, "index", table(IMAGES, size, uris)))
+        parts["measure"].append(commit_part(store, "measure", table(MEASUREMENTS, size, measured)))
+        parts["quality"].append(commit_part(store, "quality", table(VERDICTS, size, verdicts), f"{first}-{size}"))
+        first += size
+    return [Rows(store, Output(name, "made", "images", tuple(made))) for name, made in parts.items()]
+
+
+def test_items_are_the_images_that_can_be_decoded_and_pass(corpus):
+    images = comparable_images(*corpus, DedupParams())
+    assert images.rows.tolist() == [1, 2, 4, 5, 8, 10, 11, 13]
+    assert len(comparable_images(*corpus[:2], None, DedupParams()).columns) == 10
+
+
+def test_columns_of_some_items_come_in_the_order_that_was_asked_for(corpus):
+    images, items = comparable_images(*corpus, DedupParams()), np.array([6, 0, 0, 4])  # the rows 11, 1, 1 and 8
+    assert images.column("uri", items).to_pylist() == ["u11", "u1", "u1", "u8"]
+    assert images.column("source", items).to_pylist() == ["s1", "s1", "s1", "s0"]
+    assert images.places(items).to_pydict() == {"part": [2, 0, 0, 2], "row": [6, 1, 1, 3]}
+    assert images.hashes(items)[:, 63].tolist() == [11, 1, 1, 8]
+    assert images.thumbnails(items)[:, 1151].tolist() == [11, 1, 1, 8]
+    assert images.column("uri", items[:0]).to_pylist() == []
+
+
+@pytest.mark.parametrize("gathered", [1, 8, 100])
+def test_an_item_is_found_by_its_uri_where_it_may_be_compared(corpus, gathered, monkeypatch):
+    monkeypatch.setattr("curation.dedup.comparable_parts.GATHERED", gathered)
+    images = comparable_images(*corpus, DedupParams())
+    wanted = pa.chunked_array([["u8", "u1"], ["u0", "none", "u8"]])
+    assert images.items_of(wanted).to_pylist() == [4, 0, None, None, 4]
+
+
+def test_sources_are_ranked_in_the_order_in_which_they_come(corpus):
+    images = comparable_images(*corpus, DedupParams(keep=("source",)))
+    assert images.columns.merits[0].tolist() == [0, 1, 1, 0, 1, 1, 0, 0]  # s1 comes first
+
+
+def test_digests_that_begin_alike_are_told_apart():
+    ids = np.frombuffer(bytes(8) + b"a" * 8 + b"b" * 16 + bytes(8) + b"c" * 8, "V16")
+    places = SortedIds.of(np.array([10, 20, 30]), ids)
+    assert places.places(ids[[2, 0, 1, 2]]).tolist() == [30, 10, 20, 30]
