@@ -3,7 +3,7 @@
 The driver holds samples, counts and names, never the vectors of the corpus.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,7 +64,7 @@ def near_pairs(
     groups = _groups(selections, plan.parts_per_file)
     task = Task(store.url, folder, plan, ())
     asked = sample_rows(rows, plan.bucket_rows)
-    targets, pool, queries = _sampled([*run(sample, [replace(task, names=g, low=asked) for g in groups])], asked)
+    targets, pool, queries = _sampled(run(sample, [replace(task, names=g, low=asked) for g in groups]), asked)
     if not targets or not len(queries.ids):
         return NOTHING_NEAR
     name = (None if shaping else newest(store, pins)) or pinned(
@@ -100,12 +100,16 @@ def _widened(run: Map, space: SearchSpace, true: pa.Table, pin: str) -> NearPair
 
 
 def _sampled(
-    offers: list[tuple[int, VectorSample, VectorSample]], asked: int
+    offers: Iterable[tuple[int, VectorSample, VectorSample]], asked: int
 ) -> tuple[int, VectorSample, VectorSample]:
-    targets, pools, queries = zip(*offers, strict=True) if offers else ((), (), ())
-    if not sum(targets):
+    """Return the targets and the samples of all; offers are joined as they come: together they are the corpus."""
+    targets, pools, queries = 0, list[VectorSample](), list[VectorSample]()
+    for count, pool, asking in offers:
+        targets += count
+        pools, queries = [joined([*pools, pool], asked, "centroids")], [joined([*queries, asking], QUERIES, "recall")]
+    if not targets:
         return 0, VectorSample.none(), VectorSample.none()
-    return sum(targets), joined([*pools], asked, "centroids"), joined([*queries], QUERIES, "recall")
+    return targets, pools[0], queries[0]
 
 
 def _recall(store: Store, files: Sequence[str], true: pa.Table, count: int) -> float:
