@@ -4,21 +4,24 @@ import json
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from typing import Any
 
 
 class Api:
     """The server's HTTP interface, as a browser uses it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, password: str = "") -> None:
+        """Take user:password where the server asks for one."""
         self.url = f"http://127.0.0.1:{port}/api"
+        login = {"Authorization": f"Basic {b64encode(password.encode()).decode()}"} if password else {}
+        self.headers = {"Content-Type": "application/json"} | login
 
     def call(self, method: str, path: str, body: Any = None) -> bytes:
         """Send a request; a server that is busy (503) is asked again, as Prefect's own client does."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
         for again in range(20):
-            request = urllib.request.Request(self.url + path, data, headers, method=method)
+            request = urllib.request.Request(self.url + path, data, self.headers, method=method)
             try:
                 with urllib.request.urlopen(request, timeout=20) as answer:
                     return bytes(answer.read())

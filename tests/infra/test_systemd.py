@@ -1,6 +1,5 @@
 """The units for real: systemd takes them, and by their examples of settings the worker logs in to the server."""
 
-import json
 import os
 import re
 import shlex
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -24,6 +22,7 @@ from flows.orchestration.serving.server_settings import RETENTION_DAYS, SETTINGS
 from tests.infra.test_compose import OTHERWISE, SERVICES
 from tests.parsed import ROOT
 from tests.ports import free_port
+from tests.prefect_api import Api
 from tests.waiting import LIMIT_SECONDS, started, until
 
 FOLDER = ROOT / "infra/systemd"
@@ -84,12 +83,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
 
 
 def asked(server: tuple[int, Path], path: str, body: Any = None, password: str = PASSWORD) -> Any:
-    """The server's answer to a request."""
-    login = {"Authorization": f"Basic {b64encode(password.encode()).decode()}", "Content-Type": "application/json"}
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{server[0]}/api{path}", data, login)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.loads(answer.read())
+    """The server's answer to a request; it is busy now and then while it tidies up every second."""
+    api = Api(server[0], password)
+    return api.get(path) if body is None else api.post(path, body)
 
 
 def test_the_worker_logs_in_with_its_settings_and_nobody_does_with_another_password(server, tmp_path):
