@@ -13,7 +13,7 @@ import numpy as np
 from curation.arrays import Array, Bools, Bytes, Floats
 from curation.dedup.geometry.alignments import Affine
 from curation.dedup.geometry.overlays import Laying, laying
-from curation.dedup.geometry.shades import LUMA, repainted, tiled, tints
+from curation.dedup.geometry.shades import LUMA, repainted, tile_means, tiled, tints
 
 TILE, MIN_TILES = 12, 8
 """Pixels along a tile of the finer frame, and the least tiles along its shorter side."""
@@ -188,8 +188,7 @@ def _colour(pair: Laid, count: Floats, chosen: Bools, side: int) -> float:
     weight = pair.both.astype(np.float32)
     planes = []
     for image in (pair.first, pair.second):
-        means = np.stack([tiled(channel * weight, side) / count for channel in np.moveaxis(image, 2, 0)], axis=-1)
-        planes.append(tints(means)[chosen])
+        planes.append(tints(tile_means(image, weight, count, side))[chosen])
     rich, pale = sorted(planes, key=lambda plane: -float(np.square(plane).sum()))
     if not len(rich):
         return 0.0

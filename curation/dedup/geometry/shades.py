@@ -32,9 +32,9 @@ def repainted(first: Floats, second: Floats, weight: Floats, asked: Bools, side:
 
     Pixels of no weight are not in both.
     """
-    count = tiled(weight, side)
+    count = np.maximum(tiled(weight, side), 1)
     images = (first, second)
-    means = [_means(image, weight, count, side) for image in images]
+    means = [tile_means(image, weight, count, side) for image in images]
     grays = [mean @ LUMA for mean in means]
     flat = asked & (_spread(first @ LUMA, grays[0], weight, count, side) <= FLAT)
     flat &= _spread(second @ LUMA, grays[1], weight, count, side) <= FLAT
@@ -45,7 +45,7 @@ def repainted(first: Floats, second: Floats, weight: Floats, asked: Bools, side:
     dark = 0 if change[moved].sum() > 0 else 1
     low, high = grays[dark][moved], grays[1 - dark][moved]
     gain = float(np.vdot(low, high)) / max(1.0, float(np.vdot(low, low)))
-    lit = _means(np.clip(gain * images[dark], 0, 255), weight, count, side)
+    lit = tile_means(np.clip(gain * images[dark], 0, 255), weight, count, side)
     stuck = same & (lit @ LUMA - grays[dark] > STUCK)
     changed = asked & (np.abs(change) > MOVED)
     if stuck.sum() > max(STUCK_SHARE * asked.sum(), STUCK_OF_MOVED * changed.sum()):
@@ -55,14 +55,15 @@ def repainted(first: Floats, second: Floats, weight: Floats, asked: Bools, side:
     return bool(grounded and (gain > STRONG_LIGHT or np.median(off) > TINT))
 
 
-def _means(image: Array, weight: Floats, count: Floats, side: int) -> Floats:
-    sums = [tiled(channel * weight, side) for channel in np.moveaxis(image, 2, 0)]
-    return np.asarray(np.stack(sums, axis=-1) / np.maximum(count, 1)[..., None], np.float32)
-
-
 def _spread(gray: Floats, means: Floats, weight: Floats, count: Floats, side: int) -> Floats:
-    variance = tiled(gray * gray * weight, side) / np.maximum(count, 1) - means**2
+    variance = tiled(gray * gray * weight, side) / count - means**2
     return np.asarray(np.sqrt(np.maximum(variance, 0)), np.float32)
+
+
+def tile_means(image: Array, weight: Floats, count: Floats, side: int) -> Floats:
+    """Return the mean colour [rows, columns, 3] of every tile, which holds so many pixels of weight, one at least."""
+    sums = [tiled(channel * weight, side) for channel in np.moveaxis(image, 2, 0)]
+    return np.asarray(np.stack(sums, axis=-1) / count[..., None], np.float32)
 
 
 def tiled(values: Floats, side: int) -> Floats:
