@@ -107,17 +107,13 @@ class _Search:
     def better(self, of_originals: NeighbourPairs, doubtful: Ints) -> ProposedPairs:
         """Return each image with its nearest better ones; `doubtful` may turn out to be contaminated."""
         by_hash = merged([self.copies, self.hashes.pairs()]).directed(self.order)
-        alike = by_hash.take(self._of_one_frame(by_hash))
+        looks = self.images.looks(by_hash.item, by_hash.other)
+        alike = by_hash.take(np.concatenate([np.zeros(0, bool), *(of_one_frame(*sides) for sides in looks)]))
         few = _in_small_groups(alike, len(self.order))
         droppable = few.copy()
         droppable[np.concatenate([doubtful, of_originals.item, alike.item])] = True
         onward = [onward_pairs(of_originals, alike, droppable), onward_pairs(alike, alike, few)]
         return ProposedPairs.of(merged([of_originals, *onward]).directed(self.order), by_hash)
-
-    def _of_one_frame(self, pairs: NeighbourPairs) -> Bools:
-        both = np.union1d(pairs.item, pairs.other)
-        looks = self.images.thumbnails(both)
-        return of_one_frame(*(looks[np.searchsorted(both, side)] for side in (pairs.item, pairs.other)))
 
     def _likely(self, search: EmbeddingSearch, found: FoundPairs) -> NeighbourPairs:
         """Dismiss pairs of which neither thumbnail shows a part of the other, but not the nearest of one left alone.

@@ -4,7 +4,7 @@ What is held is some 60 bytes an image. Uris, hashes and thumbnails are read for
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ COLUMNS = ["image_id", "pixels_id", "width", "height", "bytes", "detail"]
 SIGNALS = ("sharpness", "entropy", "aspect")
 """Signals that the policy may ask for, beside those that are read anyway."""
 HASHES = 64
+LOOKS = 100_000
+"""Pairs whose thumbnails are in memory at once; those of the corpus are read once for each so many."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,14 @@ class ComparableImages:
     def thumbnails(self, items: Ints) -> Bytes:
         """Return the thumbnails [n, 1152] of these items."""
         return _fixed(self.measurements, "thumbnail", LENGTH, self.rows[items])
+
+    def looks(self, ones: Ints, others: Ints) -> Iterator[tuple[Bytes, Bytes]]:
+        """Yield the thumbnails of both images of pairs, of some pairs at a time."""
+        for start in range(0, len(ones), LOOKS):
+            sides = [each[start : start + LOOKS] for each in (ones, others)]
+            both = np.unique(np.concatenate(sides))
+            read = self.thumbnails(both)
+            yield read[np.searchsorted(both, sides[0])], read[np.searchsorted(both, sides[1])]
 
     def vectors(self, items: Ints | None = None, column: str = "vector") -> Floats:
         """Return unit vectors [n, dim] of all, or of these items in ascending order, read part by part."""

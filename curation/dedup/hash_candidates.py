@@ -16,8 +16,6 @@ from shared.stage_runner import Rounds
 HASH_KIND = EXACT_KIND + 1
 MOST = 64
 """Nearest hashes of an image that are looked at to collapse copies."""
-LOOKS = 100_000
-"""Pairs whose thumbnails are in memory at once; those of the corpus are read once for each so many."""
 
 
 class HashCandidates:
@@ -59,12 +57,8 @@ class HashCandidates:
         drops = star_rule(StarEdges(items, others, kinds, scores))
         items, kept = self.items[drops.item], self.items[drops.kept]
         alike = [np.zeros(0, dtype=bool)]
-        for start in range(0, len(items), LOOKS):
-            one, other = items[start : start + LOOKS], kept[start : start + LOOKS]
-            both = np.union1d(one, other)
-            looks = self.images.thumbnails(both)
-            sides = zip(np.searchsorted(both, one).tolist(), np.searchsorted(both, other).tolist(), strict=True)
-            alike.append(np.array([as_one(looks[x], looks[y]) for x, y in sides], dtype=bool))
+        for ones, others in self.images.looks(items, kept):
+            alike.append(np.array([as_one(*looks) for looks in zip(ones, others, strict=True)], dtype=bool))
         return NeighbourPairs.of([items], [kept], [drops.score]).take(np.concatenate(alike)[np.argsort(items)])
 
     def pairs(self) -> NeighbourPairs:

@@ -109,7 +109,7 @@ def test_hashes_collapse_what_a_walk_over_everything_would_drop(seed, count):
     trusted, order = rng.random(count) < 0.9, rng.permutation(count)
     digests = rng.integers(0, 256, (count, 16), dtype=np.uint8).view("V16").reshape(-1)
     columns = ComparableColumns(digests, digests, (), lambda items: None, trusted)
-    images = SimpleNamespace(columns=columns, thumbnails=lambda items: np.zeros((len(items), 1), np.uint8))
+    images = SimpleNamespace(columns=columns, looks=lambda *sides: [[np.zeros((len(s), 1), np.uint8) for s in sides]])
     images.ids, images.hashes, images.made = digests.__getitem__, hashes.__getitem__, "one"
     params = DedupParams.model_validate({"perceptual": {"distance": 7}})
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
