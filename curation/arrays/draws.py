@@ -1,11 +1,11 @@
 """Chance that does not depend on the order of the images: a seeded hash of an image's id.
 
-An id is two uint64, the halves of a 128-bit digest: `np.frombuffer(digests, "<u8").reshape(-1, 2)`. Ids are unique.
+An id is two uint64, the halves of a 128-bit digest. Ids are unique.
 """
 
 import numpy as np
 
-from curation.arrays import Words
+from curation.arrays import Array, Words
 from shared.splitmix import SPLITMIX_STEP, splitmix64
 
 
@@ -20,9 +20,14 @@ def draws(ids: Words, purpose: str, *salts: int) -> Words:
     return mix(mix(ids[:, 0] ^ state) ^ ids[:, 1])
 
 
-def mix(words: Words) -> Words:
+def mix(states: Words) -> Words:
     """Return the next random words, one to one: a step of SplitMix64."""
-    return splitmix64(words + SPLITMIX_STEP)
+    return splitmix64(states + SPLITMIX_STEP)
+
+
+def words(digests: Array) -> Words:
+    """Return digests [n] of 16 bytes as ids [n, 2]."""
+    return np.asarray(digests.view("<u8").reshape(-1, 2), np.uint64)
 
 
 def numbered(count: int) -> Words:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import Doubles, Floats, Ints, Words
+from curation.arrays.draws import words
 from curation.arrays.vectors import Vectors
 from curation.balance.density import ByDensity
 from curation.balance.evenness import evenness
@@ -42,7 +43,7 @@ def sample_tables(
     gone = [images.images.numbers(contaminated.table(CONTAMINATED, ["part", "row"]))]
     gone.append(images.images.numbers(duplicates.table(DUPLICATES, ["part", "row"])))
     items = np.flatnonzero(~np.isin(images.rows, np.concatenate(gone))).astype(np.int64)
-    vectors, ids = Remaining(images, items), _words(images.columns.image_id[items])
+    vectors, ids = Remaining(images, items), words(images.columns.image_id[items])
     clustering = clustered(vectors, ids, params)
     named = (pc.unique(part["source"].cast(pa.string())).to_pylist() for part in images.images.tables(["source"]))
     names = list(dict.fromkeys(name for some in named for name in some))
@@ -122,7 +123,3 @@ def _evenness(labels: pa.ChunkedArray, kinds: Ints, shares: Doubles, params: Bal
         if facts:
             return {"over": over} | facts
     return None
-
-
-def _words(digests: np.ndarray) -> Words:
-    return digests.view("<u8").reshape(-1, 2)

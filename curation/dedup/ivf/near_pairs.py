@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.arrays.draws import draws
+from curation.arrays.draws import draws, words
 from curation.dedup.ivf.assign import ANY, Probing
 from curation.dedup.ivf.centroids import sample_rows
 from curation.dedup.ivf.difference import SearchedLists, SearchSpace, searched_lists, true_lists
 from curation.dedup.ivf.pins import newest, pin_probing, pinned, pinned_probing, read_pinned
-from curation.dedup.ivf.recall import VectorSample, probing_for, words
+from curation.dedup.ivf.recall import VectorSample, probing_for
 from curation.dedup.ivf.search import read_found, to_ids
 from curation.dedup.ivf.tasks import QUERIES, NearSearch, Task, joined, sample
 from shared.params import fingerprint

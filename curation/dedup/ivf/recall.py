@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Array, Floats, Words
-from curation.arrays.draws import draws
+from curation.arrays import Array, Floats
+from curation.arrays.draws import draws, words
 from curation.arrays.runs import ranks
 from curation.dedup.ivf.assign import Probing, VectorPart, fixed_binary
 from curation.dedup.ivf.centroids import Centroids
@@ -122,11 +122,6 @@ def probing_for(margins: Floats, recall: float, most: int) -> Probing:
     finite = margins[np.isfinite(margins)]
     least = float(wanted if np.isfinite(wanted) else finite.max(initial=0.0))
     return Probing(math.ceil(least / STEP) * STEP, most)
-
-
-def words(ids: Array) -> Words:
-    """Return digests [n] of 16 bytes as two words each [n, 2]."""
-    return ids.view("<u8").reshape(-1, 2).astype(np.uint64)
 
 
 def _visits(vectors: Floats, centroids: Centroids) -> Floats:

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation.arrays.draws import words
 from curation.dedup.ivf.assign import ASKS, TARGET, Probing, VectorPart, bucket_rows
 from curation.dedup.ivf.centroids import Centroids, fit
 from curation.dedup.ivf.grid import least_on_grid, on_grid
 from curation.dedup.ivf.near_pairs import near_pairs
 from curation.dedup.ivf.pins import pinned, read_pinned
-from curation.dedup.ivf.recall import words
 from curation.dedup.ivf.search import search_bucket
 from curation.dedup.ivf.selection import VectorColumn, write_selection
 from curation.dedup.ivf.tasks import NearSearch
