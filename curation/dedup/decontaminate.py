@@ -50,12 +50,14 @@ def contaminated_tables(
     sets = others.column("source", np.arange(len(others.columns))).cast(pa.string()).to_numpy()
     near = params.dedup.near
     images = comparable_images(*corpus, params.dedup) if near.enabled and near.verify == "none" else None
+    by_pairs = {one.name: _verified(verified, one, params) for one in params.sets}
+    pixels_of = _pixels_of(corpus, pa.array([uri for pairs in by_pairs.values() for uri, _ in pairs], pa.string()))
     evidence: dict[str, dict[bytes, Contamination]] = {}
     for one in params.sets:
         members = np.flatnonzero(sets == one.name).astype(np.int64)
-        by_cosine = _by_cosine(images, others, members, one, params) if images else {}
-        by_pairs = _verified(corpus, verified, one, params)
-        evidence[one.name] = by_cosine | by_pairs | _by_pixels(others, members, one.name)
+        found = _by_cosine(images, others, members, one, params) if images else {}
+        found |= {pixels_of[uri]: why for uri, why in by_pairs[one.name] if uri in pixels_of}
+        evidence[one.name] = found | _by_pixels(others, members, one.name)
     rows, pixels, compared = _touched(corpus, [*{digest: None for found in evidence.values() for digest in found}])
     for one in params.sets:
         _refuse_above_cap(one, sum(digest in evidence[one.name] for digest in pixels), compared)
@@ -91,24 +93,19 @@ def _by_pixels(others: ComparableImages, members: Ints, name: str) -> dict[bytes
     }
 
 
-def _verified(
-    corpus: tuple[Rows, Rows, Rows], verified: Rows, one: EvaluationSet, params: DecontaminateParams
-) -> dict[bytes, Contamination]:
-    """Return the pixels that agree with those of an evaluation image, whatever proposed the pair."""
+def _verified(verified: Rows, one: EvaluationSet, params: DecontaminateParams) -> list[tuple[str, Contamination]]:
+    """Return the images whose pixels agree with those of an evaluation image, the best pair last."""
     limit = params.dedup.copy_score if one.threshold is None or params.dedup.near.verify == "none" else one.threshold
     pairs = copies(verified, params.dedup, limit)
     if one.distance is not None:
         near = pc.fill_null(pc.less_equal(pairs["distance"], one.distance), True)
         pairs = pairs.filter(near)
     pairs = pairs.filter(pc.equal(pairs["set"], one.name))
-    pairs = pairs.sort_by([("score", "ascending"), ("other_uri", "descending")])  # the last one stays: the best
-    pixels = _pixels_of(corpus, pc.unique(pairs["uri"]))
+    pairs = pairs.sort_by([("score", "ascending"), ("other_uri", "descending")])
     evidence = zip(*(pairs[name].to_pylist() for name in ("uri", "score", "other_uri", "orientation")), strict=True)
-    return {
-        pixels[image]: Contamination(score, limit, uri, one.name, orientation)
-        for image, score, uri, orientation in evidence
-        if image in pixels
-    }
+    return [
+        (image, Contamination(score, limit, uri, one.name, orientation)) for image, score, uri, orientation in evidence
+    ]
 
 
 def _pixels_of(corpus: tuple[Rows, Rows, Rows], uris: pa.Array) -> dict[str, bytes]:
