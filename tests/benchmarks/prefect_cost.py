@@ -32,6 +32,11 @@ MS_AN_IMAGE, IMAGES_A_PART = 2.0, 10_000
 """A low guess of what measuring costs, and the default part."""
 
 
+def adopt_orphans() -> None:
+    """Have what a command leaves behind handed to this process, which waits for it and counts it."""
+    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+
+
 def cost(command: list[str], folder: Path) -> tuple[float, float]:
     """Return CPU seconds, of the command and all that it started, and seconds of the clock."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
@@ -90,7 +95,7 @@ if __name__ == "__main__":
     parser.add_argument("--parts", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=0.05)
     given = parser.parse_args()
-    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans are ours to wait for
+    adopt_orphans()
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}")
     with tempfile.TemporaryDirectory() as name:
         nothing_new(Path(name), given.images)
