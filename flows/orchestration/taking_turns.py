@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from prefect import get_client, get_run_logger
 from prefect.concurrency.sync import concurrency
 
-from flows.orchestration.pages.run_names import called
+from flows.orchestration.pages.report_links import called
 from flows.session import Session
 
 LEASE_SECONDS = 60.0

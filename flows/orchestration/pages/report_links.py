@@ -1,11 +1,15 @@
-"""The way to a report from any machine: where the server shows it, and the link that an artifact has to it."""
+"""The way to a report from any machine: where the server shows it, and the link that an artifact has to it.
+
+Prefect reads its settings when it is imported, and `serve` asks here before it knows its server: Prefect stays out.
+"""
 
 import json
 import os
+import re
 from collections.abc import Iterable
+from hashlib import sha256
 from urllib.parse import quote
 
-from flows.orchestration.pages.run_names import called
 from shared.errors import UserError
 from shared.images.file_names import absolute
 from shared.storage import Store
@@ -47,6 +51,12 @@ def report_line(store: Store, *names: str) -> str:
     if store.url.rstrip("/") not in {one.url.rstrip("/") for one in served_workspaces().values()}:
         return f"Report: {place}"
     return f"[Open the report]({quote('/'.join([ROOT + _called(store), *names]))}), which is {place}."
+
+
+def called(store: Store) -> tuple[str, str]:
+    """Return the last folder of a workspace's place, fit for a link, and what tells it from others of that name."""
+    url = store.url.rstrip("/")
+    return re.sub(r"[^\w.-]", "-", url.rpartition("/")[2]), sha256(url.encode()).hexdigest()[:6]
 
 
 def _called(store: Store) -> str:

@@ -126,6 +126,11 @@ def test_without_the_password_nothing_is_listed_or_started(open_to_all: tuple[in
         assert refused.value.code == 401
 
 
+def test_no_other_server_is_started_beside_the_one_with_the_password(open_to_all: tuple[int, Path]) -> None:
+    """Prefect starts one, open to all on this machine, where it is imported before it is told of ours."""
+    assert "temporary server" not in (open_to_all[1] / "log").read_text()
+
+
 def test_a_report_asks_for_the_password_too(open_to_all: tuple[int, Path]) -> None:
     port, home = open_to_all
     (home / "report.html").write_text("the report")

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -105,3 +107,9 @@ def test_a_list_of_workspaces_that_is_none_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(SERVED, "/data/work")
     with pytest.raises(UserError, match=r"DINOFLOW_REPORTS needs a JSON list .* got /data/work"):
         served_workspaces()
+
+
+def test_what_serve_asks_before_it_knows_its_server_imports_nothing_of_prefect() -> None:
+    asked = "pages.report_links", "serving.registry", "serving.server"
+    words = "; ".join(["import sys", *(f"import flows.orchestration.{name}" for name in asked)])
+    subprocess.run([sys.executable, "-c", f"{words}; assert 'prefect' not in sys.modules"], check=True, timeout=300)
