@@ -27,7 +27,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "photos").mkdir()
     for i in range(20):
         (root / "photos" / f"{i:03}.jpg").write_bytes(encoded(picture(i % 18, (60, 40))))
-    publish(root / "photos", root / "w")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("curation.sources.listing._ends_a_part", lambda *_: True)  # else the folder's name decides
+        publish(root / "photos", root / "w", index={"part_images": 20})
     run = root / "w/runs/abc"
     run.mkdir(parents=True)
     lines = [{"step": step, "loss": 8 / step, "loss_ibot": 1.5, "mfu": None, "knn_top1": 0.25} for step in (1, 2)]
