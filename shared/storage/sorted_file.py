@@ -42,11 +42,11 @@ class SortedFile:
     firsts: list[SortKey]
     """The key of the first row of each row group."""
 
-    def span(self, low: SortKey, high: SortKey | None) -> pa.Table:
-        """Return the rows with low ≤ key < high, all from low on where high is None."""
+    def span(self, low: SortKey, high: SortKey | None, columns: list[str] | None = None) -> pa.Table:
+        """Return the rows with low ≤ key < high, all from low on where high is None; the key is one of the columns."""
         begin = max(0, bisect_left(self.firsts, low) - 1)
         end = len(self.firsts) if high is None else bisect_left(self.firsts, high)
-        rows = self.groups.read_row_groups(list(range(begin, end))).replace_schema_metadata(None)
+        rows = self.groups.read_row_groups(list(range(begin, end)), columns).replace_schema_metadata(None)
         start = _rows_below(rows[self.key], low)
         stop = len(rows) if high is None else _rows_below(rows[self.key], high)
         return rows.slice(start, max(0, stop - start))

@@ -1,7 +1,8 @@
 """Small gray pictures against every window of each other: which part of one does the whole of the other show?
 
 Both are squashed to 32 × 32. A window's sides are 1 to .41 of the picture's, each for itself, 729 in all; a window and
-a whole are compared as 10 × 10 gray levels in eight orientations, by one product of matrices.
+a whole are compared as 10 × 10 gray levels in eight orientations. Most windows are dismissed by a quarter of that: a
+bound by their coarse waves, which never dismisses what the whole comparison would not.
 """
 
 from functools import cache, lru_cache
@@ -19,8 +20,14 @@ PART_OF = 0.84
 """Least correlation with which one small picture may show a part of another."""
 ORIENTATIONS = [(quarters, mirrored) for quarters in range(4) for mirrored in (False, True)]
 """Quarter turns counter-clockwise, and whether mirrored after that."""
-REMEMBERED = 1024
-"""Pictures whose windows wait for the next pair, 290 kB each."""
+COARSE = 5
+"""Waves along each side of a window that are compared first."""
+ROUNDING = 1e-3
+"""More than float32 loses in a correlation."""
+TRIED = 32
+"""Windows that are compared first where the best are sought."""
+REMEMBERED = 2048
+"""Pictures whose windows wait for the next pair, 80 kB each."""
 
 
 class Window(NamedTuple):
@@ -36,29 +43,59 @@ class Window(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """What is compared of one picture."""
+    """What is compared of one picture: its windows as 10 × 10 gray levels."""
 
-    parts: Floats
-    """[729, 100], centred and of unit norm; the first is the whole."""
+    levels: Floats
+    """[32, 32], the gray levels."""
+    tones: Floats
+    """[24, 729], the coarse half of each window, centred and of unit norm, as coefficients of a cosine transform."""
+    rest: Floats
+    """[729], the norm of what those leave out."""
     wholes: Floats
-    """[100, 8], the whole in eight orientations."""
+    """[100, 8], the whole in eight orientations, centred and of unit norm."""
+    whole_tones: Floats
+    """[8, 24]"""
+
+    def parts(self, numbers: Array) -> Floats:
+        """Return some of the 729 windows [n, 100], centred and of unit norm."""
+        cutter = _cutter().swapaxes(0, 1)
+        down, across = np.divmod(numbers, len(cutter))
+        cells = cutter[down] @ self.levels @ cutter[across].swapaxes(1, 2)
+        return normed(cells.reshape(len(numbers), -1))
 
 
 @lru_cache(maxsize=REMEMBERED)
 def windows(gray: bytes) -> Windows:
     """Return the windows of a gray picture [32, 32]."""
     levels = np.frombuffer(gray, np.uint8).reshape(SIDE, SIDE).astype(np.float32)
-    cut = _cutter()
-    count = len(cut) // CELLS
-    cells = np.asarray(cut @ levels @ cut.T, np.float32).reshape(count, CELLS, count, CELLS).swapaxes(1, 2)
-    parts = normed(cells.reshape(-1, CELLS * CELLS))
-    return Windows(parts, np.ascontiguousarray(parts[0][places_of_turns(CELLS)].T))
+    levels -= levels.mean()
+    cells, waves = (_products(each, levels) for each in (_cutter(), _coarse()))
+    means, tones = np.split(waves.swapaxes(1, 2).reshape(COARSE * COARSE, -1), [1])
+    squares = np.maximum((cells * cells).sum(axis=0).sum(axis=1).ravel() - means[0] ** 2, 0)
+    norms = np.maximum(np.sqrt(squares), 1.0)
+    rest = np.sqrt(np.maximum(squares - (tones * tones).sum(axis=0), 0)) / norms
+    whole = normed(cells[:, 0, :, 0].ravel())[places_of_turns(CELLS)]
+    return Windows(levels, tones / norms, rest, np.ascontiguousarray(whole.T), whole @ _waves())
 
 
-def best_correlation(one: bytes, other: bytes) -> float:
-    """Return how well either whole shows a window of the other."""
+def best_correlation(one: bytes, other: bytes, least: float = PART_OF) -> float:
+    """Return how well either whole shows a window of the other; something lower than `least` where it is lower."""
     first, second = windows(one), windows(other)
-    return float(max((first.parts @ second.wholes).max(), (second.parts @ first.wholes).max()))
+    return max(_shown(first, second, least), _shown(second, first, least))
+
+
+def _shown(picture: Windows, other: Windows, least: float) -> float:
+    """Return the best correlation of a window with the whole, by comparing those that may reach `least`."""
+    rows = np.flatnonzero(_most(picture, other) >= least - ROUNDING)
+    return float((picture.parts(rows) @ other.wholes).max()) if len(rows) else -1.0
+
+
+def _most(picture: Windows, other: Windows) -> Floats:
+    """Return the most that each window [729] may correlate with the whole, in any orientation, by their coarse waves.
+
+    By Cauchy and Schwarz what those leave out adds at most the product of its norms.
+    """
+    return np.asarray((other.whole_tones @ picture.tones).max(axis=0) + picture.rest * other.rest[0])
 
 
 def best_window(one: bytes, other: bytes) -> tuple[Window, bool]:
@@ -69,13 +106,16 @@ def best_window(one: bytes, other: bytes) -> tuple[Window, bool]:
 
 def best_windows(picture: bytes, other: bytes, count: int) -> list[Window]:
     """Return the windows of a picture that the whole of another shows best."""
-    correlations = windows(picture).parts @ windows(other).wholes
-    spans = _spans()
+    first, second, sides = windows(picture), windows(other), spans()
+    most = _most(first, second)
+    some = first.parts(np.argpartition(-most, TRIED)[:TRIED]) @ second.wholes
+    rows = np.flatnonzero(most >= np.partition(some.ravel(), -count)[-count] - ROUNDING)
+    correlations = first.parts(rows) @ second.wholes
     found = []
-    for place in np.argpartition(-correlations.ravel(), count)[:count]:
-        part, orientation = divmod(int(place), correlations.shape[1])
-        (top, high), (left, wide) = spans[part // len(spans)], spans[part % len(spans)]
-        found.append(Window(float(correlations[part, orientation]), left, top, wide, high, orientation))
+    for place in np.argsort(-correlations.ravel(), kind="stable")[:count]:
+        row, orientation = divmod(int(place), correlations.shape[1])
+        (top, high), (left, wide) = (sides[side] for side in divmod(int(rows[row]), len(sides)))
+        found.append(Window(float(correlations[row, orientation]), left, top, wide, high, orientation))
     return sorted(found, reverse=True)
 
 
@@ -86,7 +126,7 @@ def normed(values: Floats) -> Floats:
 
 
 @cache
-def _spans() -> list[tuple[float, float]]:
+def spans() -> list[tuple[float, float]]:
     """Return where windows begin along one side, and their lengths."""
     return [(float(start), share) for share in SHARES for start in np.linspace(0, 1 - share, _count(share))]
 
@@ -97,8 +137,33 @@ def _count(share: float) -> int:
 
 @cache
 def _cutter() -> Floats:
-    """Return the matrix [windows · cells, side] whose rows average the pixels of one cell of one window."""
-    return np.concatenate([averaging(SIDE, start, share, CELLS) for start, share in _spans()])
+    """Return for each cell the rows [10, windows, side] that average its pixels in each window of a side."""
+    return np.stack([averaging(SIDE, start, share, CELLS) for start, share in spans()], axis=1)
+
+
+@cache
+def _waves() -> Floats:
+    """Return the coarse waves [100, 24] of 10 × 10 cells: cosines of unit norm, without the constant one."""
+    return np.kron(_cosines(), _cosines())[1:].T.astype(np.float32)
+
+
+@cache
+def _coarse() -> Floats:
+    """Return for each coarse wave the rows [5, windows, side] that take it from each window of a side."""
+    return np.tensordot(_cosines(), _cutter(), 1)
+
+
+def _cosines() -> Floats:
+    """Return the first rows [5, 10] of the orthonormal cosine transform (DCT-II)."""
+    waves, cells = np.arange(COARSE)[:, None], np.arange(CELLS)
+    rows = np.cos(np.pi * (cells + 0.5) * waves / CELLS)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def _products(rows: Floats, levels: Floats) -> Floats:
+    """Return what rows [k, windows, side] take down and across, [k, windows, k, windows]."""
+    flat = rows.reshape(-1, rows.shape[-1])
+    return np.asarray(flat @ levels @ flat.T, np.float32).reshape(rows.shape[:2] * 2)
 
 
 def averaging(side: int, start: float, share: float, cells: int) -> Floats:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +11,10 @@ from curation.arrays import Ints
 from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing, fixed_binary
 from curation.dedup.ivf.centroids import Centroids
 from curation.dedup.ivf.lists import FoundLists, ListDifference, Members, write_lists
-from curation.dedup.ivf.recall import TRUE, VectorSample, merge_truth, nearest_true, true_table
+from curation.dedup.ivf.recall import TRUE, VectorSample, merge_truth, nearest_true, true_table, write_sample
 from curation.dedup.ivf.search import FOUND, read_found
 from curation.dedup.ivf.selection import write_difference
-from curation.dedup.ivf.tasks import Task, assign, collect, search, truth, write_sample
+from curation.dedup.ivf.tasks import Task, assign, collect, in_doubt, look, search, settle, truth
 from shared.params import fingerprint
 from shared.stage_runner.shuffle import Map
 from shared.storage.checked import read_table, write_table
@@ -132,15 +133,26 @@ def _searched(
     counts: Ints = np.sum([counts for counts, _ in counted], axis=0)
     rows = sum(rows for _, rows in counted)
     edges = range(0, buckets, plan.buckets_per_task)
-    work = [
+    in_buckets = [
         replace(task, names=tuple(sorted_), output=f"{folder}/found-{i:05d}.parquet", low=low, high=high)
         for i, (low, high) in enumerate((e, min(buckets, e + plan.buckets_per_task)) for e in edges)
     ]
-    read = (*sorted(run(search, work)), kept)
-    cuts = np.linspace(0, 256, plan.spans + 1).astype(int)
-    work = [
-        replace(task, names=read, output=f"{folder}/pairs-{i:05d}.parquet", low=int(cuts[i]), high=int(cuts[i + 1]))
-        for i in range(plan.spans)
+    cuts = np.linspace(0, 256, plan.spans + 1).astype(int).tolist()
+    of_images = [
+        replace(task, output=f"{folder}/pairs-{i:05d}.parquet", low=low, high=high)
+        for i, (low, high) in enumerate(pairwise(cuts))
     ]
-    files = tuple(sorted(run(collect, work)))
+    read = (*sorted(run(search, in_buckets)), kept)
+    files = tuple(sorted(run(collect, [replace(work, names=read) for work in of_images])))
+    if plan.thumbnails:
+        files = _looked_at(run, files, in_buckets, of_images)
     return files, float(counts.sum() / max(rows, 1)), int(counts.max())
+
+
+def _looked_at(run: Map, files: tuple[str, ...], in_buckets: list[Task], of_images: list[Task]) -> tuple[str, ...]:
+    """Return files of pairs none of which is in doubt: a pair of several buckets is looked at in one."""
+    doubts = tuple(in_doubt(file) for file in files)
+    looks = [replace(work, doubts=doubts, output=work.output.replace("/found-", "/looked-")) for work in in_buckets]
+    read = (*files, *sorted(run(look, looks)))
+    work = [replace(work, names=read, output=work.output.replace("/pairs-", "/settled-")) for work in of_images]
+    return tuple(sorted(run(settle, work)))

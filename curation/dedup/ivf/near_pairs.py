@@ -15,14 +15,14 @@ from curation.dedup.ivf.assign import ANY, Probing
 from curation.dedup.ivf.centroids import sample_rows
 from curation.dedup.ivf.difference import SearchedLists, SearchSpace, searched_lists, true_lists
 from curation.dedup.ivf.pins import newest, pin_probing, pinned, pinned_probing, read_pinned
-from curation.dedup.ivf.recall import VectorSample, probing_for
+from curation.dedup.ivf.recall import VectorSample, joined, probing_for
 from curation.dedup.ivf.search import read_found, to_ids
-from curation.dedup.ivf.tasks import QUERIES, NearSearch, Task, joined, sample
+from curation.dedup.ivf.tasks import QUERIES, NearSearch, Task, sample
 from shared.params import fingerprint
 from shared.stage_runner.shuffle import Map
 from shared.storage import Store
 
-CUSHION = 0.25
+CUSHION = 0.5
 """Share of the allowed loss that is kept in reserve, for chance in the sample."""
 ROUNDS = 3
 """So often the search widens before it says that the recall was not reached."""

@@ -16,10 +16,12 @@ from curation.arrays.runs import ranks
 from curation.dedup.ivf.assign import Probing, VectorPart, fixed_binary
 from curation.dedup.ivf.centroids import Centroids
 from curation.dedup.ivf.grid import least_on_grid
-from curation.dedup.ivf.search import DirectedPairs, to_ids
+from curation.dedup.ivf.search import DirectedPairs, to_ids, to_vectors
+from shared.storage import Store
+from shared.storage.checked import read_table, write_table
 
-STEP = 2.0**-6
-"""Margins are rounded up to multiples of it, so that a few other images rarely ask for another probing."""
+STEP = 2.0**-8
+"""Margins are rounded up to multiples of it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,25 @@ class VectorSample:
     def none(cls) -> "VectorSample":
         """Return no images."""
         return cls(np.zeros(0, "V16"), np.zeros((0, 1), np.float32))
+
+
+def joined(pieces: list[VectorSample], count: int, purpose: str) -> VectorSample:
+    """Return the sample of several samples."""
+    ids, vectors = np.concatenate([p.ids for p in pieces]), np.concatenate([p.vectors for p in pieces])
+    return pick(VectorSample(ids, vectors), count, purpose)
+
+
+def write_sample(store: Store, name: str, images: VectorSample) -> None:
+    """Commit a sample."""
+    halves = images.vectors.astype(np.float16)
+    table = pa.table({"image_id": fixed_binary(images.ids, 16), "vector": fixed_binary(halves, 2 * halves.shape[1])})
+    write_table(store, name, table)
+
+
+def read_sample(store: Store, name: str) -> VectorSample:
+    """Return a sample that was committed."""
+    table = read_table(store, name)
+    return VectorSample(to_ids(table["image_id"]), to_vectors(table["vector"]))
 
 
 @dataclass(frozen=True)

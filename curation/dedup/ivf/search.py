@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.arrays import Array, Bools, Bytes, Floats, Ints
 from curation.arrays.runs import ranks
@@ -27,7 +28,7 @@ FOUND = pa.schema(
         ("bucket", pa.int32()),
     ]
 )
-"""Pairs that were found, and in which bucket."""
+"""Pairs that were found, and in which bucket; `shown` is null until their thumbnails are compared."""
 
 
 def read_found(store: Store, names: Sequence[str]) -> pa.Table:
@@ -70,16 +71,13 @@ class DirectedPairs:
         return DirectedPairs(self.item[best], self.other[best], self.cosine[best])
 
 
-def search_bucket(
-    rows: pa.Table, cosine: float, count: int, turns: Sequence[Ints] = (), likely: float = -1.0
-) -> pa.Table:
-    """Return directed pairs (item, other, cosine, shown, bucket) of one bucket: the `count` nearest of each that asks.
+def search_bucket(rows: pa.Table, cosine: float, count: int, turns: Sequence[Ints] = ()) -> pa.Table:
+    """Return the directed pairs of one bucket, rows of FOUND: the `count` nearest of each that asks.
 
-    Stored vectors meet each other and all visitors; what both only visit meets elsewhere or not at all. `shown` tells
-    whether the cosine is at least `likely` or the thumbnails may show one picture.
+    Stored vectors meet each other and all visitors; what both only visit meets elsewhere or not at all.
     Memory: 4·dim bytes a row, and PENDING neighbours.
     """
-    images, first, number = np.unique(to_ids(rows["image_id"]), return_index=True, return_inverse=True)
+    images, number = np.unique(to_ids(rows["image_id"]), return_inverse=True)
     bucket = _Bucket(
         to_vectors(rows["vector"]),
         number.astype(np.int64),
@@ -89,17 +87,14 @@ def search_bucket(
         rows["stored"].to_numpy().astype(bool),
     )
     best = bucket.pairs(least_on_grid(cosine), count, turns)
-    shown = best.cosine >= np.float32(likely)
-    if "thumbnail" in rows.column_names:
-        shown = _shown(best, shown, fixed_bytes(rows["thumbnail"].take(first)).reshape(len(images), -1))
     ids = images.view(np.uint8).reshape(-1, 16)
     return pa.table(
         {
             "item": fixed_binary(ids[best.item], 16),
             "other": fixed_binary(ids[best.other], 16),
             "cosine": pa.array(best.cosine),
-            "shown": pa.array(shown),
-            "bucket": pa.array(np.full(len(shown), rows["bucket"][0].as_py()), pa.int32()),
+            "shown": pa.nulls(len(best.item), pa.bool_()),
+            "bucket": pa.array(np.full(len(best.item), rows["bucket"][0].as_py()), pa.int32()),
         },
         schema=FOUND,
     )
@@ -178,16 +173,16 @@ class _Best:
         return DirectedPairs.join(self.waiting).nearest(self.count)
 
 
-def _shown(pairs: DirectedPairs, likely: Bools, thumbnails: Bytes) -> Bools:
-    """Compare the thumbnails of the pairs that are not likely, each unordered pair once."""
-    shown = likely.copy()
-    seen: dict[tuple[int, int], bool] = {}
-    for row in np.flatnonzero(~likely).tolist():
-        one, other = sorted((int(pairs.item[row]), int(pairs.other[row])))
-        if (one, other) not in seen:
-            seen[one, other] = may_show(thumbnails[one], thumbnails[other])
-        shown[row] = seen[one, other]
-    return shown
+def shown_in_bucket(pairs: pa.Table, rows: pa.Table) -> pa.Table:
+    """Return pairs of one bucket with `shown`: whether the thumbnails of its rows may show one picture.
+
+    Each unordered pair is compared once.
+    """
+    thumbnails = fixed_bytes(rows["thumbnail"]).reshape(len(rows), -1)
+    sides = [pc.index_in(pairs[side], rows["image_id"].combine_chunks()).to_numpy() for side in ("item", "other")]
+    couples, again = np.unique(np.sort(np.stack(sides, axis=1), axis=1), axis=0, return_inverse=True)
+    shown = np.array([may_show(thumbnails[one], thumbnails[other]) for one, other in couples.tolist()], dtype=bool)
+    return pairs.set_column(pairs.column_names.index("shown"), "shown", pa.array(shown[again.ravel()]))
 
 
 def to_ids(column: pa.ChunkedArray) -> Array:

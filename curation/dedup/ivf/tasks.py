@@ -1,7 +1,8 @@
 """The pieces of work of a search for near pairs: each a pure function of the files that it names.
 
 assign: a group of parts → one file sorted by bucket. search: a span of buckets → one file sorted by image.
-collect: a span of images → pairs. Before them, sample and truth tell the centroids and the probing.
+collect: a span of images → pairs, and those in doubt sorted by bucket. look: a span of buckets → those, thumbnails
+compared, each pair once. settle: a span of images → all pairs. First, sample and truth tell centroids and probing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,11 +16,11 @@ import pyarrow.compute as pc
 from curation.arrays import Ints
 from curation.dedup.ivf.assign import ASKS, TARGET, Probing, bucket_rows, fixed_binary
 from curation.dedup.ivf.pins import read_pinned
-from curation.dedup.ivf.recall import TruePairs, VectorSample, merge_truth, pick, true_neighbours
-from curation.dedup.ivf.search import FOUND, DirectedPairs, search_bucket, to_ids, to_vectors
+from curation.dedup.ivf.recall import TruePairs, VectorSample, joined, merge_truth, pick, read_sample, true_neighbours
+from curation.dedup.ivf.search import FOUND, DirectedPairs, search_bucket, shown_in_bucket, to_ids
 from curation.dedup.ivf.selection import read_selection
 from shared.storage import Store
-from shared.storage.checked import read_table, write_table
+from shared.storage.checked import read_table
 from shared.storage.sorted_file import open_sorted, write_sorted
 
 QUERIES = 1024
@@ -61,6 +62,8 @@ class Task:
     search: NearSearch
     names: tuple[str, ...]
     """Files that are read."""
+    doubts: tuple[str, ...] = ()
+    """Files of pairs in doubt."""
     output: str = ""
     low: int = 0
     high: int = 0
@@ -116,7 +119,7 @@ def assign(task: Task) -> tuple[Ints, int]:
 def search(task: Task) -> str:
     """Search a span of buckets; write the directed pairs, sorted by item."""
     pieces = [
-        search_bucket(rows, task.search.cosine, task.search.count, task.search.turns, task.search.likely)
+        search_bucket(rows, task.search.cosine, task.search.count, task.search.turns)
         for rows in _buckets(task.store, task.names, task.low, task.high)
         if rows.num_rows
     ]
@@ -125,46 +128,61 @@ def search(task: Task) -> str:
 
 
 def collect(task: Task) -> str:
-    """Gather the pairs of a span of images (by the first byte of their ids); keep the nearest of each."""
+    """Gather the pairs of a span of images; keep the nearest of each; write those in doubt to a file of their own."""
+    rows = _of_images(task).combine_chunks()
+    number = np.unique(np.concatenate([to_ids(rows["item"]), to_ids(rows["other"])]), return_inverse=True)[1]
+    item, other = np.split(number.astype(np.int64), 2)
+    best = DirectedPairs(item, other, rows["cosine"].to_numpy()).nearest_rows(task.search.count)
+    rows = rows.take(best)
+    likely = pc.greater_equal(rows["cosine"], pa.scalar(task.search.likely, pa.float32()))
+    shown = pc.coalesce(rows["shown"], pc.if_else(likely, True, None))
+    rows = rows.set_column(FOUND.get_field_index("shown"), "shown", shown)
+    write_sorted(task.store, task.output, rows.filter(pc.is_valid(shown)), "item")
+    write_sorted(task.store, in_doubt(task.output), rows.filter(pc.is_null(shown)), "bucket")
+    return task.output
+
+
+def in_doubt(name: str) -> str:
+    """Return the file of the pairs whose thumbnails are to be compared, beside that of the others."""
+    return name.replace(".parquet", "-doubts.parquet")
+
+
+def look(task: Task) -> str:
+    """Compare the thumbnails of the pairs in doubt of a span of buckets; write those, sorted by item."""
+    doubts = list(_buckets(task.store, task.doubts, task.low, task.high))
+    pieces = [FOUND.empty_table()]
+    if any(len(pairs) for pairs in doubts):
+        rows = _buckets(task.store, task.names, task.low, task.high, ["bucket", "image_id", "thumbnail"])
+        pieces += [shown_in_bucket(pairs, images) for pairs, images in zip(doubts, rows, strict=True) if len(pairs)]
+    write_sorted(task.store, task.output, pa.concat_tables(pieces), "item")
+    return task.output
+
+
+def settle(task: Task) -> str:
+    """Gather the pairs of a span of images, those that were in doubt included."""
+    write_sorted(task.store, task.output, _of_images(task), "item")
+    return task.output
+
+
+def _of_images(task: Task) -> pa.Table:
+    """Return the pairs of a span of images, by the first byte of their ids."""
     low, high = (None if edge == 256 else bytes([edge]) + bytes(15) for edge in (task.low, task.high))
     read = []
     for name in task.names:
         with open_sorted(task.store, name) as file:
             read.append(file.span(low or bytes(16), high))
-    rows = pa.concat_tables(read).combine_chunks()
-    number = np.unique(np.concatenate([to_ids(rows["item"]), to_ids(rows["other"])]), return_inverse=True)[1]
-    item, other = np.split(number.astype(np.int64), 2)
-    best = DirectedPairs(item, other, rows["cosine"].to_numpy()).nearest_rows(task.search.count)
-    write_sorted(task.store, task.output, rows.take(best), "item")
-    return task.output
+    return pa.concat_tables(read)
 
 
-def _buckets(store: Store, names: Sequence[str], low: int, high: int) -> Iterator[pa.Table]:
+def _buckets(
+    store: Store, names: Sequence[str], low: int, high: int, columns: list[str] | None = None
+) -> Iterator[pa.Table]:
     """Yield the rows of each bucket of a span; each file is read once, as a bucket is smaller than a row group."""
     read = []
     for name in names:
         with open_sorted(store, name) as file:
-            rows = file.span(low, high)
+            rows = file.span(low, high, columns)
         read.append(rows.take(pa.array(np.arange(len(rows)))))  # a slice would hold its row groups whole
     edges = [np.searchsorted(rows["bucket"].to_numpy(), np.arange(low, high + 1)).tolist() for rows in read]
     for i in range(high - low):
         yield pa.concat_tables([rows.slice(e[i], e[i + 1] - e[i]) for rows, e in zip(read, edges, strict=True)])
-
-
-def joined(pieces: list[VectorSample], count: int, purpose: str) -> VectorSample:
-    """Return the sample of several samples."""
-    ids, vectors = np.concatenate([p.ids for p in pieces]), np.concatenate([p.vectors for p in pieces])
-    return pick(VectorSample(ids, vectors), count, purpose)
-
-
-def write_sample(store: Store, name: str, images: VectorSample) -> None:
-    """Commit a sample."""
-    halves = images.vectors.astype(np.float16)
-    table = pa.table({"image_id": fixed_binary(images.ids, 16), "vector": fixed_binary(halves, 2 * halves.shape[1])})
-    write_table(store, name, table)
-
-
-def read_sample(store: Store, name: str) -> VectorSample:
-    """Return a sample that was committed."""
-    table = read_table(store, name)
-    return VectorSample(to_ids(table["image_id"]), to_vectors(table["vector"]))

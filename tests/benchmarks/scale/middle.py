@@ -4,8 +4,9 @@
 
 Tables of images in parts of 10,000, as measure and quality would write them: 256-d vectors in clusters of 15 whose
 pairs have cosines of .6 to .85, in √clusters topics; a twentieth of all is a near copy of another image of its part
-(cosine about .99, up to four bits of the hash, the same thumbnail). No pixel is read: of the candidates, those pairs
-are verified that were planted. Every size is a process of its own with worker processes of its own.
+(cosine about .99, up to four bits of the hash, the same thumbnail). Thumbnails are soft patches, as photographs' are.
+No pixel is read: of the candidates, those pairs are verified that were planted. Every size is a process of its own with
+worker processes of its own.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+import cv2
 import numpy as np
 import psutil
 import pyarrow as pa
@@ -38,7 +40,7 @@ from shared.storage import Store
 from shared.tables import Output, Rows, commit_part, sealed
 
 DIM, PART, CLUSTER, COPIES = 256, 10_000, 15, 20
-THUMBNAIL = 1152
+THUMBNAIL, SIDE = 1152, 32
 GATHERED = Contract("gathered", {"uri": "string"}, aligned=None)
 
 
@@ -80,6 +82,13 @@ def vectors_of(rows, rng, topics, own):
     return unit(np.sqrt(share) * centres + np.sqrt(1 - share) * unit(rng.normal(size=(PART, DIM))))
 
 
+def thumbnails_of(rng):
+    """Return thumbnails [n, 1152] of soft patches: as in photographs, neighbouring pixels are alike."""
+    patches = rng.integers(0, 256, (PART, 6, 6), dtype=np.uint8)
+    grays = np.stack([cv2.resize(each, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC).ravel() for each in patches])
+    return np.concatenate([grays, rng.integers(64, 192, (PART, THUMBNAIL - SIDE * SIDE), dtype=np.uint8)], axis=1)
+
+
 def part_of(number, rows, topics, own):
     """Return the images and measurements of a part, and its planted pairs (copy, original)."""
     rng = np.random.default_rng([9, number])
@@ -93,7 +102,7 @@ def part_of(number, rows, topics, own):
         hashes[np.arange(copies), rng.integers(0, 8, copies)] ^= np.uint8(1) << rng.integers(0, 8, copies).astype(
             np.uint8
         )
-    thumbnails = rng.integers(0, 256, (PART, THUMBNAIL), dtype=np.uint8)
+    thumbnails = thumbnails_of(rng)
     thumbnails[:copies] = thumbnails[source]
     ids = rng.integers(0, 256, (PART, 16), dtype=np.uint8)
     uris = [f"file:///data/source/folder-{number:06d}/image-{row:012d}.jpg" for row in range(PART)]

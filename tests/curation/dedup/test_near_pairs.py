@@ -1,5 +1,6 @@
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,14 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.arrays.draws import words
-from curation.dedup.ivf.assign import ASKS, TARGET, Probing, VectorPart, bucket_rows
+from curation.dedup.ivf.assign import ASKS, TARGET, Probing, VectorPart, bucket_rows, fixed_binary
 from curation.dedup.ivf.centroids import Centroids, fit
 from curation.dedup.ivf.grid import least_on_grid, on_grid
 from curation.dedup.ivf.near_pairs import near_pairs
 from curation.dedup.ivf.pins import pinned, read_pinned
-from curation.dedup.ivf.search import search_bucket
+from curation.dedup.ivf.search import FOUND, read_found, search_bucket
 from curation.dedup.ivf.selection import VectorColumn, write_selection
 from curation.dedup.ivf.tasks import NearSearch
+from curation.dedup.thumbnails import LENGTH, may_show
 from shared.errors import DamagedFileError
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted
@@ -49,13 +51,16 @@ def all_pairs(ids, vectors, cosine, count, turns=()):
     return expected
 
 
-def write_parts(folder, ids, vectors, cuts, roles=None):
+def write_parts(folder, ids, vectors, cuts, roles=None, thumbnails=None):
     """Parts of a table of vectors, and for each the file that names all its rows."""
     store, names = Store(str(folder)), []
     roles = np.full(len(ids), ASKS | TARGET, np.int8) if roles is None else roles
     for number, rows in enumerate(np.split(np.arange(len(ids)), cuts)):
         lists = pa.array(list(vectors[rows]), pa.list_(pa.float16()))
-        part = commit_part(store, "measure", pa.table({"vector": lists}))
+        table = pa.table({"vector": lists})
+        if thumbnails is not None:
+            table = table.append_column("thumbnail", fixed_binary(thumbnails[rows], LENGTH))
+        part = commit_part(store, "measure", table)
         names.append(f"selection-{number}.parquet")
         source = VectorColumn("measure", part.name, part.checksum, "vector")
         write_selection(store, names[-1], source, np.arange(len(rows)), ids[rows], roles[rows])
@@ -114,6 +119,27 @@ def test_any_partitioning_and_any_number_of_threads_give_the_same_bytes(tmp_path
             found = searched(folder, "search", names, 900, plan, run=threads.map if number else map)
         results.append([(folder / name).read_bytes() for name in found.files])
     assert results[0] == results[1] == results[2]
+
+
+def test_thumbnails_of_a_pair_are_compared_once_whatever_buckets_it_meets_in(tmp_path, monkeypatch):
+    ids, vectors = corpus(7, 300)
+    patches = np.random.default_rng(7).integers(0, 256, (300, 2, 2), dtype=np.uint8)
+    thumbnails = np.stack([np.resize(cv2.resize(each, (32, 32)).ravel(), LENGTH) for each in patches])
+    names = write_parts(tmp_path, ids, vectors, [100, 200], thumbnails=thumbnails)
+    compared = []
+    monkeypatch.setattr("curation.dedup.ivf.search.may_show", lambda *pair: compared.append(pair) or may_show(*pair))
+    plan = NearSearch(0.7, 10, recall=1.0, bucket_rows=20, thumbnails=True, likely=0.9)
+    found = searched(tmp_path, "search", names, 300, plan)
+    assert found.visits > 1.5
+    row = {image.tobytes(): number for number, image in enumerate(ids)}
+    table = read_found(Store(str(tmp_path)), found.files)
+    answers, doubtful = set(), set()
+    for item, other, cosine, shown, _ in zip(*(table[name].to_pylist() for name in FOUND.names), strict=True):
+        assert shown == (cosine >= 0.9 or may_show(thumbnails[row[item]], thumbnails[row[other]]))
+        answers.add(shown)
+        doubtful |= {frozenset((item, other))} if cosine < 0.9 else set()
+    assert answers == {True, False}
+    assert len(compared) == len(doubtful)
 
 
 def test_probing_widens_until_the_recall_asked_for_holds(tmp_path):
