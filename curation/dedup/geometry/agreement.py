@@ -74,11 +74,12 @@ def agreement(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> float:
     first, second = overlap.first, overlap.second
     if min(max(a.size), max(b.size)) < TINY:
         first, second = blurred(first, TINY_BLUR), blurred(second, TINY_BLUR)
-    gray = _correlation(first[overlap.both], second[overlap.both])
+    inside = ... if overlap.both.all() else overlap.both  # a mask copies
+    gray = _correlation(first[inside], second[inside])
     if gray < ROUGH / 2:  # far from any rule, and most maps end here
         return max(0.0, gray / KEY)
     fine = Overlap(high_pass(first), high_pass(second), overlap.both)
-    key = min(gray, _correlation(fine.first[fine.both], fine.second[fine.both]))
+    key = min(gray, _correlation(fine.first[inside], fine.second[inside]))
     tiles = _tile_correlations(fine, TILES)
     if len(tiles) < FEW_TILES:
         score = key / KEY_ALONE
@@ -147,7 +148,7 @@ def _tile_correlations(fine: Overlap, side: int) -> Floats:
     def total(values: Floats) -> Floats:
         """Sum inside each tile; a few lines at the edges are left out."""
         cut = values[: high * side, : wide * side].reshape(side, high, side, wide)
-        return np.asarray(cut.sum((1, 3)).ravel())
+        return np.asarray(cut.sum(1).sum(2).ravel())  # a third of the time of both at once
 
     weight = fine.both.astype(np.float32)
     count = np.maximum(total(weight), 1)

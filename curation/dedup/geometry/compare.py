@@ -120,21 +120,20 @@ def _maps(a: LocalFeatures, b: LocalFeatures) -> Iterator[tuple[Affine, float]]:
         best = agreement(a, b, same_file)
         yield same_file, best
     for affine in whole(a, b):
-        better, score = _better(a, b, affine, PROMISING)
+        better, score = _better(a, b, affine, agreement(a, b, affine), PROMISING)
         best = max(best, score)
         yield better, score
     if best_correlation(a.square, b.square) >= PART_OF:
         score, affine = max(((agreement(a, b, part), part) for part in parts(a, b)), key=lambda scored: scored[0])
-        affine, score = _better(a, b, affine, PROMISING_PART)
+        affine, score = _better(a, b, affine, score, PROMISING_PART)
         yield affine, score
         if max(best, score) < WORTH_KEYPOINTS:
             return
     for affine in matched(a, b):
-        yield _better(a, b, affine, PROMISING)
+        yield _better(a, b, affine, agreement(a, b, affine), PROMISING)
 
 
-def _better(a: LocalFeatures, b: LocalFeatures, affine: Affine, promising: float) -> tuple[Affine, float]:
-    score = agreement(a, b, affine)
+def _better(a: LocalFeatures, b: LocalFeatures, affine: Affine, score: float, promising: float) -> tuple[Affine, float]:
     for steps, least in ((FIRST_STEPS, promising), (MORE_STEPS, NEARLY)):
         if not least <= score < 1 or (finer := refined(a, b, affine, steps)) is None:
             break
