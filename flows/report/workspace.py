@@ -81,6 +81,7 @@ def _next(url: str, datasets: list[dict[str, Any]], runs: list[str], scored: lis
         score = ("Score the newest checkpoint:", f"dinoflow evaluate --workspace {url}")
         return [score, explain]
     return [
+        ("The same with photos of your own:", "dinoflow run laptop --source YOUR_PHOTOS"),
         ("Take the model out, for timm and transformers:", f"dinoflow export {url.rstrip('/')}/runs/{runs[0]}"),
         ("See what a larger run would cost before spending anything:", "dinoflow plan dinov2-vitl14"),
         explain,
