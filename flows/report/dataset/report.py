@@ -26,9 +26,10 @@ from flows.report.kit.pages import page
 from flows.report.kit.reason_text import GEOMETRIC, Checks
 from shared.catalog import CONFLICTS, DROPPED, MANIFEST, SIGNALS
 from shared.dataset_version import Published
+from shared.stage_runner.memo import Memo
 
 PictureSource = Callable[[list[str]], dict[str, Original]]
-KEPT_COLUMNS = ["uri", "source", "label", "width", "height", "bytes", "cluster", *SIGNALS]
+KEPT_COLUMNS = ["image_id", "uri", "source", "label", "width", "height", "bytes", "cluster", *SIGNALS]
 LABELS_SHOWN = 60
 NO_EVIDENCE = Evidence()
 
@@ -40,10 +41,16 @@ class Shown(Protocol):
         """Return the uris whose bytes are needed."""
 
 
-def render(dataset: Published, picture_source: PictureSource, evidence: Evidence = NO_EVIDENCE) -> str:
+def render(
+    dataset: Published,
+    picture_source: PictureSource,
+    evidence: Evidence = NO_EVIDENCE,
+    memo: Memo | None = None,
+) -> str:
     """Return the report as one self-contained HTML page.
 
-    The source gives originals by uri, as far as it can; the evidence is what the stage cache still knows.
+    The source gives originals by uri, as far as it can; the evidence is what the stage cache still knows; the memo has
+    thumbnails of earlier pages.
     """
     dropped = samples.table(dataset, DROPPED, DROPPED.schema.names)
     kept = samples.table(dataset, MANIFEST, KEPT_COLUMNS)
@@ -57,8 +64,8 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
     look_alikes = LookAlikes.choose(kept, evidence.pairs)
     shown: list[Shown] = [gallery, groups, conflicts, look_alikes, *lines, *pairs]
     needed = set().union(*(one.uris() for one in shown))
-    pictures = Thumbnails(picture_source(sorted(needed)))
-    return page(
+    pictures = Thumbnails(picture_source(sorted(needed)), memo)
+    html = page(
         "flows.report.dataset",
         "dataset.html",
         name=dataset.name,
@@ -85,6 +92,8 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         **{key: info.get(key, {}) for key in ("lineage", "tools", "seconds")},
         recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),
     )
+    pictures.remember()
+    return html
 
 
 def _headline(kept: pa.Table, dropped: pa.Table) -> dict[str, Any]:
