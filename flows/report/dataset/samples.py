@@ -36,7 +36,7 @@ def rows(source: pa.Table, most: int) -> pa.Table:
 
 
 def images(source: pa.Table, most: int) -> pa.Table:
-    """Return at most so many images: of a table that grew, nearly the same. Ids are digests, so the least are chance."""
+    """Return at most so many images: of a table that grew, nearly the same. By their ids, which are digests."""
     keys = [("image_id", "ascending"), ("uri", "ascending")]
     return source.take(pc.select_k_unstable(source, k=min(most, source.num_rows), sort_keys=keys))
 
