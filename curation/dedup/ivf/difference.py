@@ -137,10 +137,11 @@ def _searched(
         for i, (low, high) in enumerate((e, min(buckets, e + plan.buckets_per_task)) for e in edges)
     ]
     read = (*sorted(run(search, work)), kept)
-    cuts = np.linspace(0, 256, plan.spans + 1).astype(int)
+    count = max(1, min(plan.spans, rows // plan.span_images))
+    cuts = np.linspace(0, 256, count + 1).astype(int)
     work = [
         replace(task, names=read, output=f"{folder}/pairs-{i:05d}.parquet", low=int(cuts[i]), high=int(cuts[i + 1]))
-        for i in range(plan.spans)
+        for i in range(count)
     ]
     files = tuple(sorted(run(collect, work)))
     return files, float(counts.sum() / max(rows, 1)), int(counts.max())
