@@ -42,10 +42,7 @@ class Shown(Protocol):
 
 
 def render(
-    dataset: Published,
-    picture_source: PictureSource,
-    evidence: Evidence = NO_EVIDENCE,
-    memo: Memo | None = None,
+    dataset: Published, picture_source: PictureSource, evidence: Evidence = NO_EVIDENCE, memo: Memo | None = None
 ) -> str:
     """Return the report as one self-contained HTML page.
 
