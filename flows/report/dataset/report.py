@@ -46,15 +46,13 @@ def render(
 ) -> str:
     """Return the report as one self-contained HTML page.
 
-    The source gives originals by uri, as far as it can; the evidence is what the stage cache still knows; the memo has
-    thumbnails of earlier pages.
+    The source gives originals by uri; the evidence is what the stage cache still knows, the memo what pages showed.
     """
     dropped = samples.table(dataset, DROPPED, DROPPED.schema.names)
     kept = samples.table(dataset, MANIFEST, KEPT_COLUMNS)
-    info, counts = dataset.info, samples.frequencies(dropped["reason"])
-    recipe, reasons = info.get("recipe", {}), ordered(counts)
-    checks = Checks.of(recipe)
-    gallery = Gallery.choose(kept, dropped, reasons, evidence.sets, checks)
+    info, recipe = dataset.info, dataset.info.get("recipe", {})
+    counts, checks = samples.frequencies(dropped["reason"]), Checks.of(recipe)
+    gallery = Gallery.choose(kept, dropped, ordered(counts), evidence.sets, checks)
     groups, lines = Groups.choose(kept, dropped, checks), limits(kept, dropped, evidence, recipe)
     pairs = edges(kept, dropped, evidence.pairs, checks)
     conflicts = LabelConflicts.choose(samples.table(dataset, CONFLICTS, CONFLICTS.schema.names), checks)
@@ -71,7 +69,7 @@ def render(
         headline=_headline(kept, dropped) | {"hides": bool(dataset.files("hidden"))},
         warnings=look_first(info),
         steps=funnel(kept.num_rows, counts, evidence.sizes),
-        matrix=matrix(kept, dropped, reasons, checks),
+        matrix=matrix(kept, dropped, ordered(counts), checks),
         whole=evidence.measured is not None,
         kept=gallery.kept_cards(pictures),
         limits=[one.facts(pictures) for one in lines],
