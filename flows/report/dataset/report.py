@@ -54,9 +54,8 @@ def render(
     counts, checks = samples.frequencies(dropped["reason"]), Checks.of(recipe)
     gallery = Gallery.choose(kept, dropped, ordered(counts), evidence.sets, checks)
     groups, lines = Groups.choose(kept, dropped, checks), limits(kept, dropped, evidence, recipe)
-    pairs = edges(kept, dropped, evidence.pairs, checks)
+    pairs, look_alikes = edges(kept, dropped, evidence.pairs, checks), LookAlikes.choose(kept, evidence.pairs)
     conflicts = LabelConflicts.choose(samples.table(dataset, CONFLICTS, CONFLICTS.schema.names), checks)
-    look_alikes = LookAlikes.choose(kept, evidence.pairs)
     shown: list[Shown] = [gallery, groups, conflicts, look_alikes, *lines, *pairs]
     needed = set().union(*(one.uris() for one in shown))
     pictures = Thumbnails(picture_source(sorted(needed)), memo)
