@@ -10,7 +10,7 @@ from curation.publish.publish import PublishRequest, publish
 from curation.publish.read_back import originals
 from curation.stages import STAGES
 from flows.report import render_run, render_workspace
-from flows.report.dataset import read_evidence, render
+from flows.report.dataset import read_evidence, remembered_thumbnails, render
 from flows.session import Session
 from shared.dataset_version import Published, open_version
 from shared.errors import RecipeError, WorkspaceError
@@ -72,7 +72,8 @@ def draw_report(work: ReportRequest) -> None:
     store = Store(work.workspace)
     dataset = open_version(store, work.name, work.version)
     lineage = Lineage.of(store, dataset)
-    html = render(dataset, lambda uris: originals(dataset, lineage, uris), read_evidence(lineage))
+    evidence, memo = read_evidence(lineage), remembered_thumbnails(store)
+    html = render(dataset, lambda uris: originals(dataset, lineage, uris), evidence, memo)
     dataset.store.write("report.html", html)
 
 

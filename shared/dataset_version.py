@@ -91,7 +91,8 @@ def read_tables(
         if rows is not None and sum(table.num_rows for table in tables) >= rows:
             break
         with store.open_arrow(name) as file:
-            tables.append(pq.read_table(file, columns=wanted))
+            table = pq.ParquetFile(file).read(columns=wanted)
+            tables.append(table if wanted is None else table.select(wanted))
     return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
 
 

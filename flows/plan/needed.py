@@ -9,6 +9,7 @@ from curation.stages import STAGES
 from shared.dataset_version import FOLDER as DATASETS
 from shared.dataset_version import SHARDS, dataset_names, open_version, versions
 from shared.errors import DamagedFileError
+from shared.stage_runner.memo_runs import RUN_ENDING
 from shared.stage_runner.orders import MEMORY
 from shared.storage import UNFINISHED, Store
 from shared.tables import FOLDER, REMEMBERED, manifest_name, part_name, sealed
@@ -52,8 +53,9 @@ def cache_folders(store: Store) -> list[str]:
 
 
 def memory_folders(store: Store) -> list[str]:
-    """Return the folders of what stages remember, row by row."""
-    return [f"{MEMORY}/{stage.name}" for stage in STAGES if store.exists(f"{MEMORY}/{stage.name}")]
+    """Return the folders of what stages and the report remember, row by row."""
+    folders = [f"{MEMORY}/{name}" for name in store.names(MEMORY)]
+    return [folder for folder in folders if any(name.endswith(RUN_ENDING) for name in store.names(folder))]
 
 
 def needed(store: Store) -> set[str]:

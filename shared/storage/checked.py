@@ -6,7 +6,7 @@ file. Any Parquet reader passes over it.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -96,11 +96,24 @@ def _digest(file: Any, length: int) -> bytes:
     return state.digest()
 
 
-def read_table(store: Store, name: str, checksum: str = "", **options: Any) -> pa.Table:
-    """Read a Parquet file, with the options of pyarrow.parquet.read_table. Raises DamagedFileError."""
+def read_table(
+    store: Store, name: str, checksum: str = "", columns: Sequence[str] | None = None, filters: Any = None
+) -> pa.Table:
+    """Read a Parquet file; columns and filters as for pyarrow.parquet.read_table. Raises DamagedFileError.
+
+    That function makes a dataset of the file, which takes longer than to read a small one: it is asked where rows are
+    chosen.
+    """
     with _opened(store, name) as file:
         _check_tail(file, name, checksum)
-        return pq.read_table(file, page_checksum_verification=True, **options)
+        if filters is not None:
+            return pq.read_table(file, columns=columns, filters=filters, page_checksum_verification=True)
+        groups = pq.ParquetFile(file, page_checksum_verification=True)
+        missing = set(columns or ()) - set(groups.schema_arrow.names)
+        if missing:
+            raise DamagedFileError(name, f"has no column {min(missing)}")
+        table = groups.read(columns=columns)
+        return table if columns is None else table.select(columns)
 
 
 @contextmanager

@@ -2,8 +2,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.errors import WorkspaceError
+from shared.errors import DamagedFileError, WorkspaceError
 from shared.storage import Store
+from shared.storage.checked import read_table, write_table
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -62,3 +63,13 @@ def test_arrow_reads_this_machines_files_without_python_and_others_all_the_same(
         with store.open_arrow("part.parquet") as file:
             assert isinstance(file, pa.OSFile) == store.local
             assert pq.read_table(file).equals(table)
+
+
+def test_a_table_is_read_in_the_order_that_was_asked_for_and_a_column_that_it_lacks_is_damage(tmp_path):
+    store, table = Store(str(tmp_path)), pa.table({"a": [1, 2], "b": [[1.0], [2.0]], "word": pa.array(["x", "y"])})
+    write_table(store, "t.parquet", table)
+    assert read_table(store, "t.parquet") == table
+    assert read_table(store, "t.parquet", columns=["b", "a"]) == table.select(["b", "a"])
+    assert read_table(store, "t.parquet", columns=["word"], filters=[("a", "=", 2)])["word"].to_pylist() == ["y"]
+    with pytest.raises(DamagedFileError, match="has no column c"):
+        read_table(store, "t.parquet", columns=["a", "c"])

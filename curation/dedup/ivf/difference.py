@@ -137,7 +137,8 @@ def _searched(
         replace(task, names=tuple(sorted_), output=f"{folder}/found-{i:05d}.parquet", low=low, high=high)
         for i, (low, high) in enumerate((e, min(buckets, e + plan.buckets_per_task)) for e in edges)
     ]
-    cuts = np.linspace(0, 256, plan.spans + 1).astype(int).tolist()
+    count = max(1, min(plan.spans, rows // plan.span_images))
+    cuts = np.linspace(0, 256, count + 1).astype(int).tolist()
     of_images = [
         replace(task, output=f"{folder}/pairs-{i:05d}.parquet", low=low, high=high)
         for i, (low, high) in enumerate(pairwise(cuts))

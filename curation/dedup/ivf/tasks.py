@@ -50,7 +50,9 @@ class NearSearch:
     parts_per_file: int = 4
     buckets_per_task: int = 32
     spans: int = 8
-    """Files of pairs."""
+    """Files of pairs, at most."""
+    span_images: int = 50_000
+    """Images of such a file, at least on average: of fewer, files cost more than rows."""
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,22 @@ same; a member that nothing asks for is hidden.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from curation.arrays import Ints
 from curation.publish.shard_writer import SIDECAR_COLUMNS
 from shared.catalog import HIDDEN
 from shared.errors import DamagedFileError
+from shared.images.column_path import plain_type
 from shared.storage import Store
 from shared.storage.checked import read_table
 
-Row = dict[str, Any]
 SIDECAR = (*SIDECAR_COLUMNS, *HIDDEN.optional)
 
 
@@ -54,15 +55,27 @@ class Placement:
 
     rows: pa.Table
     """PACKED."""
-    places: list[Row | None]
-    """The member that each one is already, if any."""
-    hidden: list[Row]
-    """Members that are none of the images."""
+    members: pa.Table
+    """HIDDEN, of the earlier version; of equal ones the last counts."""
+    places: Ints
+    """The member [n] that each image is already, -1 where it is none."""
 
     @property
     def new(self) -> pa.Table:
         """The images that no shard holds."""
-        return self.rows.filter(pa.array([place is None for place in self.places], pa.bool_()))
+        return self.rows.filter(pa.array(self.places < 0))
+
+    @property
+    def kept(self) -> pa.Table:
+        """The members that are an image, in the order of the images."""
+        return self.members.take(pa.array(self.places[self.places >= 0]))
+
+    @property
+    def hidden(self) -> pa.Table:
+        """Members that are none of the images."""
+        hidden = np.ones(len(self.members), dtype=bool)
+        hidden[self.places[self.places >= 0]] = False
+        return self.members.filter(pa.array(hidden))
 
 
 @dataclass(frozen=True)
@@ -77,25 +90,21 @@ class Survey:
 
 def survey(section: Section) -> Survey:
     """Count what is new in a section."""
-    placement, live = place(section), dict[str, tuple[int, int]]()
-    for member in placement.places:
-        if member:
-            images, size = live.get(member["shard"], (0, 0))
-            live[member["shard"]] = images + 1, size + member["length"]
-    return Survey(section.number, placement.places.count(None), live)
+    placement = place(section)
+    shards = placement.kept.select(["shard", "length"]).group_by("shard")
+    live = shards.aggregate([("shard", "count"), ("length", "sum")]).to_pylist()
+    sizes = {one["shard"]: (one["shard_count"], one["length_sum"]) for one in live}
+    return Survey(section.number, int((placement.places < 0).sum()), sizes)
 
 
 def place(section: Section) -> Placement:
     """Look up every image of a section among the members that the earlier version's shards hold."""
-    store = Store(section.workspace)
-    rows, members = _images(store, section), list(_members(section))
-    if not members:
-        return Placement(rows, [None] * rows.num_rows, [])
-    by_content = {_content(member, section.exif): member for member in members}
-    requested = rows.select([name for name in SIDECAR if name in rows.column_names]).to_pylist()
-    places = [by_content.get(_content(row, section.exif)) for row in requested]
-    used = {(member["shard"], member["offset"]) for member in places if member}
-    return Placement(rows, places, [one for one in members if (one["shard"], one["offset"]) not in used])
+    rows, members = _images(Store(section.workspace), section), _members(section)
+    contents = pa.concat_tables([_contents(members, section.exif), _contents(rows, section.exif)])
+    number = _numbered(contents)
+    member_of = np.full(len(contents), -1, np.int64)
+    member_of[number[: len(members)]] = np.arange(len(members))
+    return Placement(rows, members, member_of[number[len(members) :]])
 
 
 def _images(store: Store, section: Section) -> pa.Table:
@@ -126,25 +135,51 @@ def checked_bytes(section: Section, name: str) -> bytes:
     return data
 
 
-def _members(section: Section) -> Iterator[Row]:
+def _members(section: Section) -> pa.Table:
+    """Return HIDDEN, as plain columns, of the members with ids of the section that can be used."""
     low, high = section.span
+    schema = HIDDEN.wide(HIDDEN.optional)
+    plain = pa.schema([(one.name, plain_type(one.type)) for one in schema])
+    tables = [plain.empty_table()]
     for name in section.earlier:
         file = pq.ParquetFile(pa.BufferReader(checked_bytes(section, name)))
-        table = file.read(
-            [column for column in HIDDEN.wide(HIDDEN.optional).names if column in file.schema_arrow.names]
-        )
+        table = file.read([column for column in plain.names if column in file.schema_arrow.names])
         inside = pc.greater_equal(table["image_id"], low)
         if high:
             inside = pc.and_(inside, pc.less(table["image_id"], high))
-        for member in table.filter(inside).to_pylist():
-            if member["shard"] not in section.unusable:
-                yield member
+        lost = pc.is_in(table["shard"], value_set=pa.array(sorted(section.unusable), pa.string()))
+        table = table.filter(pc.and_(inside, pc.invert(lost)))
+        tables.append(pa.table({one.name: column_of(table, one.name, one.type) for one in plain}))
+    return pa.concat_tables(tables)
 
 
-def _content(row: Row, exif: bool) -> tuple[Any, ...]:
-    """Return what a member is made of beside the bytes that its id names; EXIF, a function of those, is left out."""
-    kept = row.get("metadata") or None
-    if kept:
-        facts = {key: value for key, value in json.loads(kept).items() if key != "exif" or not exif}
-        kept = json.dumps(facts, sort_keys=True) if facts or not exif else None
-    return *(row[name] for name in SIDECAR_COLUMNS), kept
+def column_of(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
+    """Return a column, nulls where the table has none."""
+    if name not in table.column_names:
+        return pa.chunked_array([pa.nulls(len(table), kind)])
+    return table[name].cast(kind)
+
+
+def _contents(table: pa.Table, exif: bool) -> pa.Table:
+    """Return what members are made of beside the bytes that their ids name, as plain columns."""
+    columns = {name: column_of(table, name, plain_type(HIDDEN.schema.field(name).type)) for name in SIDECAR_COLUMNS}
+    kept = pc.dictionary_encode(column_of(table, "metadata", pa.string())).unify_dictionaries().combine_chunks()
+    words = pa.array([_metadata(word, exif) for word in kept.dictionary.to_pylist()], pa.string())
+    return pa.table(columns | {"metadata": words.take(kept.indices)})
+
+
+def _metadata(kept: str, exif: bool) -> str | None:
+    """Return metadata in a form of its own; EXIF, a function of the bytes, is left out."""
+    if not kept:
+        return None
+    facts = {key: value for key, value in json.loads(kept).items() if key != "exif" or not exif}
+    return json.dumps(facts, sort_keys=True) if facts or not exif else None
+
+
+def _numbered(table: pa.Table) -> Ints:
+    """Return a number [n] for each row, the same for equal rows; a null equals a null."""
+    number = np.zeros(len(table), np.int64)
+    for column in table.columns:
+        codes = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode").indices.to_numpy()
+        number = np.unique(number * (int(codes.max(initial=0)) + 1) + codes, return_inverse=True)[1].astype(np.int64)
+    return number

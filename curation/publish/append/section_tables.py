@@ -4,13 +4,14 @@ import hashlib
 import io
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.publish.append.new_shards import members_name
-from curation.publish.append.section import Placement, Section, checked_bytes, place
+from curation.publish.append.section import Placement, Section, checked_bytes, column_of, place
 from shared.catalog import HIDDEN, MANIFEST
-from shared.images.column_path import plain_type
 from shared.storage import Store
 from shared.storage.checked import read_table
 
@@ -66,29 +67,32 @@ def write_tables(work: TableRequest) -> SectionTables:
 
 
 def _manifest(store: Store, work: TableRequest, placement: Placement) -> pa.Table:
-    rows = placement.rows
-    members = [member for fill in work.fills for member in _members(store, work.shards, *fill)]
-    filled = iter(members)
-    places = [place or next(filled) for place in placement.places]
+    rows, kept = placement.rows, placement.kept
+    names = ["shard", "offset", "length", *(["metadata"] if work.section.exif else [])]
+    schema = pa.schema([(name, kept.schema.field(name).type) for name in names])
+    filled = [_members(store, work.shards, schema, *fill) for fill in work.fills]
+    # Of the kept members and then the new ones, in the order of the images: where each image stands.
+    new = placement.places < 0
+    row = np.where(new, len(kept) + np.cumsum(new) - 1, np.cumsum(~new) - 1)
+    places = pa.concat_tables([kept.select(names), *filled]).take(pa.array(row))
     columns = {name: rows[name] for name in MANIFEST.wide(rows.column_names).names if name in rows.column_names}
-    columns |= {name: pa.array([place[name] for place in places]) for name in ("shard", "offset", "length")}
-    if work.section.exif:
-        columns["metadata"] = pa.array([place.get("metadata") for place in places], pa.string())
-    schema = MANIFEST.wide(columns)
-    return pa.table({name: columns[name] for name in schema.names}).cast(schema)
+    columns |= {name: places[name] for name in names}
+    wide = MANIFEST.wide(columns)
+    return pa.table({name: columns[name] for name in wide.names}).cast(wide)
 
 
-def _members(store: Store, folder: str, shard: str, start: int, stop: int) -> list[dict[str, object]]:
-    table = read_table(store, members_name(folder, shard))
-    columns = [name for name in ("shard", "offset", "length", "metadata") if name in table.column_names]
-    members: list[dict[str, object]] = table.select(columns).slice(start, stop - start).to_pylist()
-    return members
+def _members(store: Store, folder: str, schema: pa.Schema, shard: str, start: int, stop: int) -> pa.Table:
+    table = read_table(store, members_name(folder, shard)).slice(start, stop - start)
+    return pa.table({field.name: column_of(table, field.name, field.type) for field in schema})
 
 
 def _hidden(work: TableRequest, placement: Placement) -> pa.Table:
-    hidden = [member for member in placement.hidden if member["shard"] not in work.dead]
-    schema = HIDDEN.wide(hidden[0] if hidden else ())
-    return pa.Table.from_pylist(hidden, pa.schema([(f.name, plain_type(f.type)) for f in schema])).cast(schema)
+    hidden = placement.hidden
+    dead = pc.is_in(hidden["shard"], value_set=pa.array(sorted(work.dead), pa.string()))
+    hidden = hidden.filter(pc.invert(dead))
+    optional = [name for name in HIDDEN.optional if hidden[name].null_count < len(hidden)]
+    schema = HIDDEN.wide(optional)
+    return hidden.select(schema.names).cast(schema)
 
 
 def _committed(store: Store, name: str, table: pa.Table) -> str:

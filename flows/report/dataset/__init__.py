@@ -6,6 +6,7 @@ evidence.py reads the stage cache · samples.py chooses rows · pictures.py make
 """
 
 from flows.report.dataset.evidence import Evidence, read_evidence
+from flows.report.dataset.pictures import remembered_thumbnails
 from flows.report.dataset.report import render
 
-__all__ = ["Evidence", "read_evidence", "render"]
+__all__ = ["Evidence", "read_evidence", "remembered_thumbnails", "render"]

@@ -41,7 +41,7 @@ class Gallery:
         partners = {row["kept_uri"] for rows in chosen.values() for row in rows if row["kept_uri"]}
         pairs = kept.filter(pc.is_in(kept["uri"], pa.array(sorted(partners), pa.string())))
         sizes = {row["uri"]: f"{row['width']} × {row['height']}" for row in _list(pairs, ["uri", "width", "height"])}
-        shown = _list(samples.rows(kept, KEPT), ["uri", "label", "width", "height"])
+        shown = _list(samples.images(kept, KEPT), ["uri", "label", "width", "height"])
         return cls(shown, chosen, sizes, sets, checks, unreadable_files(samples.of_reason(dropped, "unreadable")))
 
     def uris(self) -> set[str]:
@@ -96,7 +96,7 @@ class Gallery:
 
 def _chosen(rows: pa.Table, reason: str) -> list[dict[str, Any]]:
     most = 0 if reason == "unreadable" else PAIRS if reason in reason_text.PAIRED else OTHERS
-    return _list(samples.rows(rows, most), EVIDENCE)
+    return _list(samples.images(rows, most), EVIDENCE)
 
 
 def _list(rows: pa.Table, columns: list[str]) -> list[dict[str, Any]]:

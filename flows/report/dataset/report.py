@@ -26,9 +26,10 @@ from flows.report.kit.pages import page
 from flows.report.kit.reason_text import GEOMETRIC, Checks
 from shared.catalog import CONFLICTS, DROPPED, MANIFEST, SIGNALS
 from shared.dataset_version import Published
+from shared.stage_runner.memo import Memo
 
 PictureSource = Callable[[list[str]], dict[str, Original]]
-KEPT_COLUMNS = ["uri", "source", "label", "width", "height", "bytes", "cluster", *SIGNALS]
+KEPT_COLUMNS = ["image_id", "uri", "source", "label", "width", "height", "bytes", "cluster", *SIGNALS]
 LABELS_SHOWN = 60
 NO_EVIDENCE = Evidence()
 
@@ -40,25 +41,25 @@ class Shown(Protocol):
         """Return the uris whose bytes are needed."""
 
 
-def render(dataset: Published, picture_source: PictureSource, evidence: Evidence = NO_EVIDENCE) -> str:
+def render(
+    dataset: Published, picture_source: PictureSource, evidence: Evidence = NO_EVIDENCE, memo: Memo | None = None
+) -> str:
     """Return the report as one self-contained HTML page.
 
-    The source gives originals by uri, as far as it can; the evidence is what the stage cache still knows.
+    The source gives originals by uri; the evidence is what the stage cache still knows, the memo what pages showed.
     """
     dropped = samples.table(dataset, DROPPED, DROPPED.schema.names)
     kept = samples.table(dataset, MANIFEST, KEPT_COLUMNS)
-    info, counts = dataset.info, samples.frequencies(dropped["reason"])
-    recipe, reasons = info.get("recipe", {}), ordered(counts)
-    checks = Checks.of(recipe)
-    gallery = Gallery.choose(kept, dropped, reasons, evidence.sets, checks)
+    info, recipe = dataset.info, dataset.info.get("recipe", {})
+    counts, checks = samples.frequencies(dropped["reason"]), Checks.of(recipe)
+    gallery = Gallery.choose(kept, dropped, ordered(counts), evidence.sets, checks)
     groups, lines = Groups.choose(kept, dropped, checks), limits(kept, dropped, evidence, recipe)
-    pairs = edges(kept, dropped, evidence.pairs, checks)
+    pairs, look_alikes = edges(kept, dropped, evidence.pairs, checks), LookAlikes.choose(kept, evidence.pairs)
     conflicts = LabelConflicts.choose(samples.table(dataset, CONFLICTS, CONFLICTS.schema.names), checks)
-    look_alikes = LookAlikes.choose(kept, evidence.pairs)
     shown: list[Shown] = [gallery, groups, conflicts, look_alikes, *lines, *pairs]
     needed = set().union(*(one.uris() for one in shown))
-    pictures = Thumbnails(picture_source(sorted(needed)))
-    return page(
+    pictures = Thumbnails(picture_source(sorted(needed)), memo)
+    html = page(
         "flows.report.dataset",
         "dataset.html",
         name=dataset.name,
@@ -67,7 +68,7 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         headline=_headline(kept, dropped) | {"hides": bool(dataset.files("hidden"))},
         warnings=look_first(info),
         steps=funnel(kept.num_rows, counts, evidence.sizes),
-        matrix=matrix(kept, dropped, reasons, checks),
+        matrix=matrix(kept, dropped, ordered(counts), checks),
         whole=evidence.measured is not None,
         kept=gallery.kept_cards(pictures),
         limits=[one.facts(pictures) for one in lines],
@@ -85,6 +86,8 @@ def render(dataset: Published, picture_source: PictureSource, evidence: Evidence
         **{key: info.get(key, {}) for key in ("lineage", "tools", "seconds")},
         recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),
     )
+    pictures.remember()
+    return html
 
 
 def _headline(kept: pa.Table, dropped: pa.Table) -> dict[str, Any]:

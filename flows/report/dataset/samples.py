@@ -35,6 +35,12 @@ def rows(source: pa.Table, most: int) -> pa.Table:
     return source.take(pa.array(chosen, pa.int64()))
 
 
+def images(source: pa.Table, most: int) -> pa.Table:
+    """Return at most so many images: of a table that grew, nearly the same. By their ids, which are digests."""
+    keys = [("image_id", "ascending"), ("uri", "ascending")]
+    return source.take(pc.select_k_unstable(source, k=min(most, source.num_rows), sort_keys=keys))
+
+
 def of_reason(dropped: pa.Table, reason: str) -> pa.Table:
     """Return the rows dropped for one reason."""
     return dropped.filter(pc.equal(dropped["reason"].cast(pa.string()), reason))

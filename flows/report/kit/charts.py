@@ -98,9 +98,8 @@ def histogram(
 
 
 def _bar(group: str, left: float, right: float, foot: float, tall: float) -> Markup:
-    return Markup('<rect class="bar {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-        group, left + 0.5, foot - tall, right - left - 1, tall
-    )
+    place = f'x="{left + 0.5:.1f}" y="{foot - tall:.1f}" width="{right - left - 1:.1f}" height="{tall:.1f}"'
+    return Markup(f'<rect class="bar {escape(group)}" {place}/>')
 
 
 def _limit(axes: Axes, threshold: float) -> Markup:

@@ -11,6 +11,9 @@ SIDE = 148
 MAX_BYTES = 8_000
 """A page holds up to 400 pictures, and should stay below 5 MB in base64."""
 
+MADE_BY = f"1 {SIDE} {MAX_BYTES}"
+"""How a thumbnail is made: raise the first number when one is made otherwise, or old ones stay on new pages."""
+
 
 def data_uri(data: bytes | None, side: int = SIDE, limit: int = MAX_BYTES, rotation: int | None = None) -> str | None:
     """Return a picture as a data URI of at most `limit` bytes or so; null where nothing can be decoded."""

@@ -1,6 +1,6 @@
 """What 1 % of new files costs, stage by stage: CPU beyond that of a run with nothing new, as a share of the full run's.
 
-    python tests/benchmarks/scale/increment.py FOLDER [--images 1700] [--part-images 200]
+    python tests/benchmarks/scale/increment.py FOLDER [--images 1700] [--part-images 200] [--shard-images 256]
 
 The JPEGs of FOLDER are spread over 40 folders; 1 % is added all over them. Three curations in one process, by the
 library, without Prefect: all, nothing new, the addition.
@@ -31,9 +31,9 @@ def spread(paths, numbers, root):
         shutil.copy(paths[number], path)
 
 
-def curated(root, workspace, part_images):
+def curated(root, workspace, part_images, shard_images=256):
     """Return the CPU seconds of each stage and of publishing."""
-    curation = {"index": {"part_images": part_images}, "pack": {"shard_images": 256}}
+    curation = {"index": {"part_images": part_images}, "pack": {"shard_images": shard_images}}
     return stage_seconds(root, workspace, curation, pipeline.curate)[1]
 
 
@@ -42,6 +42,7 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=1700)
     parser.add_argument("--part-images", type=int, default=200)
+    parser.add_argument("--shard-images", type=int, default=256)
     options = parser.parse_args()
     paths = sorted(options.folder.rglob("*.jpg"))
     random.Random(0).shuffle(paths)
@@ -61,7 +62,7 @@ def main():
         for added in (range(0), range(0), range(len(paths) - new, len(paths))):
             spread(paths, added, root)
             decodes[0] = 0
-            runs.append(curated(root, workspace, options.part_images))
+            runs.append(curated(root, workspace, options.part_images, options.shard_images))
             counts.append(decodes[0])
     full, nothing, more = runs
     print(hardware(), f"{len(paths)} JPEGs, {new} of them new. Decoded by measure: {counts}.\n")

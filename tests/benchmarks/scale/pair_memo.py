@@ -1,6 +1,6 @@
 """What verify costs after a change of the recipe, beside its first run: CPU seconds and pairs whose pixels were read.
 
-    python tests/benchmarks/scale/pair_memo.py FOLDER_OF_IMAGES
+    python tests/benchmarks/scale/pair_memo.py FOLDER_OF_IMAGES [--changes "first run" "no quality rule"]
 
 One process. Everything before verify is made anew where the change asks for it, and not counted.
 """
@@ -26,6 +26,7 @@ CHANGES = {
     "dedup.near.threshold": {"dedup": {"near": {"threshold": 1.05}}},
     "dedup.keep": {"dedup": {"keep": ("pixels",)}},
     "a quality rule": {"quality": {"rules": [{"kind": "blurry", "threshold": 0.3}]}},
+    "no quality rule": {"quality": {"rules": []}},
 }
 
 
@@ -43,6 +44,7 @@ def spent(folder, workspace, change):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--changes", nargs="+", choices=CHANGES, default=[*CHANGES][:-1], help="one after the other")
     options = parser.parse_args()
     compared, compare = [], module.compared
     module.compared = lambda one, other: compared.append(1) or compare(one, other)
@@ -50,9 +52,9 @@ def main():
     print("| change | pairs | compared | verify CPU s | share of the first |\n|---|--:|--:|--:|--:|", flush=True)
     with tempfile.TemporaryDirectory() as workspace:
         first = 0.0
-        for name, change in CHANGES.items():
+        for name in options.changes:
             compared.clear()
-            seconds, pairs = spent(options.folder, workspace, change)
+            seconds, pairs = spent(options.folder, workspace, CHANGES[name])
             first = first or seconds
             print(f"| {name} | {pairs:,} | {len(compared):,} | {seconds:.2f} | {seconds / first:.1%} |", flush=True)
 

@@ -1,5 +1,7 @@
 """A search that remembers gives what a search from scratch gives, whatever came, went or changed."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,7 +62,10 @@ def test_the_difference_gives_what_a_search_from_scratch_gives(
     for step in range(4):
         arguments = (ids[chosen], vectors[chosen], roles[chosen], plan)
         more = search(folder, f"more-{step}", *arguments, "memory")
-        whole = search(folder, f"whole-{step}", *arguments, "")
+        assert len(more[1].files) == 1
+        in_spans = (*arguments[:3], replace(plan, span_images=5))
+        whole = search(folder, f"whole-{step}", *in_spans, "")
+        assert len(whole[1].files) > 1
         assert more[0] == whole[0]
         assert facts(more[1]) == facts(whole[1])
         chosen = chosen[rng.random(len(chosen)) >= left]
