@@ -55,13 +55,12 @@ def _cut(weights: Weights, params: PretrainParams) -> Weights:
             "smaller, or take larger weights."
         )
     shape = {name: getattr(ours, name) for name in ("width", "depth", "heads", "mlp_ratio")}
-    cut = replace(
+    return replace(
         weights,
         model=theirs.model_copy(update=shape),
         vit=cut_out(weights.vit, theirs, ours, params.start_cut),
         mask_token=None if weights.mask_token is None else weights.mask_token[evenly(theirs.width, ours.width)],
     )
-    return cut
 
 
 def _check_rate(weights: Weights, params: OptimParams) -> None:

@@ -122,18 +122,18 @@ def test_what_does_not_fit_into_the_larger_model_is_refused(
 
 def test_what_no_cut_changes_must_agree(tiny: dict[str, Any]) -> None:
     with pytest.raises(
-        RecipeError, match=r"training.start needs the architecture of .*Set training.model.patch_size=8"
+        RecipeError, match=r"start needs the architecture of .*Set training.model.patch_size=8"
     ):
         started(tiny, invented_weights(**LARGE), "first", patch_size=16)
 
 
 def test_larger_weights_are_cut_only_where_that_is_asked_for(tiny: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match="or let training.start_cut cut a smaller model out of larger weights"):
+    with pytest.raises(RecipeError, match=r"or let training\.start_cut cut a smaller model"):
         started(tiny, invented_weights(**LARGE), "none")
 
 
 def test_nothing_is_cut_where_a_run_starts_from_chance(tiny: dict[str, Any]) -> None:
     with pytest.raises(
-        ValidationError, match="start_cut needs weights to start from, got start_cut first and no start"
+        ValidationError, match="start_cut needs weights to start from, got start_cut first"
     ):
         PretrainParams.model_validate(tiny | {"start_cut": "first"})
