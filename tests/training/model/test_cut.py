@@ -121,9 +121,7 @@ def test_what_does_not_fit_into_the_larger_model_is_refused(
 
 
 def test_what_no_cut_changes_must_agree(tiny: dict[str, Any]) -> None:
-    with pytest.raises(
-        RecipeError, match=r"start needs the architecture of .*Set training.model.patch_size=8"
-    ):
+    with pytest.raises(RecipeError, match=r"start needs the architecture of .*Set training.model.patch_size=8"):
         started(tiny, invented_weights(**LARGE), "first", patch_size=16)
 
 
@@ -133,7 +131,5 @@ def test_larger_weights_are_cut_only_where_that_is_asked_for(tiny: dict[str, Any
 
 
 def test_nothing_is_cut_where_a_run_starts_from_chance(tiny: dict[str, Any]) -> None:
-    with pytest.raises(
-        ValidationError, match="start_cut needs weights to start from, got start_cut first"
-    ):
+    with pytest.raises(ValidationError, match="start_cut needs weights to start from, got start_cut first"):
         PretrainParams.model_validate(tiny | {"start_cut": "first"})
