@@ -22,13 +22,9 @@ BY_CHANNEL = ("cls_token", "reg_token", "pos_embed", "norm.weight", "norm.bias")
 
 def uncuttable(theirs: ModelParams, ours: ModelParams) -> list[str]:
     """Return why ours cannot be cut out of theirs, each as `what it needs, and what it has`; nothing where it can."""
-    sizes = {
-        "depth": (theirs.depth, ours.depth),
-        "width": (theirs.width, ours.width),
-        "heads": (theirs.heads, ours.heads),
-        "mlp_ratio": (theirs.mlp_ratio, ours.mlp_ratio),
-    }
-    sizes["mlp_ratio"] = sizes["mlp_ratio"] if ffn_columns(ours) > ffn_columns(theirs) else (0, 0)
+    sizes = {name: (getattr(theirs, name), getattr(ours, name)) for name in ("depth", "width", "heads")}
+    if theirs.ffn == ours.ffn:
+        sizes["mlp_ratio, in outputs of the first layer,"] = ffn_columns(theirs), ffn_columns(ours)
     reasons = [f"model.{name} {there} or less, got {here}" for name, (there, here) in sizes.items() if here > there]
     wide = theirs.width // theirs.heads
     if ours.width != ours.heads * wide:

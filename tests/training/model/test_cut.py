@@ -109,7 +109,7 @@ def test_the_mask_token_is_cut_along_and_heads_of_another_width_are_fresh(
     [
         ({"depth": 6}, r"model.depth 5 or less, got 6. Make the model smaller"),
         ({"width": 256, "heads": 4}, r"model.width 192 or less, got 256; model.heads 3 or less, got 4"),
-        ({"mlp_ratio": 7.0}, r"model.mlp_ratio 4.0 or less, got 7.0"),
+        ({"mlp_ratio": 7.0}, r"model.mlp_ratio, in outputs of the first layer, 768 or less, got 896"),
         ({"heads": 1}, r"heads of 64 channels as there, got model.width 128 with model.heads 1: .*width of 64"),
     ],
 )
@@ -120,9 +120,13 @@ def test_what_does_not_fit_into_the_larger_model_is_refused(
         started(tiny, invented_weights(**LARGE), "first", **ours)
 
 
-def test_what_no_cut_changes_must_agree(tiny: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match=r"start needs the architecture of .*Set training.model.patch_size=8"):
-        started(tiny, invented_weights(**LARGE), "first", patch_size=16)
+@pytest.mark.parametrize(
+    ("ours", "setting"),
+    [({"patch_size": 16}, "patch_size=8"), ({"ffn": "swiglu", "mlp_ratio": 6.0}, "ffn=mlp")],
+)
+def test_what_no_cut_changes_must_agree(tiny: dict[str, Any], ours: dict[str, Any], setting: str) -> None:
+    with pytest.raises(RecipeError, match=r"start needs the architecture of .*Set training\.model\." + setting):
+        started(tiny, invented_weights(**LARGE), "first", **ours)
 
 
 def test_larger_weights_are_cut_only_where_that_is_asked_for(tiny: dict[str, Any]) -> None:
