@@ -21,7 +21,7 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (3, "1791e8bf588ac422805c"),
     "pack": (5, "f87ffbc01fea174b1841"),
-    "pretrain": (4, "64f19afadcfbb22923f6"),
+    "pretrain": (4, "9b34fe303aba88a3b145"),
     "evaluate": (4, "e5dcd96739f41b492c05"),
 }
 """Version of each stage, and the fingerprint of its defaults. A name in `identity` stands only for what differs from

@@ -1,7 +1,7 @@
 """Whether published weights become better on a domain, and how much of them a small student takes over, as Markdown.
 
     python tests/benchmarks/adapt.py LABELS.csv --start FILE [--set-name caltech20] [--seeds 3] [--workspace DIR]
-    python tests/benchmarks/adapt.py LABELS.csv --start FILE --distil          a ViT-Ti taught by FILE, from nothing
+    python tests/benchmarks/adapt.py LABELS.csv --start FILE --distil vit-s-6   a smaller student taught by FILE
 
 LABELS.csv has the columns path, class, set and split. The train split is curated once and trained on without labels;
 the test split is asked by k-NN, the published weights and every checkpoint at the same size. The recipe is `adapt`, at
@@ -33,24 +33,43 @@ SMALL = {
     "optim": {"steps": "10 epochs", "batch_size": 32, "warmup_steps": "1 epochs", "freeze_backbone": "1 epochs"},
     "checkpoint_every": "2 epochs",
 }
-TINY_STUDENT = {
-    "start": "",
-    "model": {"width": 192, "depth": 12, "heads": 3, "layer_scale": 0.1},
+DISTIL = {
     "crops": {"local_count": 0, "global_scale": [0.25, 1.0]},
-    "objective": {"koleo_weight": 0.0},
-    "optim": {
-        "steps": 1600,
-        "lr": 1.0e-3,
-        "freeze_backbone": 0,
-        "warmup_steps": 100,
-        "layer_decay": 1.0,
-        "patch_lr": 1.0,
-        "momentum": [0.98, 0.999],
-    },
-    "checkpoint_every": 200,
+    "objective": {"koleo_weight": 0.0, "distil": {"centred": True}},
+    "optim": {"batch_size": 16, "layer_decay": 0.5, "start_lr_limit": 0, "momentum": [0.98, 0.998], "warmup_steps": 20},
+    "checkpoint_every": 100,
+    "keep_checkpoints": 20,
     "knn_every": 0,
 }
-"""A ViT-Ti/14, 5.5 million parameters, that meets features: everything learns at once, from chance."""
+STUDENTS: dict[str, dict[str, Any]] = {
+    "vit-s-6": {
+        "start_cut": "first",
+        "model": {"size": "", "width": 384, "depth": 6, "heads": 6},
+        "optim": {"steps": 400, "lr": 4e-4, "freeze_backbone": 100},
+    },
+    "vit-ti": {
+        "start_cut": "even",
+        "model": {"size": "", "width": 192, "depth": 12, "heads": 3},
+        "optim": {"steps": 1200, "lr": 1e-3, "layer_decay": 0.9, "freeze_backbone": 50},
+    },
+    "vit-ti-from-nothing": {
+        "start": "",
+        "model": {"size": "", "width": 192, "depth": 12, "heads": 3, "layer_scale": 0.1},
+        "objective": {"distil": {"centred": False}},
+        "optim": {
+            "batch_size": 32,
+            "steps": 1200,
+            "lr": 1e-3,
+            "freeze_backbone": 0,
+            "warmup_steps": 100,
+            "layer_decay": 1.0,
+            "patch_lr": 1.0,
+            "momentum": [0.98, 0.999],
+        },
+        "checkpoint_every": 200,
+    },
+}
+"""Half a ViT-S, and ViT-Ti/14 of 5.5 million parameters cut out of it or from chance: all taught by the whole ViT-S."""
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -62,9 +81,9 @@ def settings_of(given: argparse.Namespace) -> list[str]:
     """Return the settings that make the shipped recipe small, or that make it distil."""
     changes: dict[str, Any] = merged(SMALL, {"start": str(given.start.resolve())})
     if given.distil:
-        changes = merged(
-            merged(SMALL, TINY_STUDENT), {"objective": {"distil": {"teacher": str(given.start.resolve())}}}
-        )
+        teacher = {"objective": {"distil": {"teacher": str(given.start.resolve())}}}
+        for further in (DISTIL, STUDENTS[given.distil], teacher):
+            changes = merged(changes, further)
     flat = [f"training.{key}={json.dumps(value)}" for key, value in _leaves(changes)]
     test = {"kind": "manifest", "url": str(given.labels.resolve()), "label": "class", "name": "domain"}
     if given.set_name:
@@ -124,7 +143,7 @@ def main() -> None:
     parser.add_argument("labels", type=Path)
     parser.add_argument("--start", type=Path, required=True, help="the published weights")
     parser.add_argument("--set-name", default="", help="only the rows of this set")
-    parser.add_argument("--distil", action="store_true", help="teach a small student instead")
+    parser.add_argument("--distil", choices=STUDENTS, help="teach this smaller student instead")
     parser.add_argument("--workspace", default=os.path.join(tempfile.gettempdir(), "dinoflow-adapt"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")

@@ -1,9 +1,12 @@
 """A run that starts from weights instead of chance: what must fit, and what is brought along."""
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from shared.errors import RecipeError
 from training.loop.schedules import peak_lr
+from training.model.cut import cut_out, evenly, uncuttable
 from training.model.student_teacher import Student
 from training.model.vit import ffn_columns
 from training.params import ModelParams, OptimParams, PretrainParams
@@ -21,6 +24,7 @@ def start_from(weights: Weights, student: Student, params: PretrainParams) -> li
     Heads and the mask token are taken where the origin has them and they fit; registers where it has as many.
     Raises RecipeError for another architecture, and for a learning rate that would undo what the weights know.
     """
+    weights = _cut(weights, params)
     _check_shape(weights, params.model)
     _check_rate(weights, params.optim)
     weights = weights.at(params.crops.global_size)
@@ -37,6 +41,26 @@ def start_from(weights: Weights, student: Student, params: PretrainParams) -> li
         if head is not None and not _copied(head.state_dict(), weights.heads, f"{name}."):
             fresh.append(name.replace("_", " "))
     return fresh
+
+
+def _cut(weights: Weights, params: PretrainParams) -> Weights:
+    """Return the weights cut to the run's shape where that is asked for."""
+    if params.start_cut == "none":
+        return weights
+    theirs, ours = weights.model, params.model
+    reasons = uncuttable(theirs, ours)
+    if reasons:
+        raise RecipeError(
+            f"training.start_cut needs a model that fits into {weights.title}: {'; '.join(reasons)}. Make the model "
+            "smaller, or take larger weights."
+        )
+    shape = {name: getattr(ours, name) for name in ("width", "depth", "heads", "mlp_ratio")}
+    return replace(
+        weights,
+        model=theirs.model_copy(update=shape),
+        vit=cut_out(weights.vit, theirs, ours, params.start_cut),
+        mask_token=None if weights.mask_token is None else weights.mask_token[evenly(theirs.width, ours.width)],
+    )
 
 
 def _check_rate(weights: Weights, params: OptimParams) -> None:
@@ -75,5 +99,6 @@ def _check_shape(weights: Weights, ours: ModelParams) -> None:
         )
         settings = ", ".join(f"training.model.{name}={value}" for name, value in mismatches.items())
         raise RecipeError(
-            f"training.start needs the architecture of {weights.title}, got another: {listed}. Set {settings}."
+            f"training.start needs the architecture of {weights.title}, got another: {listed}. Set {settings}, or let "
+            "training.start_cut cut a smaller model out of larger weights."
         )

@@ -13,18 +13,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.model.drop_path import DropPathSubsets
-from training.model.student_teacher import DinoHead, Outputs
+from training.model.student_teacher import Outputs
 from training.model.vit import Backbone
 
 
 class CentredHead(nn.Module):
-    """Features less their mean, of unit length, and prototypes among them: the head of a teacher that has none."""
+    """Features less their mean, of unit length, and maybe prototypes among them, for a teacher that has none."""
 
-    def __init__(self, width: int, prototypes: int) -> None:
+    def __init__(self, width: int, prototypes: int = 0) -> None:
         super().__init__()
         self.mean_F: Tensor
         self.register_buffer("mean_F", torch.zeros(width))
-        self.prototypes = nn.Linear(width, prototypes, bias=False)
+        self.prototypes = nn.Linear(width, prototypes, bias=False) if prototypes else None
 
     def forward(self, x_RF: Tensor) -> Tensor:
         """Return z_RF, of unit length."""
@@ -62,10 +62,10 @@ class FrozenTeacher(nn.Module):
 
     def heads(self) -> list[Any]:
         """Return the heads that have prototypes: one, two, or none where features are the targets."""
-        return [head for head in self.own_heads if isinstance(head, DinoHead | CentredHead)]
+        return [head for head in self.own_heads if getattr(head, "prototypes", None) is not None]
 
     def drawn(self) -> list[CentredHead]:
-        """Return the heads whose prototypes are drawn among features: what a checkpoint must remember."""
+        """Return the heads whose mean and prototypes come from training images: what a checkpoint must remember."""
         return [head for head in self.own_heads if isinstance(head, CentredHead)]
 
 

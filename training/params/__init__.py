@@ -5,7 +5,7 @@ A length is in steps, samples or epochs (duration.py); resolved.py makes steps o
 
 import re
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -53,6 +53,9 @@ class PretrainParams(Params):
     """Other sizes of crops from some steps on, such as a last part at high resolution; in order."""
     start: str = ""
     """Weights to start from instead of chance: a run, an exported folder, a file or a name of timm's."""
+    start_cut: Literal["none", "first", "even"] = "none"
+    """Cut a smaller model out of the weights: its blocks are the first of them, or evenly spaced ones; channels, heads
+    and hidden units are evenly spaced. none = the weights must have the model's shape."""
     seed: int = Field(default=0, ge=0)
     """Decides initial weights, order, crops, masks and drop path."""
     checkpoint_every: Length = 3750
@@ -91,6 +94,8 @@ class PretrainParams(Params):
                 "optim.batch_size must be a multiple of objective.koleo_group, "
                 f"got {self.optim.batch_size} and {objective.koleo_group}"
             )
+        if self.start_cut != "none" and not self.start:
+            raise ValueError(f"start_cut needs weights to start from, got start_cut {self.start_cut} and no start")
         self._check_guides()
         if not 0 <= objective.mask_ratio[0] <= objective.mask_ratio[1] < 1:
             raise ValueError(f"objective.mask_ratio must ascend within [0, 1), got {objective.mask_ratio}")

@@ -1,8 +1,8 @@
 """Frozen models that guide a student: a teacher to distil from, and an anchor for the patches (Gram)."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.params import Params
 
@@ -23,8 +23,17 @@ class DistilParams(Placeless):
     targets: Literal["features", "prototypes"] = "features"
     """What the student meets: the teacher's tokens by cosine, or DINO's and iBOT's targets. Where the teacher comes
     without heads, its prototypes are features of training images."""
+    centred: bool = False
+    """With targets: features, compare by what a token differs in from the mean of training images, not by what all
+    have in common. Where CLS tokens of all images are alike, a student else learns little but their mean."""
     masked: bool = False
     """Hide patches from the student as iBOT does; else it sees all of them, and all are compared."""
+
+    @model_validator(mode="after")
+    def _features_are_centred(self) -> Self:
+        if self.centred and self.targets != "features":
+            raise ValueError(f"distil.centred is for targets: features, got {self.targets}, which always are centred")
+        return self
 
 
 class GramParams(Placeless):

@@ -1,4 +1,4 @@
-"""Prototypes of a teacher that comes without heads: features of training images, as different as images are.
+"""Mean and prototypes of a teacher that comes without heads: features of training images, as different as they are.
 
 Published weights have no heads. Their features of some images, less the mean of all, are directions that other images
 are told apart by; lightly-train keeps a queue of such features. Here they are drawn once, before the first step.
@@ -20,6 +20,8 @@ from training.model.frozen import FrozenTeacher
 from training.model.vit import normalised
 from training.params.resolved import ResolvedParams
 
+MEAN_CROPS = 512
+"""Crops that give the mean where no prototypes are drawn: it is known to a twentieth of the features' spread."""
 PATCHES = 4
 """Patches of a crop that may become prototypes: neighbours are alike, so not all of them."""
 
@@ -29,10 +31,13 @@ def _needed_steps(teacher: FrozenTeacher, params: ResolvedParams) -> int:
 
     Raises RecipeError where the run is shorter.
     """
-    counts = [len(head.prototypes.weight) for head in teacher.drawn()]
-    if not counts:
+    drawn = teacher.drawn()
+    if not drawn:
         return 0
     crops = params.optim.batch_size * params.crops.global_count
+    counts = [len(head.prototypes.weight) for head in drawn if head.prototypes is not None]
+    if not counts:
+        return min(-(-MEAN_CROPS // crops), params.optim.steps)
     steps = max(-(-counts[0] // crops), -(-counts[-1] // (PATCHES * crops)))
     if steps > params.optim.steps:
         most = params.optim.steps * crops
@@ -62,6 +67,8 @@ def draw_prototypes(
     for head, tokens in zip(teacher.drawn(), kinds, strict=False):
         rows_RF = torch.cat(tokens)
         head.mean_F.copy_(rows_RF.mean(dim=0))
+        if head.prototypes is None:
+            continue
         wanted = len(head.prototypes.weight)
         chosen = torch.randperm(len(rows_RF), generator=generator)[:wanted]
         head.prototypes.weight.copy_(F.normalize(rows_RF[chosen] - head.mean_F, dim=-1))

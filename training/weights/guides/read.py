@@ -65,8 +65,11 @@ def _backbone(weights: Weights, params: PretrainParams) -> Backbone:
 
 def _teacher(weights: Weights, params: PretrainParams) -> FrozenTeacher:
     objective, width = params.objective, weights.model.width
-    heads: list[nn.Module] = [PlainHead()]
-    if not objective.by_features:
+    heads: list[nn.Module]
+    if objective.by_features:
+        centred = objective.distil is not None and objective.distil.centred
+        heads = [CentredHead(width), CentredHead(width)] if centred else [PlainHead()]
+    else:
         heads = _own_heads(weights, params) or [CentredHead(width, count) for _, count in objective.head_shapes]
     return FrozenTeacher(_backbone(weights, params), heads, params.model.patch_size)
 

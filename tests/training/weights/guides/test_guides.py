@@ -12,6 +12,7 @@ from shared.dataset_version import Published
 from shared.errors import RecipeError
 from shared.params import Compute
 from tests.training.vits import invented_weights, write_run
+from training.model.frozen import CentredHead, PlainHead
 from training.params import PretrainParams
 from training.runs.run_folder import RunFolder
 from training.stages import content_of_weights, pretrain
@@ -29,8 +30,8 @@ def larger(tmp_path: Path) -> Path:
     return tmp_path / "teacher.pth"
 
 
-def by_features(tiny: dict[str, Any], teacher: Path, **optim: Any) -> PretrainParams:
-    objective = {"distil": {"teacher": str(teacher)}, "koleo_weight": 0}
+def by_features(tiny: dict[str, Any], teacher: Path, centred: bool = False, **optim: Any) -> PretrainParams:
+    objective = {"distil": {"teacher": str(teacher), "centred": centred}, "koleo_weight": 0}
     changed = {"crops": tiny["crops"] | {"local_count": 0}, "objective": tiny["objective"] | objective}
     return PretrainParams.model_validate(tiny | changed | {"optim": tiny["optim"] | optim})
 
@@ -100,7 +101,22 @@ def test_gram_anchoring_holds_what_the_run_started_from(
     assert first["loss_gram"] < 1e-3 < rows[0]["loss_gram"]  # at first only masks change what patches resemble
 
 
-@pytest.mark.parametrize("kind", ["features", "prototypes", "gram"])
+def test_centred_features_are_what_images_differ_in(
+    tiny: dict[str, Any], dataset: Published, larger: Path, tmp_path: Path
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(500, 64, generator=generator) + 20 * torch.randn(64, generator=generator)
+    centred = CentredHead(64)
+    centred.mean_F.copy_(rows.mean(dim=0))
+    assert PlainHead()(rows).mean(dim=0).norm() > 0.99  # all rows are nearly one
+    assert centred(rows).mean(dim=0).norm() < 0.02
+    train(dataset, by_features(tiny, larger, centred=True), tmp_path, "run")
+    drawn = torch.load(RunFolder(tmp_path / "runs/run").checkpoint(4) / "state.pt", weights_only=True)["drawn"]
+    assert drawn.keys() == {"0.mean_F", "1.mean_F"}
+    assert all(mean_F.shape == (192,) and mean_F.abs().sum() > 0 for mean_F in drawn.values())
+
+
+@pytest.mark.parametrize("kind", ["features", "centred", "prototypes", "gram"])
 def test_a_guided_run_resumes_to_the_bit_when_the_files_are_gone(
     tiny: dict[str, Any], dataset: Published, larger: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -108,6 +124,7 @@ def test_a_guided_run_resumes_to_the_bit_when_the_files_are_gone(
     torch.save(invented_weights().vit, start)
     params = {
         "features": lambda: by_features(tiny, larger),
+        "centred": lambda: by_features(tiny, larger, centred=True),
         "prototypes": lambda: by_prototypes(tiny, larger),
         "gram": lambda: with_gram(tiny, start),
     }[kind]()
@@ -141,6 +158,8 @@ def test_requests_that_cannot_be_met_are_refused_before_work(tiny: dict[str, Any
 
     with pytest.raises(ValidationError, match=r"needs crops.local_count: 0, got 2"):
         given(distil={"teacher": "a"})
+    with pytest.raises(ValidationError, match="centred is for targets: features, got prototypes"):
+        given(distil={"teacher": "a", "targets": "prototypes", "centred": True}, separate_heads=True)
     with pytest.raises(ValidationError, match="needs separate_heads: true"):
         given(distil={"teacher": "a", "targets": "prototypes"})
     with pytest.raises(ValidationError, match="needs weights to start from, or a teacher of its own"):
