@@ -132,10 +132,10 @@ def _searched(
     counted = [*run(assign, work)]
     counts: Ints = np.sum([counts for counts, _ in counted], axis=0)
     rows = sum(rows for _, rows in counted)
-    edges = range(0, buckets, plan.buckets_per_task)
+    per_task = max(1, min(plan.buckets_per_task, buckets // plan.tasks))
     in_buckets = [
         replace(task, names=tuple(sorted_), output=f"{folder}/found-{i:05d}.parquet", low=low, high=high)
-        for i, (low, high) in enumerate((e, min(buckets, e + plan.buckets_per_task)) for e in edges)
+        for i, (low, high) in enumerate((e, min(buckets, e + per_task)) for e in range(0, buckets, per_task))
     ]
     count = max(1, min(plan.spans, rows // plan.span_images))
     cuts = np.linspace(0, 256, count + 1).astype(int).tolist()

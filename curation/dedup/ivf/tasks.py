@@ -49,6 +49,8 @@ class NearSearch:
     """The cosine from which they are not asked."""
     parts_per_file: int = 4
     buckets_per_task: int = 32
+    tasks: int = 16
+    """Tasks into which even few buckets are spread, as far as there are so many."""
     spans: int = 8
     """Files of pairs, at most."""
     span_images: int = 50_000
