@@ -81,7 +81,7 @@ def synthetic(rows):
         nothing = Output("decontaminate", "idle", None, ())
         dropped = made(dedup, params, *tables, verified, nothing)
         made(balance, BalanceParams(enabled=True), *tables, nothing, dropped)
-        return spent, (pairs.facts or pairs.parts[0].facts)["searched"]["vector"]["recall"]
+        return spent, (pairs.facts | pairs.parts[0].facts)["searched"]["vector"]["recall"]
 
 
 def grown(small, large, sizes):
