@@ -85,14 +85,15 @@ def read_tables(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from shared.storage.checked import read_columns
+
     wanted = None if columns is None else list(columns)
     tables: list[pa.Table] = []
     for name in names:
         if rows is not None and sum(table.num_rows for table in tables) >= rows:
             break
         with store.open_arrow(name) as file:
-            table = pq.ParquetFile(file).read(columns=wanted)
-            tables.append(table if wanted is None else table.select(wanted))
+            tables.append(read_columns(pq.ParquetFile(file), wanted))
     return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
 
 

@@ -67,3 +67,14 @@ class Contract:
                 f"unexpected {sorted(given - wanted)}."
             )
         return table.select(schema.names).cast(schema).replace_schema_metadata(table.schema.metadata)
+
+
+def under(schema: "pa.Schema", table: "pa.Table") -> "pa.Table":
+    """Return the columns of a schema: those of the table that it has, nulls for the others."""
+    import pyarrow as pa
+
+    columns = [
+        table[one.name].cast(one.type) if one.name in table.column_names else pa.nulls(len(table), one.type)
+        for one in schema
+    ]
+    return pa.table(columns, schema=schema)

@@ -112,8 +112,13 @@ def read_table(
         missing = set(columns or ()) - set(groups.schema_arrow.names)
         if missing:
             raise DamagedFileError(name, f"has no column {min(missing)}")
-        table = groups.read(columns=columns)
-        return table if columns is None else table.select(columns)
+        return read_columns(groups, columns)
+
+
+def read_columns(file: pq.ParquetFile, columns: Sequence[str] | None) -> pa.Table:
+    """Return the columns of a file in this order, all of them for None."""
+    table = file.read(columns=columns)
+    return table if columns is None else table.select(columns)
 
 
 @contextmanager

@@ -78,15 +78,15 @@ def windows(gray: bytes) -> Windows:
     return Windows(levels, tones / norms, rest, np.ascontiguousarray(whole.T), whole @ _waves())
 
 
-def best_correlation(one: bytes, other: bytes, least: float = PART_OF) -> float:
-    """Return how well either whole shows a window of the other; something lower than `least` where it is lower."""
+def best_correlation(one: bytes, other: bytes) -> float:
+    """Return how well either whole shows a window of the other; something below PART_OF where that is below."""
     first, second = windows(one), windows(other)
-    return max(_shown(first, second, least), _shown(second, first, least))
+    return max(_shown(first, second), _shown(second, first))
 
 
-def _shown(picture: Windows, other: Windows, least: float) -> float:
-    """Return the best correlation of a window with the whole, by comparing those that may reach `least`."""
-    rows = np.flatnonzero(_most(picture, other) >= least - ROUNDING)
+def _shown(picture: Windows, other: Windows) -> float:
+    """Return the best correlation of a window with the whole, by comparing those that may reach PART_OF."""
+    rows = np.flatnonzero(_most(picture, other) >= PART_OF - ROUNDING)
     return float((picture.parts(rows) @ other.wholes).max()) if len(rows) else -1.0
 
 

@@ -133,27 +133,21 @@ def _searched(
     counts: Ints = np.sum([counts for counts, _ in counted], axis=0)
     rows = sum(rows for _, rows in counted)
     per_task = max(1, min(plan.buckets_per_task, buckets // plan.tasks))
-    in_buckets = [
-        replace(task, names=tuple(sorted_), output=f"{folder}/found-{i:05d}.parquet", low=low, high=high)
-        for i, (low, high) in enumerate((e, min(buckets, e + per_task)) for e in range(0, buckets, per_task))
-    ]
-    count = max(1, min(plan.spans, rows // plan.span_images))
-    cuts = np.linspace(0, 256, count + 1).astype(int).tolist()
-    of_images = [
-        replace(task, output=f"{folder}/pairs-{i:05d}.parquet", low=low, high=high)
-        for i, (low, high) in enumerate(pairwise(cuts))
-    ]
-    read = (*sorted(run(search, in_buckets)), kept)
-    files = tuple(sorted(run(collect, [replace(work, names=read) for work in of_images])))
+    of_buckets = [*range(0, buckets, per_task), buckets]
+    of_images = np.linspace(0, 256, max(1, min(plan.spans, rows // plan.span_images)) + 1).astype(int).tolist()
+    found = sorted(run(search, _spanned(replace(task, names=tuple(sorted_)), "found", of_buckets)))
+    files = sorted(run(collect, _spanned(replace(task, names=(*found, kept)), "pairs", of_images)))
     if plan.thumbnails:
-        files = _looked_at(run, files, in_buckets, of_images)
-    return files, float(counts.sum() / max(rows, 1)), int(counts.max())
+        # A pair that met in several buckets is looked at in one.
+        doubts = tuple(in_doubt(file) for file in files)
+        looked = run(look, _spanned(replace(task, names=tuple(sorted_), doubts=doubts), "looked", of_buckets))
+        files = sorted(run(settle, _spanned(replace(task, names=(*files, *sorted(looked))), "settled", of_images)))
+    return tuple(files), float(counts.sum() / max(rows, 1)), int(counts.max())
 
 
-def _looked_at(run: Map, files: tuple[str, ...], in_buckets: list[Task], of_images: list[Task]) -> tuple[str, ...]:
-    """Return files of pairs none of which is in doubt: a pair of several buckets is looked at in one."""
-    doubts = tuple(in_doubt(file) for file in files)
-    looks = [replace(work, doubts=doubts, output=work.output.replace("/found-", "/looked-")) for work in in_buckets]
-    read = (*files, *sorted(run(look, looks)))
-    work = [replace(work, names=read, output=work.output.replace("/pairs-", "/settled-")) for work in of_images]
-    return tuple(sorted(run(settle, work)))
+def _spanned(task: Task, what: str, edges: list[int]) -> list[Task]:
+    """Return the pieces of a task, one for each span between two edges, with a file each."""
+    return [
+        replace(task, output=f"{task.folder}/{what}-{i:05d}.parquet", low=low, high=high)
+        for i, (low, high) in enumerate(pairwise(edges))
+    ]

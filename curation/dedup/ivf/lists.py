@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from curation.arrays import Array, Floats
 from curation.dedup.ivf.assign import ANY, ASKS, ASKS_NEW, NEW, TARGET
+from shared.schema import under
 from shared.storage import Store
 from shared.storage.checked import read_table, write_tables
 
@@ -120,12 +121,7 @@ def write_lists(
     """Commit lists of which some pairs at a time are in memory, in place of what was there."""
     schema = schema.append(pa.field("role", pa.int8())).with_metadata({"facts": json.dumps(facts)})
     rows = pa.table({"item": members.ids, "role": pa.array(members.roles, pa.int8())})
-    write_tables(store, name, schema, (_under(schema, piece) for piece in chain(pairs, [rows])))
-
-
-def _under(schema: pa.Schema, table: pa.Table) -> pa.Table:
-    nulls = {field.name: pa.nulls(len(table), field.type) for field in schema}
-    return pa.table([table[name] if name in table.column_names else nulls[name] for name in nulls], schema=schema)
+    write_tables(store, name, schema, (under(schema, piece) for piece in chain(pairs, [rows])))
 
 
 def _is_in(ids: pa.Array, among: pa.Array) -> Array:

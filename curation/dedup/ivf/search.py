@@ -31,12 +31,12 @@ FOUND = pa.schema(
 """Pairs that were found, and in which bucket; `shown` is null until their thumbnails are compared."""
 
 
-def read_found(store: Store, names: Sequence[str]) -> pa.Table:
-    """Return all pairs of some files, rows of FOUND sorted by item."""
+def read_found(store: Store, names: Sequence[str], low: bytes = bytes(16), high: bytes | None = None) -> pa.Table:
+    """Return the pairs of some files, rows of FOUND sorted by item in each: all, or those of items from low to high."""
     tables = [FOUND.empty_table()]
     for name in names:
         with open_sorted(store, name) as file:
-            tables.append(file.span(bytes(16), None))
+            tables.append(file.span(low, high))
     return pa.concat_tables(tables)
 
 
@@ -179,7 +179,8 @@ def shown_in_bucket(pairs: pa.Table, rows: pa.Table) -> pa.Table:
     Each unordered pair is compared once.
     """
     thumbnails = fixed_bytes(rows["thumbnail"]).reshape(len(rows), -1)
-    sides = [pc.index_in(pairs[side], rows["image_id"].combine_chunks()).to_numpy() for side in ("item", "other")]
+    ids = rows["image_id"].combine_chunks()
+    sides = [pc.index_in(pairs[side], ids).to_numpy() for side in ("item", "other")]
     couples, again = np.unique(np.sort(np.stack(sides, axis=1), axis=1), axis=0, return_inverse=True)
     shown = np.array([may_show(thumbnails[one], thumbnails[other]) for one, other in couples.tolist()], dtype=bool)
     return pairs.set_column(pairs.column_names.index("shown"), "shown", pa.array(shown[again.ravel()]))

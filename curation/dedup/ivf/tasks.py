@@ -17,7 +17,7 @@ from curation.arrays import Ints
 from curation.dedup.ivf.assign import ASKS, TARGET, Probing, bucket_rows, fixed_binary
 from curation.dedup.ivf.pins import read_pinned
 from curation.dedup.ivf.recall import TruePairs, VectorSample, joined, merge_truth, pick, read_sample, true_neighbours
-from curation.dedup.ivf.search import FOUND, DirectedPairs, search_bucket, shown_in_bucket, to_ids
+from curation.dedup.ivf.search import FOUND, DirectedPairs, read_found, search_bucket, shown_in_bucket, to_ids
 from curation.dedup.ivf.selection import read_selection
 from shared.storage import Store
 from shared.storage.checked import read_table
@@ -171,11 +171,7 @@ def settle(task: Task) -> str:
 def _of_images(task: Task) -> pa.Table:
     """Return the pairs of a span of images, by the first byte of their ids."""
     low, high = (None if edge == 256 else bytes([edge]) + bytes(15) for edge in (task.low, task.high))
-    read = []
-    for name in task.names:
-        with open_sorted(task.store, name) as file:
-            read.append(file.span(low or bytes(16), high))
-    return pa.concat_tables(read)
+    return read_found(task.store, task.names, low or bytes(16), high)
 
 
 def _buckets(

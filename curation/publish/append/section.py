@@ -6,7 +6,7 @@ same; a member that nothing asks for is hidden.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ from curation.publish.shard_writer import SIDECAR_COLUMNS
 from shared.catalog import HIDDEN
 from shared.errors import DamagedFileError
 from shared.images.column_path import plain_type
+from shared.schema import under
 from shared.storage import Store
 from shared.storage.checked import read_table
 
@@ -138,8 +139,7 @@ def checked_bytes(section: Section, name: str) -> bytes:
 def _members(section: Section) -> pa.Table:
     """Return HIDDEN, as plain columns, of the members with ids of the section that can be used."""
     low, high = section.span
-    schema = HIDDEN.wide(HIDDEN.optional)
-    plain = pa.schema([(one.name, plain_type(one.type)) for one in schema])
+    plain = _plain(HIDDEN.wide(HIDDEN.optional).names)
     tables = [plain.empty_table()]
     for name in section.earlier:
         file = pq.ParquetFile(pa.BufferReader(checked_bytes(section, name)))
@@ -149,23 +149,22 @@ def _members(section: Section) -> pa.Table:
             inside = pc.and_(inside, pc.less(table["image_id"], high))
         lost = pc.is_in(table["shard"], value_set=pa.array(sorted(section.unusable), pa.string()))
         table = table.filter(pc.and_(inside, pc.invert(lost)))
-        tables.append(pa.table({one.name: column_of(table, one.name, one.type) for one in plain}))
+        tables.append(under(plain, table))
     return pa.concat_tables(tables)
 
 
-def column_of(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
-    """Return a column, nulls where the table has none."""
-    if name not in table.column_names:
-        return pa.chunked_array([pa.nulls(len(table), kind)])
-    return table[name].cast(kind)
+def _plain(columns: Sequence[str]) -> pa.Schema:
+    """Return columns of HIDDEN, words as plain text."""
+    schema = HIDDEN.wide(HIDDEN.optional)
+    return pa.schema([(name, plain_type(schema.field(name).type)) for name in columns])
 
 
 def _contents(table: pa.Table, exif: bool) -> pa.Table:
     """Return what members are made of beside the bytes that their ids name, as plain columns."""
-    columns = {name: column_of(table, name, plain_type(HIDDEN.schema.field(name).type)) for name in SIDECAR_COLUMNS}
-    kept = pc.dictionary_encode(column_of(table, "metadata", pa.string())).unify_dictionaries().combine_chunks()
+    contents = under(_plain([*SIDECAR_COLUMNS, "metadata"]), table)
+    kept = pc.dictionary_encode(contents["metadata"]).unify_dictionaries().combine_chunks()
     words = pa.array([_metadata(word, exif) for word in kept.dictionary.to_pylist()], pa.string())
-    return pa.table(columns | {"metadata": words.take(kept.indices)})
+    return contents.set_column(contents.num_columns - 1, "metadata", words.take(kept.indices))
 
 
 def _metadata(kept: str, exif: bool) -> str | None:

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.publish.append.new_shards import members_name
-from curation.publish.append.section import Placement, Section, checked_bytes, column_of, place
+from curation.publish.append.section import Placement, Section, checked_bytes, place
 from shared.catalog import HIDDEN, MANIFEST
+from shared.schema import under
 from shared.storage import Store
 from shared.storage.checked import read_table
 
@@ -83,7 +84,7 @@ def _manifest(store: Store, work: TableRequest, placement: Placement) -> pa.Tabl
 
 def _members(store: Store, folder: str, schema: pa.Schema, shard: str, start: int, stop: int) -> pa.Table:
     table = read_table(store, members_name(folder, shard)).slice(start, stop - start)
-    return pa.table({field.name: column_of(table, field.name, field.type) for field in schema})
+    return under(schema, table)
 
 
 def _hidden(work: TableRequest, placement: Placement) -> pa.Table:

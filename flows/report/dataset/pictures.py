@@ -35,11 +35,14 @@ class Thumbnails:
     made: dict[str, str | None] = field(default_factory=dict)
     shown: int = 0
     new: dict[bytes, str | None] = field(default_factory=dict)
+    keys: dict[str, bytes] = field(default_factory=dict)
+    """Of the originals, where there is a memo."""
 
     def __post_init__(self) -> None:
         if self.memo and self.source:
-            uris = list(self.source)
-            places, rows = self.memo.lookup(pa.array([_key(self.source[uri]) for uri in uris], pa.binary(KEY_BYTES)))
+            self.keys = {uri: _key(original) for uri, original in self.source.items()}
+            places, rows = self.memo.lookup(pa.array(list(self.keys.values()), pa.binary(KEY_BYTES)))
+            uris = list(self.keys)
             self.made |= {
                 uris[i]: text for i, text in zip(places.to_pylist(), rows["picture"].to_pylist(), strict=True)
             }
@@ -49,8 +52,8 @@ class Thumbnails:
         if uri not in self.made:
             original = self.source.get(uri)
             self.made[uri] = data_uri(original.data, rotation=original.rotation) if original else None
-            if original:
-                self.new[_key(original)] = self.made[uri]
+            if uri in self.keys:
+                self.new[self.keys[uri]] = self.made[uri]
         self.shown += self.made[uri] is not None
         return self.made[uri] if self.shown <= self.most else None
 

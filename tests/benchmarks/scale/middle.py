@@ -27,6 +27,8 @@ import psutil
 import pyarrow as pa
 from hardware import hardware
 
+from curation.dedup.geometry.windows import SIDE
+from curation.dedup.thumbnails import LENGTH
 from curation.params import PackParams, SelectParams
 from curation.params.copies import DedupParams
 from curation.stages import candidates, dedup, rows_to_pack, select
@@ -40,7 +42,6 @@ from shared.storage import Store
 from shared.tables import Output, Rows, commit_part, sealed
 
 DIM, PART, CLUSTER, COPIES = 256, 10_000, 15, 20
-THUMBNAIL, SIDE = 1152, 32
 GATHERED = Contract("gathered", {"uri": "string"}, aligned=None)
 
 
@@ -86,7 +87,7 @@ def thumbnails_of(rng):
     """Return thumbnails [n, 1152] of soft patches: as in photographs, neighbouring pixels are alike."""
     patches = rng.integers(0, 256, (PART, 6, 6), dtype=np.uint8)
     grays = np.stack([cv2.resize(each, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC).ravel() for each in patches])
-    return np.concatenate([grays, rng.integers(64, 192, (PART, THUMBNAIL - SIDE * SIDE), dtype=np.uint8)], axis=1)
+    return np.concatenate([grays, rng.integers(64, 192, (PART, LENGTH - SIDE * SIDE), dtype=np.uint8)], axis=1)
 
 
 def part_of(number, rows, topics, own):
@@ -119,7 +120,7 @@ def part_of(number, rows, topics, own):
         "bytes": pa.array(rng.integers(10**4, 10**5, PART)),
         "phash": binary(hashes[:, :8], 8),
         "hashes": binary(hashes, 64),
-        "thumbnail": binary(thumbnails, THUMBNAIL),
+        "thumbnail": binary(thumbnails, LENGTH),
         "detail": pa.array(np.full(PART, 9, np.float32)),
         "vector": pa.array(list(vectors.astype(np.float16)), pa.list_(pa.float16())),
     }
