@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Array, Bytes, Floats, Ints
+from curation.arrays import Array, Bools, Bytes, Floats, Ints
 from curation.arrays.runs import ranks
 from curation.dedup.ivf.centroids import Centroids
 
@@ -59,7 +59,11 @@ class VectorPart:
 
     def having(self, role: int) -> "VectorPart":
         """Return the images of a role."""
-        return self.take((self.roles & role) > 0)
+        return self.where((self.roles & role) > 0)
+
+    def where(self, chosen: Bools) -> "VectorPart":
+        """Return the images of a mask, without a copy where all are chosen."""
+        return self if chosen.all() else self.take(chosen)
 
 
 def bucket_rows(images: VectorPart, centroids: Centroids, probing: Probing, turns: Sequence[Ints] = ()) -> pa.Table:

@@ -10,6 +10,8 @@ import numpy as np
 from curation.arrays import Array, Floats
 
 GRID = 2.0**11
+BLOCK = 256
+"""Vectors at once: what a processor's cache holds in float64 takes a quarter of the time."""
 
 
 def on_grid(vectors: Array) -> Floats:
@@ -17,9 +19,16 @@ def on_grid(vectors: Array) -> Floats:
 
     The squares of float16 components are summed in float64 without rounding, so lengths have no order either.
     """
-    exact = vectors.astype(np.float64)
-    lengths = np.sqrt((exact * exact).sum(axis=1, keepdims=True))
-    return np.asarray(np.rint(exact / np.where(lengths > 0, lengths, 1) * GRID) / GRID, dtype=np.float32)
+    result = np.empty(vectors.shape, np.float32)
+    for start in range(0, len(vectors), BLOCK):
+        exact = vectors[start : start + BLOCK].astype(np.float64)
+        lengths = np.sqrt(np.einsum("ij,ij->i", exact, exact))
+        lengths[lengths == 0] = 1
+        exact /= lengths[:, None]
+        exact *= GRID
+        result[start : start + BLOCK] = np.rint(exact, out=exact)
+    result *= np.float32(1 / GRID)
+    return result
 
 
 def least_on_grid(cosine: float) -> np.float32:
