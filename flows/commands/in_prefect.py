@@ -35,18 +35,18 @@ def prefect(compute: Compute, console: Console) -> Iterator[None]:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    # On a busy machine the temporary server may need more than Prefect's 20 seconds.
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     if not os.environ.get("PREFECT_API_URL"):
         console.say("Starting a temporary Prefect server; `dinoflow serve` starts one that stays, with a UI …")
     started = time.monotonic()
-    from flows.orchestration import flows
-    from flows.orchestration.engine import reachable_server
+    from flows.orchestration.serving.temporary_server import temporary_server
 
+    reach_server = temporary_server(compute)
+    from flows.orchestration import flows  # seconds, in which the server starts
+
+    reach_server()
     flows.CONSOLE[:] = [console]
     try:
-        with reachable_server(compute):
-            yield
+        yield
     finally:
         flows.CONSOLE.clear()
         console.say(f"\nDone in {time.monotonic() - started:,.0f} s.")

@@ -14,15 +14,12 @@ from typing import Any
 from prefect import Flow, get_run_logger
 from prefect.exceptions import TerminationSignal
 from prefect.futures import as_completed
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.orchestration.batches import PartsBatch, batch_task
 from flows.orchestration.clusters.machines import Cluster, machines_for
 from flows.orchestration.pages.artifacts import rows_text, stage_artifact
-from flows.orchestration.taking_turns import SERVER_ENDS_WITH_US
 from flows.session import Around
-from shared.errors import UserError
 from shared.launch.executors import Item, Processes, Result
 from shared.params import NOTHING, Compute, Resources
 from shared.stage import Stage
@@ -81,32 +78,6 @@ def ended_on_request(machines: Processes | Cluster) -> Iterator[None]:
 def machines_of(compute: Compute) -> Processes | Cluster:
     """Return what makes this process's parts, started once."""
     return machines_for(compute)
-
-
-@contextmanager
-def reachable_server(compute: Compute) -> Iterator[None]:
-    """Say that the server is a temporary one where none is named, and let the workers of a cluster report to it.
-
-    Raises UserError for a cluster elsewhere, whose workers could not reach it.
-    """
-    if PREFECT_API_URL.value():
-        yield
-        return
-    SERVER_ENDS_WITH_US.set(True)
-    if compute.runner == "threads":
-        yield
-        return
-    if compute.address and not any(here in compute.address for here in ("127.0.0.1", "localhost")):
-        raise UserError(
-            f"The workers at {compute.address} need a Prefect server that they reach, got none in PREFECT_API_URL. "
-            "Set it to your server's, or run `dinoflow pack`, which does the same without Prefect."
-        )
-    from prefect.server.api.server import SubprocessASGIServer  # the whole server comes with it: seconds
-
-    server = SubprocessASGIServer()
-    server.start()  # it stops with this process, after the last events have gone out
-    with temporary_settings({PREFECT_API_URL: server.api_url}):
-        yield
 
 
 def make_stage() -> Output:

@@ -18,7 +18,7 @@ from flows.orchestration.pages.artifacts import dataset_artifact
 from flows.orchestration.pages.confirmed_events import confirm_events
 from flows.orchestration.pages.run_log import RunLog
 from flows.orchestration.pages.run_names import named
-from flows.orchestration.taking_turns import one_at_a_time
+from flows.orchestration.taking_turns import SERVER_ENDS_WITH_US, one_at_a_time
 from flows.plan.status import training_status
 from flows.recipe.recipe import Recipe
 from flows.session import Session
@@ -43,7 +43,8 @@ def begin_run() -> None:
     """Do what comes first in every flow run: nothing is lost of it, told of its secrets, or left when it ends."""
     if RUN_ID in os.environ:  # a worker started it: nobody else would see to it that it ends
         die_with_parent()
-    confirm_events()
+    if not SERVER_ENDS_WITH_US.get():
+        confirm_events()
     guard_logs()
     fetch_secrets()
 

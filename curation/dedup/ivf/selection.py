@@ -51,7 +51,7 @@ def read_selection(store: Store, name: str, thumbnails: bool = False) -> VectorP
         whole = replace(whole, floors=chosen["floor"].to_numpy())
     if thumbnails:
         whole = replace(whole, thumbnails=_thumbnails(part["thumbnail"]))
-    return whole.where(whole.vectors.any(axis=1))
+    return whole.where(np.asarray(whole.vectors.any(axis=1)))
 
 
 def _vectors(column: pa.ChunkedArray) -> Floats:

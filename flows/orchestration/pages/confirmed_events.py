@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_API_URL
 
 
 def confirm_events() -> None:
-    """From now on this process's events are confirmed, unless they go to a temporary server, which ends with it.
+    """From now on this process's events are confirmed by the server that PREFECT_API_URL names.
 
     They wait in this process meanwhile, and it ends when the last is confirmed or has been tried eleven times.
     """

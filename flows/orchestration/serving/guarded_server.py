@@ -1,4 +1,4 @@
-"""Prefect's server behind a door: `python -m flows.orchestration.serving.guarded_server HOST PORT`.
+"""Prefect's server behind a door: `python -m flows.orchestration.serving.guarded_server HOST PORT [PARENT]`.
 
 Prefect checks neither Host nor Origin, and a browser sends some requests of any page to any server: so a page could
 start flows on this machine. Here a request must name this server as its host, which a page whose own name was bound
@@ -85,9 +85,13 @@ def is_loopback(host: str) -> bool:
 
 
 def main() -> None:
-    """Serve until stopped, or until who started it is gone."""
-    die_with_parent()
-    host, port = sys.argv[1], int(sys.argv[2])
+    """Serve until stopped, or until who started it, by its process id, is gone."""
+    host, port, *parent = sys.argv[1:]
+    die_with_parent(*map(int, parent))
+    _serve(host, int(port))
+
+
+def _serve(host: str, port: int) -> None:
     take_settings(host, port)
     keep_history()
     import uvicorn

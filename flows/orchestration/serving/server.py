@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from shared.errors import UserError, WorkFailedError
@@ -21,6 +21,16 @@ def server(host: str, port: int, password: str = "") -> Iterator[str]:
 
     `password` is user:password. Raises UserError where it cannot listen there.
     """
+    with starting(host, port, {"PREFECT_SERVER_API_AUTH_STRING": password} if password else {}) as ready:
+        yield ready()
+
+
+@contextmanager
+def starting(host: str, port: int, environment: Mapping[str, str]) -> Iterator[Callable[[], str]]:
+    """Start a Prefect server; give what waits until it answers, and returns its API address on this machine.
+
+    Raises UserError where it cannot listen there.
+    """
     try:
         family = socket.getaddrinfo(host, port)[0][0]
         with socket.socket(family) as probe:
@@ -31,16 +41,18 @@ def server(host: str, port: int, password: str = "") -> Iterator[str]:
             f"Port {port} of {host} is taken, or is no address of this machine ({error.strerror}). Choose another with "
             "--port or --host, or set PREFECT_API_URL to use the server that runs there."
         ) from error
-    environment = os.environ | ({"PREFECT_SERVER_API_AUTH_STRING": password} if password else {})
-    command = [sys.executable, "-m", "flows.orchestration.serving.guarded_server", host, str(port)]
+    who = str(os.getpid())
+    command = [sys.executable, "-m", "flows.orchestration.serving.guarded_server", host, str(port), who]
     # In a session of its own, Ctrl-C does not reach it: it stays until the flows have reported how they ended.
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True
+        command,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
-    here = _url_host(host)
     try:
-        _wait_for(f"http://{here}:{port}/api/health", process)
-        yield f"http://{here}:{port}/api"
+        yield lambda: _api(host, port, process)
     finally:
         process.terminate()
         try:
@@ -48,6 +60,13 @@ def server(host: str, port: int, password: str = "") -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _api(host: str, port: int, process: "subprocess.Popen[bytes]") -> str:
+    """Return the address of a server once it answers there."""
+    api = f"http://{_url_host(host)}:{port}/api"
+    _wait_for(f"{api}/health", process)
+    return api
 
 
 def _url_host(host: str) -> str:

@@ -210,7 +210,7 @@ def test_a_command_that_is_told_to_stop_leaves_no_server_behind(photos, tmp_path
     ):
         until(lambda: process.poll() is not None or "index" in log.read_text(), "curation did not begin")
         children = psutil.Process(process.pid).children()
-        servers = [child.pid for child in children if any("uvicorn" in word for word in child.cmdline())]
+        servers = [child.pid for child in children if any("guarded_server" in word for word in child.cmdline())]
         process.terminate()
         assert process.wait(60) == REQUEUE
     assert servers

@@ -5,8 +5,8 @@ import sys
 from prefect import flow
 
 from curation.stages import measure
-from flows.orchestration.engine import reachable_server
 from flows.orchestration.flows import open_session
+from flows.orchestration.serving.temporary_server import temporary_server
 from flows.recipe.recipe import load_recipe
 from tests.flows.orchestration.clusters.killing import SETTINGS, Deadly
 
@@ -22,5 +22,5 @@ if __name__ == "__main__":
     photos, workspace, runner = sys.argv[1:]
     settings = (*SETTINGS, f"compute.runner={runner}", "compute.workers=2")
     RECIPE = load_recipe("laptop", settings=settings, sources=(photos,))
-    with reachable_server(RECIPE.compute):
-        curation()
+    temporary_server(RECIPE.compute)()
+    curation()

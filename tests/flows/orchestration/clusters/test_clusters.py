@@ -86,7 +86,7 @@ def test_work_that_kills_every_worker_is_an_error_and_not_a_hang(cluster):
 def test_prefect_measures_on_a_cluster_whose_worker_is_killed(runner, photos, tmp_path):
     images = photos(48)
     command = [sys.executable, "-m", "tests.flows.orchestration.clusters.measure_in_prefect"]
-    home = {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}
+    home = {"PREFECT_HOME": str(tmp_path / "prefect")}
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")} | home
     done = subprocess.run(
         [*command, str(images), str(tmp_path / "w"), runner],
