@@ -20,7 +20,7 @@ from curation.dedup.geometry.windows import (
     places_of_turns,
     turned,
 )
-from shared.images.picture import Picture
+from shared.images.picture import Pixels
 
 TINT = 8
 """Gray levels [32, 32], and blue and red difference [8, 8] each."""
@@ -39,12 +39,14 @@ TINTED, SAME_HUES = 6.0, 0.25
 copy and its original: of other photographs in doubt, two in five are below, of copies one in a hundred."""
 
 
-def thumbnail(picture: Picture) -> bytes:
-    """Return the thumbnail of a picture, squashed to a square: 1,152 bytes."""
-    gray = cv2.resize(picture.small_gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    tints = cv2.cvtColor(picture.tiny, cv2.COLOR_RGB2YCrCb)[..., :0:-1]
-    tints = cv2.resize(np.ascontiguousarray(tints), (TINT, TINT), interpolation=cv2.INTER_AREA)
-    return gray.tobytes() + tints.transpose(2, 0, 1).tobytes()
+def drawn(tiny: Pixels, small_gray: Pixels) -> Bytes:
+    """Return thumbnails [n, 1152] of pictures squashed to squares: [n, 32, 32, 3] in colour, [n, 128, 128] in gray."""
+    count = len(tiny)
+    gray = cv2.resize(small_gray.reshape(-1, small_gray.shape[2]), (SIDE, count * SIDE), interpolation=cv2.INTER_AREA)
+    tints = cv2.cvtColor(tiny.reshape(-1, *tiny.shape[2:]), cv2.COLOR_RGB2YCrCb)[..., :0:-1]
+    tints = cv2.resize(np.ascontiguousarray(tints), (TINT, count * TINT), interpolation=cv2.INTER_AREA)
+    planes = tints.reshape(count, TINT * TINT, 2).swapaxes(1, 2)
+    return np.concatenate([gray.reshape(count, -1), planes.reshape(count, -1)], axis=1)
 
 
 def thumbnails(column: list[bytes]) -> Bytes:

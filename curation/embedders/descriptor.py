@@ -31,22 +31,21 @@ class DescriptorEmbedder(Embedding):
     sees_layout = True
 
     def prepared(self, picture: "Picture") -> "Array":
-        """Return the unit vector [1024] of a picture; zeros for a flat one."""
+        """Return the gray levels of a picture, squashed to 128 × 128."""
+        return picture.small_gray
+
+    def vectors(self, prepared: "Sequence[Array]") -> "Floats":
+        """Return the unit vectors [n, 1024] of pictures; zeros for flat ones."""
         import numpy as np
 
         from curation.embedders.blur import blurring
 
-        rows = blurring(len(picture.small_gray), BLUR, SIDE)
-        values = (rows @ picture.small_gray.astype(np.float32) @ rows.T).ravel()
-        values -= values.mean()
-        norm = float(np.linalg.norm(values))
-        return values / norm if norm > 1e-3 else np.zeros_like(values)
-
-    def vectors(self, prepared: "Sequence[Array]") -> "Floats":
-        """Return the vectors side by side [n, 1024]."""
-        import numpy as np
-
-        return np.stack(prepared)
+        levels = np.stack(prepared).astype(np.float32)
+        rows = blurring(levels.shape[1], BLUR, SIDE)
+        values = (rows @ levels @ rows.T).reshape(len(levels), -1)
+        values -= values.mean(axis=1, keepdims=True)
+        norms = np.sqrt(values[:, None] @ values[:, :, None])[:, 0]
+        return np.divide(values, norms, out=np.zeros_like(values), where=norms > 1e-3)
 
     def orientations(self) -> "list[Ints]":
         """Return the seven permutations of the vector that flip and rotate its image."""

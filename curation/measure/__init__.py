@@ -2,6 +2,6 @@
 
 remembered.py leaves out what was measured before · measure.py goes through the other images of a part
 decoders.py decodes on several cores beside a GPU
-hashes.py are hashes in eight orientations, phash.py ours
-quality_signals.py are the numbers that rules look at.
+small.py is what is left of an image's pixels, and what it tells · quality_signals.py are the numbers that rules look at
+phash.py are our hashes in eight orientations, hashes.py other kinds.
 """

@@ -1,4 +1,4 @@
-"""64-bit hashes of an image in its eight orientations: our own fast PHash, or another of imagededup's encoders."""
+"""64-bit hashes of an image in its eight orientations by imagededup's encoders, PHash apart: phash.py has that."""
 
 from functools import cache
 from typing import Any
@@ -6,22 +6,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from curation.measure.phash import phashes
 from curation.params import HashKind
-from shared.images.picture import Picture, Pixels
+from shared.images.picture import Pixels
 
 
-def oriented_hashes(picture: Picture, kind: HashKind) -> bytes:
-    """Return eight hashes of 8 bytes of a picture, the first bit for bit the one that imagededup gives.
+def oriented_hashes(image: Image.Image, kind: HashKind) -> bytes:
+    """Return eight hashes of 8 bytes of an image, the first bit for bit the one that imagededup gives.
 
     Their order: as it is, mirrored left to right, upside down, both; then the same four of the transposed image.
     """
-    if kind == "phash":
-        return phashes(picture)
     encoder = _encoder(kind)
     width, height = encoder.target_size
-    upright = _gray(picture.image, (width, height))
-    lying = _gray(picture.image, (height, width)).T
+    upright = _gray(image, (width, height))
+    lying = _gray(image, (height, width)).T
     turned = (view for small in (upright, lying) for rows in (small, small[::-1]) for view in (rows, rows[:, ::-1]))
     return b"".join(bytes.fromhex(encoder.encode_image(image_array=np.ascontiguousarray(view))) for view in turned)
 

@@ -1,4 +1,4 @@
-"""Quality signals of one image, in absolute units: pixels in, numbers out.
+"""Quality signals of images, in absolute units: pixels in, numbers out.
 
 Definitions follow cleanvision (github.com/cleanlab/cleanvision, `image_property.py`), so that its thresholds
 carry over; `detail` gates hashes, which collide on images with nothing in them. What is sampled or shrunk for
@@ -9,6 +9,7 @@ photographs, by the median to a third of that.
 from collections.abc import Callable
 from functools import cache
 from math import ceil, floor
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -29,25 +30,32 @@ EDGES = np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], np.float32)
 """Pillow's FIND_EDGES."""
 
 
+class Reduced(NamedTuple):
+    """Gray levels on their way to the size that Pillow's `thumbnail` gives."""
+
+    gray: Pixels
+    size: tuple[int, int]
+    """Width and height that they are to have."""
+
+
 def signals(picture: Picture) -> dict[str, float]:
-    """Return every signal of `shared.catalog.SIGNALS` for a picture."""
+    """Return what needs all pixels of a picture, or none: aspect and entropy."""
     height, width = picture.pixels.shape[:2]
-    p5, p99 = brightness_percentiles(picture.pixels, (5, 99))
     return {
-        "luma_p5": p5,
-        "luma_p99": p99,
         "aspect": min(width, height) / max(width, height),
         "entropy": Image.fromarray(picture.gray).entropy(),
-        "sharpness": sharpness(picture.gray),
-        "detail": detail(picture.small_gray),
     }
 
 
-def brightness_percentiles(pixels: Pixels, shares: tuple[int, ...]) -> list[float]:
-    """Return percentiles of √(.241 R² + .691 G² + .068 B²) / 255 over evenly spaced pixels, to 1 / BINS."""
+def evenly_spaced(pixels: Pixels) -> Pixels:
+    """Return at least SAMPLED_PIXELS of RGB pixels [height, width, 3], where there are so many."""
     step = max(1, int((pixels.shape[0] * pixels.shape[1] / SAMPLED_PIXELS) ** 0.5))
-    sampled = np.ascontiguousarray(pixels[::step, ::step])
-    squares = sum(np.take(table, sampled[..., i]) for i, table in enumerate(_weighted_squares()))
+    return pixels[::step].take(np.arange(0, pixels.shape[1], step), axis=1)
+
+
+def brightness_percentiles(pixels: Pixels, shares: tuple[int, ...]) -> list[float]:
+    """Return percentiles of √(.241 R² + .691 G² + .068 B²) / 255 over RGB pixels, to 1 / BINS."""
+    squares = cv2.transform(cv2.LUT(pixels, _weighted_squares()), np.ones((1, 3), np.float32))
     levels = np.sqrt(squares).astype(np.intp).ravel()
     reached = np.cumsum(np.bincount(levels, minlength=BINS))
     places = np.searchsorted(reached, np.asarray(shares) / 100 * (len(levels) - 1), side="right")
@@ -56,30 +64,31 @@ def brightness_percentiles(pixels: Pixels, shares: tuple[int, ...]) -> list[floa
 
 @cache
 def _weighted_squares() -> Floats:
-    """Return what each level of red, green and blue adds to the square of a brightness in steps [3, 256]."""
-    weights = np.array([0.241, 0.691, 0.068])[:, None]
-    return np.asarray(weights * (np.arange(256) / 255 * (BINS - 0.999)) ** 2, np.float32)
+    """Return what each level of red, green and blue adds to the square of a brightness in steps [1, 256, 3]."""
+    weights = np.array([0.241, 0.691, 0.068])
+    levels = np.arange(256)[None, :, None]
+    return np.asarray(weights * (levels / 255 * (BINS - 0.999)) ** 2, np.float32)
 
 
-def sharpness(gray: Pixels) -> float:
+def reduced(gray: Pixels) -> Reduced:
+    """Return gray levels [height, width] on their way to SHARP_SIDE; an odd last line is left out by halving."""
+    height, width = gray.shape
+    size = _thumbnail_size(width, height, SHARP_SIDE)
+    across, down = (max(1, int(whole / part / 2)) for whole, part in zip((width, height), size, strict=True))
+    if across * down > 1:
+        gray = gray[: height // down * down, : width // across * across]
+        gray = np.asarray(cv2.resize(gray, (width // across, height // down), interpolation=cv2.INTER_AREA), np.uint8)
+    return Reduced(gray, size)
+
+
+def sharpness(gray: Pixels, size: tuple[int, int]) -> float:
     """Return cleanvision's blur score at 64 px: edge strength, plus how peaked the histogram is, 0 to 1."""
-    small = _shrunk_to(gray, SHARP_SIDE)
+    small = np.asarray(Image.fromarray(gray).resize(size, Image.Resampling.BICUBIC))
     edges = small.copy()
     edges[1:-1, 1:-1] = cv2.filter2D(small, -1, EDGES)[1:-1, 1:-1]
     strength = 1 - np.exp(-0.01 * cv2.meanStdDev(edges)[1][0, 0])
     peak = 1 - np.exp(-0.01 * np.std(np.bincount(small.ravel(), minlength=256)))
     return float(min(1.0, strength + (peak if peak > 0.18 else 0.0)))
-
-
-def _shrunk_to(gray: Pixels, side: int) -> Pixels:
-    """Return gray levels as Pillow's `thumbnail` gives them, an odd last line left out where it halves first."""
-    height, width = gray.shape
-    size = _thumbnail_size(width, height, side)
-    across, down = (max(1, int(whole / part / 2)) for whole, part in zip((width, height), size, strict=True))
-    if across * down > 1:
-        gray = gray[: height // down * down, : width // across * across]
-        gray = np.asarray(cv2.resize(gray, (width // across, height // down), interpolation=cv2.INTER_AREA), np.uint8)
-    return np.asarray(Image.fromarray(gray).resize(size, Image.Resampling.BICUBIC))
 
 
 def _thumbnail_size(width: int, height: int, side: int) -> tuple[int, int]:
@@ -96,9 +105,9 @@ def _nearest(length: float, off: Callable[[int], float]) -> int:
     return max(min(floor(length), ceil(length), key=off), 1)
 
 
-def detail(small: Pixels) -> float:
-    """Return the standard deviation, in gray levels, of what a blur of 6 px takes away at 128 × 128."""
+def details(small: Pixels) -> list[float]:
+    """Return the standard deviation of what a blur of 6 px takes away of gray pictures [n, 128, 128], in levels."""
     levels = small.astype(np.float32)
-    rows = blurring(len(small), BLUR, CELLS)
-    smooth = cv2.resize(rows @ levels @ rows.T, small.shape, interpolation=cv2.INTER_LINEAR)
-    return float(cv2.meanStdDev(levels - smooth)[1][0, 0])
+    rows = blurring(small.shape[1], BLUR, CELLS)
+    smooth = (cv2.resize(cells, small.shape[1:], interpolation=cv2.INTER_LINEAR) for cells in rows @ levels @ rows.T)
+    return [float(cv2.meanStdDev(sharp - soft)[1][0, 0]) for sharp, soft in zip(levels, smooth, strict=True)]

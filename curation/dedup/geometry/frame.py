@@ -24,13 +24,16 @@ SAMPLES = 256
 """Pixels looked at along a line, evenly spaced."""
 FEW = 24
 """Pixels of a line that are looked at first."""
+BLOCK, WIDER, WIDEST = 4, 4, 128
+"""Lines of a border that are looked at together: at first, by what factor more each time, and at most."""
 ROUNDS = 3
 """Borders around borders that are cut, such as bars beside a picture that is itself letterboxed."""
 LEAST = 16
 """Shortest side of a frame, in pixels: strips are widened to it, since every map between frames is affine."""
 
-Lines = Callable[[int, int], Bytes]
-"""Pixels [lines, samples, 3] of the lines from one depth to another, counted from an edge."""
+Levels = tuple[int, ...]
+Alike = Callable[[int, int, Levels, Levels], Ints]
+"""255 times how many samples of each line from one place to another lie between two colours, the levels of each."""
 
 
 def trimmed(image: Image.Image) -> Image.Image:
@@ -74,14 +77,18 @@ def _inside(pixels: Bytes, box: Bounds) -> Bounds:
     height, width = pixels.shape[:2]
     across, down = _evenly(left, right), _evenly(top, bottom)
 
-    def rows(first: int, last: int) -> Bytes:
-        return pixels[first:last, across]
+    def rows(first: int, last: int, low: Levels, high: Levels) -> Ints:
+        within = cv2.inRange(pixels[first:last], low, high).take(across, axis=1)
+        return np.asarray(cv2.reduce(within, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S), np.int64).ravel()
 
-    def columns(first: int, last: int) -> Bytes:
-        return pixels[down, first:last].swapaxes(0, 1)
+    def columns(first: int, last: int, low: Levels, high: Levels) -> Ints:
+        within = cv2.inRange(pixels[:, first:last], low, high).take(down, axis=0)
+        return np.asarray(cv2.reduce(within, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S), np.int64).ravel()
 
-    x0, x1 = _cut(columns, left, right, ceil(KEPT * width))
-    y0, y1 = _cut(rows, top, bottom, ceil(KEPT * height))
+    sides = pixels[:, left : right : max(1, right - left - 1)].take(down, axis=0).swapaxes(0, 1)
+    x0, x1 = _cut(columns, sides, left, right, ceil(KEPT * width))
+    ends = pixels[top : bottom : max(1, bottom - top - 1)].take(across, axis=1)
+    y0, y1 = _cut(rows, ends, top, bottom, ceil(KEPT * height))
     return x0, y0, x1, y1
 
 
@@ -92,41 +99,41 @@ def _evenly(first: int, last: int) -> Ints:
     return (first + (np.arange(count) + 0.5) * ((last - first) / count)).astype(np.int64)
 
 
-def _cut(lines: Lines, first: int, last: int, least: int) -> tuple[int, int]:
+def _cut(alike: Alike, outermost: Bytes, first: int, last: int, least: int) -> tuple[int, int]:
     """Return what is left of first:last without the border at either end; all of it where nothing differs."""
-    before = _depth(lambda i, j: lines(first + i, first + j), last - first)
-    if before == last - first:
+    varied = _are_varied(outermost)
+    start = first if varied[0] else _end(alike, outermost[0], range(first, last))
+    if start == last:
         return first, last
-    after = _depth(lambda i, j: lines(last - j, last - i)[::-1], last - first)
-    start, stop = first + before, last - after
+    stop = last if varied[-1] else _end(alike, outermost[-1], range(last - 1, first - 1, -1)) + 1
     missing = max(0, least - (stop - start))
     start = max(first, min(start - missing // 2, last - least))  # grow around what is left, inside the old bounds
     return start, max(stop, min(last, start + least))
 
 
-def _depth(lines: Lines, count: int) -> int:
-    """Return how many lines from an edge have the colour of the outermost one."""
-    block = lines(0, 1)
-    if _is_varied(block[0]):
-        return 0
-    ground = np.sort(block[0], axis=0)[block.shape[1] // 2].astype(int)
-    low, high = tuple((ground - TOLERANCE).tolist()), tuple((ground + TOLERANCE).tolist())
-    depth = 0
-    while True:
-        within = cv2.inRange(np.ascontiguousarray(block), low, high)
-        alike = np.count_nonzero(within, axis=1) >= UNIFORM * block.shape[1]
-        if not alike.all():
-            return depth + int(alike.argmin())
-        depth += len(block)
-        if depth >= count:
-            return count
-        block = lines(depth, min(count, depth + min(128, 2 * len(block))))
-
-
-def _is_varied(line: Bytes) -> bool:
-    """Return whether a few pixels show already that a line is not uniform.
+def _are_varied(lines: Bytes) -> list[bool]:
+    """Return whether a few pixels of each line [lines, samples, 3] show already that it is not uniform.
 
     Uniform ones have at most 2 others among SAMPLES: without these, any few span at most twice the tolerance.
     """
-    few = np.sort(line[:: max(1, len(line) // FEW)], axis=0)
-    return len(few) > 4 and bool((few[-3] - few[2] > 2 * TOLERANCE).any())
+    few = np.sort(lines[:, :: max(1, lines.shape[1] // FEW)], axis=1)
+    if few.shape[1] <= 4:
+        return [False] * len(few)
+    varied: list[bool] = np.any(few[:, -3] - few[:, 2] > 2 * TOLERANCE, axis=1).tolist()
+    return varied
+
+
+def _end(alike: Alike, outermost: Bytes, places: range) -> int:
+    """Return the first of some lines that lacks the colour of the outermost one; behind the last where none does."""
+    samples = len(outermost)
+    ground = np.partition(outermost, samples // 2, axis=0)[samples // 2].tolist()
+    low, high = tuple(level - TOLERANCE for level in ground), tuple(level + TOLERANCE for level in ground)
+    least = 255 * ceil(UNIFORM * samples)
+    depth, size = 0, BLOCK
+    while block := places[depth : depth + size]:
+        counts = alike(min(block), max(block) + 1, low, high)[:: places.step].tolist()
+        for place, count in zip(block, counts, strict=True):
+            if count < least:
+                return place
+        depth, size = depth + size, min(WIDEST, WIDER * size)
+    return places.stop

@@ -3,8 +3,9 @@
     python tests/benchmarks/scale/measure.py FOLDER [--images 400] [--megapixels 0] [--rounds 3] [--peers DIR]
 
 FOLDER holds JPEGs. `measure` is the stage's function whole: read, digest, decode, hashes, signals, descriptor, table,
-Parquet. `decode` is cv2.imdecode; `simplejpeg` writes into one buffer. `--megapixels` enlarges each image to that size
-first. `--peers` is where `pip install --no-deps --target DIR czkawka==0.1.2` went.
+Parquet. `decode` is cv2.imdecode into arrays that are all kept, or each dropped at once; `simplejpeg` writes into one
+buffer. `--megapixels` enlarges each image to that size first. `--peers` is where
+`pip install --no-deps --target DIR czkawka==0.1.2` went.
 """
 
 import argparse
@@ -53,6 +54,9 @@ def ways(paths, peers, workspace):
     found = {
         "decode (cv2)": lambda: [
             cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR) for path in paths
+        ],
+        "decode (cv2, dropped at once)": lambda: [
+            cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR).size for path in paths
         ],
         "decode (simplejpeg, one buffer)": lambda: [
             simplejpeg.decode_jpeg(path.read_bytes(), buffer=buffer) for path in paths

@@ -6,7 +6,7 @@ from PIL import Image, ImageOps
 
 from curation.arrays import Bytes
 from curation.dedup.geometry.windows import PART_OF, SIDE, best_correlation
-from curation.dedup.thumbnails import BEYOND_DOUBT, may_show, thumbnail
+from curation.dedup.thumbnails import BEYOND_DOUBT, drawn, may_show
 from shared.images.picture import Picture
 
 
@@ -17,7 +17,8 @@ def shades(seed: int) -> Image.Image:
 
 
 def row(image: Image.Image) -> Bytes:
-    return np.frombuffer(thumbnail(Picture(image)), np.uint8)
+    shown = Picture(image)
+    return drawn(shown.tiny[None], shown.small_gray[None])[0]
 
 
 EDITS = {

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,12 @@ from shared.errors import UserError
 from shared.launch.gpus import CORES, VISIBLE
 
 
-def process_and_gpus(number: int) -> tuple[int, int, str | None]:
-    return number, os.getpid(), os.environ.get(VISIBLE)
+def process_and_gpus(numbers: Iterable[int]) -> list[tuple[int, int, str | None]]:
+    return [(number, os.getpid(), os.environ.get(VISIBLE)) for number in numbers]
 
 
-def refused(number: int) -> None:
-    raise UserError(f"{number} is no picture")
+def refused(numbers: Iterable[int]) -> list[None]:
+    raise UserError(f"{next(iter(numbers))} is no picture")
 
 
 def listing(folder: Path, files: list[bytes]) -> pa.Table:
@@ -48,6 +49,12 @@ def test_decoders_keep_the_order_and_see_no_gpu(monkeypatch):
 
 def test_a_process_with_one_core_decodes_by_itself():
     assert {process for _, process, _ in each(process_and_gpus, range(3))} == {os.getpid()}
+
+
+def test_without_decoders_no_file_is_read_before_its_turn():
+    read: list[int] = []
+    files = (read.append(number) or number for number in range(70))
+    assert list(each(lambda some: [(number, len(read)) for number in some], files)) == [(i, i + 1) for i in range(70)]
 
 
 def test_an_error_in_a_decoder_is_the_error_of_the_work(monkeypatch):
