@@ -1,5 +1,6 @@
 """Whether two pictures are copies of each other: how much of them agrees, then what differs in spite of that."""
 
+import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import cv2
 import numpy as np
 
 from curation.arrays import Bytes
-from curation.dedup.geometry.agreement import TINY, agreement
+from curation.dedup.geometry.agreement import TINY, agreement, glance
 from curation.dedup.geometry.alignments import (
     Affine,
     between,
@@ -120,17 +121,30 @@ def _maps(a: LocalFeatures, b: LocalFeatures) -> Iterator[tuple[Affine, float]]:
         best = agreement(a, b, same_file)
         yield same_file, best
     for affine in whole(a, b):
-        better, score = _better(a, b, affine, agreement(a, b, affine), PROMISING)
+        better, score = _seen(a, b, affine, glance(a, b, affine))
         best = max(best, score)
         yield better, score
     if best_correlation(a.square, b.square) >= PART_OF:
-        score, affine = max(((agreement(a, b, part), part) for part in parts(a, b)), key=lambda scored: scored[0])
-        affine, score = _better(a, b, affine, score, PROMISING_PART)
+        share, affine = max(((glance(a, b, part), part) for part in parts(a, b)), key=lambda scored: scored[0])
+        affine, score = _seen(a, b, affine, share)
         yield affine, score
         if max(best, score) < WORTH_KEYPOINTS:
             return
     for affine in matched(a, b):
         yield _better(a, b, affine, agreement(a, b, affine), PROMISING)
+
+
+GLIMPSE, SIGHT = float(os.environ.get("GLIMPSE", 0.2)), float(os.environ.get("SIGHT", 0.45))
+
+
+def _seen(a: LocalFeatures, b: LocalFeatures, affine: Affine, share: float) -> tuple[Affine, float]:
+    """Return a map of small frames as one of frames, better if that is worth a look, with how much agrees."""
+    if GLIMPSE <= share < 0.85 and (finer := climbed(a.small, b.small, affine, FIRST_STEPS)) is not None:
+        share, affine = max((share, affine), (glance(a, b, finer), finer), key=lambda scored: scored[0])
+    affine = between(affine, (a.small.shape, b.small.shape), (a.gray.shape, b.gray.shape))
+    if share < SIGHT:
+        return affine, max(0.0, share)
+    return _better(a, b, affine, agreement(a, b, affine), PROMISING)
 
 
 def _better(a: LocalFeatures, b: LocalFeatures, affine: Affine, score: float, promising: float) -> tuple[Affine, float]:
