@@ -39,9 +39,8 @@ DISSENT, DISSENTING = 0.25, 0.5
 other things in the same place stay at .27 (median), copies with a hole or a watermark at .54 and above. A blank
 hole in the same place of both, over two fifths of them, still passes in a quarter of cases.
 """
-
 SMALL_DETAIL = DETAIL_SIGMA * SMALL / SIDE
-
+"""Pixels of the small frame: the same blur there."""
 WEAK = 1.1
 """Below this, an agreement in gray is a copy's only if colours agree too: one drawing in two colours scores up to
 1.08, so do stop signs and toys, while copies that were recoloured agree in gray almost to the pixel.

@@ -1,6 +1,5 @@
 """Whether two pictures are copies of each other: how much of them agrees, then what differs in spite of that."""
 
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -27,8 +26,13 @@ from curation.dedup.geometry.windows import PART_OF, best_correlation
 
 MIN_DETAIL = 3.0
 """Gray levels of detail below which a picture can only be an exact copy: blanks and gradients all agree."""
-PROMISING, PROMISING_PART = 0.5, 0.2
-"""From here on a map that is not accepted may be a copy's, a few pixels off; windows lie many pixels apart."""
+GLIMPSE, ALIGNED = 0.2, 0.85
+"""Between these correlations of detail from afar a guess may be a copy's, off by what a few steps in small frames
+mend: windows lie many pixels apart. Of neighbours that are no copies half get there."""
+SIGHT = 0.45
+"""From here on a guess is worth a look in the frames; of neighbours that are no copies a tenth get there."""
+PROMISING = 0.5
+"""From here on a map that is not accepted may be a copy's, a few pixels off."""
 FIRST_STEPS, MORE_STEPS, NEARLY = 10, 30, 0.75
 """Steps towards a better map at first, and more of them from that agreement on: what ten steps bring no nearer, forty
 do not either.
@@ -113,42 +117,42 @@ def compared(a: LocalFeatures, b: LocalFeatures) -> Comparison:
 def _maps(a: LocalFeatures, b: LocalFeatures) -> Iterator[tuple[Affine, float]]:
     """Yield maps, cheapest first, each made better where that promises something, with how much agrees.
 
-    Keypoints are dear. They are asked where a map is promising, or where not even the windows of small pictures agree,
-    as under a turn by other than a right angle.
+    Guesses are looked at in small frames first, where most end. Keypoints are dear. They are asked where a map is
+    promising, or where not even the windows of small pictures agree, as under a turn by other than a right angle.
     """
     best = 0.0
     if (same_file := framed(a, b, AS_IT_IS)) is not None and blank_beyond(a, b):
         best = agreement(a, b, same_file)
         yield same_file, best
     for affine in whole(a, b):
-        better, score = _seen(a, b, affine, glance(a, b, affine))
+        better, score = _approached(a, b, affine, glance(a, b, affine))
         best = max(best, score)
         yield better, score
     if best_correlation(a.square, b.square) >= PART_OF:
-        share, affine = max(((glance(a, b, part), part) for part in parts(a, b)), key=lambda scored: scored[0])
-        affine, score = _seen(a, b, affine, share)
+        seen, affine = max(((glance(a, b, part), part) for part in parts(a, b)), key=lambda scored: scored[0])
+        affine, score = _approached(a, b, affine, seen)
         yield affine, score
         if max(best, score) < WORTH_KEYPOINTS:
             return
     for affine in matched(a, b):
-        yield _better(a, b, affine, agreement(a, b, affine), PROMISING)
+        yield _better(a, b, affine, agreement(a, b, affine))
 
 
-GLIMPSE, SIGHT = float(os.environ.get("GLIMPSE", 0.2)), float(os.environ.get("SIGHT", 0.45))
+def _approached(a: LocalFeatures, b: LocalFeatures, affine: Affine, seen: float) -> tuple[Affine, float]:
+    """Return a map between small frames as one between frames, made better where that promises something.
 
-
-def _seen(a: LocalFeatures, b: LocalFeatures, affine: Affine, share: float) -> tuple[Affine, float]:
-    """Return a map of small frames as one of frames, better if that is worth a look, with how much agrees."""
-    if GLIMPSE <= share < 0.85 and (finer := climbed(a.small, b.small, affine, FIRST_STEPS)) is not None:
-        share, affine = max((share, affine), (glance(a, b, finer), finer), key=lambda scored: scored[0])
+    With how much agrees, or with how well detail correlates from afar where that shows that no more is to be seen.
+    """
+    if GLIMPSE <= seen < ALIGNED and (finer := climbed(a.small, b.small, affine, FIRST_STEPS)) is not None:
+        seen, affine = max((seen, affine), (glance(a, b, finer), finer), key=lambda scored: scored[0])
     affine = between(affine, (a.small.shape, b.small.shape), (a.gray.shape, b.gray.shape))
-    if share < SIGHT:
-        return affine, max(0.0, share)
-    return _better(a, b, affine, agreement(a, b, affine), PROMISING)
+    if seen < SIGHT:
+        return affine, max(0.0, seen)
+    return _better(a, b, affine, agreement(a, b, affine))
 
 
-def _better(a: LocalFeatures, b: LocalFeatures, affine: Affine, score: float, promising: float) -> tuple[Affine, float]:
-    for steps, least in ((FIRST_STEPS, promising), (MORE_STEPS, NEARLY)):
+def _better(a: LocalFeatures, b: LocalFeatures, affine: Affine, score: float) -> tuple[Affine, float]:
+    for steps, least in ((FIRST_STEPS, PROMISING), (MORE_STEPS, NEARLY)):
         if not least <= score < 1 or (finer := refined(a, b, affine, steps)) is None:
             break
         better = agreement(a, b, finer)
