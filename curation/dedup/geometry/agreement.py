@@ -41,6 +41,9 @@ hole in the same place of both, over two fifths of them, still passes in a quart
 """
 SMALL_DETAIL = DETAIL_SIGMA * SMALL / SIDE
 """Pixels of the small frame: the same blur there."""
+GLIMPSE = 0.2
+"""From this correlation of detail from afar a guess may be a copy's, off by what a few steps in small frames mend:
+windows lie many pixels apart."""
 WEAK = 1.1
 """Below this, an agreement in gray is a copy's only if colours agree too: one drawing in two colours scores up to
 1.08, so do stop signs and toys, while copies that were recoloured agree in gray almost to the pixel.
@@ -94,13 +97,20 @@ def agreement(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> float:
 
 
 def glance(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> float:
-    """Return how well detail correlates from afar, under a map between small frames; 0.0 where the overlap is small."""
+    """Return how well detail correlates from afar, under a map between small frames; 0.0 where the overlap is small.
+
+    Over everything, or in the median tile, which a watermark or a caption hardly moves: the larger of both.
+    """
     overlap = laid_over(a.small, b.small, affine, TILES)
     if overlap is None:
         return 0.0
     inside = ... if overlap.both.all() else overlap.both
     first, second = (side - blurred(side, SMALL_DETAIL) for side in (overlap.first, overlap.second))
-    return _correlation(first[inside], second[inside])
+    detail = _correlation(first[inside], second[inside])
+    if detail < GLIMPSE:  # most guesses end here
+        return max(0.0, detail)
+    tiles = _tile_correlations(Overlap(first, second, overlap.both), TILES)
+    return max(detail, float(np.median(tiles))) if len(tiles) >= FEW_TILES else detail
 
 
 def _same_tint(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> float:
@@ -167,4 +177,4 @@ def _tile_correlations(fine: Overlap, side: int) -> Floats:
     var_x, var_y = total(x * x) / count - mean_x**2, total(y * y) / count - mean_y**2
     detailed = (np.minimum(var_x, var_y) >= TILE_DETAIL**2) & (count >= high * wide / 4)
     covariance = total(x * y) / count - mean_x * mean_y
-    return np.asarray(covariance[detailed] / np.sqrt(var_x * var_y)[detailed])
+    return np.asarray(covariance[detailed] / np.sqrt((var_x * var_y)[detailed]))

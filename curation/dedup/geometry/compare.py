@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from curation.arrays import Bytes
-from curation.dedup.geometry.agreement import TINY, agreement, glance
+from curation.dedup.geometry.agreement import GLIMPSE, TINY, agreement, glance
 from curation.dedup.geometry.alignments import (
     Affine,
     between,
@@ -26,13 +26,11 @@ from curation.dedup.geometry.windows import PART_OF, best_correlation
 
 MIN_DETAIL = 3.0
 """Gray levels of detail below which a picture can only be an exact copy: blanks and gradients all agree."""
-GLIMPSE, ALIGNED = 0.2, 0.85
-"""Between these correlations of detail from afar a guess may be a copy's, off by what a few steps in small frames
-mend: windows lie many pixels apart. Of neighbours that are no copies half get there."""
-SIGHT = 0.45
-"""From here on a guess is worth a look in the frames; of neighbours that are no copies a tenth get there."""
-PROMISING = 0.5
-"""From here on a map that is not accepted may be a copy's, a few pixels off."""
+ALIGNED, SIGHT = 0.85, 0.45
+"""Of what detail agrees from afar: up to here a guess is made better there, and from here on it is worth a look in the
+frames, as of neighbours that are no copies a quarter are."""
+PROMISING = 0.4
+"""From here on a map that is not accepted may be a copy's, a pixel off."""
 FIRST_STEPS, MORE_STEPS, NEARLY = 10, 30, 0.75
 """Steps towards a better map at first, and more of them from that agreement on: what ten steps bring no nearer, forty
 do not either.
@@ -147,7 +145,7 @@ def _approached(a: LocalFeatures, b: LocalFeatures, affine: Affine, seen: float)
         seen, affine = max((seen, affine), (glance(a, b, finer), finer), key=lambda scored: scored[0])
     affine = between(affine, (a.small.shape, b.small.shape), (a.gray.shape, b.gray.shape))
     if seen < SIGHT:
-        return affine, max(0.0, seen)
+        return affine, seen
     return _better(a, b, affine, agreement(a, b, affine))
 
 
