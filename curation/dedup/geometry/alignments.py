@@ -118,7 +118,7 @@ def refined(a: LocalFeatures, b: LocalFeatures, affine: Affine, steps: int = STE
     return climbed(a.gray, b.gray, affine, steps)
 
 
-def climbed(a: Bytes, b: Bytes, affine: Affine, steps: int) -> Affine | None:
+def climbed(a: Bytes | Floats, b: Bytes | Floats, affine: Affine, steps: int) -> Affine | None:
     """Return a map between two gray frames after so many steps of ECC; None where that does not converge."""
     inward = abs(np.linalg.det(affine[:, :2])) > 1  # the finer picture is warped, as when they are compared
     coarse, fine = (a, b) if inward else (b, a)
