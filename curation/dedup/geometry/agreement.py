@@ -5,14 +5,14 @@ nor does one correlation over everything (two gradients reach .999, two pictures
 What does is agreement of the detail, in most places of the overlap.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from curation.arrays import Bools, Floats
+from curation.arrays import Array, Bools, Floats
 from curation.dedup.geometry.alignments import Affine
-from curation.dedup.geometry.features import LocalFeatures, blurred, high_pass
+from curation.dedup.geometry.features import DETAIL_SIGMA, SIDE, SMALL, LocalFeatures, blurred, high_pass
 
 MIN_OVERLAP = 0.5
 """Share of the smaller picture that the larger one must show."""
@@ -39,8 +39,11 @@ DISSENT, DISSENTING = 0.25, 0.5
 other things in the same place stay at .27 (median), copies with a hole or a watermark at .54 and above. A blank
 hole in the same place of both, over two fifths of them, still passes in a quarter of cases.
 """
-
-
+SMALL_DETAIL = DETAIL_SIGMA * SMALL / SIDE
+"""Pixels of the small frame: the same blur there."""
+GLIMPSE = 0.2
+"""From this correlation of detail from afar a guess may be a copy's, off by what a few steps in small frames mend:
+windows lie many pixels apart."""
 WEAK = 1.1
 """Below this, an agreement in gray is a copy's only if colours agree too: one drawing in two colours scores up to
 1.08, so do stop signs and toys, while copies that were recoloured agree in gray almost to the pixel.
@@ -68,7 +71,7 @@ def agreement(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> float:
     What reaches 1.0 is then at most q / .5, with q the lower quartile over 8 × 8 tiles; and what stays below 1.1
     at most c / .5, with c the cosine of the colours, where both have any.
     """
-    overlap = laid_over(a, b, affine)
+    overlap = laid_over(a.gray, b.gray, affine)
     if overlap is None:
         return 0.0
     first, second = overlap.first, overlap.second
@@ -93,9 +96,26 @@ def agreement(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> float:
     return max(0.0, score)
 
 
+def glance(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> float:
+    """Return how well detail correlates from afar, under a map between small frames; 0.0 where the overlap is small.
+
+    Over everything, or in the median tile, which a watermark or a caption hardly moves: the larger of both.
+    """
+    overlap = laid_over(a.small, b.small, affine, TILES)
+    if overlap is None:
+        return 0.0
+    inside = ... if overlap.both.all() else overlap.both
+    first, second = (side - blurred(side, SMALL_DETAIL) for side in (overlap.first, overlap.second))
+    detail = _correlation(first[inside], second[inside])
+    if detail < GLIMPSE:  # most guesses end here
+        return max(0.0, detail)
+    tiles = _tile_correlations(Overlap(first, second, overlap.both), TILES)
+    return max(detail, float(np.median(tiles))) if len(tiles) >= FEW_TILES else detail
+
+
 def _same_tint(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> float:
     """Return the cosine of the colours where two pictures overlap; 1.0 where either has none."""
-    planes = [laid_over(replace(a, gray=a.chroma[..., i]), replace(b, gray=b.chroma[..., i]), affine) for i in (0, 1)]
+    planes = [laid_over(a.chroma[..., i], b.chroma[..., i], affine) for i in (0, 1)]
     x, y = (
         np.concatenate([getattr(plane, side)[plane.both] - 128 for plane in planes if plane])
         for side in ("first", "second")
@@ -112,27 +132,27 @@ def _dissent(fine: Overlap) -> float:
     return float(np.quantile(tiles, DISSENT)) / DISSENTING if len(tiles) >= FEW_TILES else float("inf")
 
 
-def laid_over(a: LocalFeatures, b: LocalFeatures, affine: Affine) -> Overlap | None:
+def laid_over(a: Array, b: Array, affine: Affine, least: int = 2 * TILES) -> Overlap | None:
     """Lay the finer picture over the coarser one, where nothing is invented; None if they hardly meet."""
     if abs(np.linalg.det(affine[:, :2])) > 1:
         a, b, affine = b, a, np.asarray(cv2.invertAffineTransform(affine), np.float64)
-    height, width = b.gray.shape
+    height, width = b.shape
     scale = float(abs(np.linalg.det(affine[:, :2]))) ** 0.5
     if scale < MIN_SCALE:
         return None
-    inside = cv2.warpAffine(np.ones_like(a.gray), affine, (width, height), flags=cv2.INTER_NEAREST)
+    inside = cv2.warpAffine(np.ones(a.shape, np.uint8), affine, (width, height), flags=cv2.INTER_NEAREST)
     both = np.asarray(inside, dtype=bool)
-    if both.sum() < MIN_OVERLAP * min(both.size, scale**2 * a.gray.size):
+    if both.sum() < MIN_OVERLAP * min(both.size, scale**2 * a.size):
         return None
     rows, columns = np.flatnonzero(both.any(1)), np.flatnonzero(both.any(0))
-    if min(len(rows), len(columns)) < 2 * TILES:
+    if min(len(rows), len(columns)) < least:
         return None
-    source = a.gray.astype(np.float32)
+    source = a.astype(np.float32)
     if scale < 0.8:  # as the other was when it was shrunk: the blur of that many pixels in one
         source = blurred(source, 0.5 * (scale**-2 - 1) ** 0.5)
     laid = np.asarray(cv2.warpAffine(source, affine, (width, height), borderMode=cv2.BORDER_REFLECT), np.float32)
     cut = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return Overlap(laid[cut], b.gray[cut].astype(np.float32), both[cut])
+    return Overlap(laid[cut], b[cut].astype(np.float32), both[cut])
 
 
 def _correlation(x: Floats, y: Floats) -> float:
@@ -157,4 +177,4 @@ def _tile_correlations(fine: Overlap, side: int) -> Floats:
     var_x, var_y = total(x * x) / count - mean_x**2, total(y * y) / count - mean_y**2
     detailed = (np.minimum(var_x, var_y) >= TILE_DETAIL**2) & (count >= high * wide / 4)
     covariance = total(x * y) / count - mean_x * mean_y
-    return np.asarray(covariance[detailed] / np.sqrt(var_x * var_y)[detailed])
+    return np.asarray(covariance[detailed] / np.sqrt((var_x * var_y)[detailed]))

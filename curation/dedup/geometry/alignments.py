@@ -53,13 +53,13 @@ def whole(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
     scores = a.thumbnail.ravel()[PLACES] @ b.thumbnail.ravel()
     for i in np.argsort(-scores, kind="stable")[:TURNS]:
         if scores[i] >= MIN_CORRELATION:
-            yield map_of_turn(a.gray.shape, b.gray.shape, *ORIENTATIONS[i])
+            yield map_of_turn(a.small.shape, b.small.shape, *ORIENTATIONS[i])
 
 
 def parts(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
     """Return maps of all of one picture to a window of the other, best first, a few each way."""
-    into_b = [(each, a.gray.shape, b.gray.shape, False) for each in best_windows(b.square, a.square, PARTS)]
-    into_a = [(each, b.gray.shape, a.gray.shape, True) for each in best_windows(a.square, b.square, PARTS)]
+    into_b = [(each, a.small.shape, b.small.shape, False) for each in best_windows(b.square, a.square, PARTS)]
+    into_a = [(each, b.small.shape, a.small.shape, True) for each in best_windows(a.square, b.square, PARTS)]
     for window, whole_shape, (high, wide), inverse in sorted(into_b + into_a, key=lambda part: -part[0].correlation):
         affine = map_of_turn(whole_shape, (window.high * high, window.wide * wide), *ORIENTATIONS[window.orientation])
         affine[:, 2] += window.left * wide, window.top * high
@@ -118,7 +118,7 @@ def refined(a: LocalFeatures, b: LocalFeatures, affine: Affine, steps: int = STE
     return climbed(a.gray, b.gray, affine, steps)
 
 
-def climbed(a: Bytes, b: Bytes, affine: Affine, steps: int) -> Affine | None:
+def climbed(a: Bytes | Floats, b: Bytes | Floats, affine: Affine, steps: int) -> Affine | None:
     """Return a map between two gray frames after so many steps of ECC; None where that does not converge."""
     inward = abs(np.linalg.det(affine[:, :2])) > 1  # the finer picture is warped, as when they are compared
     coarse, fine = (a, b) if inward else (b, a)

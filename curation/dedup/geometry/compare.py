@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from curation.arrays import Bytes
-from curation.dedup.geometry.agreement import TINY, agreement
+from curation.dedup.geometry.agreement import GLIMPSE, TINY, agreement, glance
 from curation.dedup.geometry.alignments import (
     Affine,
     between,
@@ -26,8 +26,11 @@ from curation.dedup.geometry.windows import PART_OF, best_correlation
 
 MIN_DETAIL = 3.0
 """Gray levels of detail below which a picture can only be an exact copy: blanks and gradients all agree."""
-PROMISING, PROMISING_PART = 0.5, 0.2
-"""From here on a map that is not accepted may be a copy's, a few pixels off; windows lie many pixels apart."""
+ALIGNED, SIGHT = 0.85, 0.45
+"""Of what detail agrees from afar: up to here a guess is made better there, and from here on it is worth a look in the
+frames, as of neighbours that are no copies a quarter are."""
+PROMISING = 0.4
+"""From here on a map that is not accepted may be a copy's, a pixel off."""
 FIRST_STEPS, MORE_STEPS, NEARLY = 10, 30, 0.75
 """Steps towards a better map at first, and more of them from that agreement on: what ten steps bring no nearer, forty
 do not either.
@@ -112,29 +115,42 @@ def compared(a: LocalFeatures, b: LocalFeatures) -> Comparison:
 def _maps(a: LocalFeatures, b: LocalFeatures) -> Iterator[tuple[Affine, float]]:
     """Yield maps, cheapest first, each made better where that promises something, with how much agrees.
 
-    Keypoints are dear. They are asked where a map is promising, or where not even the windows of small pictures agree,
-    as under a turn by other than a right angle.
+    Guesses are looked at in small frames first, where most end. Keypoints are dear. They are asked where a map is
+    promising, or where not even the windows of small pictures agree, as under a turn by other than a right angle.
     """
     best = 0.0
     if (same_file := framed(a, b, AS_IT_IS)) is not None and blank_beyond(a, b):
         best = agreement(a, b, same_file)
         yield same_file, best
     for affine in whole(a, b):
-        better, score = _better(a, b, affine, agreement(a, b, affine), PROMISING)
+        better, score = _approached(a, b, affine, glance(a, b, affine))
         best = max(best, score)
         yield better, score
     if best_correlation(a.square, b.square) >= PART_OF:
-        score, affine = max(((agreement(a, b, part), part) for part in parts(a, b)), key=lambda scored: scored[0])
-        affine, score = _better(a, b, affine, score, PROMISING_PART)
+        seen, affine = max(((glance(a, b, part), part) for part in parts(a, b)), key=lambda scored: scored[0])
+        affine, score = _approached(a, b, affine, seen)
         yield affine, score
         if max(best, score) < WORTH_KEYPOINTS:
             return
     for affine in matched(a, b):
-        yield _better(a, b, affine, agreement(a, b, affine), PROMISING)
+        yield _better(a, b, affine, agreement(a, b, affine))
 
 
-def _better(a: LocalFeatures, b: LocalFeatures, affine: Affine, score: float, promising: float) -> tuple[Affine, float]:
-    for steps, least in ((FIRST_STEPS, promising), (MORE_STEPS, NEARLY)):
+def _approached(a: LocalFeatures, b: LocalFeatures, affine: Affine, seen: float) -> tuple[Affine, float]:
+    """Return a map between small frames as one between frames, made better where that promises something.
+
+    With how much agrees, or with how well detail correlates from afar where that shows that no more is to be seen.
+    """
+    if GLIMPSE <= seen < ALIGNED and (finer := climbed(a.small, b.small, affine, FIRST_STEPS)) is not None:
+        seen, affine = max((seen, affine), (glance(a, b, finer), finer), key=lambda scored: scored[0])
+    affine = between(affine, (a.small.shape, b.small.shape), (a.gray.shape, b.gray.shape))
+    if seen < SIGHT:
+        return affine, seen
+    return _better(a, b, affine, agreement(a, b, affine))
+
+
+def _better(a: LocalFeatures, b: LocalFeatures, affine: Affine, score: float) -> tuple[Affine, float]:
+    for steps, least in ((FIRST_STEPS, PROMISING), (MORE_STEPS, NEARLY)):
         if not least <= score < 1 or (finer := refined(a, b, affine, steps)) is None:
             break
         better = agreement(a, b, finer)

@@ -19,6 +19,8 @@ SIDE = 128
 """Longer side of the frame in which keypoints are looked for and pictures are laid over each other. Keypoints of twice
 the size take four times the time and find no more copies.
 """
+SMALL = 48
+"""Longer side of the frame in which guesses are looked at first."""
 THUMBNAIL = 32
 KEYPOINTS = 300
 """Strongest ones that are kept; 400 find no more copies."""
@@ -70,6 +72,13 @@ class LocalFeatures:
         """Gray levels [32, 32], as windows are cut from."""
         small = cv2.resize(self.gray, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
         return np.asarray(small, np.uint8).tobytes()
+
+    @cached_property
+    def small(self) -> Floats:
+        """Gray levels [h, w], the longer side 48."""
+        width, height = (max(LEAST // 2, round(length * SMALL / SIDE)) for length in self.gray.shape[::-1])
+        small = cv2.resize(self.gray.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.float32)
 
     @cached_property
     def keypoints(self) -> "Keypoints":

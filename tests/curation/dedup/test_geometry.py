@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from curation.dedup.geometry.alignments import MIRROR, matched
-from curation.dedup.geometry.compare import compared
+from curation.dedup.geometry.agreement import glance
+from curation.dedup.geometry.alignments import MIRROR, map_of_turn, matched
+from curation.dedup.geometry.compare import SIGHT, compared
 from curation.dedup.geometry.features import LocalFeatures, describe
 from curation.dedup.geometry.frame import KEPT, trimmed
 from flows.demo.corpus.scene import picture as scene
@@ -102,6 +103,14 @@ def test_other_pictures_do_not():
     for i in range(8):
         for j in range(i):
             assert not copies(described(i), described(j))
+
+
+def test_a_copy_under_a_word_is_told_from_other_pictures_from_afar():
+    def seen(a: LocalFeatures, b: LocalFeatures) -> float:
+        return glance(a, b, map_of_turn(a.small.shape, b.small.shape, 0, False))
+
+    assert all(seen(described(number), describe(watermarked(drawn(number)))) >= SIGHT for number in RICH)
+    assert all(seen(described(i), described(j)) < SIGHT for i in range(8) for j in range(i))
 
 
 def gradient(turn: int, size: tuple[int, int] = (200, 150)) -> Image.Image:
