@@ -12,6 +12,7 @@ from conftest import encoded, picture
 
 from shared.launch.stop_signals import REQUEUE
 from tests.command_line import dinoflow
+from tests.prefect_home import furnished
 from tests.waiting import ended, started, until
 
 ROOT = Path(__file__).parents[3]
@@ -202,7 +203,7 @@ def test_an_object_store_without_credentials_is_a_message_and_no_traceback(words
 
 def test_a_command_that_is_told_to_stop_leaves_no_server_behind(photos, tmp_path):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
-    environment |= {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "prefect")}
+    environment |= {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(furnished(tmp_path / "prefect"))}
     command = [sys.executable, "-m", "flows.cli", "curate", "laptop", "--source", str(photos(40)), "--workspace"]
     log = tmp_path / "log"  # a file, not a pipe: a server left behind would hold a pipe open
     with (

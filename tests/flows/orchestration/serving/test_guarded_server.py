@@ -24,6 +24,7 @@ from flows.orchestration.pages.report_links import named_workspaces
 from flows.orchestration.serving.guarded_server import Door
 from tests.flows.orchestration.serving.test_serve import ROOT, heeds_ctrl_c
 from tests.ports import free_port
+from tests.prefect_home import furnished
 from tests.waiting import LIMIT_SECONDS, started, until
 
 
@@ -85,7 +86,7 @@ def open_to_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int,
     home = tmp_path_factory.mktemp("open")
     port, log = free_port(), (home / "log").open("w")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
-    environment |= {"PREFECT_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    environment |= {"PREFECT_HOME": str(furnished(home)), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "flows.cli", "serve", "--host", "0.0.0.0", "--port", port, "--workspace", home]
     settings: dict[str, Any] = {"cwd": ROOT, "env": environment, "stdout": log, "stderr": log}
     with started(command, preexec_fn=heeds_ctrl_c, **settings) as process:

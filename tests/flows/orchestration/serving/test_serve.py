@@ -20,6 +20,7 @@ from curation.stages import STAGES
 from tests.conftest import draw_classes
 from tests.ports import free_port
 from tests.prefect_api import Api
+from tests.prefect_home import furnished
 from tests.waiting import LIMIT_SECONDS, ended, started, until
 
 ROOT = Path(__file__).parents[4]
@@ -131,7 +132,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     draw_classes(home / "photos", 24)
     (home / "tiny.yaml").write_text(TINY.replace("PHOTOS", str(home / "photos")))
     (home / "dinoflow.yaml").write_text(FILE)
-    one = Served(home)
+    one = Served(furnished(home))
     with one.exits:
         one.start()
         yield one
