@@ -195,7 +195,7 @@ def test_an_object_store_without_credentials_is_a_message_and_no_traceback(words
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     words = [str(photos(2)) if word == "PHOTOS" else word for word in words]
-    told = dinoflow("curate", "laptop", *words)
+    told = process_of("curate", "laptop", *words)  # a client without credentials would stay in this one
     assert told.returncode == 1
     assert "NoCredentialsError: Unable to locate credentials. Check the URL" in told.stderr
     assert "Traceback" not in told.stderr
