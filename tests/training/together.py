@@ -4,6 +4,7 @@ import atexit
 import importlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -14,7 +15,7 @@ import torch
 import torch.multiprocessing as mp
 
 from tests.ports import free_port
-from tests.waiting import LIMIT_SECONDS
+from tests.waiting import LIMIT_SECONDS, until
 
 IMPORTED = ("training.loop.pretrain", "training.eval.evaluate")
 SPAWN = get_context("spawn")
@@ -24,8 +25,8 @@ def as_ranks(work: Callable[..., None], *arguments: Any, count: int = 2) -> None
     """Run a module's function in so many ranks, which know what torchrun would tell them; fail where one does."""
     starter = _starter()
     starter.send((work, arguments, count))
-    if not starter.poll(LIMIT_SECONDS):
-        pytest.fail(f"the ranks did not end in {LIMIT_SECONDS:g} s")
+    if not starter.poll(2 * LIMIT_SECONDS):
+        pytest.fail("the process that starts ranks says nothing")
     if failure := starter.recv():
         pytest.fail(failure)
 
@@ -44,16 +45,23 @@ def _start_ranks(requests: Connection) -> None:
     """Import what ranks need, and compute nothing: a process with threads could not be forked."""
     for module in IMPORTED:
         importlib.import_module(module)
-    while True:
-        try:
-            request = requests.recv()
-        except EOFError:
-            return
-        try:
-            mp.start_processes(_as_rank, (free_port(), *request), nprocs=request[-1], start_method="fork")
-            requests.send("")
-        except (mp.ProcessRaisedException, mp.ProcessExitedException) as failure:
-            requests.send(str(failure))
+    with suppress(EOFError):
+        for request in iter(requests.recv, None):
+            requests.send(_failure(*request))
+
+
+def _failure(work: Callable[..., None], arguments: tuple[Any, ...], count: int) -> str:
+    """Run ranks to their end, and tell what went wrong, if anything did."""
+    ranks = mp.start_processes(_as_rank, (free_port(), work, arguments, count), count, join=False, start_method="fork")
+    assert ranks is not None
+    try:
+        until(lambda: ranks.join(timeout=1), "the ranks end")
+    except (mp.ProcessRaisedException, mp.ProcessExitedException, pytest.fail.Exception) as failure:
+        return str(failure)
+    finally:
+        for process in ranks.processes:
+            process.kill()
+    return ""
 
 
 def _as_rank(rank: int, port: int, work: Callable[..., None], arguments: tuple[Any, ...], count: int) -> None:
