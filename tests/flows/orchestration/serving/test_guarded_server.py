@@ -100,7 +100,7 @@ def open_to_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int,
             except (OSError, http.client.HTTPException):
                 return False
 
-        until(registered, "the worker logs in and registers its deployments")
+        until(registered, "the worker logs in and registers its deployments", seconds=300)
         yield port, home
         process.send_signal(signal.SIGINT)
         process.wait(60)
