@@ -7,6 +7,9 @@ FAISS ?= $(if $(wildcard /dev/nvidia0),gpu,cpu)
 # Test files run beside one another; each stays in one process, with its fixtures.
 JOBS ?= 2
 BIN := $(VENV)/bin
+# In the order of folders: xdist would begin with files of many tests, and end with one that starts a server for two.
+# With compiled modules kept, each of the many processes that tests start begins sooner.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 READY := $(VENV)/.ready
 
 .PHONY: demo test test-slow lint setup clean
@@ -15,11 +18,11 @@ demo: $(READY)
 	$(BIN)/dinoflow demo
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 # Some five minutes more: machines and servers that are killed, SLURM where it is installed, training in an object store.
 test-slow: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m slow
+	$(PYTEST) -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

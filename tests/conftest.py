@@ -1,5 +1,6 @@
 """Pictures that tests make for themselves."""
 
+import gc
 import io
 import os
 import shutil
@@ -19,8 +20,19 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as shared.launch does for
 
 
 def pytest_configure() -> None:
-    """Prefect's database is not the person's own, and no two of pytest's processes share one."""
+    """Prefect's database is not the person's own, and no two of pytest's processes share one.
+
+    Nothing that is imported while tests are collected is garbage: to look for some, again and again, would take as
+    long as the imports.
+    """
+    gc.disable()
     os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="dinoflow-prefect-")
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is looked for among what tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:

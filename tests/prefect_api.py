@@ -7,6 +7,8 @@ import urllib.request
 from base64 import b64encode
 from typing import Any
 
+from tests.waiting import LIMIT_SECONDS
+
 
 class Api:
     """The server's HTTP interface, as a browser uses it."""
@@ -23,7 +25,7 @@ class Api:
         for again in range(20):
             request = urllib.request.Request(self.url + path, data, self.headers, method=method)
             try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
+                with urllib.request.urlopen(request, timeout=LIMIT_SECONDS) as answer:
                     return bytes(answer.read())
             except urllib.error.HTTPError as error:
                 if error.code != 503 or again == 19:

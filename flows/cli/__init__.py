@@ -39,7 +39,7 @@ def main() -> None:
 
         sys.argv[1:] = map(withheld, sys.argv[1:])
     try:
-        app(exit_on_error=False, result_action="return_value")
+        app(sys.argv[1:], exit_on_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError:
         sys.exit(WRONG)

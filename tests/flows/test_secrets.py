@@ -21,6 +21,7 @@ from conftest import encoded, picture
 from shared.errors import UserError, WorkFailedError
 from shared.errors.secrets import parted, redacted
 from shared.storage.credentials import LISTS, SECRETS, located, withheld
+from tests.prefect_home import furnished
 from tests.waiting import LIMIT_SECONDS
 
 LOGIN, PASSWORD, TOKENS = "ann", "pa55-of-ann", [f"t0ken-{i}" for i in range(4)]
@@ -113,7 +114,7 @@ def test_prefect_is_told_no_secret(site: str, tmp_path: Path) -> None:
         *request,
         *("--source", f"http://{LOGIN}:{PASSWORD}@{site}/private/"),
         seconds=5 * LIMIT_SECONDS,
-        PREFECT_HOME=str(tmp_path / "prefect"),
+        PREFECT_HOME=str(furnished(tmp_path / "prefect")),
     )
     assert done.returncode == 0, done.stderr + done.stdout
     database = b"".join(path.read_bytes() for path in (tmp_path / "prefect").glob("prefect.db*"))

@@ -23,6 +23,7 @@ from tests.infra.test_compose import OTHERWISE, SERVICES
 from tests.parsed import ROOT
 from tests.ports import free_port
 from tests.prefect_api import Api
+from tests.prefect_home import furnished
 from tests.waiting import LIMIT_SECONDS, started, until
 
 FOLDER = ROOT / "infra/systemd"
@@ -59,7 +60,7 @@ def environment(name: str, home: Path, port: int) -> dict[str, str]:
     values = {key: value.replace("4200", str(port)) for key, value in settings(name).items()}
     values = {key: PASSWORD if "CHANGE-ME" in value else value for key, value in values.items()}
     plain = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
-    return plain | values | {"PREFECT_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    return plain | values | {"PREFECT_HOME": str(furnished(home)), "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="module")

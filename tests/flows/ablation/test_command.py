@@ -1,15 +1,10 @@
 """`dinoflow ablate` as a person meets it when the request is wrong, and as Prefect's pages show it."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from flows.ablation.text import headline, notes, verdict
-
-ROOT = Path(__file__).parents[3]
+from tests.command_line import dinoflow
+from tests.flows.cli.test_cli import process_of
 
 
 @pytest.mark.parametrize(
@@ -21,9 +16,8 @@ ROOT = Path(__file__).parents[3]
     ],
 )
 def test_a_wrong_request_ends_with_2_and_a_sentence(words, complaint, tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}
-    command = [sys.executable, "-m", "flows.cli", "ablate", "laptop", "--workspace", str(tmp_path / "w"), *words]
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    way = dinoflow if words else process_of
+    ended = way("ablate", "laptop", "--workspace", tmp_path / "w", *words)
     assert ended.returncode == 2
     assert complaint in ended.stderr + ended.stdout
     assert "Traceback" not in ended.stderr

@@ -1,4 +1,4 @@
-"""The command line as a person meets it: a process, its exit code, its words."""
+"""The command line as a person meets it: its words and exit code, as a process once for each command."""
 
 import json
 import os
@@ -11,19 +11,21 @@ import pytest
 from conftest import encoded, picture
 
 from shared.launch.stop_signals import REQUEUE
+from tests.command_line import dinoflow
+from tests.prefect_home import furnished
 from tests.waiting import ended, started, until
 
 ROOT = Path(__file__).parents[3]
 
 
-def dinoflow(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def process_of(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}
     command = [sys.executable, "-m", "flows.cli", *map(str, words)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_help_teaches_every_command_without_importing_what_works():
-    told = dinoflow("--help")
+    told = process_of("--help")
     assert told.returncode == 0
     for command in (
         "run",
@@ -83,7 +85,7 @@ def test_a_wrong_request_ends_with_2_and_a_sentence(words, complaint, tmp_path):
 def test_an_empty_folder_and_a_workspace_in_the_way_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
-    told = dinoflow("index", "laptop", "--source", tmp_path / "empty", "--workspace", tmp_path / "w")
+    told = process_of("index", "laptop", "--source", tmp_path / "empty", "--workspace", tmp_path / "w")
     assert (told.returncode, "holds none" in told.stderr) == (2, True)
     told = dinoflow("index", "laptop", "--source", tmp_path / "empty", "--workspace", tmp_path / "file")
     assert (told.returncode, "must be writable" in told.stderr) == (2, True)
@@ -99,7 +101,7 @@ def packed(tmp_path_factory):
         path.write_bytes(encoded(picture(i)))
     (root / "photos/copy.jpg").write_bytes(encoded(picture(3)))
     (root / "photos/half.jpg").write_bytes(encoded(picture(4))[:900])
-    told = dinoflow(
+    told = process_of(
         "pack", "laptop", "--source", root / "photos", "--workspace", root / "w", "--name", "pets", "--json"
     )
     assert told.returncode == 0, told.stderr
@@ -117,7 +119,7 @@ def test_json_is_one_object_with_the_facts(packed):
 
 def test_one_stage_runs_alone_and_says_where_its_table_is(packed):
     root, _ = packed
-    told = dinoflow("quality", "laptop", "--source", root / "photos", "--workspace", root / "w")
+    told = process_of("quality", "laptop", "--source", root / "photos", "--workspace", root / "w")
     assert told.returncode == 0
     assert "Nothing is left to do" in told.stdout
     assert Path(told.stdout.split("Table: ")[1].strip()).is_file()
@@ -144,7 +146,7 @@ def test_where_nothing_is_new_a_command_says_so_and_starts_neither_prefect_nor_a
 
 def test_explain_tells_why_in_words_and_as_one_object(packed):
     root, _ = packed
-    told = dinoflow("explain", root / "w", "photos/half.jpg", cwd=root)
+    told = process_of("explain", root / "w", "photos/half.jpg", cwd=root)
     assert "unreadable, found by measure" in told.stdout
     facts = json.loads(dinoflow("explain", root / "w", root / "photos/3.jpg", "--json").stdout)
     assert facts["seen"][0]["source"] == "photos"
@@ -154,13 +156,13 @@ def test_explain_tells_why_in_words_and_as_one_object(packed):
 
 def test_datasets_lists_and_a_flipped_byte_is_found(packed):
     root, facts = packed
-    assert "pets/v0001" in dinoflow("datasets", root / "w").stdout
+    assert "pets/v0001" in process_of("datasets", root / "w").stdout
     assert dinoflow("datasets", root / "w", "verify", "pets/v0001").returncode == 0
     shard = next(Path(facts["path"], "shards").glob("*.tar"))
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1
     shard.write_bytes(data)
-    told = dinoflow("datasets", root / "w", "verify", "v0001", "--json")
+    told = process_of("datasets", root / "w", "verify", "v0001", "--json")
     data[len(data) // 2] ^= 1
     shard.write_bytes(data)
     assert told.returncode == 1
@@ -178,7 +180,7 @@ def test_a_version_differs_from_itself_in_nothing_and_needs_another_to_differ_fr
 def test_report_draws_the_page_and_the_reports_that_were_deleted(packed):
     root, facts = packed
     Path(facts["path"], "report.html").unlink()
-    assert dinoflow("report", root / "w").returncode == 0
+    assert process_of("report", root / "w").returncode == 0
     assert Path(facts["path"], "report.html").is_file()
     assert 'href="datasets/pets/v0001/report.html"' in (root / "w/report.html").read_text()
 
@@ -193,7 +195,7 @@ def test_an_object_store_without_credentials_is_a_message_and_no_traceback(words
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     words = [str(photos(2)) if word == "PHOTOS" else word for word in words]
-    told = dinoflow("curate", "laptop", *words)
+    told = process_of("curate", "laptop", *words)  # a client without credentials would stay in this one
     assert told.returncode == 1
     assert "NoCredentialsError: Unable to locate credentials. Check the URL" in told.stderr
     assert "Traceback" not in told.stderr
@@ -201,7 +203,7 @@ def test_an_object_store_without_credentials_is_a_message_and_no_traceback(words
 
 def test_a_command_that_is_told_to_stop_leaves_no_server_behind(photos, tmp_path):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
-    environment |= {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "prefect")}
+    environment |= {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(furnished(tmp_path / "prefect"))}
     command = [sys.executable, "-m", "flows.cli", "curate", "laptop", "--source", str(photos(40)), "--workspace"]
     log = tmp_path / "log"  # a file, not a pipe: a server left behind would hold a pipe open
     with (

@@ -12,13 +12,10 @@ from conftest import encoded, picture
 from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError, WorkFailedError
 from shared.storage import Store, store
+from tests.command_line import dinoflow
 from tests.disks import small_disk
+from tests.flows.cli.test_cli import process_of
 from tests.waiting import LIMIT_SECONDS
-
-
-def dinoflow(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
 
 
 def test_a_full_disk_is_told_with_the_path_and_the_bytes(tmp_path: Path) -> None:
@@ -33,7 +30,7 @@ def test_a_full_disk_is_told_with_the_path_and_the_bytes(tmp_path: Path) -> None
         photos.mkdir()
         for i in range(60):
             (photos / f"{i}.jpg").write_bytes(encoded(picture(i)))
-        done = dinoflow("pack", "laptop", "--source", photos, "--workspace", disk, "--set", "curation.dedup.near=off")
+        done = process_of("pack", "laptop", "--source", photos, "--workspace", disk, "--set", "curation.dedup.near=off")
         assert done.returncode == 1
         assert f"dinoflow: {disk}/" in done.stderr
         assert "but its disk is full" in done.stderr
@@ -59,7 +56,7 @@ def test_a_store_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    done = dinoflow("index", "laptop", "--source", ".", "--workspace", "s3://backbones/work")
+    done = process_of("index", "laptop", "--source", ".", "--workspace", "s3://backbones/work")
     assert done.returncode == 1
     assert done.stderr.startswith("dinoflow: The workspace s3://backbones/work needs a store that answers, got ")
     assert "Traceback" not in done.stderr
@@ -102,7 +99,7 @@ def test_names_with_escape_sequences_reach_no_terminal(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert r"a\x1b[31m\x07b holds none" in done.stderr
     (evil / "\x1b]0;x\x07.jpg").write_bytes(encoded(picture(1)))
-    done = dinoflow(
+    done = process_of(
         "pack", "laptop", "--source", evil, "--workspace", tmp_path / "w", "--set", "curation.dedup.near=off"
     )
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,8 @@ import pytest
 
 from flows.commands.export import export_run
 from shared.errors import UserError, WorkspaceError
-from tests.flows.cli.test_cli import dinoflow
+from tests.command_line import dinoflow
+from tests.flows.cli.test_cli import process_of
 from tests.training.vits import invented_weights, write_run
 
 
@@ -50,7 +51,7 @@ def test_wrong_requests_say_what_there_is(tmp_path):
 
 def test_the_command_says_where_everything_is_as_text_and_as_one_object(tmp_path):
     run = write_run(tmp_path, invented_weights(depth=1))
-    told = dinoflow("export", "run", "--workspace", tmp_path, "--formats", "timm")
+    told = process_of("export", "run", "--workspace", tmp_path, "--formats", "timm")
     assert told.returncode == 0, told.stderr
     assert f"timm          {run}/exports/step-6/timm" in told.stdout
     assert "Next: the card has the code" in told.stdout

@@ -11,6 +11,7 @@ import pytest
 from conftest import draw_classes
 
 from flows.orchestration import taking_turns
+from tests.prefect_home import furnished
 from tests.training.tiny import tiny_training
 from tests.waiting import started, until
 
@@ -44,7 +45,11 @@ def test_a_pipeline_killed_while_it_trains_with_its_server_goes_on_when_it_is_ru
         )
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
-    environment |= {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "prefect"), "OMP_NUM_THREADS": "1"}
+    environment |= {
+        "PYTHONPATH": str(ROOT),
+        "PREFECT_HOME": str(furnished(tmp_path / "prefect")),
+        "OMP_NUM_THREADS": "1",
+    }
     command = [sys.executable, "-m", "flows.cli", "run", str(recipe), "--workspace", str(tmp_path / "w")]
     with started(command, cwd=ROOT, env=environment, start_new_session=True) as process:
         until(lambda: list(tmp_path.glob("w/runs/*/checkpoints/step-*")), "no checkpoint came")

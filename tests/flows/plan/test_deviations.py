@@ -9,7 +9,7 @@ import yaml
 
 from flows.plan.deviations import UNSAID, deviations, reason_of
 from flows.recipe.recipe import SHIPPED, load_recipe, shipped
-from tests.flows.cli.test_cli import dinoflow
+from tests.command_line import dinoflow
 from training.model.vit import Backbone
 from training.params.published import IN_THE_CODE
 

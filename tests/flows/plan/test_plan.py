@@ -11,7 +11,7 @@ from flows.plan.text import lines
 from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError
 from shared.params import Compute
-from tests.flows.cli.test_cli import dinoflow
+from tests.command_line import dinoflow
 
 A100S = Device("A100", 256, 312e12, "data sheet", 80 * GIB)
 IMAGES = 1.2e9

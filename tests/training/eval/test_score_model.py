@@ -1,7 +1,5 @@
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from safetensors.torch import save_file
 from shared.errors import RecipeError
 from shared.params import Compute
 from tests.training.eval.sets.drawn import class_folders, draw
+from tests.training.together import as_ranks
 from tests.training.vits import SIZE, in_dinov2_layout, invented_weights
 from training.distributed import DistributedContext
 from training.eval.backbone import vit
@@ -26,7 +25,6 @@ from training.eval.sets import FolderSet
 
 CPU = Compute(workers=1, device="cpu")
 ALONE = DistributedContext(torch.device("cpu"), 0, 1)
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -69,16 +67,18 @@ def test_tokens_are_read_after_the_block_and_pooled_as_asked(files: tuple[str, s
     assert not torch.allclose(cls, features(files[1], block=2).pooled)
 
 
-def test_two_processes_score_as_one_to_the_bit(files: tuple[str, str]) -> None:
-    script = str(Path(__file__).with_name("ranks.py"))
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    told = []
-    for how in ([], torchrun):
-        command = [sys.executable, *how, script, *files]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
-        told.append(done.stdout.splitlines())
-    (alone,), together = told
+def scored(model: str, data: str, place: Path) -> None:
+    """Score a model on a set, and write what this rank found."""
+    evaluations = [{"kind": "knn", "k": 3, "also": []}, "linear", "effective_rank", "uniformity", "alignment"]
+    asked = {"sets": [{"kind": "folder", "url": data}], "batch_size": 4, "evaluations": evaluations}
+    facts = evaluate_models({"vit": model}, EvaluateParams.model_validate(asked), CPU, None)
+    (place / os.environ.get("RANK", "alone")).write_text(json.dumps(facts["results"]))
+
+
+def test_two_processes_score_as_one_to_the_bit(files: tuple[str, str], tmp_path: Path) -> None:
+    scored(*files, tmp_path)
+    as_ranks(scored, *files, tmp_path)
+    alone, *together = ((tmp_path / rank).read_text() for rank in ("alone", "0", "1"))
     assert together == [alone, alone]
     scores = json.loads(alone)
     assert {row["evaluation"] for row in scores} == {"knn", "linear", "effective_rank", "uniformity", "alignment"}

@@ -1,7 +1,6 @@
 """Gradient accumulation, by one process or several, gives the same losses, weights, teacher and centre."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,10 @@ from torch.nn import functional as F
 
 from shared.dataset_version import Published
 from shared.errors import RecipeError
+from shared.launch.worker import work
 from shared.params import Compute
-from tests.training.runs.test_runs import ONE_THREAD, gang, job, steps_taken
+from tests.training.runs.test_runs import job, steps_taken
+from tests.training.together import as_ranks
 from training.data.batch import Batch
 from training.data.index import SampleIndex
 from training.data.loader import batches
@@ -102,7 +103,7 @@ def test_two_processes_that_accumulate_train_as_one_that_does_not(
     path = job(dataset, tmp_path, "pieces", "pretrain", params.model_dump(mode="json"))
     asked = json.loads(path.read_text())
     path.write_text(json.dumps(asked | {"compute": asked["compute"] | {"accumulate": 2}}))
-    subprocess.run(gang(path, 2), check=True, capture_output=True, timeout=120, env=ONE_THREAD)
+    as_ranks(work, path)
     whole, pieces = (steps_taken(runs / name) for name in ("whole", "pieces"))
     assert len(whole) == len(pieces) == 6
     for loss in ("loss", "loss_dino", "loss_ibot", "loss_koleo", "grad_norm"):

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,9 @@ from torch import Tensor
 
 from shared.dataset_version import Published
 from shared.errors import WorkFailedError
-from shared.launch.worker import Job
+from shared.launch.worker import Job, work
 from shared.params import Compute
+from tests.training.together import as_ranks
 from training.data.index import SampleIndex
 from training.data.loader import batches
 from training.distributed import DistributedContext
@@ -135,16 +134,10 @@ def test_finding_the_scale_of_fp16_is_no_bad_step(
     assert (report.taken, report.trouble, report.bad, state.skipped) == (False, trouble, bool(skipped), skipped)
 
 
-RANK_1_FAILS = """
-import os, sys
-from pathlib import Path
-from shared.launch.worker import work
-from tests.training.loop.test_bad_steps import failing
-from training.loss import losses
-if os.environ["RANK"] == "1":
-    losses.dino_loss = failing(lambda call: 4 <= call <= 6)
-work(Path(sys.argv[1]))
-"""
+def work_where_rank_1_fails(path: Path) -> None:
+    if os.environ["RANK"] == "1":
+        losses.dino_loss = failing(lambda call: 4 <= call <= 6)
+    work(path)
 
 
 def test_of_two_ranks_the_one_where_it_began_is_named_and_both_go_back(
@@ -162,14 +155,7 @@ def test_of_two_ranks_the_one_where_it_began_is_named_and_both_go_back(
     )
     job.folder.mkdir(parents=True)
     (tmp_path / "job.json").write_text(job.model_dump_json())
-    (tmp_path / "ranks.py").write_text(RANK_1_FAILS)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run(
-        [*torchrun, str(tmp_path / "ranks.py"), str(tmp_path / "job.json")],
-        check=True,
-        timeout=180,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])},
-    )
+    as_ranks(work_where_rank_1_fails, tmp_path / "job.json")
     left_out = rows(job.folder / "bad_steps.jsonl")
     assert [(row["step"], row["ranks"], row["not_finite"]) for row in left_out] == [(n, [1], "loss") for n in (4, 5, 6)]
     index = SampleIndex(dataset, 0)

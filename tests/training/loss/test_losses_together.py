@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
 from torch.nn import functional as F
 
 from tests.benchmarks.training_step import batch_of
+from tests.training.together import as_ranks
 from training.distributed import DistributedContext
 from training.loop.ddp import in_ddp
 from training.loop.pretrain import compile_parts, initial_state
@@ -60,10 +60,9 @@ def params_of(tiny: dict[str, Any], rule: str) -> PretrainParams:
     return PretrainParams.model_validate(tiny | {"objective": objective})
 
 
-def on_one_of_two(rank: int, folder: Path, tiny: dict[str, Any]) -> None:
-    torch.set_num_threads(1)
-    meeting, limit = f"file://{folder}/meeting", timedelta(seconds=60)
-    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=WORLD, timeout=limit)
+def on_one_of_two(folder: Path, tiny: dict[str, Any]) -> None:
+    dist.init_process_group("gloo", timeout=timedelta(seconds=60))
+    rank = dist.get_rank()
     found = {rule: losses_of(rank, params_of(tiny, rule)) for rule in RULES}
     torch.save(found | {"steps": [ddp_step(rank, tiny, compiles) for compiles in (False, True)]}, folder / f"{rank}.pt")
     dist.destroy_process_group()
@@ -109,7 +108,7 @@ def ddp_step(rank: int, tiny: dict[str, Any], compiles: bool) -> tuple[dict[str,
 @pytest.fixture(scope="module")
 def found(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("two")
-    mp.spawn(on_one_of_two, (folder, tiny), nprocs=WORLD)
+    as_ranks(on_one_of_two, folder, tiny)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(WORLD)]
 
 

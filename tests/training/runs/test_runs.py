@@ -318,7 +318,11 @@ def supervisor_alone(process: subprocess.Popen[Any], number: int) -> None:
 
 @pytest.mark.parametrize(
     ("processes", "number", "to"),
-    [(1, signal.SIGUSR1, everyone), (2, signal.SIGUSR1, everyone), (2, signal.SIGTERM, supervisor_alone)],
+    [
+        (1, signal.SIGUSR1, everyone),
+        pytest.param(2, signal.SIGUSR1, everyone, marks=pytest.mark.slow),
+        (2, signal.SIGTERM, supervisor_alone),
+    ],
 )
 def test_a_run_that_is_asked_to_stop_saves_whoever_gets_the_signal_and_says_requeue(
     tiny: dict[str, Any],

@@ -14,6 +14,7 @@ from flows.inspect.upkeep.gc import collect_garbage
 from flows.plan.garbage import garbage_of
 from shared.dataset_version import open_version, versions
 from shared.storage import Store
+from tests.command_line import dinoflow
 from tests.publishers import killed, logical, publish
 from tests.waiting import LIMIT_SECONDS
 
@@ -27,7 +28,7 @@ def photos(tmp_path: Path) -> Path:
     return root
 
 
-def dinoflow(*arguments: object) -> subprocess.CompletedProcess[str]:
+def process_of(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
 
@@ -47,7 +48,7 @@ def test_gc_first_says_what_and_how_much_and_deletes_it_only_when_told_to(photos
     publish(photos, tmp_path / "w")
     shutil.rmtree(tmp_path / "w/datasets/pets/v0001")
     before, size = tree(tmp_path / "w"), sum(p.stat().st_size for p in (tmp_path / "w").rglob("*") if p.is_file())
-    dry = dinoflow("datasets", tmp_path / "w", "gc", "--hours", 0)
+    dry = process_of("datasets", tmp_path / "w", "gc", "--hours", 0)
     assert dry.returncode == 0, dry.stderr
     assert "would be deleted. Nothing is yet.\nRun it again with --yes" in dry.stdout
     assert tree(tmp_path / "w") == before
@@ -106,7 +107,7 @@ def test_the_doctor_mends_every_kind_of_file_of_the_cache(photos: Path, tmp_path
                     data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
                 )
                 damaged.add(str(path.relative_to(tmp_path / "w")))
-    done = dinoflow("doctor", tmp_path / "w", "--json")
+    done = process_of("doctor", tmp_path / "w", "--json")
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)["mended"]) >= damaged
     assert {name.split("/")[1] for name in damaged if name.startswith("memory/")} >= {"measure"}

@@ -1,7 +1,5 @@
 """A training's page on a real server: it moves while steps are taken, and it costs no training its end."""
 
-import logging
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ from flows.session import Session
 from shared.launch.executors import Inline
 from shared.launch.progress import ProgressEvent, Silent
 from shared.storage import Store
-from tests.waiting import until
 
 
 def step(number: int, of: int = 400, **fields: float) -> ProgressEvent:
@@ -27,47 +24,6 @@ def step(number: int, of: int = 400, **fields: float) -> ProgressEvent:
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
     return Session(load_recipe("laptop"), Store(str(tmp_path)), Inline(), Silent())
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[None]:
-    from prefect.testing.utilities import prefect_test_harness
-
-    logging.getLogger("prefect").setLevel(logging.ERROR)
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
-
-
-def test_the_page_moves_while_the_training_goes_on(
-    session: Session, server: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from prefect import flow
-    from prefect.artifacts import Artifact
-
-    monkeypatch.setattr(live_training, "LIVE_SECONDS", 0.1)
-    seen: list[Any] = []
-
-    def page(said: str) -> str:
-        until(lambda: said in (((artifact := Artifact.get("training")) and artifact.data) or ""), said)
-        seen.append(Artifact.get("training"))
-        return str(seen[-1].data)
-
-    @flow
-    def work() -> None:
-        with shown_live(session, "pets-v0001-abc") as shown:
-            shown.reporter.progress(step(1))
-            first = page("step 1 of 400")
-            shown.reporter.progress(step(200, **{"k-NN": 0.31}))
-            second = page("step 200 of 400")
-            assert "k-NN while training" not in first
-            assert "![k-NN while training](data:image/svg+xml;base64," in second
-            assert "2 steps/s · 0:01:40 left" in second
-            assert "Reload the page" in second
-        assert "It has ended" in page("ended")
-
-    work()
-    assert len({one.id for one in seen}) == 1, "one page, written anew"
-    assert seen[-1].description == "pets-v0001-abc: step 200 of 400"
 
 
 def test_a_run_that_goes_on_shows_what_it_had_and_not_what_it_takes_again(session: Session) -> None:

@@ -1,7 +1,5 @@
 """What Prefect's pages show of progress: a line for each tenth, and a bar for what takes more than one step."""
 
-import logging
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -61,23 +59,3 @@ def test_what_is_done_at_once_has_a_line_and_no_bar_and_a_gangs_lines_stay_lines
         "quality          50 images · 0.1 s",
         "step 40 is gone: training has dropped its checkpoint",
     ]
-
-
-def test_a_flow_shows_a_bar_on_prefects_own_pages() -> None:
-    from prefect import flow
-    from prefect.artifacts import Artifact
-    from prefect.testing.utilities import prefect_test_harness
-
-    @flow
-    def work() -> None:
-        log = RunLog()
-        for done in (0, 10, 40):
-            log.progress(ProgressEvent("pretrain", done, 40, "steps", fields={"loss": 2.5}, ended=done == 40))
-
-    logging.getLogger("prefect").setLevel(logging.ERROR)
-    with prefect_test_harness(server_startup_timeout=120):
-        work()
-        artifact: Any = Artifact.get("progress-pretrain")
-    assert artifact.type == "progress"
-    assert float(artifact.data) == 100.0
-    assert "loss 2.5" in artifact.description

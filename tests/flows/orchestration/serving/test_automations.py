@@ -21,6 +21,7 @@ from tests.conftest import draw_classes
 from tests.flows.orchestration.serving.test_serve import FILE, ROOT, TINY, Served
 from tests.ports import free_port
 from tests.prefect_api import Api
+from tests.prefect_home import furnished
 from tests.waiting import started, until
 
 pytestmark = pytest.mark.slow
@@ -49,7 +50,7 @@ def test_a_run_whose_process_was_killed_is_marked_as_crashed_and_a_living_one_is
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Started by hand, so that no worker is there to tell of its end."""
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setenv("PREFECT_HOME", str(furnished(tmp_path)))
     monkeypatch.setenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
     port = free_port()
     with server("127.0.0.1", port) as url, ExitStack() as processes:
@@ -89,7 +90,7 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     words = ["pack", home / "tiny.yaml", "--workspace", home / "w"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-m", "flows.cli", *words], env=environment, check=True, timeout=300)
-    one = Served(home)
+    one = Served(furnished(home))
     with one.exits:
         one.start()
         yield one

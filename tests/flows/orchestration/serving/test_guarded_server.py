@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
 from flows.orchestration.pages.report_links import named_workspaces
-from flows.orchestration.serving.guarded_server import Door
+from flows.orchestration.serving.asgi import respond
+from flows.orchestration.serving.guarded_server import Door, config_of
 from tests.flows.orchestration.serving.test_serve import ROOT, heeds_ctrl_c
 from tests.ports import free_port
+from tests.prefect_home import furnished
 from tests.waiting import LIMIT_SECONDS, started, until
 
 
@@ -85,7 +88,7 @@ def open_to_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int,
     home = tmp_path_factory.mktemp("open")
     port, log = free_port(), (home / "log").open("w")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
-    environment |= {"PREFECT_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    environment |= {"PREFECT_HOME": str(furnished(home)), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "flows.cli", "serve", "--host", "0.0.0.0", "--port", port, "--workspace", home]
     settings: dict[str, Any] = {"cwd": ROOT, "env": environment, "stdout": log, "stderr": log}
     with started(command, preexec_fn=heeds_ctrl_c, **settings) as process:
@@ -97,7 +100,7 @@ def open_to_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int,
             except (OSError, http.client.HTTPException):
                 return False
 
-        until(registered, "the worker logs in and registers its deployments")
+        until(registered, "the worker logs in and registers its deployments", seconds=300)
         yield port, home
         process.send_signal(signal.SIGINT)
         process.wait(60)
@@ -160,25 +163,42 @@ Promise.allSettled(["text/plain", "application/json", ""].flatMap(type => ["no-c
 </script><body></body>"""
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
-def test_a_page_of_another_origin_in_a_browser_makes_nothing(tmp_path: Path) -> None:
-    """Without a password, as on loopback: the door alone keeps it out."""
-    from flows.orchestration.serving.server import server
+@pytest.fixture
+def flows_behind_the_door() -> Iterator[tuple[int, list[str]]]:
+    """A server as ours, of an application that notes the flows that it is asked to make; its port and the notes."""
+    made: list[str] = []
 
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        made.append((await receive())["body"].decode())
+        await respond(send, 201, "made")
+
+    port = free_port()
+    server = uvicorn.Server(config_of(Door(app, "127.0.0.1"), "127.0.0.1", port))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until(lambda: server.started, "the server listens")
+    yield port, made
+    server.should_exit = True
+    thread.join(LIMIT_SECONDS)
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
+def test_a_page_of_another_origin_in_a_browser_makes_nothing(
+    flows_behind_the_door: tuple[int, list[str]], tmp_path: Path
+) -> None:
+    """Without a password, as on loopback: the door alone keeps it out."""
+    port, made = flows_behind_the_door
     (tmp_path / "page").mkdir()
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "page"))
     pages = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=pages.serve_forever, daemon=True).start()
-    port = free_port()
     (tmp_path / "page/index.html").write_text(PAGE.replace("PORT", str(port)))
-    with server("127.0.0.1", port):
-        place = f"http://127.0.0.1:{pages.server_port}/index.html"
-        browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-        command = [*browser, "--virtual-time-budget=20000", "--dump-dom", place]
-        page = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True).stdout
-        assert "asked" in page
-        named = json.loads(asked(port, None, "/flows/filter"))
-        assert [one["name"] for one in named if "by-a-page" in one["name"]] == []
-        asked(port, None, "/flows/", b'{"name": "by-us"}')
-        assert [one["name"] for one in json.loads(asked(port, None, "/flows/filter"))] == ["by-us"]
+    place = f"http://127.0.0.1:{pages.server_port}/index.html"
+    browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = [*browser, "--virtual-time-budget=20000", "--dump-dom", place]
+    page = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True).stdout
+    assert "asked" in page
+    assert made == []
+    asked(port, None, "/flows/", b'{"name": "by-us"}')
+    assert made == ['{"name": "by-us"}']
     pages.shutdown()

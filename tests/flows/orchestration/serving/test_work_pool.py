@@ -13,6 +13,7 @@ from tests.conftest import draw_classes
 from tests.flows.orchestration.serving.test_serve import DEPLOYED, FILE, ROOT, TINY
 from tests.ports import free_port
 from tests.prefect_api import Api
+from tests.prefect_home import furnished
 from tests.waiting import started
 
 PREFECT = Path(sys.executable).with_name("prefect")
@@ -23,7 +24,7 @@ def test_a_worker_of_the_pool_runs_what_was_deployed(tmp_path: Path, monkeypatch
     draw_classes(tmp_path / "photos", 12)
     (tmp_path / "tiny.yaml").write_text(TINY.replace("PHOTOS", str(tmp_path / "photos")))
     (tmp_path / "dinoflow.yaml").write_text(f"pool: dinoflow\n{FILE}")
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.setenv("PREFECT_HOME", str(furnished(tmp_path / "prefect")))
     monkeypatch.setenv("PREFECT_WORKER_QUERY_SECONDS", "1")
     port, log = free_port(), (tmp_path / "log").open("w")
     with server("127.0.0.1", port) as url:
