@@ -15,6 +15,7 @@ import pytest
 from flows.orchestration.serving.temporary_server import temporary_server
 from shared.errors import UserError
 from shared.params import Compute
+from tests.prefect_home import furnished
 from tests.waiting import LIMIT_SECONDS, ended, started, until
 
 ROOT = Path(__file__).parents[4]
@@ -23,7 +24,7 @@ COMMAND = "import sys; from flows.cli import main; main(); print('prefect.server
 
 def environment(home: Path) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    return own | {"PREFECT_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    return own | {"PREFECT_HOME": str(furnished(home)), "PYTHONPATH": str(ROOT)}
 
 
 def test_every_task_run_is_on_the_pages_later_and_the_server_was_never_imported_here(
