@@ -13,7 +13,10 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from shared.errors import StoppedError, WorkFailedError
+from shared.launch.gpus import CORES
 
 Result = TypeVar("Result")
 
@@ -131,6 +134,7 @@ def _serve(pipe: Connection, environment: dict[str, str]) -> None:
     """Do what comes through the pipe until it closes: the life of a worker process."""
     os.environ |= environment  # before CUDA is used, which reads it once
     _live_with_parent()
+    _keep_to_its_cores(int(environment.get(CORES, 1)))
     while True:
         try:
             fn, arguments = pipe.recv()
@@ -145,6 +149,15 @@ def _serve(pipe: Connection, environment: dict[str, str]) -> None:
             pipe.send(answer)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             pipe.send((None, TypeError(f"{fn} must return what can be pickled, got {error}"), ""))
+
+
+def _keep_to_its_cores(cores: int) -> None:
+    """Let linear algebra use no more threads: those of several processes would wait for each other's cores.
+
+    By the environment for what is loaded later, by its own switch for what the fork brought along.
+    """
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(cores))
+    threadpool_limits(cores)
 
 
 def _portable(error: BaseException) -> BaseException:
