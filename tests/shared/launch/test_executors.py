@@ -5,6 +5,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from shared.errors import StoppedError, WorkFailedError
 from shared.launch.child_processes import WorkerDiedError, Workers
@@ -29,6 +30,14 @@ def die(_: int) -> None:
 
 def own_id(_: int) -> int:
     return os.getpid()
+
+
+def threads_of_algebra(_: int) -> list[int]:
+    import faiss
+    import numpy  # noqa: F401
+
+    assert faiss.omp_get_max_threads() == 1
+    return [pool["num_threads"] for pool in threadpool_info()]
 
 
 def die_while_sending(marker: str) -> bytes:
@@ -64,6 +73,16 @@ def workers():
 
 def test_items_run_in_other_processes(workers):
     assert os.getpid() not in set(Processes(workers).map(own_id, range(4), "id"))
+
+
+def test_linear_algebra_keeps_to_the_core_of_its_worker():
+    greedy = Workers([{"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}])
+    try:
+        threads = greedy.call(threads_of_algebra, 0)
+    finally:
+        greedy.close()
+    assert threads
+    assert set(threads) == {1}
 
 
 def test_all_items_come_back(workers):
