@@ -7,9 +7,8 @@ FAISS ?= $(if $(wildcard /dev/nvidia0),gpu,cpu)
 # Test files run beside one another; each stays in one process, with its fixtures.
 JOBS ?= 2
 BIN := $(VENV)/bin
-# In the order of folders: xdist would begin with files of many tests, and end with one that starts a server for two.
 # With compiled modules kept, each of the many processes that tests start begins sooner.
-PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 READY := $(VENV)/.ready
 
 .PHONY: demo test test-slow lint setup clean

@@ -65,8 +65,7 @@ def _killed(photos: Path, workspace: Path, place: str) -> None:
     pipeline.made_version(work)
 
 
-def _meeting(photos: Path | str, workspace: str, smallest: int, barrier: Barrier, settings: dict[str, str]) -> None:
-    os.environ.update(settings)  # of an object store, which the server of forks does not know
+def _meeting(photos: Path | str, workspace: str, smallest: int, barrier: Barrier) -> None:
     work = session(photos, workspace, quality={"rules": [{"kind": "too_small", "threshold": smallest}]})
     for stage in pipeline.STAGES:
         work.make(stage)
@@ -80,6 +79,8 @@ def die_inside_of_a_lock(workspace: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+SPAWN = get_context("spawn")
+"""For what needs this process's own settings and no others: a server of forks has those of the test that began it."""
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.publishers", "curation.measure.measure", "curation.dedup.dedup"])
 
@@ -94,11 +95,8 @@ def killed(photos: Path, workspace: Path, place: str) -> None:
 
 def at_once(photos: Path | str, workspace: str, smallest: tuple[int, ...]) -> None:
     """Publish in several processes that begin to publish together, each with its own limit of size."""
-    barrier = CONTEXT.Barrier(len(smallest))
-    several = [
-        CONTEXT.Process(target=_meeting, args=(photos, workspace, limit, barrier, dict(os.environ)))
-        for limit in smallest
-    ]
+    barrier = SPAWN.Barrier(len(smallest))
+    several = [SPAWN.Process(target=_meeting, args=(photos, workspace, limit, barrier)) for limit in smallest]
     for process in several:
         process.start()
     for process in several:
