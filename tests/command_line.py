@@ -1,22 +1,33 @@
-"""`dinoflow` called in this process: its words and exit code, without the seconds that a process takes to import."""
+"""`dinoflow` as a process, or called in this one: the same words, without the seconds that importing takes."""
 
 import io
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 
 from flows.cli import main
+from tests.waiting import LIMIT_SECONDS
 
+ROOT = Path(__file__).parents[1]
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
-def dinoflow(*words: object, cwd: Path | None = None, **environment: str) -> CompletedProcess[str]:
+def process_of(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """What the command says and how it ends, in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    command = [sys.executable, "-m", "flows.cli", *map(str, words)]
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS
+    )
+
+
+def dinoflow(*words: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """What the command says and how it ends; the process and its environment are afterwards as they were."""
     output, errors, code = io.StringIO(), io.StringIO(), 0
     arguments = [str(word) for word in words]
@@ -28,7 +39,7 @@ def dinoflow(*words: object, cwd: Path | None = None, **environment: str) -> Com
             main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
-    return CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
 
 
 @contextmanager

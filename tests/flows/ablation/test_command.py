@@ -3,8 +3,7 @@
 import pytest
 
 from flows.ablation.text import headline, notes, verdict
-from tests.command_line import dinoflow
-from tests.flows.cli.test_cli import process_of
+from tests.command_line import dinoflow, process_of
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,11 @@ import pytest
 from conftest import encoded, picture
 
 from shared.launch.stop_signals import REQUEUE
-from tests.command_line import dinoflow
+from tests.command_line import dinoflow, process_of
 from tests.prefect_home import furnished
 from tests.waiting import ended, started, until
 
 ROOT = Path(__file__).parents[3]
-
-
-def process_of(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}
-    command = [sys.executable, "-m", "flows.cli", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_help_teaches_every_command_without_importing_what_works():

@@ -12,9 +12,8 @@ from conftest import encoded, picture
 from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError, WorkFailedError
 from shared.storage import Store, store
-from tests.command_line import dinoflow
+from tests.command_line import dinoflow, process_of
 from tests.disks import small_disk
-from tests.flows.cli.test_cli import process_of
 from tests.waiting import LIMIT_SECONDS
 
 

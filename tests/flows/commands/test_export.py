@@ -8,8 +8,7 @@ import pytest
 
 from flows.commands.export import export_run
 from shared.errors import UserError, WorkspaceError
-from tests.command_line import dinoflow
-from tests.flows.cli.test_cli import process_of
+from tests.command_line import dinoflow, process_of
 from tests.training.vits import invented_weights, write_run
 
 

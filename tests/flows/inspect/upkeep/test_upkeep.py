@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,9 +12,8 @@ from flows.inspect.upkeep.gc import collect_garbage
 from flows.plan.garbage import garbage_of
 from shared.dataset_version import open_version, versions
 from shared.storage import Store
-from tests.command_line import dinoflow
+from tests.command_line import dinoflow, process_of
 from tests.publishers import killed, logical, publish
-from tests.waiting import LIMIT_SECONDS
 
 
 @pytest.fixture
@@ -26,11 +23,6 @@ def photos(tmp_path: Path) -> Path:
     for i in range(24):
         (root / f"{i:03}.jpg").write_bytes(encoded(picture(i, (60, 40))))
     return root
-
-
-def process_of(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
 
 
 def tree(folder: Path) -> set[str]:
