@@ -4,18 +4,23 @@ A copy shows what the other shows, or a part of it, upright, mirrored or turned.
 other people's photographs 9 in 10 correlate below .85 in the best window, of copies 1 in 50.
 """
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
-from curation.arrays import Bools, Bytes, Floats
+from curation.arrays import Bools, Bytes, Floats, Ints
 from curation.dedup.geometry.windows import (
     ORIENTATIONS,
     PART_OF,
     SIDE,
     Window,
+    Windows,
     averaging,
     best_correlation,
     best_window,
+    described,
+    may_reach,
     normed,
     places_of_turns,
     turned,
@@ -32,6 +37,8 @@ BEYOND_DOUBT = 0.93
 """Correlation of a window from which colours are not asked: one neighbour in twenty that is no copy gets there."""
 BLOCK = 4096
 """Pairs that are compared at once."""
+MOST = 4096
+"""Thumbnails whose windows are held at once, 80 kB each."""
 PATCHES = 4
 """Along each side of a window, whose mean colours are compared."""
 TINTED, SAME_HUES = 6.0, 0.25
@@ -54,17 +61,44 @@ def thumbnails(column: list[bytes]) -> Bytes:
     return np.frombuffer(b"".join(column), dtype=np.uint8).reshape(-1, LENGTH)
 
 
-def may_show(one: Bytes, other: Bytes) -> bool:
-    """Return whether either thumbnail may show a part of the other: in gray levels, and in colours where both have any.
+def may_show(rows: Bytes, couples: Ints) -> Bools:
+    """Return for couples [k, 2] of thumbnails [n, 1152] whether either of both may show a part of the other.
 
-    Where the gray levels leave no doubt, colours are not asked: copies are recoloured, too.
+    In gray levels, and in colours where both have any. Where the gray levels leave no doubt, colours are not asked:
+    copies are recoloured, too. Neighbouring couples should share thumbnails; of at most MOST the windows are held.
     """
-    grays = one[: SIDE * SIDE].tobytes(), other[: SIDE * SIDE].tobytes()
-    correlation = best_correlation(*grays)
+    numbers, sides = np.unique(couples, return_inverse=True)
+    if len(numbers) > max(MOST, 2):
+        return np.concatenate([may_show(rows, half) for half in np.array_split(couples, 2)])
+    sides, some = sides.reshape(-1, 2), rows[numbers]
+    pictures = described(some[:, : SIDE * SIDE].reshape(-1, SIDE, SIDE))
+    likely = _may_reach(pictures, sides)
+    for couple in np.flatnonzero(likely).tolist():
+        one, other = sides[couple].tolist()
+        likely[couple] = _shows(some[[one, other]], pictures[one], pictures[other])
+    return likely
+
+
+def _may_reach(pictures: list[Windows], couples: Ints) -> Bools:
+    """Return for couples [k, 2] whether a window of either may correlate with the whole of the other as it must."""
+    both_ways = np.concatenate([couples, couples[:, ::-1]])
+    order = np.argsort(both_ways[:, 0], kind="stable")
+    edges = np.searchsorted(both_ways[order, 0], np.arange(len(pictures) + 1)).tolist()
+    reached = np.zeros(len(both_ways), dtype=bool)
+    for picture, (begin, end) in zip(pictures, pairwise(edges), strict=True):
+        rows = order[begin:end]
+        if len(rows):
+            reached[rows] = may_reach(picture, [pictures[whole] for whole in both_ways[rows, 1].tolist()])
+    return np.asarray(reached.reshape(2, -1).any(axis=0))
+
+
+def _shows(rows: Bytes, one: Windows, other: Windows) -> bool:
+    correlation = best_correlation(one, other)
     if correlation < PART_OF or correlation >= BEYOND_DOUBT:
         return correlation >= BEYOND_DOUBT
-    window, swapped = best_window(*grays)
-    return _same_colours(_tints(other if swapped else one), _tints(one if swapped else other), window)
+    window, swapped = best_window(one, other)
+    picture, whole = (_tints(row) for row in (rows[::-1] if swapped else rows))
+    return _same_colours(picture, whole, window)
 
 
 def _tints(row: Bytes) -> Floats:

@@ -58,8 +58,8 @@ def whole(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
 
 def parts(a: LocalFeatures, b: LocalFeatures) -> Iterator[Affine]:
     """Return maps of all of one picture to a window of the other, best first, a few each way."""
-    into_b = [(each, a.small.shape, b.small.shape, False) for each in best_windows(b.square, a.square, PARTS)]
-    into_a = [(each, b.small.shape, a.small.shape, True) for each in best_windows(a.square, b.square, PARTS)]
+    into_b = [(each, a.small.shape, b.small.shape, False) for each in best_windows(b.windows, a.windows, PARTS)]
+    into_a = [(each, b.small.shape, a.small.shape, True) for each in best_windows(a.windows, b.windows, PARTS)]
     for window, whole_shape, (high, wide), inverse in sorted(into_b + into_a, key=lambda part: -part[0].correlation):
         affine = map_of_turn(whole_shape, (window.high * high, window.wide * wide), *ORIENTATIONS[window.orientation])
         affine[:, 2] += window.left * wide, window.top * high

@@ -126,7 +126,7 @@ def _maps(a: LocalFeatures, b: LocalFeatures) -> Iterator[tuple[Affine, float]]:
         better, score = _approached(a, b, affine, glance(a, b, affine))
         best = max(best, score)
         yield better, score
-    if best_correlation(a.square, b.square) >= PART_OF:
+    if best_correlation(a.windows, b.windows) >= PART_OF:
         seen, affine = max(((glance(a, b, part), part) for part in parts(a, b)), key=lambda scored: scored[0])
         affine, score = _approached(a, b, affine, seen)
         yield affine, score

@@ -14,6 +14,7 @@ from PIL import Image
 
 from curation.arrays import Bytes, Floats
 from curation.dedup.geometry.frame import LEAST, Bounds, gray_frame, inner_bounds
+from curation.dedup.geometry.windows import Windows, described
 
 SIDE = 128
 """Longer side of the frame in which keypoints are looked for and pictures are laid over each other. Keypoints of twice
@@ -68,10 +69,10 @@ class LocalFeatures:
     """The finer frame, RGB, as JPEG."""
 
     @cached_property
-    def square(self) -> bytes:
-        """Gray levels [32, 32], as windows are cut from."""
-        small = cv2.resize(self.gray, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-        return np.asarray(small, np.uint8).tobytes()
+    def windows(self) -> Windows:
+        """What is compared of the picture and parts of it, squashed to 32 × 32."""
+        square = cv2.resize(self.gray, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+        return described(np.asarray(square, np.uint8)[None])[0]
 
     @cached_property
     def small(self) -> Floats:

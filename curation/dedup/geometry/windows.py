@@ -5,12 +5,14 @@ a whole are compared as 10 × 10 gray levels in eight orientations. Most windows
 bound by their coarse waves, which never dismisses what the whole comparison would not.
 """
 
-from functools import cache, lru_cache
+import math
+from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-from curation.arrays import Array, Floats
+from curation.arrays import Array, Bools, Bytes, Floats
 
 SIDE, CELLS = 32, 10
 """Gray levels along a picture, and along a window that is compared."""
@@ -26,8 +28,8 @@ ROUNDING = 1e-3
 """More than float32 loses in a correlation."""
 TRIED = 32
 """Windows that are compared first where the best are sought."""
-REMEMBERED = 2048
-"""Pictures whose windows wait for the next pair, 80 kB each."""
+AT_ONCE = 16
+"""Pictures that are described together."""
 
 
 class Window(NamedTuple):
@@ -48,13 +50,17 @@ class Windows(NamedTuple):
     levels: Floats
     """[32, 32], the gray levels."""
     tones: Floats
-    """[24, 729], the coarse half of each window, centred and of unit norm, as coefficients of a cosine transform."""
-    rest: Floats
-    """[729], the norm of what those leave out."""
+    """[24, 729], the coarse half of each window as coefficients of a cosine transform, of unit norm."""
+    fine: Floats
+    """[729], the norm of what else a window has is at most so many times that of its coarse half."""
+    spread: Floats
+    """[729], at most so many times that is the norm of both."""
     wholes: Floats
     """[100, 8], the whole in eight orientations, centred and of unit norm."""
     whole_tones: Floats
-    """[8, 24]"""
+    """[8, 24], the coarse half of those."""
+    rest: float
+    """The norm of what that leaves out of the whole."""
 
     def parts(self, numbers: Array) -> Floats:
         """Return some of the 729 windows [n, 100], centred and of unit norm."""
@@ -64,53 +70,106 @@ class Windows(NamedTuple):
         return normed(np.asarray(cells.reshape(len(numbers), -1), np.float32))
 
 
-@lru_cache(maxsize=REMEMBERED)
-def windows(gray: bytes) -> Windows:
-    """Return the windows of a gray picture [32, 32]."""
-    levels = np.frombuffer(gray, np.uint8).reshape(SIDE, SIDE).astype(np.float32)
-    levels -= levels.mean()
-    cells, waves = (_products(each, levels) for each in (_cutter(), _coarse()))
-    means, tones = np.split(waves.swapaxes(1, 2).reshape(COARSE * COARSE, -1), [1])
-    squares = np.maximum((cells * cells).sum(axis=0).sum(axis=1).ravel() - means[0] ** 2, 0)
-    norms = np.maximum(np.sqrt(squares), 1.0)
-    rest = np.sqrt(np.maximum(squares - (tones * tones).sum(axis=0), 0)) / norms
-    whole = normed(cells[:, 0, :, 0].ravel())[places_of_turns(CELLS)]
-    return Windows(levels, tones / norms, rest, np.ascontiguousarray(whole.T), whole @ _waves())
+def described(grays: Bytes) -> list[Windows]:
+    """Return the windows of each of some gray pictures [n, 32, 32]."""
+    return [each for start in range(0, len(grays), AT_ONCE) for each in _described(grays[start : start + AT_ONCE])]
 
 
-def best_correlation(one: bytes, other: bytes) -> float:
+def _described(grays: Bytes) -> Iterator[Windows]:
+    levels: Floats = grays.astype(np.float32)
+    levels -= levels.mean(axis=(1, 2), keepdims=True)
+    waves, count, sides = _coarse().reshape(-1, SIDE), len(grays), len(spans())
+    tones = waves @ (levels @ waves.T)  # a product for each picture: whatever others are beside it, to the bit
+    tones = tones.reshape(count, COARSE, sides, COARSE, sides).swapaxes(2, 3).reshape(count, COARSE**2, -1)
+    energy, tones = _energies(levels) - tones[:, 0] ** 2, tones[:, 1:]
+    coarse = np.maximum(np.einsum("nij,nij->nj", tones, tones), ROUNDING**2)
+    tones /= np.sqrt(coarse)[:, None]
+    fine = np.maximum(energy / coarse - 1, 0)
+    cutter = _cutter()[:, 0]
+    whole: Floats = (cutter @ levels @ cutter.T).reshape(count, -1)
+    wholes = normed(whole)[:, places_of_turns(CELLS)]
+    whole_tones = wholes @ _waves()
+    rest = np.sqrt(np.maximum(1 - np.einsum("ij,ij->i", whole_tones[:, 0], whole_tones[:, 0]), 0)).tolist()
+    turned_wholes = np.ascontiguousarray(wholes.swapaxes(1, 2))
+    return map(Windows, levels, tones, np.sqrt(fine), np.sqrt(1 + fine), turned_wholes, whole_tones, rest)
+
+
+def _energies(levels: Floats) -> Floats:
+    """Return the sum of squares [n, 729] of the cells of each window of pictures [n, 32, 32], without the cells.
+
+    Of cells D·L·Aᵀ that is the product of LᵀDᵀDL and AᵀA, entry by entry; the latter is 0 but near its diagonal.
+    """
+    rows, (near, diagonals) = _cutter().swapaxes(0, 1), _diagonals()
+    down = (rows.reshape(-1, SIDE) @ levels).reshape(-1, CELLS, SIDE)
+    squares = [np.einsum("nij,nij->nj", down[:, :, : SIDE - k], down[:, :, k:]) for k in range(near)]
+    return (np.concatenate(squares, axis=1).reshape(len(levels), len(rows), -1) @ diagonals).reshape(len(levels), -1)
+
+
+@cache
+def _diagonals() -> tuple[int, Floats]:
+    """Return how many diagonals of AᵀA differ from 0, and them [entries, windows], but for the main one twice.
+
+    A are the rows [10, 32] that take the cells of each window of a side.
+    """
+    rows = _cutter().swapaxes(0, 1)
+    products = rows.swapaxes(1, 2) @ rows
+    diagonals = [np.diagonal(products, k, axis1=1, axis2=2) * (2 if k else 1) for k in range(SIDE)]
+    near = 1 + max(k for k, diagonal in enumerate(diagonals) if diagonal.any())
+    return near, np.concatenate(diagonals[:near], axis=1).T
+
+
+def best_correlation(one: Windows, other: Windows) -> float:
     """Return how well either whole shows a window of the other; something below PART_OF where that is below."""
-    first, second = windows(one), windows(other)
-    return max(_shown(first, second), _shown(second, first))
+    return max(_shown(one, other), _shown(other, one))
+
+
+def may_reach(picture: Windows, wholes: Sequence[Windows]) -> Bools:
+    """Return for which of some wholes [n] the picture may have a window that correlates with them by PART_OF."""
+    coarse = np.concatenate([each.whole_tones for each in wholes]) @ picture.tones
+    least = np.array([_least_coarse(each, PART_OF) for each in wholes])
+    return np.asarray(coarse.reshape(len(wholes), -1).max(axis=1) >= least)
 
 
 def _shown(picture: Windows, other: Windows) -> float:
     """Return the best correlation of a window with the whole, by comparing those that may reach PART_OF."""
-    rows = np.flatnonzero(_most(picture, other) >= PART_OF - ROUNDING)
+    coarse = (other.whole_tones @ picture.tones).max(axis=0)
+    rows = _reaching(picture, other, coarse, PART_OF)
     return float((picture.parts(rows) @ other.wholes).max()) if len(rows) else -1.0
 
 
-def _most(picture: Windows, other: Windows) -> Floats:
-    """Return the most that each window [729] may correlate with the whole, in any orientation, by their coarse waves.
+def _reaching(picture: Windows, other: Windows, coarse: Floats, correlation: float) -> Array:
+    """Return the windows that may correlate so well with the whole, from what their coarse waves do, [729].
 
-    By Cauchy and Schwarz what those leave out adds at most the product of its norms.
+    Let c be that, and r the norm of what a window has beside its coarse waves, of norm 1. By Cauchy and Schwarz the
+    whole correlates with it by at most (c + r·rest) / √(1 + r²).
     """
-    return np.asarray((other.whole_tones @ picture.tones).max(axis=0) + picture.rest * other.rest[0])
+    least = _least_coarse(other, correlation)
+    worst = other.rest / least if least > 0 else math.inf  # the r of the greatest bound
+    alike = (correlation - ROUNDING) * picture.spread - other.rest * picture.fine
+    return np.flatnonzero(coarse >= np.where(picture.fine < worst, alike, least))
 
 
-def best_window(one: bytes, other: bytes) -> tuple[Window, bool]:
+def _least_coarse(other: Windows, correlation: float) -> float:
+    """Return the least c with which a window may correlate so well with the whole, whatever r is.
+
+    The bound is at most √(c² + rest²), or the rest where c is negative.
+    """
+    beyond = max(0.0, correlation - ROUNDING) ** 2 - other.rest**2
+    return math.sqrt(beyond) if beyond > 0 else -1.0
+
+
+def best_window(one: Windows, other: Windows) -> tuple[Window, bool]:
     """Return the window in which either whole is shown best, and whether it is a window of the other one."""
     found = [(best_windows(one, other, 1)[0], False), (best_windows(other, one, 1)[0], True)]
     return max(found, key=lambda each: each[0].correlation)
 
 
-def best_windows(picture: bytes, other: bytes, count: int) -> list[Window]:
+def best_windows(picture: Windows, other: Windows, count: int) -> list[Window]:
     """Return the windows of a picture that the whole of another shows best."""
-    first, second, sides = windows(picture), windows(other), spans()
-    most = _most(first, second)
-    some = first.parts(np.argpartition(-most, TRIED)[:TRIED]) @ second.wholes
-    rows = np.flatnonzero(most >= np.partition(some.ravel(), -count)[-count] - ROUNDING)
-    correlations = first.parts(rows) @ second.wholes
+    sides, coarse = spans(), (other.whole_tones @ picture.tones).max(axis=0)
+    some = picture.parts(np.argpartition(-coarse, TRIED)[:TRIED]) @ other.wholes
+    rows = _reaching(picture, other, coarse, float(np.partition(some.ravel(), -count)[-count]))
+    correlations = picture.parts(rows) @ other.wholes
     found = []
     for place in np.argsort(-correlations.ravel(), kind="stable")[:count]:
         row, orientation = divmod(int(place), correlations.shape[1])
@@ -158,12 +217,6 @@ def _cosines() -> Floats:
     waves, cells = np.arange(COARSE)[:, None], np.arange(CELLS)
     rows = np.cos(np.pi * (cells + 0.5) * waves / CELLS)
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
-
-
-def _products(rows: Floats, levels: Floats) -> Floats:
-    """Return what rows [k, windows, side] take down and across, [k, windows, k, windows]."""
-    flat = rows.reshape(-1, rows.shape[-1])
-    return np.asarray(flat @ levels @ flat.T, np.float32).reshape(rows.shape[:2] * 2)
 
 
 def averaging(side: int, start: float, share: float, cells: int) -> Floats:

@@ -1,4 +1,4 @@
-"""From a part of vectors to rows for buckets: where each vector is stored, and which buckets it visits."""
+"""From a part of vectors to rows for buckets: where each vector is stored, its home, and which buckets it visits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -66,31 +66,38 @@ class VectorPart:
         return self if chosen.all() else self.take(chosen)
 
 
-def bucket_rows(images: VectorPart, centroids: Centroids, probing: Probing, turns: Sequence[Ints] = ()) -> pa.Table:
-    """Return a row for each image and bucket that it is stored in or visits, with its vector in float16 and thumbnail.
+def bucket_rows(
+    images: VectorPart, centroids: Centroids, probing: Probing, turns: Sequence[Ints] = ()
+) -> tuple[pa.Table, pa.Table]:
+    """Return a row for each image and bucket that it is stored in or visits, with its vector in float16.
 
-    `visits` tells, bit by bit, how: as it is, and as each of the permutations `turns` of its components.
+    And the thumbnail of each, in the bucket that is its home: that in which it is stored. `visits` tells, bit by bit,
+    how: as it is, and as each of the permutations `turns` of its components.
     """
-    item, bucket, visits, stored = _visits(images.vectors, centroids, probing, turns)
+    item, bucket, visits, home = _visits(images.vectors, centroids, probing, turns)
     order = np.argsort(bucket, kind="stable")
     item = item[order]
     columns = {
         "bucket": pa.array(bucket[order], pa.int32()),
-        "stored": pa.array(stored[order]),
+        "home": pa.array(home[item], pa.int32()),
         "visits": pa.array(visits[order], pa.int32()),
         "role": pa.array(images.roles[item], pa.int8()),
         "floor": pa.array(images.floors[item], pa.float32()),
         "image_id": fixed_binary(images.ids[item], 16),
         "vector": fixed_binary(images.vectors.astype(np.float16)[item], 2 * images.vectors.shape[1]),
     }
-    thumbnail = images.thumbnails.shape[1]
-    return pa.table(columns | ({"thumbnail": fixed_binary(images.thumbnails[item], thumbnail)} if thumbnail else {}))
+    seen = {
+        "bucket": pa.array(home, pa.int32()),
+        "image_id": fixed_binary(images.ids, 16),
+        "thumbnail": fixed_binary(images.thumbnails, images.thumbnails.shape[1]),
+    }
+    return pa.table(columns), pa.table(seen)
 
 
 def _visits(
     vectors: Floats, centroids: Centroids, probing: Probing, turns: Sequence[Ints]
 ) -> tuple[Ints, Ints, Ints, Array]:
-    """Return, for each image and bucket, their numbers, the turns in which it visits, and whether it is stored."""
+    """Return, for each image and bucket, their numbers and the turns in which it visits; and the home [n] of each."""
     keys, bits, homes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for number, turn in enumerate((None, *turns)):
         # A turned vector meets a centroid as the vector meets the centroid turned back.
@@ -104,11 +111,11 @@ def _visits(
             keys.append((item[near] + start) * len(centroids) + bucket[near])
             bits.append(np.full(len(near), 1 << number))
             if turn is None:
-                homes.append((np.arange(len(home)) + start) * len(centroids) + home)
+                homes.append(home)
     key, inverse = np.unique(np.concatenate(keys), return_inverse=True)
     visits = np.bincount(inverse, np.concatenate(bits), len(key)).astype(np.int64)
     item, bucket = np.divmod(key, len(centroids))
-    return item, bucket, visits, np.isin(key, np.concatenate(homes), assume_unique=True)
+    return item, bucket, visits, np.concatenate(homes)
 
 
 def _limited(item: Ints, scores: Floats, most: int) -> Ints:

@@ -1,7 +1,7 @@
 """The searches of one corpus: of all its images, or of what changed since the lists that are remembered were made."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -14,10 +14,10 @@ from curation.dedup.ivf.lists import FoundLists, ListDifference, Members, write_
 from curation.dedup.ivf.recall import TRUE, VectorSample, merge_truth, nearest_true, true_table, write_sample
 from curation.dedup.ivf.search import FOUND, read_found
 from curation.dedup.ivf.selection import write_difference
-from curation.dedup.ivf.tasks import Task, assign, collect, in_doubt, look, search, settle, truth
+from curation.dedup.ivf.tasks import Task, assign, beside, carry, collect, look, search, settle, truth
 from shared.params import fingerprint
 from shared.stage_runner.shuffle import Map
-from shared.storage.checked import read_table, write_table
+from shared.storage.checked import write_table
 from shared.storage.sorted_file import write_sorted
 
 
@@ -31,21 +31,16 @@ class SearchSpace:
     centroids: Centroids
     memory: str
     """The folder of what is remembered."""
+    selections: dict[str, pa.Table]
+    """By name."""
+    members: Members
+    """Who takes part, of all selections."""
 
     def name(self, *facts: object) -> str:
         """Return the file of what is remembered under these facts and those of every search in this space."""
         plan, turns = self.task.search, [turn.tolist() for turn in self.task.search.turns]
-        return f"{self.memory}/{fingerprint(self.pinned, plan.cosine, plan.count, turns, *facts)}.parquet"
-
-    @cached_property
-    def selections(self) -> dict[str, pa.Table]:
-        """The selections by name."""
-        return {name: read_table(self.task.store, name) for group in self.groups for name in group}
-
-    @cached_property
-    def members(self) -> Members:
-        """Who takes part."""
-        return _members([*self.selections.values()])
+        asked = fingerprint(FOUND.names, self.pinned, plan.cosine, plan.count, turns, *facts)
+        return f"{self.memory}/{asked}.parquet"
 
 
 @dataclass(frozen=True)
@@ -110,7 +105,8 @@ def _as_before(task: Task, before: FoundLists, name: str) -> SearchedLists:
     return SearchedLists((file,), before.facts["visits"], before.facts["largest"], (name,))
 
 
-def _members(selections: list[pa.Table]) -> Members:
+def members_of(selections: Iterable[pa.Table]) -> Members:
+    """Return who takes part in some selections."""
     table = pa.concat_tables([selection.select(["image_id", "role"]) for selection in selections]).combine_chunks()
     return Members(table["image_id"].chunk(0), table["role"].to_numpy())
 
@@ -118,7 +114,7 @@ def _members(selections: list[pa.Table]) -> Members:
 def _left(task: Task, name: str, chosen: pa.Table, difference: ListDifference) -> str:
     """Write what is left to search for the images of a selection; return the name of the file."""
     again = f"{task.folder}/left-{name.rpartition('/')[2]}"
-    write_difference(task.store, again, chosen, *difference.roles(_members([chosen])))
+    write_difference(task.store, again, chosen, *difference.roles(members_of([chosen])))
     return again
 
 
@@ -138,10 +134,15 @@ def _searched(
     found = sorted(run(search, _spanned(replace(task, names=tuple(sorted_)), "found", of_buckets)))
     files = sorted(run(collect, _spanned(replace(task, names=(*found, kept)), "pairs", of_images)))
     if plan.thumbnails:
-        # A pair that met in several buckets is looked at in one.
-        doubts = tuple(in_doubt(file) for file in files)
-        looked = run(look, _spanned(replace(task, names=tuple(sorted_), doubts=doubts), "looked", of_buckets))
-        files = sorted(run(settle, _spanned(replace(task, names=(*files, *sorted(looked))), "settled", of_images)))
+        # A pair that met in several buckets is looked at in one, to which the thumbnail of its guest is carried.
+        seen, doubts, guests = (
+            tuple(beside(name, what) for name in names)
+            for names, what in ((sorted_, "thumbnails"), (files, "doubts"), (files, "guests"))
+        )
+        carried = sorted(run(carry, _spanned(replace(task, names=seen, doubts=guests), "carried", of_buckets)))
+        looking = replace(task, names=(*seen, *carried), doubts=doubts)
+        looked = sorted(run(look, _spanned(looking, "looked", of_buckets)))
+        files = sorted(run(settle, _spanned(replace(task, names=(*files, *looked)), "settled", of_images)))
     return tuple(files), float(counts.sum() / max(rows, 1)), int(counts.max())
 
 

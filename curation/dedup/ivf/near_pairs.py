@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays.draws import draws, words
-from curation.dedup.ivf.assign import ANY, Probing
+from curation.dedup.ivf.assign import ANY, ASKS, TARGET, Probing
 from curation.dedup.ivf.centroids import sample_rows
-from curation.dedup.ivf.difference import SearchedLists, SearchSpace, searched_lists, true_lists
+from curation.dedup.ivf.difference import SearchedLists, SearchSpace, members_of, searched_lists, true_lists
+from curation.dedup.ivf.lists import Members
 from curation.dedup.ivf.pins import newest, pin_probing, pinned, pinned_probing, read_pinned
 from curation.dedup.ivf.recall import VectorSample, joined, probing_for
 from curation.dedup.ivf.search import read_found, to_ids
@@ -21,6 +22,7 @@ from curation.dedup.ivf.tasks import QUERIES, NearSearch, Task, sample
 from shared.params import fingerprint
 from shared.stage_runner.shuffle import Map
 from shared.storage import Store
+from shared.storage.checked import read_table
 
 CUSHION = 0.5
 """Share of the allowed loss that is kept in reserve, for chance in the sample."""
@@ -61,16 +63,18 @@ def near_pairs(
     those of evaluation sets, split none. `memory` is a folder for what searches found among images whose digests stand
     for the same vectors; without one all are searched.
     """
-    groups = _groups(selections, plan.parts_per_file)
-    task = Task(store.url, folder, plan, ())
-    asked = sample_rows(rows, plan.bucket_rows)
-    targets, pool, queries = _sampled(run(sample, [replace(task, names=g, low=asked) for g in groups]), asked)
+    groups, task = _groups(selections, plan), Task(store.url, folder, plan, ())
+    chosen = {name: read_table(store, name) for name in selections}
+    members = members_of(chosen.values())
+    low = _greatest_draw(members, TARGET, sample_rows(rows, plan.bucket_rows), "centroids")
+    high = _greatest_draw(members, ASKS, QUERIES, "recall")
+    targets, pool, queries = _sampled(run(sample, [replace(task, names=g, low=low, high=high) for g in groups]))
     if not targets or not len(queries.ids):
         return NOTHING_NEAR
     name = (None if shaping else newest(store, pins)) or pinned(
         store, pins, pool.vectors, words(pool.ids), targets, plan.bucket_rows
     )
-    space = SearchSpace(task, groups, name, read_pinned(store, name), memory or f"{folder}/memory")
+    space = SearchSpace(task, groups, name, read_pinned(store, name), memory or f"{folder}/memory", chosen, members)
     true, remembered = true_lists(run, space, queries)
     asks = fingerprint(name, shaping, plan.cosine, plan.count, plan.recall, plan.most_probes)
     found = _widened(run, space, true, f"{pins}/probing-{asks}.json")
@@ -99,17 +103,16 @@ def _widened(run: Map, space: SearchSpace, true: pa.Table, pin: str) -> NearPair
     return done
 
 
-def _sampled(
-    offers: Iterable[tuple[int, VectorSample, VectorSample]], asked: int
-) -> tuple[int, VectorSample, VectorSample]:
-    """Return the targets and the samples of all; offers are joined as they come: together they are the corpus."""
-    targets, pools, queries = 0, list[VectorSample](), list[VectorSample]()
-    for count, pool, asking in offers:
-        targets += count
-        pools, queries = [joined([*pools, pool], asked, "centroids")], [joined([*queries, asking], QUERIES, "recall")]
-    if not targets:
-        return 0, VectorSample.none(), VectorSample.none()
-    return targets, pools[0], queries[0]
+def _greatest_draw(members: Members, role: int, count: int, purpose: str) -> int:
+    """Return the greatest draw of a sample of so many of a role: by it a part knows which of its images are in it."""
+    chances = draws(words(to_ids(pa.chunked_array([members.having(role)]))), purpose)
+    return int(np.partition(chances, count - 1)[count - 1] if len(chances) > count else np.iinfo(np.uint64).max)
+
+
+def _sampled(offers: Iterable[tuple[int, VectorSample, VectorSample]]) -> tuple[int, VectorSample, VectorSample]:
+    """Return the targets and the samples of all: a few of each part, never the corpus."""
+    counts, pools, queries = zip((0, VectorSample.none(), VectorSample.none()), *offers, strict=True)
+    return sum(counts), joined([*pools], "centroids"), joined([*queries], "recall")
 
 
 def _recall(store: Store, files: Sequence[str], true: pa.Table, count: int) -> float:
@@ -132,5 +135,6 @@ def _recall(store: Store, files: Sequence[str], true: pa.Table, count: int) -> f
     return float(np.mean(hits)) if hits else 1.0
 
 
-def _groups(parts: Sequence[str], size: int) -> list[tuple[str, ...]]:
+def _groups(parts: Sequence[str], plan: NearSearch) -> list[tuple[str, ...]]:
+    size = max(1, min(plan.parts_per_file, len(parts) // plan.tasks))
     return [tuple(parts[i : i + size]) for i in range(0, len(parts), size)]

@@ -41,11 +41,18 @@ class VectorSample:
         """Return no images."""
         return cls(np.zeros(0, "V16"), np.zeros((0, 1), np.float32))
 
+    def below(self, limit: int, purpose: str) -> "VectorSample":
+        """Return those whose draw by a hash of their ids is at most so large."""
+        chosen = draws(words(self.ids), purpose) <= np.uint64(limit)
+        return VectorSample(self.ids[chosen], self.vectors[chosen])
 
-def joined(pieces: list[VectorSample], count: int, purpose: str) -> VectorSample:
-    """Return the sample of several samples."""
+
+def joined(pieces: list[VectorSample], purpose: str) -> VectorSample:
+    """Return all images of several samples, in the order of their draws, whatever the order of the pieces."""
+    pieces = [piece for piece in pieces if len(piece.ids)] or [VectorSample.none()]
     ids, vectors = np.concatenate([p.ids for p in pieces]), np.concatenate([p.vectors for p in pieces])
-    return pick(VectorSample(ids, vectors), count, purpose)
+    order = np.argsort(draws(words(ids), purpose), kind="stable")
+    return VectorSample(ids[order], vectors[order])
 
 
 def write_sample(store: Store, name: str, images: VectorSample) -> None:
@@ -68,13 +75,6 @@ class TruePairs:
     query: Array
     cosine: Floats
     others: VectorSample
-
-
-def pick(images: VectorSample, count: int, purpose: str) -> VectorSample:
-    """Return `count` images by a hash of their ids: of the picks of parts this picks what it would pick of all."""
-    chances = draws(words(images.ids), purpose)
-    chosen = np.argsort(chances, kind="stable")[:count]  # in that order, whatever the order of the images
-    return VectorSample(images.ids[chosen], images.vectors[chosen])
 
 
 def true_neighbours(queries: VectorSample, images: VectorSample, cosine: float, count: int) -> TruePairs:

@@ -26,9 +26,13 @@ FOUND = pa.schema(
         ("cosine", pa.float32()),
         ("shown", pa.bool_()),
         ("bucket", pa.int32()),
+        ("guest_home", pa.int32()),
     ]
 )
-"""Pairs that were found, and in which bucket; `shown` is null until their thumbnails are compared."""
+"""Pairs that were found, in which bucket, and the home of the one that visits it, or the same bucket where none does.
+
+`shown` is null until their thumbnails are compared.
+"""
 
 
 def read_found(store: Store, names: Sequence[str], low: bytes = bytes(16), high: bytes | None = None) -> pa.Table:
@@ -78,23 +82,27 @@ def search_bucket(rows: pa.Table, cosine: float, count: int, turns: Sequence[Int
     Memory: 4·dim bytes a row, and PENDING neighbours.
     """
     images, number = np.unique(to_ids(rows["image_id"]), return_inverse=True)
+    here, home = rows["bucket"][0].as_py(), rows["home"].to_numpy()
     bucket = _Bucket(
         to_vectors(rows["vector"]),
         number.astype(np.int64),
         rows["role"].to_numpy(),
         rows["floor"].to_numpy(),
         rows["visits"].to_numpy(),
-        rows["stored"].to_numpy().astype(bool),
+        home == here,
     )
     best = bucket.pairs(least_on_grid(cosine), count, turns)
-    ids = images.view(np.uint8).reshape(-1, 16)
+    ids, homes = images.view(np.uint8).reshape(-1, 16), np.empty(len(images), np.int32)
+    homes[number] = home
+    guest_home = np.where(homes[best.item] != here, homes[best.item], homes[best.other])
     return pa.table(
         {
             "item": fixed_binary(ids[best.item], 16),
             "other": fixed_binary(ids[best.other], 16),
             "cosine": pa.array(best.cosine),
             "shown": pa.nulls(len(best.item), pa.bool_()),
-            "bucket": pa.array(np.full(len(best.item), rows["bucket"][0].as_py()), pa.int32()),
+            "bucket": pa.array(np.full(len(best.item), here), pa.int32()),
+            "guest_home": pa.array(guest_home),
         },
         schema=FOUND,
     )
@@ -182,8 +190,8 @@ def shown_in_bucket(pairs: pa.Table, rows: pa.Table) -> pa.Table:
     ids = rows["image_id"].combine_chunks()
     sides = [pc.index_in(pairs[side], ids).to_numpy() for side in ("item", "other")]
     couples, again = np.unique(np.sort(np.stack(sides, axis=1), axis=1), axis=0, return_inverse=True)
-    shown = np.array([may_show(thumbnails[one], thumbnails[other]) for one, other in couples.tolist()], dtype=bool)
-    return pairs.set_column(pairs.column_names.index("shown"), "shown", pa.array(shown[again.ravel()]))
+    answers = may_show(thumbnails, couples)[again.ravel()]
+    return pairs.set_column(pairs.column_names.index("shown"), "shown", pa.array(answers))
 
 
 def to_ids(column: pa.ChunkedArray) -> Array:

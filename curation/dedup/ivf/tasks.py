@@ -1,8 +1,9 @@
 """The pieces of work of a search for near pairs: each a pure function of the files that it names.
 
 assign: a group of parts → one file sorted by bucket. search: a span of buckets → one file sorted by image.
-collect: a span of images → pairs, and those in doubt sorted by bucket. look: a span of buckets → those, thumbnails
-compared, each pair once. settle: a span of images → all pairs. First, sample and truth tell centroids and probing.
+collect: a span of images → pairs, and those in doubt sorted by bucket. carry: a span of buckets → the thumbnails of
+those that visit other buckets in such pairs. look: a span of buckets → those pairs, thumbnails compared, each once.
+settle: a span of images → all pairs. First, sample and truth tell centroids and probing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 from curation.arrays import Ints
 from curation.dedup.ivf.assign import ASKS, TARGET, Probing, bucket_rows, fixed_binary
 from curation.dedup.ivf.pins import read_pinned
-from curation.dedup.ivf.recall import TruePairs, VectorSample, joined, merge_truth, pick, read_sample, true_neighbours
+from curation.dedup.ivf.recall import TruePairs, VectorSample, joined, merge_truth, read_sample, true_neighbours
 from curation.dedup.ivf.search import FOUND, DirectedPairs, read_found, search_bucket, shown_in_bucket, to_ids
 from curation.dedup.ivf.selection import read_selection
 from shared.storage import Store
@@ -26,6 +27,7 @@ from shared.storage.sorted_file import open_sorted, write_sorted
 QUERIES = 1024
 """Images whose true neighbours are sought: half of them choose the probing, the other half judge the result."""
 
+GUESTS = ["guest_home", "bucket", "item", "other"]
 HOME = Probing(0.0)
 """No bucket is visited but a vector's own."""
 
@@ -47,11 +49,11 @@ class NearSearch:
     """Whether thumbnails are compared, too."""
     likely: float = -1.0
     """The cosine from which they are not asked."""
-    parts_per_file: int = 4
-    buckets_per_task: int = 32
+    parts_per_file: int = 8
+    buckets_per_task: int = 64
     tasks: int = 16
-    """Tasks into which even few buckets are spread, as far as there are so many."""
-    spans: int = 8
+    """Tasks into which even few parts and buckets are spread, as far as there are so many."""
+    spans: int = 64
     """Files of pairs, at most."""
     span_images: int = 50_000
     """Images of such a file, at least on average: of fewer, files cost more than rows."""
@@ -80,15 +82,18 @@ class Task:
 
 
 def sample(task: Task) -> tuple[int, VectorSample, VectorSample]:
-    """Return how many targets some parts hold, and what they offer to the samples: centroids (`low`), and recall."""
+    """Return how many targets some parts hold, and which of their images are sampled: for centroids, and for recall.
+
+    Those whose draw is at most `low`, and at most `high`.
+    """
     targets, pools, queries = 0, list[VectorSample](), list[VectorSample]()
     for name in task.names:
         part = read_selection(task.store, name)
         stored = part.having(TARGET)
         targets += len(stored.ids)
-        pools.append(pick(VectorSample.of(stored), task.low, "centroids"))
-        queries.append(pick(VectorSample.of(part.having(ASKS)), QUERIES, "recall"))
-    return targets, joined(pools, task.low, "centroids"), joined(queries, QUERIES, "recall")
+        pools.append(VectorSample.of(stored).below(task.low, "centroids"))
+        queries.append(VectorSample.of(part.having(ASKS)).below(task.high, "recall"))
+    return targets, joined(pools, "centroids"), joined(queries, "recall")
 
 
 def truth(task: Task) -> TruePairs:
@@ -109,15 +114,24 @@ def truth(task: Task) -> TruePairs:
 
 
 def assign(task: Task) -> tuple[Ints, int]:
-    """Write the rows for buckets of some parts, sorted by bucket; return how many visit each, and the images."""
+    """Write the rows for buckets of some parts, sorted by bucket; return how many visit each, and how many images.
+
+    And their thumbnails, if they are compared, each in its home.
+    """
     centroids_name, *parts = task.names
     centroids = read_pinned(task.store, centroids_name)
-    read = [read_selection(task.store, name, task.search.thumbnails) for name in parts]
-    rows = pa.concat_tables([bucket_rows(part, centroids, task.probing, task.search.turns) for part in read])
+    images, pieces = 0, list[tuple[pa.Table, pa.Table]]()
+    for name in parts:
+        part = read_selection(task.store, name, task.search.thumbnails)
+        pieces.append(bucket_rows(part, centroids, task.probing, task.search.turns))
+        images += len(part.ids)
+    rows, seen = (pa.concat_tables(tables) for tables in zip(*pieces, strict=True))
     write_sorted(task.store, task.output, rows, "bucket", batch_rows=1024, compression="none")
+    if task.search.thumbnails:
+        file = beside(task.output, "thumbnails")
+        write_sorted(task.store, file, seen, "bucket", batch_rows=1024, compression="none")
     visits = np.bitwise_count(rows["visits"].to_numpy())
-    counts = np.bincount(rows["bucket"].to_numpy(), visits, len(centroids)).astype(np.int64)
-    return counts, sum(len(part.ids) for part in read)
+    return np.bincount(rows["bucket"].to_numpy(), visits, len(centroids)).astype(np.int64), images
 
 
 def search(task: Task) -> str:
@@ -132,7 +146,7 @@ def search(task: Task) -> str:
 
 
 def collect(task: Task) -> str:
-    """Gather the pairs of a span of images; keep the nearest of each; write those in doubt to a file of their own."""
+    """Gather the pairs of a span of images; keep the nearest of each; write those in doubt to files of their own."""
     rows = _of_images(task).combine_chunks()
     number = np.unique(np.concatenate([to_ids(rows["item"]), to_ids(rows["other"])]), return_inverse=True)[1]
     item, other = np.split(number.astype(np.int64), 2)
@@ -142,13 +156,34 @@ def collect(task: Task) -> str:
     shown = pc.coalesce(rows["shown"], pc.if_else(likely, True, None))
     rows = rows.set_column(FOUND.get_field_index("shown"), "shown", shown)
     write_sorted(task.store, task.output, rows.filter(pc.is_valid(shown)), "item")
-    write_sorted(task.store, in_doubt(task.output), rows.filter(pc.is_null(shown)), "bucket")
+    doubts = rows.filter(pc.is_null(shown))
+    write_sorted(task.store, beside(task.output, "doubts"), doubts, "bucket")
+    guests = doubts.filter(pc.not_equal(doubts["guest_home"], doubts["bucket"]))
+    write_sorted(task.store, beside(task.output, "guests"), guests.select(GUESTS), "guest_home")
     return task.output
 
 
-def in_doubt(name: str) -> str:
-    """Return the file of the pairs whose thumbnails are to be compared, beside that of the others."""
-    return name.replace(".parquet", "-doubts.parquet")
+def beside(name: str, what: str) -> str:
+    """Return the file of something else that a task writes, beside that of its rows."""
+    return name.replace(".parquet", f"-{what}.parquet")
+
+
+def carry(task: Task) -> str:
+    """Write the thumbnails that are stored in a span of buckets for those other buckets in which they are compared."""
+    seen, guests = (
+        pa.concat_tables(_spans(task.store, names, task.low, task.high)) for names in (task.names, task.doubts)
+    )
+    carried = []
+    for side in ("item", "other"):
+        place = pc.index_in(guests[side], value_set=seen["image_id"])
+        at_home = pc.equal(seen["bucket"].take(place), guests["guest_home"])
+        place = place.filter(at_home)
+        bucket = guests["bucket"].filter(at_home)
+        carried.append(pa.table({"bucket": bucket, "place": place}))
+    wanted = pa.concat_tables(carried).group_by(["bucket", "place"], use_threads=False).aggregate([])
+    rows = seen.select(["image_id", "thumbnail"]).take(wanted["place"]).add_column(0, "bucket", wanted["bucket"])
+    write_sorted(task.store, task.output, rows, "bucket", batch_rows=1024, compression="none")
+    return task.output
 
 
 def look(task: Task) -> str:
@@ -156,7 +191,7 @@ def look(task: Task) -> str:
     doubts = list(_buckets(task.store, task.doubts, task.low, task.high))
     pieces = [FOUND.empty_table()]
     if any(len(pairs) for pairs in doubts):
-        rows = _buckets(task.store, task.names, task.low, task.high, ["bucket", "image_id", "thumbnail"])
+        rows = _buckets(task.store, task.names, task.low, task.high)
         pieces += [shown_in_bucket(pairs, images) for pairs, images in zip(doubts, rows, strict=True) if len(pairs)]
     write_sorted(task.store, task.output, pa.concat_tables(pieces), "item")
     return task.output
@@ -174,15 +209,19 @@ def _of_images(task: Task) -> pa.Table:
     return read_found(task.store, task.names, low or bytes(16), high)
 
 
-def _buckets(
-    store: Store, names: Sequence[str], low: int, high: int, columns: list[str] | None = None
-) -> Iterator[pa.Table]:
+def _buckets(store: Store, names: Sequence[str], low: int, high: int) -> Iterator[pa.Table]:
     """Yield the rows of each bucket of a span; each file is read once, as a bucket is smaller than a row group."""
-    read = []
-    for name in names:
-        with open_sorted(store, name) as file:
-            rows = file.span(low, high, columns)
-        read.append(rows.take(pa.array(np.arange(len(rows)))))  # a slice would hold its row groups whole
+    read = _spans(store, names, low, high)
     edges = [np.searchsorted(rows["bucket"].to_numpy(), np.arange(low, high + 1)).tolist() for rows in read]
     for i in range(high - low):
         yield pa.concat_tables([rows.slice(e[i], e[i + 1] - e[i]) for rows, e in zip(read, edges, strict=True)])
+
+
+def _spans(store: Store, names: Sequence[str], low: int, high: int) -> list[pa.Table]:
+    """Return the rows of each file in a span of buckets."""
+    read = []
+    for name in names:
+        with open_sorted(store, name) as file:
+            rows = file.span(low, high)
+        read.append(rows.take(pa.array(np.arange(len(rows)))))  # a slice would hold its row groups whole
+    return read

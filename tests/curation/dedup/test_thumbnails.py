@@ -1,11 +1,13 @@
 """Small thumbnails dismiss pairs of other pictures or other colours; never a copy, cropped, turned or faded."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from curation.arrays import Bytes
-from curation.dedup.geometry.windows import PART_OF, SIDE, best_correlation
+from curation.dedup.geometry.windows import PART_OF, SIDE, best_correlation, described
 from curation.dedup.thumbnails import BEYOND_DOUBT, drawn, may_show
 from shared.images.picture import Picture
 
@@ -34,14 +36,12 @@ EDITS = {
 def test_a_copy_is_never_dismissed(name):
     for seed in range(20):
         picture, copy = row(shades(seed)), row(EDITS[name](shades(seed)))
-        assert may_show(picture, copy)
-        assert may_show(copy, picture)
+        assert may_show(np.stack([picture, copy]), np.array([[0, 1], [1, 0]])).all()
 
 
 def test_other_pictures_are_dismissed():
-    rows = [row(shades(seed)) for seed in range(12)]
-    shown = [may_show(a, b) for i, a in enumerate(rows) for b in rows[:i]]
-    assert np.mean(shown) < 0.1
+    rows = np.stack([row(shades(seed)) for seed in range(12)])
+    assert may_show(rows, np.array([*combinations(range(12), 2)])).mean() < 0.1
 
 
 def test_where_gray_levels_leave_a_doubt_colours_decide():
@@ -51,9 +51,19 @@ def test_where_gray_levels_leave_a_doubt_colours_decide():
         other = Image.blend(picture, shades(seed + 100), 0.33)
         recoloured = np.asarray(other.convert("YCbCr")).copy()
         recoloured[..., 1:] = 255 - recoloured[..., 1:]
-        rows = [row(picture), row(other), row(Image.fromarray(recoloured, "YCbCr").convert("RGB"))]
-        grays = [each[: SIDE * SIDE].tobytes() for each in rows]
-        if all(PART_OF <= best_correlation(grays[0], gray) < BEYOND_DOUBT for gray in grays[1:]):
+        pictures = [picture, other, Image.fromarray(recoloured, "YCbCr").convert("RGB")]
+        rows = np.stack([row(each) for each in pictures])
+        first, *others = described(rows[:, : SIDE * SIDE].reshape(-1, SIDE, SIDE))
+        if all(PART_OF <= best_correlation(first, each) < BEYOND_DOUBT for each in others):
             doubtful += 1
-            assert (may_show(rows[0], rows[1]), may_show(rows[0], rows[2])) == (True, False)
+            assert may_show(rows, np.array([[0, 1], [0, 2]])).tolist() == [True, False]
     assert doubtful >= 5
+
+
+def test_couples_of_more_thumbnails_than_are_held_at_once_are_told_alike(monkeypatch):
+    rows = np.stack([row(edit(shades(seed))) for seed in range(3) for edit in (lambda image: image, *EDITS.values())])
+    couples = np.array([*combinations(range(len(rows)), 2)])
+    at_once = may_show(rows, couples)
+    monkeypatch.setattr("curation.dedup.thumbnails.MOST", 4)
+    assert may_show(rows, couples).tolist() == at_once.tolist()
+    assert 0 < at_once.mean() < 1

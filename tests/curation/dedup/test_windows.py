@@ -6,6 +6,7 @@ import pytest
 
 from curation.arrays import Floats
 from curation.dedup.geometry.windows import (
+    AT_ONCE,
     CELLS,
     ORIENTATIONS,
     PART_OF,
@@ -13,6 +14,8 @@ from curation.dedup.geometry.windows import (
     averaging,
     best_correlation,
     best_windows,
+    described,
+    may_reach,
     spans,
     turned,
 )
@@ -46,13 +49,17 @@ PAIRS = [(picture(n, seed), picture(n, seed + 50)) for n in (2, 3, 6) for seed i
 PAIRS += [(picture(n, 9), cropped(picture(n, 9), 4, 27)) for n in (3, 6, 30)]
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-def test_the_bound_by_coarse_waves_dismisses_no_window_that_shows_the_whole(pair):
-    one, other = pair
-    every = by_comparing_all(one, other), by_comparing_all(other, one)
+PICTURES = [described(np.frombuffer(b"".join(pair), np.uint8).reshape(2, SIDE, SIDE)) for pair in PAIRS]
+
+
+@pytest.mark.parametrize("number", range(len(PAIRS)))
+def test_the_bound_by_coarse_waves_dismisses_no_window_that_shows_the_whole(number):
+    grays, (one, other) = PAIRS[number], PICTURES[number]
+    every = by_comparing_all(*grays), by_comparing_all(*grays[::-1])
     best = max(side.max() for side in every)
     if best >= PART_OF:
         assert best_correlation(one, other) == pytest.approx(best, abs=1e-4)
+        assert may_reach(one, [other]).any() or may_reach(other, [one]).any()
     else:
         assert best_correlation(one, other) < PART_OF
     found = [window.correlation for window in best_windows(one, other, 5)]
@@ -60,6 +67,14 @@ def test_the_bound_by_coarse_waves_dismisses_no_window_that_shows_the_whole(pair
 
 
 def test_the_pairs_are_of_both_kinds():
-    shown = [best_correlation(one, other) >= PART_OF for one, other in PAIRS]
+    shown = [best_correlation(*pair) >= PART_OF for pair in PICTURES]
     assert any(shown)
     assert not all(shown)
+
+
+def test_a_picture_is_described_to_the_bit_as_alone_whatever_others_are_beside_it():
+    grays = np.frombuffer(b"".join(gray for pair in PAIRS for gray in pair), np.uint8).reshape(-1, SIDE, SIDE)
+    assert len(grays) > AT_ONCE
+    for number, together in enumerate(described(grays)):
+        alone = described(grays[number : number + 1])[0]
+        assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
