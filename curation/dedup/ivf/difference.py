@@ -128,21 +128,27 @@ def _searched(
     counted = [*run(assign, work)]
     counts: Ints = np.sum([counts for counts, _ in counted], axis=0)
     rows = sum(rows for _, rows in counted)
-    per_task = max(1, min(plan.buckets_per_task, buckets // plan.tasks))
+    per_task = max(1, min(plan.rows_per_task // plan.bucket_rows, buckets // plan.tasks))
     of_buckets = [*range(0, buckets, per_task), buckets]
     of_images = np.linspace(0, 256, max(1, min(plan.spans, rows // plan.span_images)) + 1).astype(int).tolist()
     found = sorted(run(search, _spanned(replace(task, names=tuple(sorted_)), "found", of_buckets)))
+    _delete(task, sorted_)
     files = sorted(run(collect, _spanned(replace(task, names=(*found, kept)), "pairs", of_images)))
+    _delete(task, found)
     if plan.thumbnails:
         # A pair that met in several buckets is looked at in one, to which the thumbnail of its guest is carried.
-        seen, doubts, guests = (
-            tuple(beside(name, what) for name in names)
-            for names, what in ((sorted_, "thumbnails"), (files, "doubts"), (files, "guests"))
-        )
-        carried = sorted(run(carry, _spanned(replace(task, names=seen, doubts=guests), "carried", of_buckets)))
-        looking = replace(task, names=(*seen, *carried), doubts=doubts)
+        seen = [beside(name, "thumbnails") for name in sorted_]
+        doubts, guests = ([beside(name, what) for name in files] for what in ("doubts", "guests"))
+        carrying = replace(task, names=tuple(seen), doubts=tuple(guests))
+        carried = sorted(run(carry, _spanned(carrying, "carried", of_buckets)))
+        looking = replace(task, names=(*seen, *carried), doubts=tuple(doubts))
         looked = sorted(run(look, _spanned(looking, "looked", of_buckets)))
-        files = sorted(run(settle, _spanned(replace(task, names=(*files, *looked)), "settled", of_images)))
+        _delete(task, [*seen, *carried, *guests, *doubts])
+        pairs, files = (
+            files,
+            sorted(run(settle, _spanned(replace(task, names=(*files, *looked)), "settled", of_images))),
+        )
+        _delete(task, [*pairs, *looked])
     return tuple(files), float(counts.sum() / max(rows, 1)), int(counts.max())
 
 
@@ -152,3 +158,9 @@ def _spanned(task: Task, what: str, edges: list[int]) -> list[Task]:
         replace(task, output=f"{task.folder}/{what}-{i:05d}.parquet", low=low, high=high)
         for i, (low, high) in enumerate(pairwise(edges))
     ]
+
+
+def _delete(task: Task, names: Iterable[str]) -> None:
+    """Delete files that nobody reads any more: of a large corpus they would fill a disk before the search ends."""
+    for name in names:
+        task.store.delete(name)

@@ -63,6 +63,7 @@ def near_pairs(
     those of evaluation sets, split none. `memory` is a folder for what searches found among images whose digests stand
     for the same vectors; without one all are searched.
     """
+    plan = plan.sized(rows)
     groups, task = _groups(selections, plan), Task(store.url, folder, plan, ())
     chosen = {name: read_table(store, name) for name in selections}
     members = members_of(chosen.values())

@@ -6,6 +6,7 @@ those that visit other buckets in such pairs. look: a span of buckets → those 
 settle: a span of images → all pairs. First, sample and truth tell centroids and probing.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -42,6 +43,7 @@ class NearSearch:
     """DirectedPairs of an image, at most."""
     recall: float = 0.99
     bucket_rows: int = 1000
+    """Rows of a bucket; of a corpus of more than its square the root of that (`sized`)."""
     most_probes: int = 64
     turns: tuple[Any, ...] = ()
     """Permutations of components under which an image is compared too."""
@@ -50,13 +52,22 @@ class NearSearch:
     likely: float = -1.0
     """The cosine from which they are not asked."""
     parts_per_file: int = 8
-    buckets_per_task: int = 64
+    rows_per_task: int = 64_000
+    """Rows stored in the buckets of a task."""
     tasks: int = 16
     """Tasks into which even few parts and buckets are spread, as far as there are so many."""
     spans: int = 64
     """Files of pairs, at most."""
     span_images: int = 50_000
     """Images of such a file, at least on average: of fewer, files cost more than rows."""
+
+    def sized(self, rows: int) -> "NearSearch":
+        """Return the search for a corpus of so many rows.
+
+        A vector is compared with rows / bucket_rows centroids, and with bucket_rows in each bucket that it visits: with
+        the root, both grow alike.
+        """
+        return replace(self, bucket_rows=max(self.bucket_rows, math.isqrt(rows)))
 
 
 @dataclass(frozen=True)

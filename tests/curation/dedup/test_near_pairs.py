@@ -114,7 +114,7 @@ def test_any_partitioning_and_any_number_of_threads_give_the_same_bytes(tmp_path
         folder.mkdir()
         order = np.random.default_rng(number).permutation(900)
         names = write_parts(folder, ids[order], vectors[order], cuts)
-        plan = NearSearch(0.8, 4, bucket_rows=60, parts_per_file=1 + number, buckets_per_task=2 + number)
+        plan = NearSearch(0.8, 4, bucket_rows=60, parts_per_file=1 + number, rows_per_task=120 + 60 * number)
         with ThreadPoolExecutor(3) as threads:
             found = searched(folder, "search", names, 900, plan, run=threads.map if number else map)
         results.append([(folder / name).read_bytes() for name in found.files])
