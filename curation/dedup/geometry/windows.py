@@ -86,7 +86,8 @@ def _described(grays: Bytes) -> Iterator[Windows]:
     tones /= np.sqrt(coarse)[:, None]
     fine = np.maximum(energy / coarse - 1, 0)
     cutter = _cutter()[:, 0]
-    wholes = normed(np.asarray(cutter @ levels @ cutter.T).reshape(count, -1))[:, places_of_turns(CELLS)]
+    cells = np.asarray(cutter @ levels @ cutter.T, np.float32).reshape(count, -1)
+    wholes = normed(cells)[:, places_of_turns(CELLS)]
     whole_tones = wholes @ _waves()
     rest = np.sqrt(np.maximum(1 - np.einsum("ij,ij->i", whole_tones[:, 0], whole_tones[:, 0]), 0)).tolist()
     turned_wholes = np.ascontiguousarray(wholes.swapaxes(1, 2))

@@ -144,11 +144,9 @@ def _searched(
         looking = replace(task, names=(*seen, *carried), doubts=tuple(doubts))
         looked = sorted(run(look, _spanned(looking, "looked", of_buckets)))
         _delete(task, [*seen, *carried, *guests, *doubts])
-        pairs, files = (
-            files,
-            sorted(run(settle, _spanned(replace(task, names=(*files, *looked)), "settled", of_images))),
-        )
-        _delete(task, [*pairs, *looked])
+        settling = replace(task, names=(*files, *looked))
+        files = sorted(run(settle, _spanned(settling, "settled", of_images)))
+        _delete(task, settling.names)
     return tuple(files), float(counts.sum() / max(rows, 1)), int(counts.max())
 
 

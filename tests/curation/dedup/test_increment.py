@@ -13,6 +13,7 @@ from curation.dedup.ivf import near_pairs as near_pairs_module
 from curation.dedup.ivf.assign import ASKS, TARGET, Probing
 from curation.dedup.ivf.near_pairs import near_pairs
 from curation.dedup.ivf.pins import pin_probing, pinned_probing
+from curation.dedup.ivf.search import read_found
 from curation.dedup.ivf.tasks import NearSearch
 from shared.stage_runner import Rounds
 from shared.storage import Store
@@ -79,16 +80,17 @@ def test_of_what_is_known_nothing_is_compared_again(tmp_path, monkeypatch):
     roles = np.full(600, ASKS | TARGET, np.int8)
     plan = NearSearch(0.7, 5, bucket_rows=100)
     rows, first = search(tmp_path, "first", ids[:590], vectors[:590], roles[:590], plan, "memory")
-    new, searched = {i.tobytes() for i in ids[590:]}, []
+    new, compared = {i.tobytes() for i in ids[590:]}, []
     collect = difference.collect
-    monkeypatch.setattr(difference, "collect", lambda task: searched.append(task) or collect(task))
+
+    def collecting(task):
+        compared.extend(read_found(task.store, [n for n in task.names if "kept" not in n]).to_pylist())
+        return collect(task)
+
+    monkeypatch.setattr(difference, "collect", collecting)
     search(tmp_path, "second", ids, vectors, roles, plan, "memory")
-    store = Store(str(tmp_path))
-    for name in searched[0].names:
-        if "kept" not in name:
-            with open_sorted(store, name) as file:
-                for row in file.span(bytes(16), None).to_pylist():
-                    assert {row["item"], row["other"]} & new
+    assert compared
+    assert all({row["item"], row["other"]} & new for row in compared)
     assert len(rows) > 1000
     assert first.remembered
 
