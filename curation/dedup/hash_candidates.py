@@ -26,7 +26,7 @@ class HashCandidates:
         self.images, self.params, self.rounds = images, params, rounds
         self.items = leads[images.columns.trusted[leads]] if params.perceptual.enabled else leads[:0]
         rows = images.hashes(self.items)
-        self.members, self.firsts = equal_groups(rows.view("V64").reshape(-1))
+        self.members, self.firsts = equal_groups(rows)
         alone = np.setdiff1d(np.arange(len(self.items)), self.members)
         self.remembered: list[str] = []
         own = Hashes(images.ids(self.items[alone]), rows[alone] if len(self.members) else rows)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.arrays import Array, Bytes, Ints
+from curation.arrays import Array, Bools, Bytes, Ints
 from curation.dedup.hash_pairs import near_hashes, nearest_pairs
 from curation.dedup.ivf.assign import ASKS, NEW, fixed_binary
 from curation.dedup.ivf.lists import FoundLists, Members
@@ -24,9 +24,9 @@ class Hashes:
     ids: Array
     rows: Bytes
 
-    def take(self, chosen: Array) -> "Hashes":
-        """Return some of them."""
-        return Hashes(self.ids[chosen], self.rows[chosen])
+    def where(self, chosen: Bools) -> "Hashes":
+        """Return those of a mask, without a copy where all are chosen."""
+        return self if chosen.all() else Hashes(self.ids[chosen], self.rows[chosen])
 
 
 def remembered_pairs(
@@ -51,7 +51,7 @@ def remembered_pairs(
     whole = np.ones(len(new), dtype=bool)
     for part, asks, among in (("all", fresh, whole), ("new", ~fresh, new)):
         if asks.any() and among.any():
-            one, other = queries.take(asks), stored.take(among)
+            one, other = queries.where(asks), stored.where(among)
             image, beside, away = near_hashes(rounds, f"{name}-{part}", one.rows, other.rows, distance, most)
             pieces.append((np.flatnonzero(asks)[image], np.flatnonzero(among)[beside], away))
     image, beside, away = (np.concatenate(column) for column in zip(*pieces, strict=True))

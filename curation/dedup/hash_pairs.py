@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Array, Bytes, Ints, Words
+from curation.arrays import Bytes, Ints, Words
 from curation.arrays.runs import ranks
 from curation.dedup.hash_tables import BYTES, ORIENTATIONS, HashTables
 from curation.dedup.ivf.assign import fixed_binary
@@ -113,15 +113,20 @@ def nearest_pairs(image: Ints, other: Ints, distance: Ints, most: int) -> tuple[
     return image[best], other[best], distance[best]
 
 
-def equal_groups(keys: Array) -> tuple[Ints, Ints]:
-    """Return edges (member, first) from each image to the first one with the same key (pixels digest, eight hashes).
+def equal_groups(hashes: Bytes) -> tuple[Ints, Ints]:
+    """Return edges (member, first) from each row of hashes [n, 64] to the first one with the same eight.
 
-    A million equal images cost a million edges, not their square; only the first ones go on to other searches.
+    A million equal images cost a million edges, not their square; only the first ones go on to other searches. Needs
+    16 bytes for each, and more for those that share the first hash.
     """
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    leader = first[inverse]
-    members = np.flatnonzero(leader != np.arange(len(keys)))
-    return members.astype(np.int64), leader[members].astype(np.int64)
+    upright = np.ascontiguousarray(hashes[:, :BYTES]).view(np.uint64).ravel()
+    order = np.argsort(upright, kind="stable")
+    same = np.diff(upright[order]) == 0
+    some = np.sort(order[np.append(same, False) | np.append(False, same)]) if len(order) else order
+    whole = np.ascontiguousarray(hashes[some]).view(f"V{hashes.shape[1]}").ravel()
+    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    leader = some[first][inverse]
+    return some[leader != some], leader[leader != some]
 
 
 def _words(hashes: Bytes) -> Words:

@@ -112,8 +112,11 @@ def test_a_distance_of_any_size_is_searched(distance):
 
 
 def test_equal_keys_make_a_star_and_not_all_pairs():
-    members, firsts = equal_groups(np.array([7, 3, 7, 7, 3, 9]))
+    rows = np.repeat(np.array([[7], [3], [7], [7], [3], [9], [3]], np.uint8), 64, axis=1)
+    rows[6, 63] += 1  # another hash when it is turned
+    members, firsts = equal_groups(rows)
     assert list(zip(members.tolist(), firsts.tolist(), strict=True)) == [(2, 0), (3, 0), (4, 1)]
+    assert [len(side) for side in equal_groups(rows[:0])] == [0, 0]
 
 
 def test_more_hashes_get_longer_keys():
