@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Ints
+from curation.arrays import Bools, Ints
 from curation.dedup.comparable_images import ComparableImages
 from curation.dedup.ivf.assign import fixed_binary
 from curation.dedup.knn_pairs import NeighbourPairs, merged
@@ -17,6 +18,9 @@ from shared.stage_runner.slots import spans
 PART_PAIRS = 1000
 """Pairs in a part, at most on average: some ten seconds of comparing. Of 521 pairs in two parts instead of one, two in
 five images were described twice, a twelfth more work; one large part keeps all workers but one waiting."""
+
+AT_ONCE = 500_000
+"""Pairs whose rows are in memory, some 600 bytes each, on average at most; the index is read for each so many."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class ProposedPairs:
         distance = pa.array(-_nearness(both, by_hash), pa.float32(), from_pandas=True).cast(pa.int32())
         return cls(both.item, both.other, distance)
 
+    def take(self, chosen: Bools) -> "ProposedPairs":
+        """Return some of the pairs."""
+        return ProposedPairs(self.item[chosen], self.other[chosen], self.distance.filter(pa.array(chosen)))
+
 
 def _nearness(wanted: NeighbourPairs, known: NeighbourPairs) -> np.ndarray:
     """Return how near the wanted pairs are among the known ones, NaN for those that are not."""
@@ -45,10 +53,31 @@ def _nearness(wanted: NeighbourPairs, known: NeighbourPairs) -> np.ndarray:
     return np.where(known_keys[at] == keys, known.nearness[at], np.nan)
 
 
-def pair_table(
-    images: ComparableImages, others: ComparableImages, pairs: ProposedPairs, set_column: str | None
-) -> pa.Table:
-    """Return CANDIDATES of these pairs; `set_column` of the others names their evaluation set."""
+@dataclass(frozen=True)
+class Proposal:
+    """Pairs of images with others, and a cell [n] for each, by which they are cut into parts."""
+
+    images: ComparableImages
+    others: ComparableImages
+    pairs: ProposedPairs
+    cells: Ints
+    set_column: str | None = None
+    """The column that names the evaluation set of the others."""
+
+
+def pair_parts(proposals: Sequence[Proposal]) -> Iterator[pa.Table]:
+    """Yield parts of CANDIDATES: the rows of some cells at a time, of which one table holds all."""
+    cells = np.sort(np.concatenate([proposal.cells for proposal in proposals]))
+    for low, high in pairwise([*np.unique(cells[::AT_ONCE]).tolist(), int(cells.max(initial=0)) + 1]):
+        tables = []
+        for proposal in proposals:
+            inside = (proposal.cells >= low) & (proposal.cells < high)
+            tables.append((_pair_table(proposal, proposal.pairs.take(inside)), proposal.cells[inside]))
+        yield from _cut(tables)
+
+
+def _pair_table(proposal: Proposal, pairs: ProposedPairs) -> pa.Table:
+    images, others, set_column = proposal.images, proposal.others, proposal.set_column
     one, other = images.table(WHERE, pairs.item), others.table(WHERE, pairs.other)
     columns = {name: one[name] for name in WHERE} | {f"other_{name}": other[name] for name in WHERE}
     sets = others.column(set_column, pairs.other) if set_column else pa.nulls(len(pairs.item), pa.string())
@@ -58,7 +87,7 @@ def pair_table(
     return pa.table({**columns, **proposed}).select(CANDIDATES.schema.names).cast(CANDIDATES.schema)
 
 
-def cut(tables: Sequence[tuple[pa.Table, Ints]]) -> Iterator[pa.Table]:
+def _cut(tables: Sequence[tuple[pa.Table, Ints]]) -> Iterator[pa.Table]:
     """Cut tables with a cell for each row by cell, and large cells by a digest of the uri.
 
     So added images rename only their own parts. A cell is the bucket of the image's nearest other: neighbours meet in

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.arrays import Bools, Ints
-from curation.dedup.candidate_parts import ProposedPairs, cut, pair_table
+from curation.dedup.candidate_parts import Proposal, ProposedPairs, pair_parts
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.components import components
 from curation.dedup.exact_classes import exact_classes, keep_order
@@ -50,15 +50,15 @@ def pair_tables(
     pairs = search.better(of_originals, touching.item)
     searched = {each.column: each.facts() for each in search.embeddings}
     refuse_low_recall(searched, params.near.candidates.below_recall)
-    several = [
-        (pair_table(images, other, proposed, column), search.cells(proposed.item))
-        for other, proposed, column in ((images, pairs, None), (sets, touching, "source"))
+    proposals = [
+        Proposal(images, images, pairs, search.cells(pairs.item)),
+        Proposal(images, sets, touching, search.cells(touching.item), "source"),
     ]
     # On a part of its own: among the pairs, a recall that changed would rename them.
     recall = {column: facts["recall"] for column, facts in searched.items()}
     nothing = CANDIDATES.schema.empty_table()
     yield with_facts(nothing, {"recall": recall, "searched": searched, "dismissed": search.dismissed})
-    yield from cut(several)
+    yield from pair_parts(proposals)
     yield {REMEMBERED: sorted({*search.hashes.remembered, *(n for each in search.embeddings for n in each.remembered)})}
 
 

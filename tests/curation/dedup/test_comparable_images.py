@@ -4,7 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from curation.dedup import candidate_parts
+from curation.dedup.candidate_parts import Proposal, ProposedPairs, pair_parts
 from curation.dedup.comparable_images import comparable_images
+from curation.dedup.knn_pairs import NeighbourPairs, merged
 from curation.dedup.sorted_ids import SortedIds
 from curation.params.copies import DedupParams
 from shared.catalog import IMAGES, MEASUREMENTS, VERDICTS
@@ -13,6 +16,7 @@ from shared.storage import Store
 from shared.tables import Output, Rows, commit_part
 
 SIZES = (5, 0, 7, 3)
+PAIRS = [0, 1, 2, 4], [6, 2, 3, 0]
 
 
 def table(contract: Contract, count: int, columns: dict[str, list]) -> pa.Table:
@@ -75,3 +79,24 @@ def test_digests_that_begin_alike_are_told_apart():
     ids = np.frombuffer(bytes(8) + b"a" * 8 + b"b" * 16 + bytes(8) + b"c" * 8, "V16")
     places = SortedIds.of(np.array([10, 20, 30]), ids)
     assert places.places(ids[[2, 0, 1, 2]]).tolist() == [30, 10, 20, 30]
+
+
+def test_pairs_are_cut_into_the_same_parts_however_many_are_in_memory(corpus, monkeypatch):
+    images = comparable_images(*corpus, DedupParams())
+    found = [NeighbourPairs.of([np.array(i)], [np.array(o)], [np.ones(len(i))]) for i, o in (PAIRS, PAIRS[::-1])]
+    pairs, touching = (ProposedPairs.of(each, each) for each in found)
+    proposals = [
+        Proposal(images, images, pairs, pairs.item % 3 - 1),
+        Proposal(images, images, touching, touching.item % 4 - 1, "source"),
+    ]
+    whole = [part.to_pylist() for part in pair_parts(proposals)]
+    monkeypatch.setattr(candidate_parts, "AT_ONCE", 1)
+    assert [part.to_pylist() for part in pair_parts(proposals)] == whole
+    assert len(whole) == 4
+    rows = [row for part in whole for row in part]
+    assert sorted((row["uri"], row["other_uri"]) for row in rows if row["set"] is None) == [
+        ("u1", "u11"), ("u2", "u4"), ("u4", "u5"), ("u8", "u1"),
+    ]  # fmt: skip
+    assert {row["set"] for row in rows} == {None, "s0", "s1"}
+    none = merged([])
+    assert [*pair_parts([Proposal(images, images, ProposedPairs.of(none, none), none.item)])] == []
