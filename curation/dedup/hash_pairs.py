@@ -17,7 +17,7 @@ from curation.dedup.ivf.assign import fixed_binary
 from curation.dedup.ivf.search import fixed_bytes
 from shared.stage_runner import Rounds
 from shared.storage import Store
-from shared.storage.checked import read_table, write_table
+from shared.storage.checked import read_table, write_table, write_tables
 
 BLOCK = 4096
 """Images of one piece of work, where all are compared."""
@@ -57,8 +57,7 @@ def near_hashes(
     """
     folder, count = f"{rounds.folder}/{name}", len(stored)
     for side, rows in (("queries", queries), ("stored", stored[:, :BYTES])):
-        table = pa.table({"hashes": fixed_binary(rows, rows.shape[1])})
-        write_table(rounds.store, f"{folder}/{side}.parquet", table)
+        _write_hashes(rounds.store, f"{folder}/{side}.parquet", rows)
     by, everyone = HashTables.of(distance, count), range(len(queries))
     tables = _cut(range(by.count), TABLES)
     askers = [everyone] if by.equal else _cut(everyone, BLOCK)
@@ -131,6 +130,12 @@ def equal_groups(hashes: Bytes) -> tuple[Ints, Ints]:
 
 def _words(hashes: Bytes) -> Words:
     return np.ascontiguousarray(hashes).view(">u8").astype(np.uint64)
+
+
+def _write_hashes(store: Store, name: str, hashes: Bytes) -> None:
+    width = hashes.shape[1]
+    some = (fixed_binary(hashes[begin : begin + ASKED], width) for begin in range(0, len(hashes), ASKED))
+    write_tables(store, name, pa.schema([("hashes", pa.binary(width))]), (pa.table({"hashes": each}) for each in some))
 
 
 def _hashes(store: Store, name: str) -> Bytes:
