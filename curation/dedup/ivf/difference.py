@@ -17,7 +17,6 @@ from curation.dedup.ivf.selection import write_difference
 from curation.dedup.ivf.tasks import Task, assign, beside, carry, collect, look, search, settle, truth
 from shared.params import fingerprint
 from shared.stage_runner.shuffle import Map
-from shared.storage.checked import write_table
 from shared.storage.sorted_file import write_sorted
 
 
@@ -67,14 +66,13 @@ def true_lists(run: Map, space: SearchSpace, queries: VectorSample) -> tuple[pa.
     fresh = left[: len(queries.ids)] == ASKS
     order = np.argsort(~fresh, kind="stable")
     queries = VectorSample(queries.ids[order], queries.vectors[order])
-    cut, names = int(fresh.sum()), [f"{task.folder}/queries-{i}.parquet" for i in range(3)]
+    cut, names = int(fresh.sum()), [f"{task.folder}/queries-{i}.parquet" for i in range(2)]
     for i, span in enumerate((slice(0, cut), slice(cut, None))):
         write_sample(task.store, names[i], VectorSample(queries.ids[span], queries.vectors[span]))
-    new = members.ids.filter(pa.array((left & NEW) > 0))
-    write_table(task.store, names[2], pa.table({"image_id": new}))
     true = difference.pairs
-    if cut or len(new):
-        pairs = run(truth, [replace(task, names=(*names, *group)) for group in space.groups])
+    if cut or (left & NEW).any():
+        groups = space.groups if cut == len(fresh) else _left(space, difference, "true")
+        pairs = run(truth, [replace(task, names=(*names, *group)) for group in groups])
         more = true_table(queries, merge_truth([*pairs], plan.count), space.centroids, plan.most_probes)
         true = nearest_true(pa.concat_tables([true, more]), plan.count)
     FoundLists(true, members).write(task.store, name)
@@ -90,7 +88,7 @@ def searched_lists(run: Map, space: SearchSpace, probing: Probing) -> SearchedLi
     difference = before.difference(space.members, plan.count)
     if before.facts and before.covers(space.members) and not difference.leaves(space.members):
         return _as_before(task, before, name)
-    groups = [tuple(_left(task, each, space.selections[each], difference) for each in group) for group in space.groups]
+    groups = _left(space, difference, "left")
     kept = f"{task.folder}/kept.parquet"
     write_sorted(store, kept, difference.pairs, "item")
     files, visits, largest = _searched(run, task, space, groups, kept)
@@ -111,11 +109,14 @@ def members_of(selections: Iterable[pa.Table]) -> Members:
     return Members(table["image_id"].chunk(0), table["role"].to_numpy())
 
 
-def _left(task: Task, name: str, chosen: pa.Table, difference: ListDifference) -> str:
-    """Write what is left to search for the images of a selection; return the name of the file."""
-    again = f"{task.folder}/left-{name.rpartition('/')[2]}"
-    write_difference(task.store, again, chosen, *difference.roles(members_of([chosen])))
-    return again
+def _left(space: SearchSpace, difference: ListDifference, what: str) -> list[tuple[str, ...]]:
+    """Write what is left of the roles of all selections; return the files' names, in the groups of the selections."""
+    task, (roles, floors), begin, names = space.task, difference.roles(space.members), 0, dict[str, str]()
+    for name, chosen in space.selections.items():
+        rows = slice(begin, begin := begin + len(chosen))
+        names[name] = f"{task.folder}/{what}-{name.rpartition('/')[2]}"
+        write_difference(task.store, names[name], chosen, roles[rows], floors[rows])
+    return [tuple(names[each] for each in group) for group in space.groups]
 
 
 def _searched(

@@ -82,7 +82,9 @@ def true_neighbours(queries: VectorSample, images: VectorSample, cosine: float, 
     ids, vectors = images.ids, images.vectors
     order = np.argsort(ids)
     scores = queries.vectors @ vectors[order].T
-    query, other = np.nonzero((scores >= least_on_grid(cosine)) & (queries.ids[:, None] != ids[order][None, :]))
+    query, other = np.nonzero(scores >= least_on_grid(cosine))
+    others = queries.ids[query] != ids[order][other]
+    query, other = query[others], other[others]
     best = DirectedPairs(query, other, scores[query, other]).nearest(count)
     chosen = order[best.other]
     return TruePairs(best.item, best.cosine, VectorSample(ids[chosen], vectors[chosen]))

@@ -16,13 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import Ints
-from curation.dedup.ivf.assign import ASKS, TARGET, Probing, bucket_rows, fixed_binary
+from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing, bucket_rows
 from curation.dedup.ivf.pins import read_pinned
 from curation.dedup.ivf.recall import TruePairs, VectorSample, joined, merge_truth, read_sample, true_neighbours
 from curation.dedup.ivf.search import FOUND, DirectedPairs, read_found, search_bucket, shown_in_bucket, to_ids
 from curation.dedup.ivf.selection import read_selection
 from shared.storage import Store
-from shared.storage.checked import read_table
 from shared.storage.sorted_file import open_sorted, write_sorted
 
 QUERIES = 1024
@@ -108,18 +107,18 @@ def sample(task: Task) -> tuple[int, VectorSample, VectorSample]:
 
 
 def truth(task: Task) -> TruePairs:
-    """Return the true neighbours, in some parts, of sampled images: among all, or only among some, of which a list is.
+    """Return the true neighbours, in some parts, of sampled images: of some among all, of others among what is new.
 
     Queries are numbered one sample after the other.
     """
-    (all_name, new_name, list_name, *parts), search = task.names, task.search
+    (all_name, new_name, *parts), search = task.names, task.search
     of_all, of_new = (read_sample(task.store, name) for name in (all_name, new_name))
-    new, found = read_table(task.store, list_name)["image_id"], list[TruePairs]()
+    found = list[TruePairs]()
     for name in parts:
-        part = read_selection(task.store, name).having(TARGET)
-        found.append(true_neighbours(of_all, VectorSample.of(part), search.cosine, search.count))
-        among = pc.is_in(fixed_binary(part.ids, 16), value_set=new).to_numpy(zero_copy_only=False)
-        more = true_neighbours(of_new, VectorSample.of(part.take(among)), search.cosine, search.count)
+        part = read_selection(task.store, name)
+        every, new = (VectorSample.of(part.having(role)) for role in (TARGET, NEW))
+        found.append(true_neighbours(of_all, every, search.cosine, search.count))
+        more = true_neighbours(of_new, new, search.cosine, search.count)
         found.append(replace(more, query=more.query + len(of_all.ids)))
     return merge_truth(found, search.count)
 
