@@ -109,10 +109,14 @@ class ListDifference:
         asks, targets = ((members.roles & role) > 0 for role in (ASKS, TARGET))
         repeats = asks & _is_in(members.ids, self.askers)
         new = targets & ~_is_in(members.ids, self.targets)
-        roles = np.where(repeats, ASKS_NEW, np.where(asks, ASKS, 0)) + np.where(targets, TARGET, 0) + NEW * new
+        roles = np.zeros(len(asks), np.int8)
+        roles[asks] = ASKS
+        roles[repeats] = ASKS_NEW
+        roles[targets] += TARGET
+        roles[new] += NEW
         row = pc.index_in(members.ids, value_set=self.full["item"])
         least = pc.fill_null(self.full["least"].take(row), ANY).to_numpy()
-        return roles.astype(np.int8), np.where(repeats, least, np.float32(ANY)).astype(np.float32)
+        return roles, np.where(repeats, least, np.float32(ANY)).astype(np.float32)
 
 
 def write_lists(
