@@ -22,6 +22,8 @@ from shared.storage.checked import read_table, write_tables
 
 LISTS = ["item", "count", "stays", "least"]
 NO_IDS = pa.array([], pa.binary(16))
+AT_ONCE = 1_000_000
+"""Members whose rows are written together."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +124,11 @@ class ListDifference:
 def write_lists(
     store: Store, name: str, schema: pa.Schema, pairs: Iterable[pa.Table], members: Members, facts: dict[str, Any]
 ) -> None:
-    """Commit lists of which some pairs at a time are in memory, in place of what was there."""
+    """Commit lists, in place of what was there; some pairs at a time are in memory, and some of the members' rows."""
     schema = schema.append(pa.field("role", pa.int8())).with_metadata({"facts": json.dumps(facts)})
     rows = pa.table({"item": members.ids, "role": pa.array(members.roles, pa.int8())})
-    write_tables(store, name, schema, (under(schema, piece) for piece in chain(pairs, [rows])))
+    some = (rows.slice(begin, AT_ONCE) for begin in range(0, len(rows), AT_ONCE))
+    write_tables(store, name, schema, (under(schema, piece) for piece in chain(pairs, some)))
 
 
 def _is_in(ids: pa.Array, among: pa.Array) -> Array:
