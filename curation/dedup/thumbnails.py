@@ -65,7 +65,8 @@ def may_show(rows: Bytes, couples: Ints) -> Bools:
     """Return for couples [k, 2] of thumbnails [n, 1152] whether either of both may show a part of the other.
 
     In gray levels, and in colours where both have any. Where the gray levels leave no doubt, colours are not asked:
-    copies are recoloured, too. Neighbouring couples should share thumbnails; of at most MOST the windows are held.
+    copies are recoloured, too. Of at most MOST thumbnails the windows are held: couples that hang together should stand
+    together, since what stands in both halves of them is described twice.
     """
     numbers, sides = np.unique(couples, return_inverse=True)
     if len(numbers) > max(MOST, 2):
