@@ -10,17 +10,13 @@ import cv2
 import numpy as np
 
 from curation.arrays import Bools, Bytes, Floats, Ints
+from curation.dedup.geometry.window_search import PART_OF, Window, best_correlation, best_window, may_reach
 from curation.dedup.geometry.windows import (
     ORIENTATIONS,
-    PART_OF,
     SIDE,
-    Window,
     Windows,
     averaging,
-    best_correlation,
-    best_window,
     described,
-    may_reach,
     normed,
     places_of_turns,
     turned,

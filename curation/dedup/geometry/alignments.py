@@ -12,7 +12,8 @@ import numpy as np
 from curation.arrays import Bytes, Doubles, Floats, Ints
 from curation.dedup.geometry.features import THUMBNAIL, LocalFeatures
 from curation.dedup.geometry.verdicts import MIRRORED, UPRIGHT
-from curation.dedup.geometry.windows import ORIENTATIONS, best_windows, places_of_turns, turned
+from curation.dedup.geometry.window_search import best_windows
+from curation.dedup.geometry.windows import ORIENTATIONS, places_of_turns, turned
 
 Affine = Doubles
 """[2, 3], from pixels of the first picture's frame to pixels of the second's."""

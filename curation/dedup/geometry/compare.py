@@ -22,7 +22,7 @@ from curation.dedup.geometry.canvas import blank_beyond, framed
 from curation.dedup.geometry.differences import Differing, Laid, difference, laid, misfit, softened
 from curation.dedup.geometry.features import LocalFeatures
 from curation.dedup.geometry.verdicts import UPRIGHT, PairVerdict
-from curation.dedup.geometry.windows import PART_OF, best_correlation
+from curation.dedup.geometry.window_search import PART_OF, best_correlation
 
 MIN_DETAIL = 3.0
 """Gray levels of detail below which a picture can only be an exact copy: blanks and gradients all agree."""

@@ -7,7 +7,6 @@ settle: a span of images → all pairs. First, sample and truth tell centroids a
 """
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,12 +16,13 @@ import pyarrow.compute as pc
 
 from curation.arrays import Ints
 from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing, bucket_rows
+from curation.dedup.ivf.bucket_files import buckets_of, spans_of
 from curation.dedup.ivf.pins import read_pinned
 from curation.dedup.ivf.recall import TruePairs, VectorSample, joined, merge_truth, read_sample, true_neighbours
 from curation.dedup.ivf.search import FOUND, DirectedPairs, read_found, search_bucket, shown_in_bucket, to_ids
 from curation.dedup.ivf.selection import read_selection
 from shared.storage import Store
-from shared.storage.sorted_file import open_sorted, write_sorted
+from shared.storage.sorted_file import write_sorted
 
 QUERIES = 1024
 """Images whose true neighbours are sought: half of them choose the probing, the other half judge the result."""
@@ -148,7 +148,7 @@ def search(task: Task) -> str:
     """Search a span of buckets; write the directed pairs, sorted by item."""
     pieces = [
         search_bucket(rows, task.search.cosine, task.search.count, task.search.turns)
-        for rows in _buckets(task.store, task.names, task.low, task.high)
+        for rows in buckets_of(task.store, task.names, task.low, task.high)
         if rows.num_rows
     ]
     write_sorted(task.store, task.output, pa.concat_tables([FOUND.empty_table(), *pieces]), "item")
@@ -181,7 +181,7 @@ def beside(name: str, what: str) -> str:
 def carry(task: Task) -> str:
     """Write the thumbnails that are stored in a span of buckets for those other buckets in which they are compared."""
     seen, guests = (
-        pa.concat_tables(_spans(task.store, names, task.low, task.high)) for names in (task.names, task.doubts)
+        pa.concat_tables(spans_of(task.store, names, task.low, task.high)) for names in (task.names, task.doubts)
     )
     carried = []
     for side in ("item", "other"):
@@ -198,10 +198,10 @@ def carry(task: Task) -> str:
 
 def look(task: Task) -> str:
     """Compare the thumbnails of the pairs in doubt of a span of buckets; write those, sorted by item."""
-    doubts = list(_buckets(task.store, task.doubts, task.low, task.high))
+    doubts = list(buckets_of(task.store, task.doubts, task.low, task.high))
     pieces = [FOUND.empty_table()]
     if any(len(pairs) for pairs in doubts):
-        rows = _buckets(task.store, task.names, task.low, task.high)
+        rows = buckets_of(task.store, task.names, task.low, task.high)
         pieces += [shown_in_bucket(pairs, images) for pairs, images in zip(doubts, rows, strict=True) if len(pairs)]
     write_sorted(task.store, task.output, pa.concat_tables(pieces), "item")
     return task.output
@@ -217,21 +217,3 @@ def _of_images(task: Task) -> pa.Table:
     """Return the pairs of a span of images, by the first byte of their ids."""
     low, high = (None if edge == 256 else bytes([edge]) + bytes(15) for edge in (task.low, task.high))
     return read_found(task.store, task.names, low or bytes(16), high)
-
-
-def _buckets(store: Store, names: Sequence[str], low: int, high: int) -> Iterator[pa.Table]:
-    """Yield the rows of each bucket of a span; each file is read once, as a bucket is smaller than a row group."""
-    read = _spans(store, names, low, high)
-    edges = [np.searchsorted(rows["bucket"].to_numpy(), np.arange(low, high + 1)).tolist() for rows in read]
-    for i in range(high - low):
-        yield pa.concat_tables([rows.slice(e[i], e[i + 1] - e[i]) for rows, e in zip(read, edges, strict=True)])
-
-
-def _spans(store: Store, names: Sequence[str], low: int, high: int) -> list[pa.Table]:
-    """Return the rows of each file in a span of buckets."""
-    read = []
-    for name in names:
-        with open_sorted(store, name) as file:
-            rows = file.span(low, high)
-        read.append(rows.take(pa.array(np.arange(len(rows)))))  # a slice would hold its row groups whole
-    return read

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from curation.arrays import Bytes
-from curation.dedup.geometry.windows import PART_OF, SIDE, best_correlation, described
+from curation.dedup.geometry.window_search import PART_OF, best_correlation
+from curation.dedup.geometry.windows import SIDE, described
 from curation.dedup.thumbnails import BEYOND_DOUBT, drawn, may_show
 from shared.images.picture import Picture
 

@@ -5,20 +5,8 @@ import numpy as np
 import pytest
 
 from curation.arrays import Floats
-from curation.dedup.geometry.windows import (
-    AT_ONCE,
-    CELLS,
-    ORIENTATIONS,
-    PART_OF,
-    SIDE,
-    averaging,
-    best_correlation,
-    best_windows,
-    described,
-    may_reach,
-    spans,
-    turned,
-)
+from curation.dedup.geometry.window_search import PART_OF, best_correlation, best_windows, may_reach
+from curation.dedup.geometry.windows import AT_ONCE, CELLS, ORIENTATIONS, SIDE, averaging, described, spans, turned
 
 
 def picture(patches: int, seed: int) -> bytes:
