@@ -38,14 +38,12 @@ class DescriptorEmbedder(Embedding):
         """Return the unit vectors [n, 1024] of pictures; zeros for flat ones."""
         import numpy as np
 
-        from curation.embedders.blur import blurring
+        from curation.embedders.blur import blurred_cells
 
-        levels = np.stack(prepared).astype(np.float32)
-        rows = blurring(levels.shape[1], BLUR, SIDE)
-        values = (rows @ levels @ rows.T).reshape(len(levels), -1)
+        values = blurred_cells(np.stack(prepared), BLUR, SIDE).astype(np.float32).reshape(len(prepared), -1)
         values -= values.mean(axis=1, keepdims=True)
         norms = np.sqrt(values[:, None] @ values[:, :, None])[:, 0]
-        return np.divide(values, norms, out=np.zeros_like(values), where=norms > 1e-3)
+        return np.asarray(np.divide(values, norms, out=np.zeros_like(values), where=norms > 1e-3))
 
     def orientations(self) -> "list[Ints]":
         """Return the seven permutations of the vector that flip and rotate its image."""

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from curation.arrays import Floats
-from curation.embedders.blur import blurring
+from curation.embedders.blur import blurred_cells
 from shared.images.picture import Picture, Pixels
 
 SAMPLED_PIXELS = 1 << 13
@@ -107,7 +107,6 @@ def _nearest(length: float, off: Callable[[int], float]) -> int:
 
 def details(small: Pixels) -> list[float]:
     """Return the standard deviation of what a blur of 6 px takes away of gray pictures [n, 128, 128], in levels."""
-    levels = small.astype(np.float32)
-    rows = blurring(small.shape[1], BLUR, CELLS)
-    smooth = (cv2.resize(cells, small.shape[1:], interpolation=cv2.INTER_LINEAR) for cells in rows @ levels @ rows.T)
+    levels, cells = small.astype(np.float32), blurred_cells(small, BLUR, CELLS).astype(np.float32)
+    smooth = (cv2.resize(each, small.shape[1:], interpolation=cv2.INTER_LINEAR) for each in cells)
     return [float(cv2.meanStdDev(sharp - soft)[1][0, 0]) for sharp, soft in zip(levels, smooth, strict=True)]

@@ -10,6 +10,7 @@ import torch
 from conftest import encoded, picture
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
+from threadpoolctl import threadpool_limits
 
 import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
 
@@ -17,6 +18,7 @@ import shared.images.torchvision_cpu  # noqa: F401  before timm, which imports t
 import timm
 
 from curation.embedders import Embedder
+from curation.embedders.blur import blurred_cells
 from curation.embedders.descriptor import SIDE, DescriptorEmbedder
 from curation.models import files
 from curation.models.files import content
@@ -275,3 +277,15 @@ def test_a_recoded_copy_is_near_under_the_descriptor(tmp_path):
     (tmp_path / "copy.jpg").write_bytes(encoded(image, quality=40))
     first, second = DescriptorEmbedder().embed([image, Image.open(tmp_path / "copy.jpg")])
     assert first @ second > DescriptorEmbedder.copy_cosine
+
+
+@pytest.mark.parametrize(("sigma", "cells"), [(2.0, 32), (6.0, 32)])
+def test_a_blur_is_exact_whatever_the_order_of_its_sums(sigma, cells):
+    levels = np.random.default_rng(0).integers(0, 256, (40, 128, 128), dtype=np.uint8)
+    blurred = blurred_cells(levels, sigma, cells)
+    assert np.array_equal(blurred_cells(levels[:, :, ::-1], sigma, cells)[:, :, ::-1], blurred)
+    turned = blurred_cells(levels.swapaxes(1, 2), sigma, cells).swapaxes(1, 2)
+    assert np.array_equal(turned, blurred)  # columns first
+    with threadpool_limits(1):
+        assert np.array_equal(blurred_cells(levels, sigma, cells), blurred)
+    assert blurred_cells(np.full((1, 128, 128), 255, np.uint8), sigma, cells) == pytest.approx(255, abs=1e-2)
