@@ -16,8 +16,8 @@ from shared.stage_runner import RowMemory
 def verify_pairs(candidates: pa.Table, memory: RowMemory) -> pa.Table:
     """Return VERIFIED. Raises FilesChangedError for files that are not as they were listed.
 
-    Of a pair that is remembered no pixel is read. Every other image of the part is described once, about 110 kB each,
-    and read in the order of its file.
+    Of a pair that is remembered no pixel is read. Every other image of the part is described once, in about 110 kB, 80
+    more where its windows are compared, and read in the order of its file.
     """
     memo = PairMemo.of(candidates, memory)
     comparisons = memo.lookup()

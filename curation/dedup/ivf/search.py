@@ -9,10 +9,9 @@ import pyarrow.compute as pc
 
 from curation.arrays import Array, Bools, Bytes, Floats, Ints
 from curation.arrays.runs import ranks
-from curation.dedup.components import components
 from curation.dedup.ivf.assign import ASKS, ASKS_NEW, NEW, TARGET, fixed_binary
 from curation.dedup.ivf.grid import least_on_grid
-from curation.dedup.thumbnails import may_show
+from curation.dedup.thumbnail_pairs import may_show
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted
 
@@ -191,11 +190,8 @@ def shown_in_bucket(pairs: pa.Table, rows: pa.Table) -> pa.Table:
     ids = rows["image_id"].combine_chunks()
     sides = [pc.index_in(pairs[side], ids).to_numpy() for side in ("item", "other")]
     couples, again = np.unique(np.sort(np.stack(sides, axis=1), axis=1), axis=0, return_inverse=True)
-    images, groups = components(couples)
-    order = np.argsort(groups[np.searchsorted(images, couples[:, 0])], kind="stable")
-    answers = np.empty(len(couples), dtype=bool)
-    answers[order] = may_show(thumbnails, couples[order])
-    return pairs.set_column(pairs.column_names.index("shown"), "shown", pa.array(answers[again.ravel()]))
+    shown = may_show(thumbnails, couples)[again.ravel()]
+    return pairs.set_column(pairs.column_names.index("shown"), "shown", pa.array(shown))
 
 
 def to_ids(column: pa.ChunkedArray) -> Array:

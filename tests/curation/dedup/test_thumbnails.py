@@ -9,7 +9,8 @@ from PIL import Image, ImageOps
 from curation.arrays import Bytes
 from curation.dedup.geometry.window_search import PART_OF, best_correlation
 from curation.dedup.geometry.windows import SIDE, described
-from curation.dedup.thumbnails import BEYOND_DOUBT, drawn, may_show
+from curation.dedup.thumbnail_pairs import BEYOND_DOUBT, may_show
+from curation.dedup.thumbnails import drawn
 from shared.images.picture import Picture
 
 
@@ -65,6 +66,6 @@ def test_couples_of_more_thumbnails_than_are_held_at_once_are_told_alike(monkeyp
     rows = np.stack([row(edit(shades(seed))) for seed in range(3) for edit in (lambda image: image, *EDITS.values())])
     couples = np.array([*combinations(range(len(rows)), 2)])
     at_once = may_show(rows, couples)
-    monkeypatch.setattr("curation.dedup.thumbnails.MOST", 4)
+    monkeypatch.setattr("curation.dedup.thumbnail_pairs.MOST", 4)
     assert may_show(rows, couples).tolist() == at_once.tolist()
     assert 0 < at_once.mean() < 1
