@@ -25,16 +25,17 @@ class HashCandidates:
         """Take the images that stand for their exact class, in keep order."""
         self.images, self.params, self.rounds = images, params, rounds
         self.items = leads[images.columns.trusted[leads]] if params.perceptual.enabled else leads[:0]
-        rows = images.hashes(self.items)
-        self.members, self.firsts = equal_groups(rows)
+        self.members, self.firsts = equal_groups(images.hashes(self.items))
         alone = np.setdiff1d(np.arange(len(self.items)), self.members)
         self.remembered: list[str] = []
-        own = Hashes(images.ids(self.items[alone]), rows[alone] if len(self.members) else rows)
-        del rows
+        own = self._hashes_of(self.items[alone])
         found = self._near("hashes", own, own, max(MOST, self._most) + 1, images.made)
         self.image, self.other, self.distance = alone[found[0]], alone[found[1]], found[2]
         others = self.image != self.other
         self.image, self.other, self.distance = self.image[others], self.other[others], self.distance[others]
+
+    def _hashes_of(self, items: Ints) -> Hashes:
+        return Hashes(self.images.ids(items), lambda: self.images.hashes(items))
 
     @property
     def _most(self) -> int:
@@ -85,7 +86,6 @@ class HashCandidates:
             return merged([])
         ids, first = np.unique(sets.ids_in_sets(theirs), return_index=True)
         theirs = theirs[first]
-        own = Hashes(self.images.ids(self.items), self.images.hashes(self.items))
-        stored = Hashes(ids, sets.hashes(theirs))
+        own, stored = self._hashes_of(self.items), Hashes(ids, lambda: sets.hashes(theirs))
         image, other, distance = self._near("references", own, stored, self._most, self.images.made + sets.made)
         return NeighbourPairs.of([self.items[image]], [theirs[other]], [-distance.astype(np.float32)])

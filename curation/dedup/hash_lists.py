@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.arrays import Array, Bools, Bytes, Ints
-from curation.dedup.hash_pairs import near_hashes, nearest_pairs
+from curation.arrays import Array, Bools, Ints
+from curation.dedup.hash_pairs import ReadHashes, near_hashes, nearest_pairs
 from curation.dedup.ivf.assign import ASKS, NEW, fixed_binary
 from curation.dedup.ivf.lists import FoundLists, Members
 from shared.params import fingerprint
@@ -22,11 +22,11 @@ class Hashes:
     """Hashes [n, 64] of images, in the order that decides between equal distances, and the digests [n] of pixels."""
 
     ids: Array
-    rows: Bytes
+    rows: ReadHashes
 
     def where(self, chosen: Bools) -> "Hashes":
-        """Return those of a mask, without a copy where all are chosen."""
-        return self if chosen.all() else Hashes(self.ids[chosen], self.rows[chosen])
+        """Return those of a mask."""
+        return self if chosen.all() else Hashes(self.ids[chosen], lambda: self.rows()[chosen])
 
 
 def remembered_pairs(

@@ -4,7 +4,7 @@ A pair is evidence that goes to verification, never a verdict: unlike pictures s
 compared with all others; of many, those that share some blocks (hash_tables.py). Both find every pair.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,8 @@ TABLES = 4
 ASKED = 2_000_000
 """Images that are looked up at once, in 256 bytes each."""
 PAIRS = pa.schema([("image", pa.int64()), ("other", pa.int64()), ("distance", pa.int32())])
+ReadHashes = Callable[[], Bytes]
+"""Reads hashes [n, 64]: they are written to a file at once, and not held while pairs are told."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,16 @@ class HashWork:
 
 
 def near_hashes(
-    rounds: Rounds, name: str, queries: Bytes, stored: Bytes, distance: int, most: int
+    rounds: Rounds, name: str, queries: ReadHashes, stored: ReadHashes, distance: int, most: int
 ) -> tuple[Ints, Ints, Ints]:
     """Return (image, other, distance): rows of `queries` [n, 64] in any orientation, of `stored` [m, 64] upright.
 
     Each pair stands once, with its smallest distance; of one image the nearest `most`, then the first.
     """
-    folder, count = f"{rounds.folder}/{name}", len(stored)
-    for side, rows in (("queries", queries), ("stored", stored[:, :BYTES])):
-        _write_hashes(rounds.store, f"{folder}/{side}.parquet", rows)
-    by, everyone = HashTables.of(distance, count), range(len(queries))
+    folder = f"{rounds.folder}/{name}"
+    asking = _write_hashes(rounds.store, f"{folder}/queries.parquet", queries())
+    count = _write_hashes(rounds.store, f"{folder}/stored.parquet", stored()[:, :BYTES])
+    by, everyone = HashTables.of(distance, count), range(asking)
     tables = _cut(range(by.count), TABLES)
     askers = [everyone] if by.equal else _cut(everyone, BLOCK)
     work = [HashWork(rounds.store.url, folder, by, most, some, images) for some in tables for images in askers]
@@ -132,10 +134,12 @@ def _words(hashes: Bytes) -> Words:
     return np.ascontiguousarray(hashes).view(">u8").astype(np.uint64)
 
 
-def _write_hashes(store: Store, name: str, hashes: Bytes) -> None:
+def _write_hashes(store: Store, name: str, hashes: Bytes) -> int:
+    """Write hashes; return how many they are."""
     width = hashes.shape[1]
     some = (fixed_binary(hashes[begin : begin + ASKED], width) for begin in range(0, len(hashes), ASKED))
     write_tables(store, name, pa.schema([("hashes", pa.binary(width))]), (pa.table({"hashes": each}) for each in some))
+    return len(hashes)
 
 
 def _hashes(store: Store, name: str) -> Bytes:

@@ -146,6 +146,7 @@ def _make_missing(work: StageRun, pieces: list[Piece], executor: Executor, repor
     done, total = sum(rows[name] for name in made), sum(rows.values())
     meter = Meter(work.stage.name, total, report, done=done, unit=work.stage.unit)
     missing, needs = [p for p in pieces if p.name not in made], work.stage.needs(work.params)
+    missing.sort(key=lambda piece: -piece.rows)  # a large one at the end would keep all workers but one waiting
     for part in executor.map(make_part, missing, work.stage.name, needs):
         made[part.name] = part
         meter.add(rows[part.name])

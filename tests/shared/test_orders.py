@@ -85,3 +85,20 @@ def test_each_worker_is_sent_only_references(tmp_path):
     run(double, ScaleParams(), [numbers], store=store, executor=Watched())
     assert len(sent) > 1
     assert max(map(len, sent)) < PAYLOAD
+
+
+def test_the_largest_parts_are_made_first_and_stand_in_their_places(tmp_path):
+    asked = []
+
+    class Watched(Inline):
+        def map(self, fn, items, label, *needs):
+            asked.append([getattr(item, "rows", None) for item in items])
+            return super().map(fn, items, label, *needs)
+
+    store, sizes = Store(str(tmp_path)), [2, 5, 1, 5, 3]
+    numbers = run(
+        count, CountParams(parts=tuple((i,) * n for i, n in enumerate(sizes))), [], store=store, executor=Inline()
+    )
+    doubled = run(double, ScaleParams(), [numbers], store=store, executor=Watched())
+    assert asked == [[5, 5, 3, 2, 1]]
+    assert [part.rows for part in doubled.parts] == sizes

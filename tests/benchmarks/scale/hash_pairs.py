@@ -37,7 +37,8 @@ def measure(count, distance):
     rows, tables = corpus(count), HashTables.of(distance, count)
     with tempfile.TemporaryDirectory() as folder:
         clock = time.process_time()
-        found = hash_pairs.near_hashes(Rounds(Store(folder), "rounds", map), "hashes", rows, rows, distance, 64)
+        rounds, read = Rounds(Store(folder), "rounds", map), lambda: rows
+        found = hash_pairs.near_hashes(rounds, "hashes", read, read, distance, 64)
         spent = time.process_time() - clock
     pairs, peak = int((found[0] != found[1]).sum()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     by = f"{tables.count:,} tables of {tables.equal} blocks" if tables.equal else "comparing all"

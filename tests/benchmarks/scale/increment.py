@@ -1,15 +1,17 @@
 """What 1 % of new files costs, stage by stage: CPU beyond that of a run with nothing new, as a share of the full run's.
 
     python tests/benchmarks/scale/increment.py FOLDER [--images 1700] [--part-images 200] [--shard-images 256]
+        [--additions 5]
 
-The JPEGs of FOLDER are spread over 40 folders; 1 % is added all over them. Three curations in one process, by the
-library, without Prefect: all, nothing new, the addition.
+The JPEGs of FOLDER are spread over 40 folders; 1 % is added all over them, several times, since what so few images are
+near to is chance. Curations in one process, by the library, without Prefect: all, nothing new, each addition.
 """
 
 import argparse
 import os
 import random
 import shutil
+import statistics
 import tempfile
 from pathlib import Path
 
@@ -43,11 +45,14 @@ def main():
     parser.add_argument("--images", type=int, default=1700)
     parser.add_argument("--part-images", type=int, default=200)
     parser.add_argument("--shard-images", type=int, default=256)
+    parser.add_argument("--additions", type=int, default=5)
     options = parser.parse_args()
     paths = sorted(options.folder.rglob("*.jpg"))
     random.Random(0).shuffle(paths)
     paths = paths[: options.images]
-    new = len(paths) // 100
+    new = len(paths) // (100 + options.additions)
+    known = len(paths) - options.additions * new
+    additions = [range(known), range(0), *(range(first, first + new) for first in range(known, len(paths), new))]
     decodes, decode = [0], measuring.decode
 
     def counted(*arguments):
@@ -58,20 +63,19 @@ def main():
     runs, counts = [], []
     with tempfile.TemporaryDirectory() as folder:
         root, workspace = Path(folder, "images"), Path(folder, "workspace")
-        spread(paths, range(len(paths) - new), root)
-        for added in (range(0), range(0), range(len(paths) - new, len(paths))):
+        for added in additions:
             spread(paths, added, root)
             decodes[0] = 0
             runs.append(curated(root, workspace, options.part_images, options.shard_images))
             counts.append(decodes[0])
-    full, nothing, more = runs
-    print(hardware(), f"{len(paths)} JPEGs, {new} of them new. Decoded by measure: {counts}.\n")
-    print("| stage | all, CPU s | nothing new | +1 % | share |\n|---|--:|--:|--:|--:|")
-    for name in (*full, "together"):
-        values = [sum(run.values()) if name == "together" else run[name] for run in (full, nothing, more)]
-        beyond, share = values[0] - values[1], values[2] - values[1]
-        part = f"{share / beyond:.1%}" if beyond > 0.05 else "–"
-        print(f"| {name} | {values[0]:.2f} | {values[1]:.2f} | {values[2]:.2f} | {part} |")
+    print(hardware(), f"{known} JPEGs, then {options.additions} times {new}. Decoded by measure: {counts}.\n")
+    print("| stage | all, CPU s | nothing new | +1 %, mean | share | of each |\n|---|--:|--:|--:|--:|---|")
+    for name in (*runs[0], "together"):
+        values = [sum(run.values()) if name == "together" else run[name] for run in runs]
+        beyond, added = values[0] - values[1], [value - values[1] for value in values[2:]]
+        shares = [f"{each / beyond:.1%}" for each in (statistics.mean(added), *added)] if beyond > 0.05 else ["–", ""]
+        mean = statistics.mean(values[2:])
+        print(f"| {name} | {values[0]:.2f} | {values[1]:.2f} | {mean:.2f} | {shares[0]} | {', '.join(shares[1:])} |")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def searched(rows, distance, equal, most=1000):
         patch.setattr(hash_pairs, "BLOCK", 7)
         patch.setattr(hash_pairs, "ASKED", 9)
         rounds = Rounds(Store(folder), "rounds", lambda fn, items: map(fn, list(items)[::-1]))
-        found = near_hashes(rounds, "hashes", rows, rows, distance, most)
+        found = near_hashes(rounds, "hashes", lambda: rows, lambda: rows, distance, most)
     return [pair for pair in zip(*(column.tolist() for column in found), strict=True) if pair[0] != pair[1]]
 
 
@@ -105,7 +105,7 @@ def test_a_distance_of_any_size_is_searched(distance):
     assert HashTables.of(distance, 10**7).distance == distance
     rows = hashes(5, 30, distance + 4)
     with tempfile.TemporaryDirectory() as folder:
-        found = near_hashes(Rounds(Store(folder), "rounds", map), "hashes", rows, rows, distance, 1000)
+        found = near_hashes(Rounds(Store(folder), "rounds", map), "hashes", lambda: rows, lambda: rows, distance, 1000)
     assert {pair for pair in zip(*map(np.ndarray.tolist, found), strict=True) if pair[0] != pair[1]} == slowly(
         rows, distance
     )
