@@ -5,8 +5,8 @@ import numpy as np
 from curation.arrays import Ints
 from curation.arrays.runs import ranges, ranks
 from curation.dedup.comparable_images import ComparableImages
-from curation.dedup.hash_lists import Hashes, remembered_pairs
-from curation.dedup.hash_pairs import equal_groups
+from curation.dedup.hash_lists import remembered_pairs
+from curation.dedup.hash_pairs import Hashes, equal_groups
 from curation.dedup.knn_pairs import NeighbourPairs, merged
 from curation.dedup.star_components import EXACT_KIND, StarEdges, star_rule
 from curation.dedup.thumbnails import as_one
@@ -29,13 +29,11 @@ class HashCandidates:
         alone = np.setdiff1d(np.arange(len(self.items)), self.members)
         self.remembered: list[str] = []
         own = self._hashes_of(self.items[alone])
-        found = self._near("hashes", own, own, max(MOST, self._most) + 1, images.made)
+        found = self._near("hashes", own, own, max(MOST, self._most), images.made)
         self.image, self.other, self.distance = alone[found[0]], alone[found[1]], found[2]
-        others = self.image != self.other
-        self.image, self.other, self.distance = self.image[others], self.other[others], self.distance[others]
 
     def _hashes_of(self, items: Ints) -> Hashes:
-        return Hashes(self.images.ids(items), lambda: self.images.hashes(items))
+        return Hashes(self.images.ids(items), items, lambda: self.images.hashes(items))
 
     @property
     def _most(self) -> int:
@@ -86,6 +84,6 @@ class HashCandidates:
             return merged([])
         ids, first = np.unique(sets.ids_in_sets(theirs), return_index=True)
         theirs = theirs[first]
-        own, stored = self._hashes_of(self.items), Hashes(ids, lambda: sets.hashes(theirs))
+        own, stored = self._hashes_of(self.items), Hashes(ids, -1 - theirs, lambda: sets.hashes(theirs))
         image, other, distance = self._near("references", own, stored, self._most, self.images.made + sets.made)
         return NeighbourPairs.of([self.items[image]], [theirs[other]], [-distance.astype(np.float32)])

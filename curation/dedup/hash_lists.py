@@ -1,13 +1,11 @@
 """Pairs of near hashes, remembered: of images that were compared before, only the difference is."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.arrays import Array, Bools, Ints
-from curation.dedup.hash_pairs import ReadHashes, near_hashes, nearest_pairs
+from curation.arrays import Ints
+from curation.dedup.hash_pairs import Hashes, near_hashes, nearest_pairs
 from curation.dedup.ivf.assign import ASKS, NEW, fixed_binary
 from curation.dedup.ivf.lists import FoundLists, Members
 from shared.params import fingerprint
@@ -15,18 +13,6 @@ from shared.stage_runner import Rounds
 
 PAIRS = pa.schema([("item", pa.binary(16)), ("other", pa.binary(16)), ("nearness", pa.float32())])
 """Nearness is minus the distance."""
-
-
-@dataclass(frozen=True)
-class Hashes:
-    """Hashes [n, 64] of images, in the order that decides between equal distances, and the digests [n] of pixels."""
-
-    ids: Array
-    rows: ReadHashes
-
-    def where(self, chosen: Bools) -> "Hashes":
-        """Return those of a mask."""
-        return self if chosen.all() else Hashes(self.ids[chosen], lambda: self.rows()[chosen])
 
 
 def remembered_pairs(
@@ -52,7 +38,7 @@ def remembered_pairs(
     for part, asks, among in (("all", fresh, whole), ("new", ~fresh, new)):
         if asks.any() and among.any():
             one, other = queries.where(asks), stored.where(among)
-            image, beside, away = near_hashes(rounds, f"{name}-{part}", one.rows, other.rows, distance, most)
+            image, beside, away = near_hashes(rounds, f"{name}-{part}", one, other, distance, most)
             pieces.append((np.flatnonzero(asks)[image], np.flatnonzero(among)[beside], away))
     image, beside, away = (np.concatenate(column) for column in zip(*pieces, strict=True))
     pairs = nearest_pairs(image, beside, away, most)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Bytes, Ints, Words
+from curation.arrays import Array, Bools, Bytes, Ints, Words
 from curation.arrays.runs import ranks
 from curation.dedup.hash_tables import BYTES, ORIENTATIONS, HashTables
 from curation.dedup.ivf.assign import fixed_binary
@@ -26,8 +26,24 @@ TABLES = 4
 ASKED = 2_000_000
 """Images that are looked up at once, in 256 bytes each."""
 PAIRS = pa.schema([("image", pa.int64()), ("other", pa.int64()), ("distance", pa.int32())])
-ReadHashes = Callable[[], Bytes]
-"""Reads hashes [n, 64]: they are written to a file at once, and not held while pairs are told."""
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """Hashes of images, in the order that decides between equal distances."""
+
+    ids: Array
+    """The digests [n] of their pixels."""
+    numbers: Ints
+    """Who they are [n]: no image is paired with itself."""
+    read: Callable[[], Bytes]
+    """Reads them [n, 64]: they are written to a file at once, and not held while pairs are put together."""
+
+    def where(self, chosen: Bools) -> "Hashes":
+        """Return those of a mask."""
+        if chosen.all():
+            return self
+        return Hashes(self.ids[chosen], self.numbers[chosen], lambda: self.read()[chosen])
 
 
 @dataclass(frozen=True)
@@ -51,22 +67,23 @@ class HashWork:
 
 
 def near_hashes(
-    rounds: Rounds, name: str, queries: ReadHashes, stored: ReadHashes, distance: int, most: int
+    rounds: Rounds, name: str, queries: Hashes, stored: Hashes, distance: int, most: int
 ) -> tuple[Ints, Ints, Ints]:
-    """Return (image, other, distance): rows of `queries` [n, 64] in any orientation, of `stored` [m, 64] upright.
+    """Return (image, other, distance): rows of `queries` in any orientation, of `stored` upright, of other images.
 
     Each pair stands once, with its smallest distance; of one image the nearest `most`, then the first.
     """
     folder = f"{rounds.folder}/{name}"
-    asking = _write_hashes(rounds.store, f"{folder}/queries.parquet", queries())
-    count = _write_hashes(rounds.store, f"{folder}/stored.parquet", stored()[:, :BYTES])
-    by, everyone = HashTables.of(distance, count), range(asking)
+    _write_hashes(rounds.store, f"{folder}/queries.parquet", queries.read())
+    _write_hashes(rounds.store, f"{folder}/stored.parquet", stored.read()[:, :BYTES])
+    by, everyone = HashTables.of(distance, len(stored.ids)), range(len(queries.ids))
     tables = _cut(range(by.count), TABLES)
     askers = [everyone] if by.equal else _cut(everyone, BLOCK)
-    work = [HashWork(rounds.store.url, folder, by, most, some, images) for some in tables for images in askers]
-    made = [read_table(rounds.store, file) for file in sorted(rounds.map(hash_work, work))]
-    found = pa.concat_tables([PAIRS.empty_table(), *made])
-    return nearest_pairs(found["image"].to_numpy(), found["other"].to_numpy(), found["distance"].to_numpy(), most)
+    # Of each image one more: most find themselves.
+    work = [HashWork(rounds.store.url, folder, by, most + 1, some, images) for some in tables for images in askers]
+    files = sorted(rounds.map(hash_work, work))
+    found = _joined(_of_others(read_table(rounds.store, file), queries.numbers, stored.numbers) for file in files)
+    return nearest_pairs(*found, most)
 
 
 def hash_work(work: HashWork) -> str:
@@ -89,7 +106,14 @@ def hash_work(work: HashWork) -> str:
 def _in_table(asked: Words, stored: Words, first: int, work: HashWork, table: int) -> Iterator[tuple[Ints, Ints, Ints]]:
     for query, other, distance in work.tables.matches(stored, asked, table):
         image = first + query // ORIENTATIONS
-        yield nearest_pairs(image, other, distance.astype(np.int64), work.most + 1)
+        yield nearest_pairs(image, other, distance.astype(np.int64), work.most)
+
+
+def _of_others(pairs: pa.Table, numbers: Ints, others: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return the pairs of two images: most found themselves, and would be most of what is put together."""
+    image, other = pairs["image"].to_numpy(), pairs["other"].to_numpy()
+    two = numbers[image] != others[other]
+    return image[two], other[two], pairs["distance"].to_numpy()[two].astype(np.int64)
 
 
 def _cut(whole: range, size: int) -> list[range]:
@@ -134,12 +158,10 @@ def _words(hashes: Bytes) -> Words:
     return np.ascontiguousarray(hashes).view(">u8").astype(np.uint64)
 
 
-def _write_hashes(store: Store, name: str, hashes: Bytes) -> int:
-    """Write hashes; return how many they are."""
+def _write_hashes(store: Store, name: str, hashes: Bytes) -> None:
     width = hashes.shape[1]
     some = (fixed_binary(hashes[begin : begin + ASKED], width) for begin in range(0, len(hashes), ASKED))
     write_tables(store, name, pa.schema([("hashes", pa.binary(width))]), (pa.table({"hashes": each}) for each in some))
-    return len(hashes)
 
 
 def _hashes(store: Store, name: str) -> Bytes:

@@ -37,10 +37,11 @@ def measure(count, distance):
     rows, tables = corpus(count), HashTables.of(distance, count)
     with tempfile.TemporaryDirectory() as folder:
         clock = time.process_time()
-        rounds, read = Rounds(Store(folder), "rounds", map), lambda: rows
-        found = hash_pairs.near_hashes(rounds, "hashes", read, read, distance, 64)
+        every = np.arange(len(rows))
+        hashes = hash_pairs.Hashes(every, every, lambda: rows)
+        found = hash_pairs.near_hashes(Rounds(Store(folder), "rounds", map), "hashes", hashes, hashes, distance, 64)
         spent = time.process_time() - clock
-    pairs, peak = int((found[0] != found[1]).sum()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    pairs, peak = len(found[0]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     by = f"{tables.count:,} tables of {tables.equal} blocks" if tables.equal else "comparing all"
     print(
         f"| {count:,} | {distance} | {by} | {spent:.1f} | {spent / count * 1e3:.3f} | {peak:.2f} | {pairs:,} |",

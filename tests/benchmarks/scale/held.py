@@ -42,7 +42,7 @@ PARAMS = {
 
 def prepare(store, rows):
     """Write all tables that the stages read."""
-    _, planted = make(store, rows)
+    planted = make(store, rows)
     topics = unit(np.random.default_rng(7).normal(size=(10, DIM)).astype(np.float32))
     images, measured, _ = part_of(10**6, PART, topics, np.zeros(100, np.int64))
     for name, table in (("references", images), ("measure_references", measured)):

@@ -1,12 +1,13 @@
 """The middle of curation on synthetic tables: CPU seconds and peak memory of each stage, coordinator and workers.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/scale/middle.py 100000 300000 [--folder DIR] [--distance 10] [--workers 2]
+        [--add 1]
 
 Tables of images in parts of 10,000, as measure and quality would write them: 256-d vectors in clusters of 15 whose
 pairs have cosines of .6 to .85, in √clusters topics; a twentieth of all is a near copy of another image of its part
 (cosine about .99, up to four bits of the hash, the same thumbnail). Thumbnails are soft patches, as photographs' are.
 No pixel is read: of the candidates, those pairs are verified that were planted. Every size is a process of its own with
-worker processes of its own.
+worker processes of its own. `--add 1` adds so many parts of 10,000 afterwards, and curates again: as an increment.
 """
 
 import argparse
@@ -128,22 +129,28 @@ def part_of(number, rows, topics, own):
     return images, measured, [(uris[i], uris[j]) for i, j in zip(range(copies), source.tolist(), strict=True)]
 
 
-def make(store, rows):
-    """Write the tables of so many images, and the pairs that are copies."""
+def make(store, rows, more=0):
+    """Write the tables of so many images, and those with so many parts more; return the pairs that are copies."""
     clusters = rows // CLUSTER
     topics = unit(np.random.default_rng(7).normal(size=(max(1, math.isqrt(clusters)), DIM)).astype(np.float32))
     own = np.random.default_rng(8).integers(0, len(topics), clusters)
     parts, planted = {"index": [], "measure": [], "quality": []}, []
-    for number in range(rows // PART):
+    for number in range(rows // PART + more):
         images, measured, pairs = part_of(number, rows, topics, own)
         parts["index"].append(commit_part(store, "index", images))
         parts["measure"].append(commit_part(store, "measure", measured))
         parts["quality"].append(commit_part(store, "quality", table(VERDICTS, PART, {}), f"{number:020d}"))
         planted += [frozenset(pair) for pair in pairs]
     facts = {"version": 1, "params": {}}
-    return [
-        Output(name, "made", "images", tuple(made)).seal(store, {"stage": name} | facts) for name, made in parts.items()
-    ], planted
+    for name, made in parts.items():
+        for key, count in (("made", rows // PART), ("more", len(made))):
+            Output(name, key, "images", tuple(made[:count])).seal(store, {"stage": name} | facts)
+    return planted
+
+
+def tables(store, key="made"):
+    """Return the tables: those of all images, or with those that came later."""
+    return [sealed(store, name, key) for name in ("index", "measure", "quality")]
 
 
 def verified_of(store, output, planted):
@@ -193,11 +200,13 @@ class Clock:
         print(f"| {self.rows:,} | {what} | {numbers} | {more} |", flush=True)
 
 
-def measure(folder, rows, distance, workers):
+def measure(folder, key, distance, workers):
     """Run the middle; print a row of the table for each stage."""
     store = Store(str(folder))
-    tables = [sealed(store, name, "made") for name in ("index", "measure", "quality")]
-    planted = [frozenset(line.split(" ")) for line in store.read("planted.txt").decode().splitlines()]
+    given = tables(store, key)
+    rows = given[0].rows
+    lines = store.read("planted.txt").decode().splitlines()[: rows // COPIES]
+    planted = [frozenset(line.split(" ")) for line in lines]
     none = [Output(name, "idle", "references", ()) for name in ("references", "measure_references")]
     near = {"embedder": {"kind": "efficientnet-lite0"}, "candidates": {"layout": False, "cosine": 0.7}}
     params = DedupParams.model_validate({"near": near, "perceptual": {"distance": distance}})
@@ -207,17 +216,17 @@ def measure(folder, rows, distance, workers):
     def made(stage_, params_, *inputs):
         return run(stage_, params_, inputs, store=store, executor=clock.executor)
 
-    pairs = made(candidates, params, *tables, *none)
+    pairs = made(candidates, params, *given, *none)
     seen = (pairs.facts | pairs.parts[0].facts)["searched"]["vector"]
     clock.line("candidates", f"recall {seen['recall']}, {seen['visits']} buckets each, {pairs.rows:,} pairs")
     verified, found = verified_of(store, pairs, planted)
     clock.spent = clock._now()
     nothing = Output("decontaminate", "idle", None, ())
-    dropped = made(dedup, params, *tables, verified, nothing)
+    dropped = made(dedup, params, *given, verified, nothing)
     clock.line("dedup", f"{found / len(set(planted)):.2%} of planted pairs proposed, {dropped.rows:,} dropped")
-    decided = made(select, SelectParams(), *tables, nothing, dropped, Output("balance", "idle", None, ()))
+    decided = made(select, SelectParams(), *given, nothing, dropped, Output("balance", "idle", None, ()))
     clock.line("select")
-    made(gathered, GatherParams(), tables[0], tables[1], decided)
+    made(gathered, GatherParams(), given[0], given[1], decided)
     clock.line("exchange to shards", f"{time.monotonic() - started:.0f} s in all")
     clock.executor.close()
 
@@ -228,10 +237,11 @@ def main():
     parser.add_argument("--folder", type=Path, default=Path("/tmp/dinoflow-middle"))
     parser.add_argument("--distance", type=int, default=10)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--add", type=int, default=0)
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        measure(options.measure[0], int(options.measure[1]), options.distance, options.workers)
+        measure(*options.measure, options.distance, options.workers)
         return
     print(hardware(), f"Distance {options.distance}, {options.workers} workers.")
     print("| images | stage | coordinator CPU s | workers CPU s | CPU ms an image | coordinator GiB | worker GiB | |")
@@ -240,10 +250,11 @@ def main():
         folder = options.folder / str(rows)
         shutil.rmtree(folder, ignore_errors=True)
         store = Store(str(folder))
-        _, planted = make(store, rows)
+        planted = make(store, rows, options.add)
         store.write("planted.txt", "\n".join(" ".join(sorted(pair)) for pair in planted))
-        again = ["--measure", str(folder), str(rows), "--distance", str(options.distance)]
-        subprocess.run([sys.executable, __file__, *again, "--workers", str(options.workers)], check=True)
+        for key in ("made", "more") if options.add else ("made",):
+            again = ["--measure", str(folder), key, "--distance", str(options.distance)]
+            subprocess.run([sys.executable, __file__, *again, "--workers", str(options.workers)], check=True)
         shutil.rmtree(folder)
 
 

@@ -65,7 +65,8 @@ def synthetic(rows):
     """Return CPU ms an image of what grows with the corpus, on tables of so many rows; and the recall."""
     with tempfile.TemporaryDirectory() as folder:
         store, spent = Store(folder), {}
-        tables, planted = middle.make(store, rows)
+        planted = middle.make(store, rows)
+        tables = middle.tables(store)
         none = [Output(name, "idle", "references", ()) for name in ("references", "measure_references")]
         near = {"embedder": {"kind": "efficientnet-lite0"}, "candidates": {"layout": False, "cosine": 0.7}}
         params = DedupParams.model_validate({"near": near, "perceptual": {"enabled": False}})

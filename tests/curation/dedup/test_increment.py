@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.dedup.hash_lists import Hashes, remembered_pairs
-from curation.dedup.hash_pairs import near_hashes
+from curation.dedup.hash_lists import remembered_pairs
+from curation.dedup.hash_pairs import Hashes, near_hashes
 from curation.dedup.ivf import difference
 from curation.dedup.ivf import near_pairs as near_pairs_module
 from curation.dedup.ivf.assign import ASKS, TARGET, Probing
@@ -143,8 +143,8 @@ def test_the_difference_of_hashes_gives_what_comparing_all_gives(tmp_path_factor
     rounds, chosen = Rounds(store, "rounds", map), np.arange(40)
     for _ in range(4):
         asking = chosen[rng.random(len(chosen)) < 0.9]
-        sides = tuple(Hashes(ids[some], partial(rows.take, some, axis=0)) for some in (asking, chosen))
+        sides = tuple(Hashes(ids[some], some, partial(rows.take, some, axis=0)) for some in (asking, chosen))
         pairs, _ = remembered_pairs(rounds, "hashes", "one", sides, 7, most)
-        whole = near_hashes(rounds, "whole", sides[0].rows, sides[1].rows, 7, most)
+        whole = near_hashes(rounds, "whole", *sides, 7, most)
         assert [column.tolist() for column in pairs] == [column.tolist() for column in whole]
         chosen = rng.permutation(np.union1d(chosen[rng.random(len(chosen)) < 0.95], rng.integers(0, 60, 4)))
