@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from curation.arrays import Ints
 from curation.dedup.hash_pairs import Hashes, near_hashes, nearest_pairs
 from curation.dedup.ivf.assign import ASKS, NEW, fixed_binary
-from curation.dedup.ivf.lists import FoundLists, Members
+from curation.dedup.ivf.lists import FoundLists, Members, write_lists
 from shared.params import fingerprint
 from shared.stage_runner import Rounds
 
@@ -33,7 +33,8 @@ def remembered_pairs(
     difference = FoundLists.read(rounds.store, file, PAIRS).difference(members, most, keep_full=False)
     left = difference.roles(members)[0]
     fresh, new = left[: len(queries.ids)] == ASKS, (left[len(queries.ids) :] & NEW) > 0
-    pieces = [_kept(difference.pairs, asking, targets)]
+    kept = pa.concat_tables([PAIRS.empty_table(), *difference.kept()])
+    pieces = [_kept(kept, asking, targets)]
     whole = np.ones(len(new), dtype=bool)
     for part, asks, among in (("all", fresh, whole), ("new", ~fresh, new)):
         if asks.any() and among.any():
@@ -43,7 +44,7 @@ def remembered_pairs(
     image, beside, away = (np.concatenate(column) for column in zip(*pieces, strict=True))
     pairs = nearest_pairs(image, beside, away, most)
     columns = [asking.take(pa.array(pairs[0])), targets.take(pa.array(pairs[1])), pa.array(-pairs[2], pa.float32())]
-    FoundLists(pa.table(columns, schema=PAIRS), members).write(rounds.store, file)
+    write_lists(rounds.store, file, PAIRS, [pa.table(columns, schema=PAIRS)], members, {})
     return pairs, (file,)
 
 

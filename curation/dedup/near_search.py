@@ -12,7 +12,7 @@ from curation.dedup.ivf.assign import ASKS, TARGET
 from curation.dedup.ivf.near_pairs import NearPairs, near_pairs
 from curation.dedup.ivf.search import read_found, to_ids
 from curation.dedup.ivf.selection import VectorColumn, write_selection
-from curation.dedup.ivf.tasks import NearSearch
+from curation.dedup.ivf.task import NearSearch
 from curation.dedup.knn_pairs import NeighbourPairs
 from curation.dedup.sorted_ids import SortedIds
 from curation.embedders.embedding import Embedding

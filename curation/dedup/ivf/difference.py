@@ -1,22 +1,24 @@
 """The searches of one corpus: of all its images, or of what changed since the lists that are remembered were made."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Ints
 from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing, fixed_binary
 from curation.dedup.ivf.centroids import Centroids
 from curation.dedup.ivf.lists import FoundLists, ListDifference, Members, write_lists
-from curation.dedup.ivf.recall import TRUE, VectorSample, merge_truth, nearest_true, true_table, write_sample
+from curation.dedup.ivf.recall import TRUE, VectorSample, nearest_true, write_sample
 from curation.dedup.ivf.search import FOUND, read_found
 from curation.dedup.ivf.selection import write_difference
-from curation.dedup.ivf.tasks import Task, assign, beside, carry, collect, look, search, settle, truth
+from curation.dedup.ivf.task import Task
+from curation.dedup.ivf.tasks import assign, beside, carry, collect, look, search, settle, truth
 from shared.params import fingerprint
 from shared.stage_runner.shuffle import Map
+from shared.storage.checked import read_table
 from shared.storage.sorted_file import write_sorted
 
 
@@ -37,7 +39,7 @@ class SearchSpace:
 
     def name(self, *facts: object) -> str:
         """Return the file of what is remembered under these facts and those of every search in this space."""
-        plan, turns = self.task.search, [turn.tolist() for turn in self.task.search.turns]
+        plan, turns = self.task.search, self.task.turns.rpartition("/")[2]
         asked = fingerprint(FOUND.names, self.pinned, plan.cosine, plan.count, turns, *facts)
         return f"{self.memory}/{asked}.parquet"
 
@@ -64,18 +66,19 @@ def true_lists(run: Map, space: SearchSpace, queries: VectorSample) -> tuple[pa.
     difference = FoundLists.read(task.store, name, TRUE).difference(members, plan.count)
     left = difference.roles(members)[0]
     fresh = left[: len(queries.ids)] == ASKS
-    order = np.argsort(~fresh, kind="stable")
-    queries = VectorSample(queries.ids[order], queries.vectors[order])
-    cut, names = int(fresh.sum()), [f"{task.folder}/queries-{i}.parquet" for i in range(2)]
-    for i, span in enumerate((slice(0, cut), slice(cut, None))):
-        write_sample(task.store, names[i], VectorSample(queries.ids[span], queries.vectors[span]))
-    true = difference.pairs
-    if cut or (left & NEW).any():
-        groups = space.groups if cut == len(fresh) else _left(space, difference, "true")
-        pairs = run(truth, [replace(task, names=(*names, *group)) for group in groups])
-        more = true_table(queries, merge_truth([*pairs], plan.count), space.centroids, plan.most_probes)
-        true = nearest_true(pa.concat_tables([true, more]), plan.count)
-    FoundLists(true, members).write(task.store, name)
+    tables = [TRUE.empty_table(), *difference.kept()]
+    if fresh.any() or (left & NEW).any():
+        names = [f"{task.folder}/queries-{i}.parquet" for i in range(2)]
+        for each, chosen in zip(names, (fresh, ~fresh), strict=True):
+            write_sample(task.store, each, VectorSample(queries.ids[chosen], queries.vectors[chosen]))
+        groups = space.groups if fresh.all() else _left(space, difference, "true")
+        work = [
+            replace(task.reading((space.pinned, *names, *group)), output=f"{task.folder}/truth-{i:05d}.parquet")
+            for i, group in enumerate(groups)
+        ]
+        tables += [read_table(task.store, file) for file in run(truth, work)]
+    true = nearest_true(pa.concat_tables(tables), plan.count)
+    write_lists(task.store, name, TRUE, [true], members, {})
     return true, name
 
 
@@ -86,21 +89,35 @@ def searched_lists(run: Map, space: SearchSpace, probing: Probing) -> SearchedLi
     name = space.name(plan.likely, plan.thumbnails, probing.margin, probing.most)
     before = FoundLists.read(store, name, FOUND)
     difference = before.difference(space.members, plan.count)
-    if before.facts and before.covers(space.members) and not difference.leaves(space.members):
-        return _as_before(task, before, name)
+    if before.written and before.covers(space.members) and not difference.leaves(space.members):
+        files = tuple(file.name for file in _files_of(task, before.lists(), "pairs"))
+        return SearchedLists(files, before.facts["visits"], before.facts["largest"], (name,))
     groups = _left(space, difference, "left")
-    kept = f"{task.folder}/kept.parquet"
-    write_sorted(store, kept, difference.pairs, "item")
+    kept = _files_of(task, difference.kept(), "kept")
+    del before, difference
     files, visits, largest = _searched(run, task, space, groups, kept)
     facts = {"visits": visits, "largest": largest}
     write_lists(store, name, FOUND, (read_found(store, [file]) for file in files), space.members, facts)
     return SearchedLists(files, visits, largest, (name,))
 
 
-def _as_before(task: Task, before: FoundLists, name: str) -> SearchedLists:
-    file = f"{task.folder}/pairs.parquet"
-    write_sorted(task.store, file, before.pairs, "item")
-    return SearchedLists((file,), before.facts["visits"], before.facts["largest"], (name,))
+class _ListsFile(NamedTuple):
+    """A file of the lists of some images, and the digests of the first and of the last of these."""
+
+    name: str
+    first: bytes
+    last: bytes
+
+
+def _files_of(task: Task, pieces: Iterable[pa.Table], what: str) -> list[_ListsFile]:
+    """Write lists that are in the order of their images, piece by piece."""
+    files = list[_ListsFile]()
+    for rows in pieces:
+        if len(rows):
+            name = f"{task.folder}/{what}-{len(files):05d}.parquet"
+            write_sorted(task.store, name, rows, "item")
+            files.append(_ListsFile(name, rows["item"][0].as_py(), rows["item"][-1].as_py()))
+    return files
 
 
 def members_of(selections: Iterable[pa.Table]) -> Members:
@@ -120,34 +137,39 @@ def _left(space: SearchSpace, difference: ListDifference, what: str) -> list[tup
 
 
 def _searched(
-    run: Map, task: Task, space: SearchSpace, groups: list[tuple[str, ...]], kept: str
+    run: Map, task: Task, space: SearchSpace, groups: list[tuple[str, ...]], kept: Sequence[_ListsFile]
 ) -> tuple[tuple[str, ...], float, int]:
     """Return the files of pairs, those that are kept included, and how many visit a bucket on average and at most."""
     plan, folder, buckets = task.search, task.folder, len(space.centroids)
     sorted_ = [f"{folder}/buckets-{i:05d}.parquet" for i in range(len(groups))]
-    work = [replace(task, names=(space.pinned, *g), output=o) for g, o in zip(groups, sorted_, strict=True)]
-    counted = [*run(assign, work)]
-    counts: Ints = np.sum([counts for counts, _ in counted], axis=0)
-    rows = sum(rows for _, rows in counted)
+    work = [
+        replace(task.reading((space.pinned, *group)), output=output)
+        for group, output in zip(groups, sorted_, strict=True)
+    ]
+    counts, rows = np.zeros(buckets, np.int64), 0
+    for visits, images in run(assign, work):
+        counts, rows = counts + visits, rows + images
     per_task = max(1, min(plan.rows_per_task // plan.bucket_rows, buckets // plan.tasks))
     of_buckets = [*range(0, buckets, per_task), buckets]
     of_images = np.linspace(0, 256, max(1, min(plan.spans, rows // plan.span_images)) + 1).astype(int).tolist()
-    found = sorted(run(search, _spanned(replace(task, names=tuple(sorted_)), "found", of_buckets)))
+    found = sorted(run(search, _spanned(task.reading(sorted_), "found", of_buckets)))
     _delete(task, sorted_)
-    files = sorted(run(collect, _spanned(replace(task, names=(*found, kept)), "pairs", of_images)))
-    _delete(task, found)
+    collecting = [
+        each.reading([*found, *(one.name for one in kept if one.last[0] >= each.low and one.first[0] < each.high)])
+        for each in _spanned(task, "pairs", of_images)
+    ]
+    files = sorted(run(collect, collecting))
+    _delete(task, [*found, *(one.name for one in kept)])
     if plan.thumbnails:
         # A pair that met in several buckets is looked at in one, to which the thumbnail of its guest is carried.
         seen = [beside(name, "thumbnails") for name in sorted_]
         doubts, guests = ([beside(name, what) for name in files] for what in ("doubts", "guests"))
-        carrying = replace(task, names=tuple(seen), doubts=tuple(guests))
-        carried = sorted(run(carry, _spanned(carrying, "carried", of_buckets)))
-        looking = replace(task, names=(*seen, *carried), doubts=tuple(doubts))
-        looked = sorted(run(look, _spanned(looking, "looked", of_buckets)))
+        carried = sorted(run(carry, _spanned(task.reading(seen, guests), "carried", of_buckets)))
+        looked = sorted(run(look, _spanned(task.reading([*seen, *carried], doubts), "looked", of_buckets)))
         _delete(task, [*seen, *carried, *guests, *doubts])
-        settling = replace(task, names=(*files, *looked))
-        files = sorted(run(settle, _spanned(settling, "settled", of_images)))
-        _delete(task, settling.names)
+        before = [*files, *looked]
+        files = sorted(run(settle, _spanned(task.reading(before), "settled", of_images)))
+        _delete(task, before)
     return tuple(files), float(counts.sum() / max(rows, 1)), int(counts.max())
 
 

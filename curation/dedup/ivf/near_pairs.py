@@ -16,9 +16,10 @@ from curation.dedup.ivf.centroids import sample_rows
 from curation.dedup.ivf.difference import SearchedLists, SearchSpace, members_of, searched_lists, true_lists
 from curation.dedup.ivf.lists import Members
 from curation.dedup.ivf.pins import newest, pin_probing, pinned, pinned_probing, read_pinned
-from curation.dedup.ivf.recall import VectorSample, joined, probing_for
+from curation.dedup.ivf.recall import VectorSample, joined, probing_for, read_sample
 from curation.dedup.ivf.search import read_found, to_ids
-from curation.dedup.ivf.tasks import QUERIES, NearSearch, Task, sample
+from curation.dedup.ivf.task import NearSearch, Task
+from curation.dedup.ivf.tasks import QUERIES, beside, sample
 from shared.params import fingerprint
 from shared.stage_runner.shuffle import Map
 from shared.storage import Store
@@ -64,12 +65,16 @@ def near_pairs(
     for the same vectors; without one all are searched.
     """
     plan = plan.sized(rows)
-    groups, task = _groups(selections, plan), Task(store.url, folder, plan, ())
+    groups, task = _groups(selections, plan), Task.of(store, folder, plan)
     chosen = {name: read_table(store, name) for name in selections}
     members = members_of(chosen.values())
     low = _greatest_draw(members, TARGET, sample_rows(rows, plan.bucket_rows), "centroids")
     high = _greatest_draw(members, ASKS, QUERIES, "recall")
-    targets, pool, queries = _sampled(run(sample, [replace(task, names=g, low=low, high=high) for g in groups]))
+    work = [
+        replace(task.reading(group), low=low, high=high, output=f"{folder}/sample-{i:05d}.parquet")
+        for i, group in enumerate(groups)
+    ]
+    targets, pool, queries = _sampled(store, run(sample, work))
     if not targets or not len(queries.ids):
         return NOTHING_NEAR
     name = (None if shaping else newest(store, pins)) or pinned(
@@ -110,10 +115,12 @@ def _greatest_draw(members: Members, role: int, count: int, purpose: str) -> int
     return int(np.partition(chances, count - 1)[count - 1] if len(chances) > count else np.iinfo(np.uint64).max)
 
 
-def _sampled(offers: Iterable[tuple[int, VectorSample, VectorSample]]) -> tuple[int, VectorSample, VectorSample]:
+def _sampled(store: Store, offers: Iterable[tuple[int, str]]) -> tuple[int, VectorSample, VectorSample]:
     """Return the targets and the samples of all: a few of each part, never the corpus."""
-    counts, pools, queries = zip((0, VectorSample.none(), VectorSample.none()), *offers, strict=True)
-    return sum(counts), joined([*pools], "centroids"), joined([*queries], "recall")
+    counts, names = zip((0, ""), *offers, strict=True)
+    pools = [read_sample(store, name) for name in names[1:]]
+    queries = [read_sample(store, beside(name, "queries")) for name in names[1:]]
+    return sum(counts), joined(pools, "centroids"), joined(queries, "recall")
 
 
 def _recall(store: Store, files: Sequence[str], true: pa.Table, count: int) -> float:

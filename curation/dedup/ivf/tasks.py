@@ -6,95 +6,40 @@ those that visit other buckets in such pairs. look: a span of buckets → those 
 settle: a span of images → all pairs. First, sample and truth tell centroids and probing.
 """
 
-import math
-from dataclasses import dataclass, replace
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import Ints
-from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing, bucket_rows
+from curation.dedup.ivf.assign import ASKS, NEW, TARGET, bucket_rows
 from curation.dedup.ivf.bucket_files import buckets_of, spans_of
 from curation.dedup.ivf.pins import read_pinned
-from curation.dedup.ivf.recall import TruePairs, VectorSample, joined, merge_truth, read_sample, true_neighbours
+from curation.dedup.ivf.recall import (
+    TRUE,
+    VectorSample,
+    joined,
+    merge_truth,
+    read_sample,
+    true_neighbours,
+    true_table,
+    write_sample,
+)
 from curation.dedup.ivf.search import FOUND, DirectedPairs, read_found, search_bucket, shown_in_bucket, to_ids
 from curation.dedup.ivf.selection import read_selection
-from shared.storage import Store
+from curation.dedup.ivf.task import Task
+from shared.storage.checked import write_table
 from shared.storage.sorted_file import write_sorted
 
 QUERIES = 1024
 """Images whose true neighbours are sought: half of them choose the probing, the other half judge the result."""
 
 GUESTS = ["guest_home", "bucket", "item", "other"]
-HOME = Probing(0.0)
-"""No bucket is visited but a vector's own."""
 
 
-@dataclass(frozen=True)
-class NearSearch:
-    """What is sought, and how."""
+def sample(task: Task) -> tuple[int, str]:
+    """Write which images of some parts are sampled: for centroids, and beside that file for recall.
 
-    cosine: float
-    """The least cosine of a neighbour."""
-    count: int
-    """DirectedPairs of an image, at most."""
-    recall: float = 0.99
-    bucket_rows: int = 1000
-    """Rows of a bucket; of a corpus of more than its square the root of that (`sized`)."""
-    most_probes: int = 64
-    turns: tuple[Any, ...] = ()
-    """Permutations of components under which an image is compared too."""
-    thumbnails: bool = False
-    """Whether thumbnails are compared, too."""
-    likely: float = -1.0
-    """The cosine from which they are not asked."""
-    parts_per_file: int = 8
-    rows_per_task: int = 64_000
-    """Rows stored in the buckets of a task."""
-    tasks: int = 16
-    """Tasks into which even few parts and buckets are spread, as far as there are so many."""
-    spans: int = 64
-    """Files of pairs, at most."""
-    span_images: int = 50_000
-    """Images of such a file, at least on average: of fewer, files cost more than rows."""
-
-    def sized(self, rows: int) -> "NearSearch":
-        """Return the search for a corpus of so many rows.
-
-        A vector is compared with rows / bucket_rows centroids, and with bucket_rows in each bucket that it visits: with
-        the root, both grow alike.
-        """
-        return replace(self, bucket_rows=max(self.bucket_rows, math.isqrt(rows)))
-
-
-@dataclass(frozen=True)
-class Task:
-    """One piece of work: it names files, and carries none of their rows."""
-
-    url: str
-    folder: str
-    search: NearSearch
-    names: tuple[str, ...]
-    """Files that are read."""
-    doubts: tuple[str, ...] = ()
-    """Files of pairs in doubt."""
-    output: str = ""
-    low: int = 0
-    high: int = 0
-    probing: Probing = HOME
-
-    @property
-    def store(self) -> Store:
-        """The storage of all files."""
-        return Store(self.url)
-
-
-def sample(task: Task) -> tuple[int, VectorSample, VectorSample]:
-    """Return how many targets some parts hold, and which of their images are sampled: for centroids, and for recall.
-
-    Those whose draw is at most `low`, and at most `high`.
+    Those whose draw is at most `low`, and at most `high`. Returns how many targets the parts hold, and the file.
     """
     targets, pools, queries = 0, list[VectorSample](), list[VectorSample]()
     for name in task.names:
@@ -103,24 +48,23 @@ def sample(task: Task) -> tuple[int, VectorSample, VectorSample]:
         targets += len(stored.ids)
         pools.append(VectorSample.of(stored).below(task.low, "centroids"))
         queries.append(VectorSample.of(part.having(ASKS)).below(task.high, "recall"))
-    return targets, joined(pools, "centroids"), joined(queries, "recall")
+    write_sample(task.store, task.output, joined(pools, "centroids"))
+    write_sample(task.store, beside(task.output, "queries"), joined(queries, "recall"))
+    return targets, task.output
 
 
-def truth(task: Task) -> TruePairs:
-    """Return the true neighbours, in some parts, of sampled images: of some among all, of others among what is new.
-
-    Queries are numbered one sample after the other.
-    """
-    (all_name, new_name, *parts), search = task.names, task.search
-    of_all, of_new = (read_sample(task.store, name) for name in (all_name, new_name))
-    found = list[TruePairs]()
-    for name in parts:
-        part = read_selection(task.store, name)
-        every, new = (VectorSample.of(part.having(role)) for role in (TARGET, NEW))
-        found.append(true_neighbours(of_all, every, search.cosine, search.count))
-        more = true_neighbours(of_new, new, search.cosine, search.count)
-        found.append(replace(more, query=more.query + len(of_all.ids)))
-    return merge_truth(found, search.count)
+def truth(task: Task) -> str:
+    """Write the true neighbours, in some parts, of sampled images: of some among all, of others among what is new."""
+    (pinned, all_name, new_name, *parts), search = task.names, task.search
+    centroids = read_pinned(task.store, pinned)
+    pieces = [TRUE.empty_table()]
+    for name, role in ((all_name, TARGET), (new_name, NEW)):
+        queries = read_sample(task.store, name)
+        theirs = (VectorSample.of(read_selection(task.store, part).having(role)) for part in parts)
+        found = [true_neighbours(queries, images, search.cosine, search.count) for images in theirs]
+        pieces.append(true_table(queries, merge_truth(found, search.count), centroids, search.most_probes))
+    write_table(task.store, task.output, pa.concat_tables(pieces))
+    return task.output
 
 
 def assign(task: Task) -> tuple[Ints, int]:
@@ -133,7 +77,7 @@ def assign(task: Task) -> tuple[Ints, int]:
     images, pieces = 0, list[tuple[pa.Table, pa.Table]]()
     for name in parts:
         part = read_selection(task.store, name, task.search.thumbnails)
-        pieces.append(bucket_rows(part, centroids, task.probing, task.search.turns))
+        pieces.append(bucket_rows(part, centroids, task.probing, task.permutations))
         images += len(part.ids)
     rows, seen = (pa.concat_tables(tables) for tables in zip(*pieces, strict=True))
     write_sorted(task.store, task.output, rows, "bucket", batch_rows=1024, compression="none")
@@ -147,7 +91,7 @@ def assign(task: Task) -> tuple[Ints, int]:
 def search(task: Task) -> str:
     """Search a span of buckets; write the directed pairs, sorted by item."""
     pieces = [
-        search_bucket(rows, task.search.cosine, task.search.count, task.search.turns)
+        search_bucket(rows, task.search.cosine, task.search.count, task.permutations)
         for rows in buckets_of(task.store, task.names, task.low, task.high)
         if rows.num_rows
     ]

@@ -23,7 +23,7 @@ from hardware import hardware
 from curation.dedup.ivf.assign import ASKS, TARGET
 from curation.dedup.ivf.near_pairs import near_pairs
 from curation.dedup.ivf.selection import VectorColumn, write_selection
-from curation.dedup.ivf.tasks import NearSearch
+from curation.dedup.ivf.task import NearSearch
 from shared.storage import Store
 from shared.storage.checked import read_table, write_table
 from shared.tables import commit_part

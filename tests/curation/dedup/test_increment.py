@@ -1,21 +1,25 @@
 """A search that remembers gives what a search from scratch gives, whatever came, went or changed."""
 
+import pickle
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.dedup.hash_lists import remembered_pairs
 from curation.dedup.hash_pairs import Hashes, near_hashes
-from curation.dedup.ivf import difference
+from curation.dedup.ivf import difference, lists
 from curation.dedup.ivf import near_pairs as near_pairs_module
 from curation.dedup.ivf.assign import ASKS, TARGET, Probing
+from curation.dedup.ivf.lists import FoundLists, Members, write_lists
 from curation.dedup.ivf.near_pairs import near_pairs
 from curation.dedup.ivf.pins import pin_probing, pinned_probing
 from curation.dedup.ivf.search import read_found
-from curation.dedup.ivf.tasks import NearSearch
+from curation.dedup.ivf.task import NearSearch
 from shared.stage_runner import Rounds
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted
@@ -148,3 +152,41 @@ def test_the_difference_of_hashes_gives_what_comparing_all_gives(tmp_path_factor
         whole = near_hashes(rounds, "whole", *sides, 7, most)
         assert [column.tolist() for column in pairs] == [column.tolist() for column in whole]
         chosen = rng.permutation(np.union1d(chosen[rng.random(len(chosen)) < 0.95], rng.integers(0, 60, 4)))
+
+
+def test_remembered_lists_come_back_whole_wherever_their_rows_were_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(lists, "AT_ONCE", 2)
+    store, schema = Store(str(tmp_path)), pa.schema([("item", pa.binary(1)), ("other", pa.binary(1)), ("n", pa.int8())])
+    items = b"aabbbbcddd"
+    rows = pa.table({"item": [bytes([i]) for i in items], "other": [b"x"] * 10, "n": range(10)}, schema=schema)
+    members = Members(pa.array([b"a"] * 5, pa.binary(1)), np.arange(5, dtype=np.int8))
+    pieces = [rows.slice(begin, end - begin) for begin, end in pairwise([0, 1, 3, 3, 4, 7, 8, 10])]
+    write_lists(store, "lists", schema, [], members, {})
+    assert list(FoundLists.read(store, "lists", schema).lists()) == []
+    write_lists(store, "lists", schema, pieces, members, {"of": "some"})
+    found = FoundLists.read(store, "lists", schema)
+    assert (found.facts, found.members.roles.tolist()) == ({"of": "some"}, [0, 1, 2, 3, 4])
+    whole = [piece for piece in found.lists() if len(piece)]
+    assert pa.concat_tables(whole) == rows
+    assert len(whole) > 2
+    assert sum(len(set(piece["item"].to_pylist())) for piece in whole) == len(set(items))
+
+
+def test_what_travels_is_names(tmp_path):
+    """Whatever the number of parts, of components and of permutations."""
+    ids, vectors = corpus(3, 900)
+    names = write_parts(tmp_path, ids, vectors, range(20, 900, 20), np.full(900, ASKS | TARGET, np.int8))
+    sizes = {}
+
+    def run(fn, items):
+        for item in items:
+            result = fn(item)
+            sizes.setdefault(fn.__name__, []).extend(len(pickle.dumps(each)) for each in ((fn, item), result))
+            yield result
+
+    plan = NearSearch(0.7, 5, bucket_rows=30, span_images=60, turns=(TURN,) * 7, thumbnails=False)
+    near_pairs(
+        Store(str(tmp_path)), "stages/candidates/rounds-0123456789abcdef0123/vector-0", names, 900, plan, "pins", run
+    )
+    assert {"sample", "truth", "assign", "search", "collect"} <= sizes.keys()
+    assert max(map(max, sizes.values())) < 1000

@@ -15,7 +15,7 @@ from curation.dedup.ivf.near_pairs import near_pairs
 from curation.dedup.ivf.pins import pinned, read_pinned
 from curation.dedup.ivf.search import FOUND, read_found, search_bucket
 from curation.dedup.ivf.selection import VectorColumn, write_selection
-from curation.dedup.ivf.tasks import NearSearch
+from curation.dedup.ivf.task import NearSearch
 from curation.dedup.thumbnail_pairs import may_show
 from curation.dedup.thumbnails import LENGTH
 from shared.errors import DamagedFileError
