@@ -33,11 +33,12 @@ def alarm_text(alarm: dict[str, Any]) -> str:
 
 def low_recall(info: dict[str, Any]) -> list[str]:
     """Return a sentence without its end for each search, as dataset.json tells of it, that missed its recall."""
-    searched = info.get("search", {}).get("candidates", {}).get("searched", {})
+    search = info.get("search", {})
     return [
         f"the search for near duplicates by {column} found {facts['recall']:.1%} of the true neighbours of a sample, "
         f"not the {facts['asked']:.1%} that were asked for"
-        for column, facts in searched.items()
+        for stage in ("candidates", "dedup")  # dedup searches where the cosine alone decides
+        for column, facts in search.get(stage, {}).get("searched", {}).items()
         if not facts["reached"]
     ]
 
