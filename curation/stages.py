@@ -147,7 +147,7 @@ def decontaminate(
     return contaminated_tables((images, measurements, verdicts), (references, reference_measurements), verified, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="rounds", version=4)
+@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="rounds", version=5)
 def dedup(
     images: "Rows",
     measurements: "Rows",

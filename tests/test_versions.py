@@ -17,7 +17,7 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "candidates": (5, "62e42ffec6538fcae7f7"),
     "verify": (6, "1791e8bf588ac422805c"),
     "decontaminate": (4, "736939d96cd78fd8fa36"),
-    "dedup": (4, "62e42ffec6538fcae7f7"),
+    "dedup": (5, "62e42ffec6538fcae7f7"),
     "balance": (2, "995dbffee9fdf95a04ef"),
     "select": (3, "1791e8bf588ac422805c"),
     "pack": (5, "f87ffbc01fea174b1841"),

@@ -27,11 +27,6 @@ class Unit:
 
     vectors: Vectors
 
-    @property
-    def dim(self) -> int:
-        """As it was."""
-        return self.vectors.dim
-
     def __len__(self) -> int:
         return len(self.vectors)
 
@@ -90,9 +85,10 @@ def assign(points: Vectors, centroids: Floats) -> tuple[Ints, Floats]:
 
 def _labelled(points: Vectors, centroids: Floats) -> Iterator[tuple[Ints, Floats, Ints]]:
     """FAISS finds the two nearest in float32; where they are closer than its rounding can be, float64 decides."""
-    index = faiss.IndexFlatL2(points.dim)
+    dim = centroids.shape[1]
+    index = faiss.IndexFlatL2(dim)
     index.add(centroids)
-    rounding = 8 * points.dim / GRID  # two distances, each the sum of terms of 4 with an error of dim·2⁻²⁴
+    rounding = 8 * dim / GRID  # two distances, each the sum of terms of 4 with an error of dim·2⁻²⁴
     exact = centroids.astype(np.float64)
     norms = (exact * exact).sum(axis=1)
     step = max(1, EXACT_CELLS // max(1, len(centroids)))

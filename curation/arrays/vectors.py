@@ -10,11 +10,10 @@ from curation.arrays import Floats, Ints
 
 
 class Vectors(Protocol):
-    """Vectors that need not fit into memory: read in chunks, in any order and of any size, as often as asked."""
+    """Vectors that need not fit into memory: read in chunks, in any order and of any size, as often as asked.
 
-    @property
-    def dim(self) -> int:
-        """Return how many components each has."""
+    How long each is, centroids tell: vectors on storage would have to be read for it.
+    """
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -32,11 +31,6 @@ class Arrays:
 
     values: Floats
     chunk_rows: int = 16_384
-
-    @property
-    def dim(self) -> int:
-        """The width of the array."""
-        return int(self.values.shape[1])
 
     def __len__(self) -> int:
         return len(self.values)

@@ -17,11 +17,6 @@ class Remaining:
     items: Ints
     """Ascending."""
 
-    @property
-    def dim(self) -> int:
-        """Length of a vector."""
-        return int(self.images.vectors(self.items[:1]).shape[1])
-
     def __len__(self) -> int:
         return len(self.items)
 

@@ -9,9 +9,11 @@ import pyarrow.compute as pc
 from curation.arrays import Bools, Floats, Ints
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.exact_classes import EXACT, exact_classes, find_duplicates, keep_order
+from curation.dedup.near_search import refuse_low_recall
 from curation.dedup.resemblance import NEAR, PERCEPTUAL, PairResemblance, VectorResemblance
 from curation.dedup.star_batches import drops_of
 from curation.dedup.star_components import EXACT_KIND, Drops, StarEdges
+from curation.dedup.star_rule import Match
 from curation.dedup.vector_index import VectorIndex
 from curation.dedup.verified_pairs import copies
 from curation.params.copies import DedupParams
@@ -21,6 +23,8 @@ from shared.tables import Rows, with_facts
 
 REASONS = (EXACT, PERCEPTUAL, NEAR)
 """By kind of edge, in the order in which they give the reason."""
+WALKS = 3
+"""So often images are walked over by cosine, each time with a wider search, before the recall is told as it is."""
 
 
 def match_tables(
@@ -28,7 +32,9 @@ def match_tables(
 ) -> pa.Table:
     """Return DUPLICATES: only decodable images that pass the quality rules are compared, or kept for a copy.
 
-    A pair that hashes proposed is a perceptual duplicate, one that only embeddings did a near duplicate.
+    A pair that hashes proposed is a perceptual duplicate, one that only embeddings did a near duplicate. Raises
+    WorkFailedError where the cosine alone decides, the recall that was asked for is not reached, and the recipe says to
+    fail then.
     """
     images = comparable_images(*corpus, params)
     pairs = _copies(images, verified, params)
@@ -79,17 +85,30 @@ def _by_cosine(
     """Walk over everything: where the cosine alone decides, nobody named the pairs before."""
     vectors = images.vectors()
     trusted = images.columns.trusted & vectors.any(axis=1)
-    cosine = VectorResemblance(VectorIndex(vectors, params.near.embedder.orientations()), params.near.limit, trusted)
+    index = VectorIndex(vectors, params.near.embedder.orientations())
+    cosine = VectorResemblance(index, params.near.limit, trusted)
     by_hash: dict[int, dict[int, float]] = {}
     for row in pairs.to_pylist():
         by_hash.setdefault(row["item"], {})[row["other"]] = row["score"]
-    matches = find_duplicates(images.columns, [PairResemblance(PERCEPTUAL, by_hash), cosine], barred)
+
+    def walked() -> dict[int, Match]:
+        index.clear()
+        return find_duplicates(images.columns, [PairResemblance(PERCEPTUAL, by_hash), cosine], barred)
+
+    matches, asked = walked(), params.near.candidates.recall
+    for _ in range(WALKS - 1):
+        if not index.widen(asked):
+            break
+        matches = walked()
+    recall = index.recall()
+    facts = {"recall": round(recall, 4), "asked": asked, "reached": recall >= asked, "visits": float(index.probes)}
+    refuse_low_recall({"vector": facts}, params.near.candidates.below_recall)
     items = np.array(sorted(matches), dtype=np.int64)
     rows = [matches[item] for item in items.tolist()]
     kept = np.array([row.kept for row in rows], dtype=np.int64)
     kinds = np.array([REASONS.index(row.reason) for row in rows], dtype=np.int8)
     scores = np.array([row.score for row in rows], dtype=np.float32)
-    return Drops(items, kept, kinds, scores), {"near_recall": round(cosine.index.recall(), 4)}
+    return Drops(items, kept, kinds, scores), {"searched": {"vector": facts}}
 
 
 def _barred(images: ComparableImages, contaminated: Rows) -> Bools:

@@ -176,7 +176,7 @@ def refuse_low_recall(searched: dict[str, dict[str, Any]], below_recall: str) ->
     for column, facts in searched.items():
         if not facts["reached"] and below_recall == "fail":
             raise WorkFailedError(
-                f"candidates needs a recall of {facts['asked']:.3f} by {column}, got {facts['recall']:.3f} with "
-                f"{facts['visits']:.1f} buckets an image. Lower curation.dedup.near.candidates.recall, or set "
-                "below_recall to say to go on."
+                f"The search for near duplicates needs a recall of {facts['asked']:.3f} by {column}, got "
+                f"{facts['recall']:.3f} with {facts['visits']:.1f} buckets an image. Lower "
+                "curation.dedup.near.candidates.recall, or set below_recall to say to go on."
             )

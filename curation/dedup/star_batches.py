@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from curation.arrays import Ints
 from curation.dedup.components import components
-from curation.dedup.star_components import Drops, StarEdges, batches, star_rule
+from curation.dedup.star_components import EXACT_KIND, Drops, StarEdges, batches, star_rule
 from shared.stage_runner import Rounds
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted, write_sorted
@@ -28,12 +28,14 @@ class StarBatch:
 
 
 def drops_of(edges: StarEdges, barred: Ints, rounds: Rounds) -> tuple[Drops, dict[str, Any]]:
-    """Return what the star rule drops, and facts about the components: how many, and the images of the largest.
+    """Return what the star rule drops, and facts about the components.
 
-    `barred` are the numbers of images that are never kept.
+    Those are: how many, the images of the largest, and the most pictures in one: of images with equal pixels only the
+    best counts, as a picture that was uploaded 300,000 times joins nothing that is unlike. `barred` are the numbers of
+    images that are never kept.
     """
     if not len(edges.worse):
-        return star_rule(edges), {"components": 0, "largest_component": 0}
+        return star_rule(edges), {"components": 0, "largest_component": 0, "most_pictures": 0}
     nodes, firsts = components(np.stack([edges.worse, edges.better], axis=1))
     batch, _ = batches(firsts[np.searchsorted(nodes, edges.worse)], BATCH_EDGES)
     columns = {name: getattr(edges, name) for name in ("worse", "better", "kind", "score")}
@@ -45,8 +47,10 @@ def drops_of(edges: StarEdges, barred: Ints, rounds: Rounds) -> tuple[Drops, dic
     ]
     drops = [_read(rounds.store, each) for each in sorted(rounds.map(star_batch, work))]
     whole = Drops(*(np.concatenate([getattr(each, n) for each in drops]) for n in ("item", "kept", "kind", "score")))
-    _, sizes = np.unique(firsts, return_counts=True)
-    return whole.take(np.argsort(whole.item)), {"components": len(sizes), "largest_component": int(sizes.max())}
+    _, component, sizes = np.unique(firsts, return_inverse=True, return_counts=True)
+    pictures = np.bincount(component[~np.isin(nodes, edges.worse[edges.kind == EXACT_KIND])])
+    facts = {"components": len(sizes), "largest_component": int(sizes.max()), "most_pictures": int(pictures.max())}
+    return whole.take(np.argsort(whole.item)), facts
 
 
 def star_batch(work: StarBatch) -> str:

@@ -69,7 +69,7 @@ class NearParams(Params):
     """Frames of a burst or of a fixed camera, and one photograph under two captions: most of it agrees, but something
     in it is another. drop = they count as copies."""
     candidates: CandidateParams = CandidateParams()
-    """Which pairs are compared geometrically."""
+    """Which pairs are compared geometrically; recall and below_recall also hold where the cosine alone decides."""
 
     @model_validator(mode="after")
     def _a_cosine_is_at_most_one(self) -> Self:

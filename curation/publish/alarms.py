@@ -1,4 +1,4 @@
-"""Where one reason took so much of a source or a class that a person should look: `dark` took all 30 of scan12bit."""
+"""Where a person should look: `dark` took all 30 of scan12bit, a search missed its recall, copies hang together."""
 
 from typing import Any
 
@@ -8,6 +8,9 @@ SHARE = 0.5
 """A reason that takes more than this of a source or a class is worth a warning."""
 FEWEST = 5
 """Of fewer images a share says nothing."""
+JOINED, JOINED_SHARE = 1000, 0.01
+"""More pictures than so many, and than this share of the images compared, are worth a warning where they hang together
+as copies: in a small corpus a hundredth are a few copies, in a large one a thousand are of a popular picture."""
 ASKED_FOR = ("not_sampled",)
 """Reasons that a person wants to take much: balance is told how many."""
 
@@ -33,12 +36,25 @@ def alarm_text(alarm: dict[str, Any]) -> str:
 
 def low_recall(info: dict[str, Any]) -> list[str]:
     """Return a sentence without its end for each search, as dataset.json tells of it, that missed its recall."""
-    searched = info.get("search", {}).get("candidates", {}).get("searched", {})
+    search = info.get("search", {})
     return [
         f"the search for near duplicates by {column} found {facts['recall']:.1%} of the true neighbours of a sample, "
         f"not the {facts['asked']:.1%} that were asked for"
-        for column, facts in searched.items()
+        for stage in ("candidates", "dedup")  # dedup searches where the cosine alone decides
+        for column, facts in search.get(stage, {}).get("searched", {}).items()
         if not facts["reached"]
+    ]
+
+
+def hanging_together(info: dict[str, Any]) -> list[str]:
+    """Return a sentence without its end where copies of copies join so many pictures that few can be of one."""
+    facts = info.get("search", {}).get("dedup", {})
+    pictures, compared = facts.get("most_pictures", 0), facts.get("compared", 0)
+    if pictures <= max(JOINED, JOINED_SHARE * compared):
+        return []
+    return [
+        f"{pictures:,} pictures among {compared:,} images hang together as copies of copies: where a template, a frame "
+        "or a page makes unlike pictures agree, too much is dropped"
     ]
 
 

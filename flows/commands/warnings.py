@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from curation.publish.alarms import alarm_text, low_recall
+from curation.publish.alarms import alarm_text, hanging_together, low_recall
 from curation.publish.append.compact import COMPACT_ABOVE, dead_share_of_all
 from flows.report.kit.pages import counted
 
@@ -19,7 +19,7 @@ def dataset_warnings(info: dict[str, Any]) -> list[str]:
     unreadable = info.get("search", {}).get("decontaminate", {}).get("unreadable", {})
     for name, bad in unreadable.items():
         lines.append(f"{counted(bad, 'image')} of the evaluation set {name} unreadable, and not protected")
-    lines += low_recall(info)
+    lines += [*low_recall(info), *hanging_together(info)]
     conflicts = info.get("label_conflicts", 0)
     if conflicts:
         lines.append(

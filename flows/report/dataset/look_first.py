@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from curation.publish.alarms import SHARE, alarm_text, low_recall
+from curation.publish.alarms import SHARE, alarm_text, hanging_together, low_recall
 from curation.sources.notes import WHYS
 from flows.report.kit import reason_text
 from flows.report.kit.pages import counted
@@ -26,6 +26,8 @@ def look_first(info: dict[str, Any]) -> dict[str, Any]:
         warnings.append({"text": text, "group": "contaminated", "anchor": "sets"})
     for sentence in low_recall(info):
         warnings.append({"text": f"{_capital(sentence)}.", "group": "duplicate", "anchor": "near_duplicate"})
+    for sentence in hanging_together(info):
+        warnings.append({"text": f"{_capital(sentence)}.", "group": "duplicate", "anchor": "copies"})
     return {"lines": warnings, "share": SHARE}
 
 

@@ -24,7 +24,7 @@ class Shuffled:
     """The same vectors, in chunks that are neither equal nor in order."""
 
     def __init__(self, values, seed):
-        self.values, self.dim, self.rng = values, values.shape[1], np.random.default_rng(seed)
+        self.values, self.rng = values, np.random.default_rng(seed)
 
     def __len__(self):
         return len(self.values)

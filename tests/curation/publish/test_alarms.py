@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from looked_at import publish
 from PIL import Image
 
-from curation.publish.alarms import FEWEST, SHARE, alarm_text, alarms
+from curation.publish import alarms as alarms_of
+from curation.publish.alarms import FEWEST, SHARE, alarm_text, alarms, hanging_together
 from curation.publish.counts import DROPPED_BY, KEPT_BY, Counts, tally
 from flows.commands.warnings import dataset_warnings
 from flows.report.dataset.look_first import look_first
@@ -150,3 +151,26 @@ def test_a_search_that_missed_its_recall_is_told():
     (line,) = dataset_warnings(info)
     assert "by vector found 95.3% of the true neighbours of a sample, not the 99.0%" in line
     assert line[0].upper() + line[1:] + "." in [one["text"] for one in look_first(info)["lines"]]
+
+
+def test_a_version_tells_how_many_pictures_hang_together(photos: Path, tmp_path: Path, monkeypatch) -> None:
+    small = Image.open(photos / "cats/2.jpg").resize((120, 90))
+    (photos / "cats/small.jpg").write_bytes(encoded(small))
+    info = publish(photos, tmp_path / "w").info
+    assert hanging_together(info) == []
+    monkeypatch.setattr(alarms_of, "JOINED", 1)
+    assert hanging_together(info)[0].startswith("2 pictures among 16 images hang together as copies of copies")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "compared", "warns"),
+    [(1001, 2000, True), (1000, 2000, False), (1001, 100_100, False), (20_000, 1_000_000, True), (0, 0, False)],
+)
+def test_copies_of_copies_that_join_more_than_a_thousand_pictures_and_a_hundredth_are_told(pictures, compared, warns):
+    info = {"search": {"dedup": {"compared": compared, "largest_component": 10**6, "most_pictures": pictures}}}
+    lines = dataset_warnings(info)
+    assert lines == hanging_together(info)
+    assert [f"{line[0].upper()}{line[1:]}." for line in lines] == [one["text"] for one in look_first(info)["lines"]]
+    assert [line.startswith(f"{pictures:,} pictures among {compared:,} images hang together") for line in lines] == (
+        [True] * warns
+    )

@@ -390,12 +390,14 @@ ALARM = {"reason": "dark", "source": "scans<b>", "label": None, "taken": 30, "of
 
 def test_what_to_look_at_stands_first_and_leads_to_its_section(tmp_path: Path) -> None:
     info = {"alarms": [ALARM], "label_conflicts": 2, "search": {"decontaminate": {"unreadable": {"val": 3}}}}
+    info["search"]["dedup"] = {"compared": 9000, "most_pictures": 7000}
     dropped = [dropped_row(f"/{i}.jpg", "dark", value=0.1, threshold=0.32) for i in range(30)]
     html = render(published(tmp_path, [kept_row("/photos/kept/0.jpg")], dropped, **info), pictures)
     first = section(html, "first")
     assert '<a href="#dark">Dark took all 30 images of scans&lt;b&gt;.</a>' in first
     assert "2 copies with another label" in first
     assert "3 images of the evaluation set val unreadable" in first
+    assert '<a href="#copies">7,000 pictures among 9,000 images hang together' in first
     assert "more than 50 %" in first
     assert html.index('id="first"') < html.index('id="stages"')
     assert 'id="first"' not in render(published(tmp_path / "quiet", [kept_row("/a.jpg")], []), pictures)
