@@ -67,7 +67,7 @@ class _Search:
 
     def __init__(self, images: ComparableImages, sets: ComparableImages, params: DedupParams, rounds: Rounds) -> None:
         near = params.near
-        self.images, self.sets, self.params = images, sets, params
+        self.images, self.sets, self.params, self.rounds = images, sets, params, rounds
         self.order = keep_order(images.columns)
         self.leads = self.order[exact_classes(images.columns, self.order)[self.order] == self.order]
         self.dismissed = 0
@@ -107,8 +107,7 @@ class _Search:
     def better(self, of_originals: NeighbourPairs, doubtful: Ints) -> ProposedPairs:
         """Return each image with its nearest better ones; `doubtful` may turn out to be contaminated."""
         by_hash = merged([self.copies, self.hashes.pairs()]).directed(self.order)
-        looks = self.images.looks(by_hash.item, by_hash.other)
-        alike = by_hash.take(np.concatenate([np.zeros(0, bool), *(of_one_frame(*sides) for sides in looks)]))
+        alike = by_hash.take(self.images.alike(self.rounds, "frames", by_hash.item, by_hash.other, of_one_frame))
         few = _in_small_groups(alike, len(self.order))
         droppable = few.copy()
         droppable[np.concatenate([doubtful, of_originals.item, alike.item])] = True

@@ -4,28 +4,27 @@ What is held is some 60 bytes an image. Uris, hashes and thumbnails are read for
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.arrays import Array, Bytes, Floats, Ints
+from curation.arrays import Array, Bools, Bytes, Floats, Ints
 from curation.dedup.comparable_parts import ComparablePart, comparable_parts, gathered
+from curation.dedup.compared_thumbnails import ThumbnailComparison, compared_thumbnails
 from curation.dedup.exact_classes import ComparableColumns
 from curation.dedup.ivf.search import fixed_bytes, to_ids
-from curation.dedup.thumbnails import LENGTH
 from curation.params.copies import DedupParams
 from shared.catalog import IMAGES
+from shared.stage_runner import Rounds
 from shared.tables import Rows, made_by
 
 COLUMNS = ["image_id", "pixels_id", "width", "height", "bytes", "detail"]
 SIGNALS = ("sharpness", "entropy", "aspect")
 """Signals that the policy may ask for, beside those that are read anyway."""
 HASHES = 64
-LOOKS = 100_000
-"""Pairs whose thumbnails are in memory at once; those of the corpus are read once for each so many."""
 
 
 @dataclass(frozen=True)
@@ -85,17 +84,10 @@ class ComparableImages:
         """Return the eight hashes [n, 64] of these items, 64 bits each: the image upright, then turned."""
         return _fixed(self.measurements, "hashes", HASHES, self.rows[items])
 
-    def thumbnails(self, items: Ints) -> Bytes:
-        """Return the thumbnails [n, 1152] of these items."""
-        return _fixed(self.measurements, "thumbnail", LENGTH, self.rows[items])
-
-    def looks(self, ones: Ints, others: Ints) -> Iterator[tuple[Bytes, Bytes]]:
-        """Yield the thumbnails of both images of pairs, of some pairs at a time."""
-        for start in range(0, len(ones), LOOKS):
-            sides = [each[start : start + LOOKS] for each in (ones, others)]
-            both = np.unique(np.concatenate(sides))
-            read = self.thumbnails(both)
-            yield read[np.searchsorted(both, sides[0])], read[np.searchsorted(both, sides[1])]
+    def alike(self, rounds: Rounds, name: str, ones: Ints, others: Ints, compare: ThumbnailComparison) -> Bools:
+        """Return what a comparison of thumbnails says of pairs [n] of items."""
+        pairs = self.rows[ones], self.rows[others]
+        return compared_thumbnails(rounds, name, self.measurements, pairs, compare)
 
     def vectors(self, items: Ints | None = None, column: str = "vector") -> Floats:
         """Return unit vectors [n, dim] of all, or of these items in ascending order, read part by part."""

@@ -55,10 +55,8 @@ class HashCandidates:
         scores = np.concatenate([-self.distance[worse], np.zeros(len(self.members))]).astype(np.float32)
         drops = star_rule(StarEdges(items, others, kinds, scores))
         items, kept = self.items[drops.item], self.items[drops.kept]
-        alike = [np.zeros(0, dtype=bool)]
-        for ones, others in self.images.looks(items, kept):
-            alike.append(np.array([as_one(*looks) for looks in zip(ones, others, strict=True)], dtype=bool))
-        return NeighbourPairs.of([items], [kept], [drops.score]).take(np.concatenate(alike)[np.argsort(items)])
+        alike = self.images.alike(self.rounds, "plain", items, kept, as_one)
+        return NeighbourPairs.of([items], [kept], [drops.score]).take(alike[np.argsort(items)])
 
     def pairs(self) -> NeighbourPairs:
         """Return each image with its nearest others; one of equal hashes with the best of them, and what that has."""

@@ -28,8 +28,15 @@ def drawn(tiny: Pixels, small_gray: Pixels) -> Bytes:
     return np.concatenate([gray.reshape(count, -1), planes.reshape(count, -1)], axis=1)
 
 
-def as_one(one: Bytes, other: Bytes) -> bool:
-    """Return whether two thumbnails show one picture, as far as they can tell, upright and in its colours."""
+def as_one(ones: Bytes, others: Bytes) -> Bools:
+    """Return, for rows [n] of thumbnails, whether both show one picture, as far as they can tell.
+
+    Upright and in its colours.
+    """
+    return np.array([_as_one(*looks) for looks in zip(ones, others, strict=True)], dtype=bool)
+
+
+def _as_one(one: Bytes, other: Bytes) -> bool:
     x, y = (normed(row[: SIDE * SIDE].astype(np.float32)) for row in (one, other))
     tint = np.abs(one[SIDE * SIDE :].astype(np.float32) - other[SIDE * SIDE :]).mean()
     return float(x @ y) >= AS_ONE and float(tint) <= SAME_TINT

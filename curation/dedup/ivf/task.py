@@ -11,14 +11,14 @@ import numpy as np
 
 from curation.arrays import Ints
 from curation.dedup.ivf.assign import Probing
+from curation.dedup.name_lists import list_names, listed
 from shared.params import fingerprint
 from shared.storage import Store
-from shared.storage.checked_json import json_text, read_facts
 
 HOME = Probing(0.0)
 """No bucket is visited but a vector's own."""
-KEPT = 16
-"""Lists of names, and permutations, that a process keeps after it read them."""
+KEPT = 4
+"""Permutations of so many searches a process keeps after it read them."""
 
 
 @dataclass(frozen=True)
@@ -92,33 +92,26 @@ class Task:
 
     def reading(self, names: Sequence[str], doubts: Sequence[str] = ()) -> "Task":
         """Return the task that reads these files: a list of them is written, that many tasks may share."""
-        return replace(self, listed=self._list(names), doubtful=self._list(doubts) if doubts else "")
+        return replace(
+            self,
+            listed=list_names(self.store, self.folder, names),
+            doubtful=list_names(self.store, self.folder, doubts) if doubts else "",
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
         """Files that are read."""
-        return _names(self.url, self.listed)
+        return listed(self.url, self.listed)
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """Files of pairs in doubt."""
-        return _names(self.url, self.doubtful)
+        return listed(self.url, self.doubtful)
 
     @property
     def permutations(self) -> tuple[Ints, ...]:
         """The permutations of components under which vectors are compared too."""
         return _permutations(self.url, self.turns)
-
-    def _list(self, names: Sequence[str]) -> str:
-        text = json_text({"names": list(names)})
-        name = f"{self.folder}/names-{fingerprint(text)}.json"
-        self.store.write(name, text)
-        return name
-
-
-@lru_cache(KEPT)
-def _names(url: str, name: str) -> tuple[str, ...]:
-    return tuple(read_facts(Store(url), name)["names"]) if name else ()
 
 
 @lru_cache(KEPT)

@@ -113,11 +113,10 @@ def test_hashes_collapse_what_a_walk_over_everything_would_drop(seed, count):
     trusted, order = rng.random(count) < 0.9, rng.permutation(count)
     digests = rng.integers(0, 256, (count, 16), dtype=np.uint8).view("V16").reshape(-1)
     columns = ComparableColumns(digests, digests, (), lambda items: None, trusted)
-    images = SimpleNamespace(columns=columns, looks=lambda *sides: [[np.zeros((len(s), 1), np.uint8) for s in sides]])
+    images = SimpleNamespace(columns=columns, alike=lambda rounds, name, ones, *_: np.ones(len(ones), dtype=bool))
     images.ids, images.hashes, images.made = digests.__getitem__, hashes.__getitem__, "one"
     params = DedupParams.model_validate({"perceptual": {"distance": 7}})
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hash_candidates, "as_one", lambda one, other: True)
+    with tempfile.TemporaryDirectory() as folder:
         rounds = Rounds(Store(folder), "rounds", map)
         collapsed = hash_candidates.HashCandidates(images, order, params, rounds).collapsed()
     walked = walk(order, [HashResemblance(hashes, 7, trusted)])

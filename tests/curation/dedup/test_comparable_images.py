@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.dedup import candidate_parts
+from curation.dedup import candidate_parts, compared_thumbnails
 from curation.dedup.candidate_parts import Proposal, ProposedPairs, pair_parts
 from curation.dedup.comparable_images import comparable_images
 from curation.dedup.knn_pairs import NeighbourPairs, merged
@@ -12,6 +12,7 @@ from curation.dedup.sorted_ids import SortedIds
 from curation.params.copies import DedupParams
 from shared.catalog import IMAGES, MEASUREMENTS, VERDICTS
 from shared.schema import Contract
+from shared.stage_runner import Rounds
 from shared.storage import Store
 from shared.tables import Output, Rows, commit_part
 
@@ -58,8 +59,25 @@ def test_columns_of_some_items_come_in_the_order_that_was_asked_for(corpus):
     assert images.column("source", items).to_pylist() == ["s1", "s1", "s1", "s0"]
     assert images.places(items).to_pydict() == {"part": [2, 0, 0, 2], "row": [6, 1, 1, 3]}
     assert images.hashes(items)[:, 63].tolist() == [11, 1, 1, 8]
-    assert images.thumbnails(items)[:, 1151].tolist() == [11, 1, 1, 8]
     assert images.column("uri", items[:0]).to_pylist() == []
+
+
+@pytest.mark.parametrize(("span", "group"), [(1, 1), (2, 6), (3, 100), (100, 100)])
+def test_thumbnails_of_pairs_meet_wherever_they_lie_and_each_part_is_read_once(corpus, span, group, monkeypatch):
+    monkeypatch.setattr(compared_thumbnails, "SPAN", span)
+    monkeypatch.setattr(compared_thumbnails, "GROUP", group)
+    images, read = comparable_images(*corpus, DedupParams()), []
+    read_part = compared_thumbnails.read_part
+    monkeypatch.setattr(
+        compared_thumbnails, "read_part", lambda *names, **more: read.append(names[2]) or read_part(*names, **more)
+    )
+    ones, others = np.array([6, 0, 0, 4, 7]), np.array([0, 6, 0, 7, 1])  # the rows 11, 1, 1, 8, 13; 1, 11, 1, 13, 2
+    rounds = Rounds(images.measurements.store, "rounds", lambda fn, items: map(fn, list(items)[::-1]))
+    for times, compare in ((1, np.greater), (2, np.equal)):
+        told = images.alike(rounds, compare.__name__, ones, others, lambda a, b, f=compare: f(a[:, 1151], b[:, 1151]))
+        assert told.tolist() == compare([11, 1, 1, 8, 13], [1, 11, 1, 13, 2]).tolist()
+        assert sorted(read) == sorted(times * [part.name for part in images.measurements.output.parts])
+    assert images.alike(rounds, "none", ones[:0], others[:0], None).tolist() == []
 
 
 @pytest.mark.parametrize("gathered", [1, 8, 100])
