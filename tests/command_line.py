@@ -18,10 +18,29 @@ ROOT = Path(__file__).parents[1]
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
+ALONE = """
+import multiprocessing.process, sys
+from flows.cli import main
+def refused(process): raise AssertionError("a process was started")
+multiprocessing.process.BaseProcess.start = refused
+try: main()
+finally: assert "prefect" not in sys.modules
+"""
+
+
 def process_of(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """What the command says and how it ends, in a process of its own."""
+    return _process_of("-m", "flows.cli", *words, cwd=cwd)
+
+
+def process_alone_of(*words: object) -> subprocess.CompletedProcess[str]:
+    """The same of a command that fails where it starts Prefect or a process of multiprocessing."""
+    return _process_of("-c", ALONE, *words, cwd=ROOT)
+
+
+def _process_of(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}
-    command = [sys.executable, "-m", "flows.cli", *map(str, words)]
+    command = [sys.executable, *map(str, words)]
     return subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS
     )

@@ -1,9 +1,11 @@
-"""All pairs of 64-bit hashes within a Hamming distance, by exact matches of blocks: what an exchange can find.
+"""All pairs of 64-bit hashes within a Hamming distance, by exact matches of blocks.
 
 The hash is cut into r + t blocks. r differing bits spoil at most r of them, so at least t are equal: two hashes
 within r meet in one of the C(r + t, t) tables whose key is t of the blocks (Manku, Jain and Das Sarma, "Detecting
-near-duplicates for web crawling", 2007). A table's matches are joins on equality, so an exchange on (table, key)
-makes them a map. A pair is told only in the first table in which it meets: no pass to remove doubles.
+near-duplicates for web crawling", 2007). A pair is told only in the first table in which it meets: no pass to remove
+doubles. Tables are pieces of work: each task does some, and for them reads and holds all hashes, 64 bytes of an image
+that asks and 8 of one that is stored. At 100 million images that is some 7 GB a task. A table's matches are joins on
+equality, so an exchange on (table, key) could cut that; there is none.
 
 Those that meet are compared by FAISS, which takes half a nanosecond for a pair: so keys are short, and tables few.
 """

@@ -48,7 +48,8 @@ class CandidateParams(Params):
     """What to do where it cannot be reached: say so and go on, or fail."""
     layout: bool = True
     """Beside another embedder, also compare what is nearest by the descriptor, which sees turned and recoloured
-    copies that networks miss, as networks see crops that it misses; 0.4 ms and 2 kB an image."""
+    copies that networks miss, as networks see crops that it misses. Measuring it takes 0.4 ms and 2 kB an image; the
+    search comes on top: with the descriptor alone all of candidates, hashes too, took 2.2 ms on 9,144 photographs."""
 
 
 class NearParams(Params):

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.console import Console
@@ -17,13 +16,13 @@ from shared.errors import SourceError, WorkspaceError
 from shared.images.file_names import absolute
 from shared.launch.cluster.find_place import check_one_machine
 from shared.launch.executors import Inline
+from shared.launch.mirror import mirrored
 from shared.stage import Stage
 from shared.storage import Store
 from shared.storage.credentials import withheld
 from shared.tables import Output
 
 if TYPE_CHECKING:
-    from flows.plan.status import TrainingStatus
     from flows.recipe.options import Options
 
 
@@ -36,8 +35,7 @@ def run(recipe: str | None, options: "Options") -> dict[str, Any]:
 
     loaded, store, console = begin(recipe, options)
     check_one_machine(loaded.compute, "run")
-    # A workspace in an object store is not looked through: that may take longer than the answer is worth.
-    earlier = finished(Session(loaded, store, Inline(), console)) if store.local else None
+    earlier = finished(Session(loaded, store, Inline(), console))
     if earlier:
         console.say(NOTHING_LEFT)
         dataset, run_name = earlier
@@ -117,12 +115,10 @@ def _packed(recipe: Recipe, store: Store, console: Console) -> dict[str, Any]:
 
 def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, Any]:
     from flows import pipeline
-    from flows.plan.status import training_status
 
     dataset = open_version(session.store, session.recipe.name)
-    status = training_status(session, dataset)  # its name is of the content of weights, which takes reading them
-    run = status.run if status else pipeline.run_of(session, dataset)
-    earlier = _nothing_left(session, stage, dataset, status)
+    run = pipeline.run_of(session, dataset)
+    earlier = _nothing_left(session, stage, dataset, run)
     if earlier is not None:
         console.say(NOTHING_LEFT)
     if stage.name == "pretrain":
@@ -136,16 +132,17 @@ def _gang_stage(session: Session, stage: Stage, console: Console) -> dict[str, A
     return _evaluated(session, console, run, earlier or pipeline.evaluate(session, dataset, run))
 
 
-def _nothing_left(
-    session: Session, stage: Stage, dataset: Published, status: "TrainingStatus | None"
-) -> dict[str, Any] | None:
+def _nothing_left(session: Session, stage: Stage, dataset: Published, run: str) -> dict[str, Any] | None:
     """Return what a finished training or evaluation gives, without a process of its own; None for an unfinished one."""
-    if not status or not status.done or (stage.name == "evaluate" and status.unscored):
-        return None
-    where, compute = Path(session.store.path()), session.recipe.compute
-    run = status.run
-    facts: dict[str, Any] = stage(dataset, params=session.params(stage), compute=compute, workspace=where, run=run)
-    return facts
+    from flows.plan.status import training_in
+
+    with mirrored(session.store, run) as (home, _):
+        status = training_in(home, session, dataset, run)
+        if not status.done or (stage.name == "evaluate" and status.unscored):
+            return None
+        params, compute = session.params(stage), session.recipe.compute
+        facts: dict[str, Any] = stage(dataset, params=params, compute=compute, workspace=home, run=run)
+        return facts
 
 
 def follow(recipe: str | None, options: "Options", patience: float) -> dict[str, Any]:

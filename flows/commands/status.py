@@ -29,9 +29,8 @@ def lines(current: Status) -> Iterator[str]:
     dataset, training = current.dataset, current.training
     yield f"{'published':<18} " + (f"{dataset.name} {dataset.version}" if dataset else "would be a new version")
     if training is None:
-        why = "not looked at: the workspace is in an object store" if dataset else "would run on the new version"
-        yield f"{'pretrain':<18} {why}"
-        yield f"{'evaluate':<18} {why}"
+        yield f"{'pretrain':<18} would run on the new version"
+        yield f"{'evaluate':<18} would run on the new version"
         return
     of = f"{training.steps:,} steps" if isinstance(training.steps, int) else training.steps
     begun = f"would go on from step {training.step:,} of {of}" if training.step else f"would run: {of}, never begun"

@@ -115,7 +115,7 @@ def pretrain(
     with one_at_a_time("training", session):
         status = training_status(session, dataset)
         facts = {"run": tasks.train(session, dataset).run}
-    done = status is not None and status.done and not status.unscored
+    done = status.done and not status.unscored
     return nothing_new(f"{facts['run']} is trained and scored already", facts) if done else facts
 
 

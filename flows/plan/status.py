@@ -11,6 +11,7 @@ from flows import pipeline
 from flows.plan.causes import causes
 from flows.session import Session
 from shared.dataset_version import Published
+from shared.launch.mirror import mirrored
 from shared.stage_runner import Forecast
 from shared.tables import newest_manifest
 from training.eval.params import score_fingerprint
@@ -50,7 +51,7 @@ class Status:
     dataset: Published | None
     """The version that holds just what the recipe gives, if it is published with its report."""
     training: TrainingStatus | None
-    """None where no version is published, or the workspace is no folder of this machine."""
+    """None where no version is published."""
 
     @property
     def finished(self) -> tuple[Published, str] | None:
@@ -81,9 +82,11 @@ def published(session: Session) -> Published | None:
     return _dataset(session, session.forecast())
 
 
-def training_status(session: Session, dataset: Published) -> TrainingStatus | None:
-    """Return how far the recipe's run on a version is; None where the workspace is no folder of this machine."""
-    return _training(session, dataset) if session.store.local else None
+def training_status(session: Session, dataset: Published) -> TrainingStatus:
+    """Return how far the recipe's run on a version is."""
+    run = pipeline.run_of(session, dataset)
+    with mirrored(session.store, run) as (home, _):
+        return training_in(home, session, dataset, run)
 
 
 def _published(session: Session, forecasts: Mapping[str, Forecast]) -> tuple[Published | None, TrainingStatus | None]:
@@ -97,11 +100,11 @@ def _dataset(session: Session, forecasts: Mapping[str, Forecast]) -> Published |
     return dataset if dataset is not None and dataset.store.exists("report.html") else None
 
 
-def _training(session: Session, dataset: Published) -> TrainingStatus:
-    run = pipeline.run_of(session, dataset)
-    folder = RunFolder(Path(session.store.path("runs", run)))
+def training_in(home: Path, session: Session, dataset: Published, run: str) -> TrainingStatus:
+    """Return how far a run is, by its files in the workspace or in a mirror. A finished one's last weights are read."""
+    folder = RunFolder.of(home, run, session.store)
     fingerprint = score_fingerprint(evaluate.version, session.recipe.evaluation, dataset)
-    scores = ScoreFolder(Path(session.store.path()), run, fingerprint)
+    scores = ScoreFolder(home, run, fingerprint)
     config: dict[str, Any] = folder.config() or {}
     return TrainingStatus(
         run=run,

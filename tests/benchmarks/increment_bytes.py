@@ -2,7 +2,7 @@
 
 Draws a corpus over 40 folders, publishes it, adds 1 % of new images scattered over all folders, and publishes again.
 Counted are the files that the second command left behind and the first had not, each inode once, by what they are.
-With --code DIR (repeatable) other checkouts do the same beside this one.
+With --code DIR (repeatable) other checkouts do the same beside this one; with --near copies are searched by embedding.
 """
 
 import argparse
@@ -24,9 +24,12 @@ FOLDERS = 40
 KINDS = {
     "shards": ("datasets/*/shards/*", "datasets/*/v*/shards/*", "stages/pack/*/shard.tar"),
     "tables of the version": ("datasets/*/v*/manifest/*", "datasets/*/v*/dropped/*", "datasets/*/v*/hidden/*"),
-    "dataset.json and report": ("datasets/*/v*/*.json", "datasets/*/v*/*.html"),
+    "report": ("datasets/*/v*/*.html",),
+    "dataset.json": ("datasets/*/v*/*.json",),
     "tables of pack": ("stages/pack/**/*",),
     "tables of the stages before": ("stages/**/*",),
+    "memory": ("memory/**/*",),
+    "other files": ("**/*",),
 }
 
 
@@ -62,9 +65,10 @@ def files(workspace: Path) -> dict[int, tuple[str, int]]:
     return found
 
 
-def publish(code: Path, root: Path, workspace: Path) -> None:
+def publish(code: Path, root: Path, workspace: Path, near: bool) -> None:
     """Publish what is there, with the code of a checkout."""
-    small = ["curation.index.part_images=500", "curation.pack.shard_images=500", "curation.dedup.near=off"]
+    small = ["curation.index.part_images=500", "curation.pack.shard_images=500"]
+    small += [] if near else ["curation.dedup.near=off"]
     command = [
         sys.executable,
         "-m",
@@ -82,15 +86,15 @@ def publish(code: Path, root: Path, workspace: Path) -> None:
     subprocess.run([*map(str, command), *settings], check=True, cwd=code, env=environment, stdout=subprocess.DEVNULL)
 
 
-def measured(code: Path, images: int, side: int) -> tuple[dict[str, int], int]:
+def measured(code: Path, images: int, side: int, near: bool) -> tuple[dict[str, int], int]:
     """Return the bytes written by kind, and the bytes added."""
     with tempfile.TemporaryDirectory() as folder:
         root, workspace = Path(folder, "photos"), Path(folder, "w")
         add(root, range(images), side)
-        publish(code, root, workspace)
+        publish(code, root, workspace, near)
         before = files(workspace)
         added = add(root, range(images, images + images // 100), side)
-        publish(code, root, workspace)
+        publish(code, root, workspace, near)
         written = dict.fromkeys(KINDS, 0)
         for inode, (kind, size) in files(workspace).items():
             if before.get(inode) != (kind, size):
@@ -104,17 +108,19 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--images", type=int, default=2000)
     options.add_argument("--sides", type=int, nargs="+", default=[200, 400])
+    options.add_argument("--near", action="store_true")
     options.add_argument("--code", type=Path, nargs="*", default=[])
     given = options.parse_args()
     print(
-        f"{platform.machine()}, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}, {given.images} images"
+        f"{platform.machine()}, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}, "
+        f"{given.images} images, near {'on' if given.near else 'off'}"
     )
-    print(f"\n| code | kB an image | {' | '.join(KINDS)} | shards and tables of pack and version ÷ added |")
+    print(f"\n| code | kB an image | {' | '.join(KINDS)} | all ÷ added |")
     print("|---|--:|" + "--:|" * (len(KINDS) + 1))
     for side in given.sides:
         for code in (*given.code, ROOT):
-            written, added = measured(code.resolve(), given.images, side)
-            share = sum(written[kind] for kind in ("shards", "tables of the version", "tables of pack")) / added
+            written, added = measured(code.resolve(), given.images, side, given.near)
+            share = sum(written.values()) / added
             ratios = " | ".join(f"{size / added:.2f}" for size in written.values())
             name = "this" if code == ROOT else code.name
             print(f"| {name} | {added / (given.images // 100) / 1000:.0f} | {ratios} | **{share:.2f}** |", flush=True)

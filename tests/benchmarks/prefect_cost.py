@@ -1,6 +1,6 @@
 """What Prefect costs: CPU seconds of whole commands, every process they start counted, as Markdown.
 
-    python tests/benchmarks/prefect_cost.py [--images 400] [--parts 500] [--seconds 0.05]
+    PYTHONPATH=tests python tests/benchmarks/prefect_cost.py [--images 400] [--parts 500] [--seconds 0.05]
 
 Nothing new: each command is run on a workspace where all is done. Overhead: a stage of so many parts, each of which
 keeps a core busy for so long, through Prefect's task runs and without; the difference, and what share it would be of
@@ -21,13 +21,15 @@ from pathlib import Path
 
 from conftest import encoded, picture
 
+from curation.stages import STAGES
+
 ROOT = Path(__file__).parents[2]
 SHORT = (
     "training.optim={steps: 2, warmup_steps: 1, batch_size: 64}",
     "training.checkpoint_every=2",
     "compute.workers=2",
 )
-NOTHING_NEW = ["run", "curate", "index", "measure", "quality", "dedup", "select", "pack", "pretrain", "evaluate"]
+NOTHING_NEW = ["run", "curate", *(stage.name for stage in STAGES), "pretrain", "evaluate"]
 MS_AN_IMAGE, IMAGES_A_PART = 2.0, 10_000
 """A low guess of what measuring costs, and the default part."""
 
@@ -70,7 +72,7 @@ def nothing_new(folder: Path, images: int) -> None:
     print(f"\nNothing new, {images} images, everything made before:\n\n| command | CPU s | s |\n|---|--:|--:|")
     for name in NOTHING_NEW:
         recipe = words if name not in ("pretrain", "evaluate") else [words[0], *words[3:]]
-        cpu, wall = cost([sys.executable, "-m", "flows.cli", name, *recipe], folder)
+        cpu, wall = cost([sys.executable, "-m", "flows.cli", name.replace("_", "-"), *recipe], folder)
         print(f"| {name} | {cpu:.1f} | {wall:.1f} |", flush=True)
 
 

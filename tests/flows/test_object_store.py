@@ -1,6 +1,8 @@
 """An object store as source and as workspace: a real S3 server on loopback."""
 
+import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -23,16 +25,20 @@ from curation.sources.reading import UnreadableError, read_bytes
 from flows import pipeline
 from flows.inspect.shards import list_shards
 from flows.inspect.verify import verify
-from flows.recipe.recipe import Recipe
+from flows.recipe.recipe import Recipe, load_recipe
 from flows.session import Session
 from shared.dataset_version import open_version, versions
 from shared.launch.executors import Inline
 from shared.launch.progress import Silent
 from shared.storage import Store
+from shared.storage.checked_json import json_text
+from tests.command_line import process_alone_of, process_of
 from tests.object_store import client_settings
 from tests.ports import free_port
 from tests.publishers import at_once
 from tests.waiting import started
+from training.eval.params import score_fingerprint
+from training.stages import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +86,47 @@ def test_images_and_workspace_may_both_be_in_an_object_store(bucket):
         assert dataset.read(row["shard"], row["offset"], row["length"]) == files[name]
     assert dataset.store.exists("report.html")
     assert curate([f"{bucket}/raw"], f"{bucket}/workspace")[1] is False
+
+
+def test_where_nothing_is_new_in_an_object_store_a_command_says_so_and_starts_neither_prefect_nor_a_process(bucket):
+    for i in range(16):
+        put(f"still/{i}.jpg", encoded(picture(i)))
+    recipe = load_recipe("laptop", settings=[], sources=[f"{bucket}/still"], name="pets")
+    store = Store(f"{bucket}/unmoved")
+    session = Session(recipe, store, Inline(), Silent())
+    dataset, _ = pipeline.curate(session)
+    run = pipeline.run_of(session, dataset)
+    put_finished_run(store, run, {"params": recipe.training.model_dump(mode="json"), "dataset": "pets v0001"})
+    words = ("laptop", "--workspace", store.url, "--name", "pets", "--json")
+    told = json.loads(process_of("status", *words, "--source", f"{bucket}/still").stdout)
+    assert (told["pretrain"]["done"], told["evaluate"]["unscored"], told["finished"]) == (True, [20], False)
+    fingerprint = score_fingerprint(evaluate.version, recipe.evaluation, dataset)
+    facts = {"run": run, "step": 20, "fingerprint": fingerprint, "dataset": "pets v0001", "scores": [], "baselines": {}}
+    store.write(f"evaluations/{run}/20.json", json_text(facts))
+    before = written(store)
+    for command in (("run", *words, "--source", f"{bucket}/still"), ("pretrain", *words), ("evaluate", *words)):
+        told = process_alone_of(*command)
+        assert told.returncode == 0, told.stderr
+        assert "Nothing is left to do" in told.stderr
+        assert json.loads(told.stdout)["run"] == run
+    assert written(store) == before
+
+
+def put_finished_run(store: Store, run: str, config: dict) -> None:
+    """Write the files of a run of 20 steps."""
+    summary = {"steps": 20, "images_seen": 1280, "seconds": 9, "images_per_second": 142, "skipped_steps": 0}
+    checkpoint = f"runs/{run}/checkpoints/step-00000020"
+    about = {"summary": summary, "sha256": hashlib.sha256(b"weights").hexdigest()}
+    store.write(f"{checkpoint}/state.pt", b"weights")
+    store.write(f"{checkpoint}/checkpoint.json", json.dumps(about))
+    store.write(f"runs/{run}/config.json", json.dumps(config))
+
+
+def written(store: Store) -> set:
+    store.fs.invalidate_cache()
+    results = ("datasets", "evaluations", "runs")
+    files = (store.fs.find(store.path(folder), detail=True) for folder in results)
+    return {(name, facts["LastModified"]) for found in files for name, facts in found.items()}
 
 
 def put(name: str, data: bytes) -> None:

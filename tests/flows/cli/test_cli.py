@@ -11,7 +11,7 @@ import pytest
 from conftest import encoded, picture
 
 from shared.launch.stop_signals import REQUEUE
-from tests.command_line import dinoflow, process_of
+from tests.command_line import dinoflow, process_alone_of, process_of
 from tests.prefect_home import furnished
 from tests.waiting import ended, started, until
 
@@ -122,18 +122,7 @@ def test_one_stage_runs_alone_and_says_where_its_table_is(packed):
 @pytest.mark.parametrize("command", ["curate", "pack", "verify"])
 def test_where_nothing_is_new_a_command_says_so_and_starts_neither_prefect_nor_a_process(packed, command):
     root, _ = packed
-    script = (
-        "import multiprocessing.process, sys; from flows.cli import main\n"
-        "def refused(process): raise AssertionError('a process was started')\n"
-        "multiprocessing.process.BaseProcess.start = refused\n"
-        "try: main()\n"
-        "finally: assert 'prefect' not in sys.modules"
-    )
-    words = [command, "laptop", "--source", root / "photos", "--workspace", root / "w", "--name", "pets"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    told = subprocess.run(
-        [sys.executable, "-c", script, *map(str, words)], env=environment, capture_output=True, text=True, timeout=120
-    )
+    told = process_alone_of(command, "laptop", "--source", root / "photos", "--workspace", root / "w", "--name", "pets")
     assert told.returncode == 0, told.stderr
     assert "Nothing is left to do" in told.stdout
 
