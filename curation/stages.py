@@ -129,7 +129,7 @@ def verify(candidates: "Table", *, params: VerifyParams, memory: "RowMemory") ->
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS, VERIFIED),
     writes=CONTAMINATED,
     shape="reduce",
-    version=4,
+    version=5,
 )
 def decontaminate(
     images: "Rows",

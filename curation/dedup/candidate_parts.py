@@ -19,8 +19,9 @@ PART_PAIRS = 1000
 """Pairs in a part, at most on average: some ten seconds of comparing. Of 521 pairs in two parts instead of one, two in
 five images were described twice, a twelfth more work; one large part keeps all workers but one waiting."""
 
-AT_ONCE = 500_000
-"""Pairs whose rows are in memory, some 600 bytes each, on average at most; the index is read for each so many."""
+AT_ONCE, AT_ONCE_SHARE = 500_000, 0.05
+"""Pairs whose rows are in memory, some 600 bytes each, on average at most: so many, or that share of the images. The
+index is read for each so many: of a large corpus a number that stays would have it read ever more often."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class Proposal:
 def pair_parts(proposals: Sequence[Proposal]) -> Iterator[pa.Table]:
     """Yield parts of CANDIDATES: the rows of some cells at a time, of which one table holds all."""
     cells = np.sort(np.concatenate([proposal.cells for proposal in proposals]))
-    for low, high in pairwise([*np.unique(cells[::AT_ONCE]).tolist(), int(cells.max(initial=0)) + 1]):
+    at_once = max(AT_ONCE, int(AT_ONCE_SHARE * max(len(proposal.images.columns) for proposal in proposals)))
+    for low, high in pairwise([*np.unique(cells[::at_once]).tolist(), int(cells.max(initial=0)) + 1]):
         tables = []
         for proposal in proposals:
             inside = (proposal.cells >= low) & (proposal.cells < high)

@@ -121,10 +121,13 @@ def _pixels_of(corpus: tuple[Rows, Rows, Rows], uris: pa.Array) -> dict[str, byt
 def _by_cosine(
     images: ComparableImages, others: ComparableImages, members: Ints, one: EvaluationSet, params: DecontaminateParams
 ) -> dict[bytes, Contamination]:
-    """Return the pixels that the cosine alone takes for those of an evaluation image: all vectors are in memory."""
+    """Return the pixels that the cosine alone takes for those of an evaluation image: all vectors are in memory.
+
+    Compared with all of them, however many they are: what is missed here is trained on.
+    """
     near, other_vectors, vectors = params.dedup.near, others.vectors(), images.vectors()
     limit = near.limit if one.threshold is None else one.threshold
-    index = VectorIndex(other_vectors, near.embedder.orientations())
+    index = VectorIndex(other_vectors, near.embedder.orientations(), exact=True)
     index.add(members[others.columns.trusted[members] & other_vectors[members].any(axis=1)])
     leader = exact_classes(images.columns, keep_order(images.columns))
     leads = np.flatnonzero(leader == np.arange(len(leader))).astype(np.int64)

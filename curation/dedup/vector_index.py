@@ -28,13 +28,16 @@ NOTHING = -1
 class VectorIndex:
     """Unit vectors that were added, searched by cosine in every orientation of the image that asks."""
 
-    def __init__(self, vectors: Floats, orientations: Sequence[Ints], seed: int = 0) -> None:
-        """Take all vectors [n, dim] that may be added, and the permutations that turn one's image."""
+    def __init__(self, vectors: Floats, orientations: Sequence[Ints], seed: int = 0, *, exact: bool = False) -> None:
+        """Take all vectors [n, dim] that may be added, and the permutations that turn one's image.
+
+        Exactly searched, if so said, however many they are.
+        """
         self.vectors = vectors
         self.orientations = orientations
         self.added: list[Ints] = []
         self.buckets = 0
-        if len(vectors) > EXACT_BELOW:
+        if not exact and len(vectors) > EXACT_BELOW:
             self.buckets = 1 << int(np.log2(4 * np.sqrt(len(vectors))))
         self.index = self._new_index(seed)
 

@@ -101,7 +101,7 @@ def _merge_memory(work: StageRun, executor: Executor) -> None:
 def _make_exchange(work: StageRun, executor: Executor, report: OnProgress) -> Made:
     assert isinstance(work.params, ExchangeParams)
     order = place(work)
-    buckets = shuffle(work, order, work.params.bucket_rows, _spread(work.stage, executor))
+    buckets = shuffle(work, order, work.params.bucket_rows, _spread(work, executor))
     return Made(_make_missing(work, bucket_pieces(work, order, buckets), executor, report), {})
 
 
@@ -116,7 +116,7 @@ def _make_reduce(work: StageRun, executor: Executor, report: OnProgress) -> Made
 def _make_rounds(work: StageRun, executor: Executor, report: OnProgress) -> Made:
     meter = Meter(work.stage.name, work.inputs[0].rows, report, unit=work.stage.unit)
     home = f"{FOLDER}/{work.stage.name}"
-    rounds = Rounds(work.store, f"{home}/rounds-{work.key}", _spread(work.stage, executor), f"{home}/memory")
+    rounds = Rounds(work.store, f"{home}/rounds-{work.key}", _spread(work, executor), f"{home}/memory")
     try:
         made = made_whole(work, rounds=rounds)
     finally:
@@ -128,11 +128,12 @@ def _make_rounds(work: StageRun, executor: Executor, report: OnProgress) -> Made
 MAKERS = {"map": _make_map, "exchange": _make_exchange, "reduce": _make_reduce, "rounds": _make_rounds}
 
 
-def _spread(stage: Stage, executor: Executor) -> Map:
-    """Return the executor's map over pieces of work inside a stage."""
+def _spread(work: StageRun, executor: Executor) -> Map:
+    """Return the executor's map over pieces of work inside a stage, each with what the stage needs of a machine."""
+    name, needs = work.stage.name, work.stage.needs(work.params)
 
     def spread(fn: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-        return executor.map(fn, items, f"{stage.name}: {fn.__name__}")
+        return executor.map(fn, items, f"{name}: {fn.__name__}", needs)
 
     return spread
 

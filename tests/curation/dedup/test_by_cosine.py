@@ -69,3 +69,20 @@ def test_a_recall_that_cannot_be_reached_fails_where_the_recipe_says_so(photos, 
     with pytest.raises(WorkFailedError, match=r"needs a recall of 0\.990 by vector, got 0\.\d+ with 1\.0 buckets"):
         by_cosine(photos, tmp_path / "w", below_recall="fail")
     assert not (tmp_path / "w/datasets").exists()
+
+
+def test_no_copy_of_an_evaluation_image_is_missed_however_few_buckets_are_searched(photos, tmp_path, one_bucket):
+    (tmp_path / "set").mkdir()
+    for i in range(0, IMAGES, 2):
+        (tmp_path / "set" / f"{i:02}.jpg").write_bytes(encoded(picture(i, (64, 48)), quality=60))
+    near = {"verify": "none", "candidates": {"below_recall": "say"}}
+    source = {"kind": "folder", "url": str(tmp_path / "set")}
+    dataset = publish(
+        photos,
+        tmp_path / "workspace",
+        dedup={"near": near, "perceptual": {"enabled": False}},
+        quality={"rules": []},
+        decontaminate={"sets": [{"name": "set", "source": source, "cap": 1.0}]},
+    )
+    taken = [Path(row["uri"]).name for row in dataset.table("dropped").to_pylist() if row["reason"] == "contaminated"]
+    assert sorted(taken) == sorted(path.name for path in photos.iterdir() if int(path.name[:2]) % 2 == 0)
