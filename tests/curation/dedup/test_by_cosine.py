@@ -13,6 +13,8 @@ from shared.dataset_version import Published
 from shared.errors import WorkFailedError
 
 IMAGES = 60
+THRESHOLD = 0.3
+"""A cosine that some of other pictures reach."""
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +73,22 @@ def test_a_recall_that_cannot_be_reached_fails_where_the_recipe_says_so(photos, 
     assert not (tmp_path / "w/datasets").exists()
 
 
-def test_no_copy_of_an_evaluation_image_is_missed_however_few_buckets_are_searched(photos, tmp_path, one_bucket):
+def test_nothing_near_an_evaluation_image_is_missed_however_few_buckets_are_searched(photos, tmp_path, monkeypatch):
     (tmp_path / "set").mkdir()
-    for i in range(0, IMAGES, 2):
-        (tmp_path / "set" / f"{i:02}.jpg").write_bytes(encoded(picture(i, (64, 48)), quality=60))
-    near = {"verify": "none", "candidates": {"below_recall": "say"}}
-    source = {"kind": "folder", "url": str(tmp_path / "set")}
-    dataset = publish(
-        photos,
-        tmp_path / "workspace",
-        dedup={"near": near, "perceptual": {"enabled": False}},
-        quality={"rules": []},
-        decontaminate={"sets": [{"name": "set", "source": source, "cap": 1.0}]},
-    )
-    taken = [Path(row["uri"]).name for row in dataset.table("dropped").to_pylist() if row["reason"] == "contaminated"]
-    assert sorted(taken) == sorted(path.name for path in photos.iterdir() if int(path.name[:2]) % 2 == 0)
+    for i in range(100, 100 + IMAGES):
+        (tmp_path / "set" / f"{i}.jpg").write_bytes(encoded(picture(i, (64, 48))))
+    source, contaminated = {"kind": "folder", "url": str(tmp_path / "set")}, []
+    for most in (1000, 10):
+        monkeypatch.setattr(vector_index, "EXACT_BELOW", most)
+        monkeypatch.setattr(vector_index, "PROBES", 1)
+        dataset = publish(
+            photos,
+            tmp_path / str(most),
+            dedup={"near": {"verify": "none"}, "perceptual": {"enabled": False}},
+            quality={"rules": []},
+            decontaminate={"sets": [{"name": "set", "source": source, "cap": 1.0, "threshold": THRESHOLD}]},
+        )
+        rows = dataset.table("dropped").to_pylist()
+        contaminated.append([row["uri"] for row in rows if row["reason"] == "contaminated"])
+    assert 10 < len(contaminated[0]) < IMAGES
+    assert contaminated[0] == contaminated[1]
