@@ -9,8 +9,8 @@ from typing import Any
 from shared.launch.executors import Executor
 from shared.params import NOTHING, Resources
 
-SETTINGS = ("curation.index.part_images=16", "curation.pack.shard_images=16", "curation.dedup.near.enabled=false")
-"""Of a curation in several parts."""
+SETTINGS = ("curation.index.part_images=16", "curation.pack.shard_images=16", "curation.balance.enabled=true")
+"""Of a curation in several parts, in which every stage but the evaluation sets' has work."""
 
 
 def killed_once(marker: str, fn: Callable[[Any], Any], item: Any) -> Any:

@@ -1,6 +1,7 @@
 """Dask and Ray for real: two worker processes on this machine, of which one is killed in the middle."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -36,8 +37,8 @@ def cluster(request):
     made.close()
 
 
-def curated(photos: Path, workspace: Path, executor) -> Path:
-    recipe = load_recipe("laptop", settings=SETTINGS, sources=(str(photos),))
+def curated(photos: Path, workspace: Path, executor, *settings: str) -> Path:
+    recipe = load_recipe("laptop", settings=(*SETTINGS, *settings), sources=(str(photos),))
     pipeline.curate(Session(recipe, Store(str(workspace)), executor, Silent()))
     return workspace
 
@@ -57,12 +58,20 @@ def fail(number: int) -> None:
 
 
 def test_a_curation_whose_worker_is_killed_gives_the_bytes_of_one_machine(cluster, photos, tmp_path):
-    images, killed = photos(48), tmp_path / "killed"
-    on_cluster = curated(images, tmp_path / "cluster", Deadly(cluster, "measure", str(killed)))
-    assert killed.exists()
-    alone = content(curated(images, tmp_path / "alone", Inline()))
+    """In a map, and in a round of the search for candidates; an evaluation set and balance have work, too."""
+    images = photos(48)
+    (tmp_path / "set.txt").write_text("\n".join(sorted(map(str, images.rglob("*.*")))[:3]))
+    source = json.dumps({"kind": "list", "url": str(tmp_path / "set.txt")})
+    sets = f'curation.decontaminate.sets=[{{"name": "set", "cap": 1, "source": {source}}}]'
+    alone = content(curated(images, tmp_path / "alone", Inline(), sets))
     assert len(alone) > 20
-    assert content(on_cluster) == alone
+    for stage in ("measure", "candidates: search"):
+        killed = tmp_path / f"{stage} was killed"
+        on_cluster = curated(images, tmp_path / stage, Deadly(cluster, stage, str(killed)), sets)
+        assert killed.exists()
+        assert content(on_cluster) == alone
+    for table in ("candidates", "decontaminate", "dedup", "balance"):
+        assert any(table in name for name in alone)
 
 
 def test_all_items_come_back_from_other_processes_whatever_they_need(cluster):
