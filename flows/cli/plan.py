@@ -18,7 +18,10 @@ def plan(
     /,
     *,
     images: Annotated[float | None, Parameter(help="Images, as 1.2e9; those of the published dataset if any.")] = None,
-    image_kb: Annotated[float, Parameter(help="Kilobytes of an image file.")] = 110,
+    image_kb: Annotated[float, Parameter(help="Kilobytes of an image file; its pixels are guessed from it.")] = 110,
+    pairs_per_image: Annotated[
+        float | None, Parameter(help="Pairs to verify, an image; those of the measured photographs if left out.")
+    ] = None,
     devices: Annotated[int, Parameter(help="Training processes, one on each device.")] = 1,
     device: Annotated[str | None, Parameter(help="A100, H100, RTX 4090 …; this machine's own if left out.")] = None,
     days: Annotated[float, Parameter(help="Days that training may take.")] = 30,
@@ -35,6 +38,7 @@ def plan(
             options,
             images=images,
             image_kb=image_kb,
+            pairs_per_image=pairs_per_image,
             devices=devices,
             device=device,
             deadline=days,

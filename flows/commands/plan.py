@@ -30,6 +30,7 @@ def show_plan(
     *,
     images: float | None,
     image_kb: float,
+    pairs_per_image: float | None,
     devices: int,
     device: str | None,
     deadline: float,
@@ -39,7 +40,7 @@ def show_plan(
     loaded = load_recipe(recipe, settings=options.settings, name=options.name)
     count = images if images is not None else _published(options.workspace, loaded.name)
     machine = _device(device, devices, loaded.training.optim.precision)
-    facts = plan(loaded, count, image_kb * 1000, machine, deadline)
+    facts = plan(loaded, count, image_kb * 1000, machine, deadline, pairs_per_image)
     if price is not None:
         facts |= {"price_of_hour": price, "price": facts["device_hours_at_typical"] * price}
     warned = list(warnings(loaded.training, facts))

@@ -1,4 +1,4 @@
-"""Unit costs and arithmetic of storage and training: images, parameters and devices in, days and bytes out."""
+"""Unit costs and arithmetic of training: images, parameters and devices in, days out."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,6 @@ CROPS_MS = {True: 2.2, False: 5.3}
 """CPU milliseconds from the bytes of an image to 2 + 8 crops, colours on the device or not (README, Figures)."""
 CROPS_PIXELS = 2 * 224**2 + 8 * 98**2
 """Pixels of those crops."""
-ROW_BYTES, VECTOR_BYTES = 300.0, 1024.0
-"""Of an image in all tables of the cache; of its embedding, 512 numbers in half precision."""
 GIB = 2.0**30
 CPU = "CPU"
 """The title of a machine without a GPU."""

@@ -11,13 +11,12 @@ from flows.plan.costs import (
     CROPS_MS,
     CROPS_PIXELS,
     GIB,
-    ROW_BYTES,
     TYPICAL,
-    VECTOR_BYTES,
     Device,
     days,
 )
-from flows.plan.unit_costs import chance_pairs, measured, stage_costs
+from flows.plan.storage import disk_bytes
+from flows.plan.unit_costs import Corpus, chance_pairs, measured, pairs_per_image, stage_costs
 from flows.recipe.recipe import Recipe
 from shared.params import Compute
 from training.cost.peak_flops import Peak
@@ -37,8 +36,13 @@ ONE_MACHINE = 16
 """More devices than are sold in one machine."""
 
 
-def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, deadline: float) -> dict[str, Any]:
-    """Return the plan as plain facts. Raises RecipeError where the batch does not fit the images or processes."""
+def plan(
+    recipe: Recipe, images: float, image_bytes: float, device: Device, deadline: float, pairs: float | None = None
+) -> dict[str, Any]:
+    """Return the plan as plain facts; `pairs` of candidates an image are those of the measured corpus by default.
+
+    Raises RecipeError where the batch does not fit the images or processes.
+    """
     params, compute = resolved(recipe.training, round(images)), recipe.compute
     check_batch(params, round(images), device.count, compute.accumulate)
     with torch.device("meta"):  # shapes without numbers
@@ -47,21 +51,13 @@ def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, dead
     resolved_facts = run_facts(params, round(images), device.count, compute.accumulate, peak) | parameters
     memory = step_memory(params, sum(parameters.values()), resolved_facts["images_at_once"], COLUMNS)
     least = days(resolved_facts["run_flops"], device, 1.0)
-    costs = list(stage_costs(recipe, images))
-    hours = sum(one.core_hours for one in costs)
     pixels = sum(count * size**2 for count, size in params.crops.sizes)
-    return resolved_facts | {
+    facts = resolved_facts | _curation(recipe, Corpus.of(images, image_bytes, pairs))
+    return facts | {
         "launch": launch_text(compute, device.count),
         "device": f"{device.count} × {device.title}",
         "images": round(images),
         "image_bytes": image_bytes,
-        "curation": [asdict(one) | {"core_hours": one.core_hours} for one in costs],
-        "core_hours_to_curate": hours,
-        "core_hours_per_million": hours / images * 1e6,
-        "unit_costs": {name: fact for name, fact in measured().items() if name != "stages"},
-        "network": not recipe.curation.dedup.near.embedder.sees_layout and recipe.curation.dedup.near.enabled,
-        "chance_pairs": chance_pairs(recipe, images),
-        "cache_bytes": images * (ROW_BYTES + VECTOR_BYTES),
         "shard_bytes": images * image_bytes,
         "parts": -(-round(images) // recipe.curation.index.part_images),
         "days_at_peak": least,
@@ -73,6 +69,26 @@ def plan(recipe: Recipe, images: float, image_bytes: float, device: Device, dead
         "crop_ms": CROPS_MS[compute.colours_on_device(device.title != CPU)] * pixels / CROPS_PIXELS,
         "memory": memory._asdict() | {"total": memory.total},
         "device_memory": device.memory,
+    }
+
+
+def _curation(recipe: Recipe, corpus: Corpus) -> dict[str, Any]:
+    """Return what curation will take, and what that rests on."""
+    costs, near = list(stage_costs(recipe, corpus)), recipe.curation.dedup.near
+    hours, pairs = sum(one.core_hours for one in costs), pairs_per_image(recipe, corpus)
+    disk = disk_bytes(recipe, corpus.images, pairs)
+    return {
+        "curation": [asdict(one) | {"core_hours": one.core_hours} for one in costs],
+        "core_hours_to_curate": hours,
+        "core_hours_per_million": hours / corpus.images * 1e6,
+        "unit_costs": {name: fact for name, fact in measured().items() if name not in ("stages", "network_search")},
+        "megapixels": corpus.megapixels,
+        "pairs_per_image": pairs,
+        "network": not near.embedder.sees_layout and near.enabled,
+        "chance_pairs": chance_pairs(recipe, corpus.images),
+        "table_bytes": disk.tables,
+        "memory_bytes": disk.memory,
+        "scratch_bytes": disk.scratch,
     }
 
 

@@ -17,7 +17,12 @@ def lines(
     memory, available = plan["memory"], plan["device_memory"]
     yield f"Curation of {plan['images']:,} images, in {plan['parts']:,} parts"
     yield from _curation(plan)
-    yield _line("storage", f"{_bytes(plan['shard_bytes'])} of shards, {_bytes(plan['cache_bytes'])} of tables")
+    yield _line(
+        "storage",
+        f"{_bytes(plan['shard_bytes'])} of shards, {_bytes(plan['table_bytes'])} of tables, "
+        f"{_bytes(plan['memory_bytes'])} of remembered rows; up to {_bytes(plan['scratch_bytes'])} more while "
+        "candidates are searched",
+    )
     yield "\nTraining"
     yield from ("  " + line for line in facts_text(plan, params).splitlines())
     yield _line("launch", plan["launch"])
@@ -50,7 +55,7 @@ def lines(
 
 def _curation(plan: dict[str, Any]) -> Iterator[str]:
     """Yield a line for each stage, then all together and what that rests on."""
-    units = plan["unit_costs"]
+    units, by_chance = plan["unit_costs"], plan["chance_pairs"] / 2
     for one in plan["curation"]:
         asked = f"{one['ms']:>9.3f} ms an image  {one['core_hours']:>12,.2f} core-hours"
         yield f"  {one['stage']:<20}{asked if one['images'] else '        – not asked for'}"
@@ -59,13 +64,23 @@ def _curation(plan: dict[str, Any]) -> Iterator[str]:
         f"{_time(plan['core_hours_to_curate'])} of one core, {plan['core_hours_per_million']:.2f} core-hours a million",
     )
     yield _line(
+        "assumed",
+        f"{plan['megapixels']:.2g} MP an image, as so many kilobytes were where it was measured (--image-kb); "
+        f"{plan['pairs_per_image'] - by_chance:.3g} pairs of candidates an image (--pairs-per-image), beside "
+        f"{by_chance:.2g} whose hashes are close by chance",
+    )
+    yield _line(
         "as measured",
         f"{units['date']} on {units['hardware'].partition(',')[0]}: {units['images']:,} JPEGs of "
-        f"{units['megapixels']:g} MP with {units['pairs_per_image']:g} pairs an image; what grows with the corpus on "
-        f"{units['synthetic'][0]:,} and {units['synthetic'][1]:,} synthetic images. Larger images cost more.",
+        f"{units['megapixels']:g} MP and {units['kilobytes']:g} kB with {units['pairs_per_image']:g} pairs an image; "
+        f"measure and verify grow as to {units['enlarged']:g} MP. Candidates by the descriptor, which is searched in "
+        "eight orientations; they grow as synthetic vectors did from 100,000 to ten million images. Dedup and balance "
+        f"on {units['synthetic'][0]:,} and {units['synthetic'][1]:,} synthetic images.",
     )
     if plan["network"]:
-        yield _line("", "The embedder's network comes on top")
+        yield _line(
+            "", "The embedder's network comes on top; its vectors are searched as synthetic ones of 256 numbers"
+        )
 
 
 def _line(name: str, text: str) -> str:

@@ -7,7 +7,7 @@ from curation.stages import STAGES
 from flows.plan.costs import CPU, Device
 from flows.plan.plan import plan, warnings
 from flows.plan.text import lines
-from flows.plan.unit_costs import PUBLISH, UnitCost, chance_pairs, measured, stage_costs
+from flows.plan.unit_costs import PUBLISH, Corpus, UnitCost, chance_pairs, measured, pairs_per_image, stage_costs
 from flows.recipe.recipe import Recipe, load_recipe
 
 NAMES = [*(stage.name for stage in STAGES), PUBLISH]
@@ -20,21 +20,26 @@ def recipe_of(curation) -> Recipe:
     return Recipe.model_validate({"sources": [{"kind": "folder", "url": "/photos"}], "curation": curation})
 
 
+def ms_of(stage, recipe, corpus) -> float:
+    return next(one.ms for one in stage_costs(recipe, corpus) if one.stage == stage)
+
+
 def test_the_shipped_table_has_each_stage_and_says_where_and_when_it_was_measured() -> None:
     table = measured()
     assert sorted(table["stages"]) == sorted(NAMES)
     assert all(unit.ms >= 0 and unit.at > 0 and unit.exponent >= 1 for unit in table["stages"].values())
-    assert {"hardware", "date", "megapixels", "images", "pairs_per_image", "synthetic"} <= table.keys()
+    said = {"hardware", "date", "megapixels", "kilobytes", "enlarged", "images", "pairs_per_image", "synthetic"}
+    assert said <= table.keys()
 
 
 def test_a_plan_counts_every_stage_and_those_that_are_not_asked_for_as_nothing() -> None:
-    costs = list(stage_costs(recipe_of(EVERYTHING), 1e6))
+    costs = list(stage_costs(recipe_of(EVERYTHING), Corpus.of(1e6)))
     assert [one.stage for one in costs] == NAMES
     assert all(one.images for one in costs)
-    idle = {one.stage for one in stage_costs(recipe_of({}), 1e6) if not one.core_hours}
+    idle = {one.stage for one in stage_costs(recipe_of({}), Corpus.of(1e6)) if not one.core_hours}
     assert idle == {"references", "measure_references", "decontaminate", "balance"}
     off = {"dedup": {"near": {"verify": "none"}, "perceptual": {"enabled": False}}}
-    assert {one.stage for one in stage_costs(recipe_of(off), 1e6) if not one.core_hours} == idle | {"verify"}
+    assert {one.stage for one in stage_costs(recipe_of(off), Corpus.of(1e6)) if not one.core_hours} == idle | {"verify"}
 
 
 def test_the_hours_of_a_plan_are_the_sum_of_the_lines_that_it_prints() -> None:
@@ -54,9 +59,47 @@ def test_what_grows_with_the_corpus_grows_in_a_plan_until_it_does_not() -> None:
     assert UnitCost(2.0, 1000).of(1e9) == 2.0
 
 
+def test_larger_images_cost_measure_and_verify_more_and_nothing_else() -> None:
+    small, large = (
+        {one.stage: one.ms for one in stage_costs(recipe_of(EVERYTHING), Corpus.of(1e6, kilobytes * 1e3))}
+        for kilobytes in (measured()["kilobytes"], 10 * measured()["kilobytes"])
+    )
+    assert {stage for stage in small if large[stage] > small[stage]} == {"measure", "verify"}
+    unit, more = measured()["stages"]["measure"], 9 * measured()["megapixels"]
+    assert large["measure"] - unit.ms == pytest.approx(more * unit.megapixel_ms)
+
+
+def test_verify_costs_by_the_pair_those_that_meet_by_chance_included() -> None:
+    six, ten = (recipe_of({"dedup": {"perceptual": {"distance": bits}}}) for bits in (6, 10))
+    few, many = (Corpus.of(1e6, pairs=pairs) for pairs in (1, 3))
+    assert ms_of("verify", six, many) == pytest.approx(3 * ms_of("verify", six, few), rel=1e-3)
+    unit, billion = measured()["stages"]["verify"], Corpus.of(1.2e9)
+    assert pairs_per_image(ten, billion) > 40 * billion.pairs
+    assert ms_of("verify", ten, billion) == pytest.approx(unit.ms * pairs_per_image(ten, billion))
+    facts = plan(six, 1e6, 110e3, MACHINE, 30, pairs=3)
+    assert facts["pairs_per_image"] == pytest.approx(3, rel=1e-3)
+    assert "3 pairs of candidates an image (--pairs-per-image)" in "\n".join(lines(facts, six.training, []))
+
+
+def test_candidates_cost_what_they_did_on_photographs_and_a_network_beside_the_descriptor_more() -> None:
+    unit, corpus = measured()["stages"]["candidates"], Corpus.of(1400)
+    hashes = {"perceptual": {"enabled": False}}
+    described = ms_of("candidates", recipe_of({"dedup": hashes}), corpus)
+    assert described == pytest.approx(unit.of(1400))
+    both, alone = (
+        ms_of("candidates", recipe_of({"dedup": hashes | {"near": near}}), corpus)
+        for near in (
+            {"embedder": "efficientnet-lite0"},
+            {"embedder": "efficientnet-lite0", "candidates": {"layout": False}},
+        )
+    )
+    assert both == pytest.approx(described + alone)
+    assert alone < described / 4
+
+
 def test_more_bits_cost_more_at_a_billion_images_and_the_plan_warns_of_matches_by_chance() -> None:
     def candidates(recipe):
-        return next(one.ms for one in stage_costs(recipe, 1.2e9) if one.stage == "candidates")
+        return ms_of("candidates", recipe, Corpus.of(1.2e9))
 
     six, ten = (recipe_of({"dedup": {"perceptual": {"distance": bits}}}) for bits in (6, 10))
     assert candidates(ten) - candidates(six) > 1
