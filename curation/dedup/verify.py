@@ -1,5 +1,7 @@
 """Pairs of candidates, compared pixel by pixel: the only look at pixels between measuring and packing."""
 
+from collections import OrderedDict
+
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
@@ -12,12 +14,18 @@ from shared.catalog import VERIFIED, WHERE
 from shared.images.decode import UndecodableError, decode
 from shared.stage_runner import RowMemory
 
+RECENT = 1000
+"""Images whose description a process keeps for its next part, in some 190 MB: neighbours stand in several parts."""
+_RECENT: OrderedDict[bytes, LocalFeatures] = OrderedDict()
+"""By the digest of their pixels, the last one last: what is described depends on nothing else."""
+
 
 def verify_pairs(candidates: pa.Table, memory: RowMemory) -> pa.Table:
     """Return VERIFIED. Raises FilesChangedError for files that are not as they were listed.
 
     Of a pair that is remembered no pixel is read. Every other image of the part is described once, in about 110 kB, 80
-    more where its windows are compared, and read in the order of its file.
+    more where its windows are compared, and read in the order of its file; not where this process described it for
+    another part before.
     """
     memo = PairMemo.of(candidates, memory)
     comparisons = memo.lookup()
@@ -45,13 +53,27 @@ def _compared(candidates: pa.Table) -> tuple[dict[int, Comparison], list[int]]:
 
 
 def _described(candidates: pa.Table) -> dict[str, LocalFeatures | None]:
-    sides = [candidates.select([f"{side}{name}" for name in WHERE]).rename_columns(WHERE) for side in ("", "other_")]
+    """Return the description of each image by its uri; None for one that cannot be read any more."""
+    names = [*WHERE, "pixels_id"]
+    sides = [candidates.select([f"{side}{name}" for name in names]).rename_columns(names) for side in ("", "other_")]
     images = pa.concat_tables(sides).unify_dictionaries().sort_by([("path", "ascending"), ("offset", "ascending")])
-    first = {uri: row for row, uri in reversed(list(enumerate(images["uri"].to_pylist())))}
-    images = images.take(pa.array(sorted(first.values()), pa.int64()))
+    pixels = dict(zip(images["uri"].to_pylist(), images["pixels_id"].to_pylist(), strict=True))
+    known: dict[bytes, LocalFeatures | None] = {d: _RECENT[d] for d in pixels.values() if d in _RECENT}
+    first = {digest: row for row, digest in reversed(list(enumerate(images["pixels_id"].to_pylist())))}
+    images = images.take(pa.array(sorted(row for digest, row in first.items() if digest not in known), pa.int64()))
     data = unchanged(images, read_bytes(images))
-    files = zip(images["uri"].to_pylist(), images["rotation"].to_pylist(), data, strict=True)
-    return {uri: _features(content, rotation) for uri, rotation, content in files}
+    files = zip(images["pixels_id"].to_pylist(), images["rotation"].to_pylist(), data, strict=True)
+    known |= {digest: _features(content, rotation) for digest, rotation, content in files}
+    _keep(known)
+    return {uri: known[digest] for uri, digest in pixels.items()}
+
+
+def _keep(features: dict[bytes, LocalFeatures | None]) -> None:
+    for digest in features:
+        _RECENT.pop(digest, None)
+    _RECENT.update({digest: each for digest, each in features.items() if each is not None})
+    while len(_RECENT) > RECENT:
+        _RECENT.popitem(last=False)
 
 
 def _features(data: bytes | UnreadableError, rotation: int | None) -> LocalFeatures | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from curation.dedup.ivf.tasks import NearSearch
+from curation.dedup.ivf.task import NearSearch
 from curation.dedup.pair_memo import SCHEMA as COMPARISON
 from curation.embedders import Embedder
 from curation.embedders.descriptor import DescriptorEmbedder

@@ -5,6 +5,7 @@ Fischler & Bolles 1981). Full affine maps, because thumbnails are squashed to a 
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -123,12 +124,14 @@ def climbed(a: Bytes | Floats, b: Bytes | Floats, affine: Affine, steps: int) ->
     """Return a map between two gray frames after so many steps of ECC; None where that does not converge."""
     inward = abs(np.linalg.det(affine[:, :2])) > 1  # the finer picture is warped, as when they are compared
     coarse, fine = (a, b) if inward else (b, a)
-    start = np.asarray(affine if inward else cv2.invertAffineTransform(affine), np.float32)
+    start = np.ascontiguousarray(affine if inward else cv2.invertAffineTransform(affine), np.float32)
     stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, steps, ENOUGH)
     try:
         _, converged = cv2.findTransformECC(coarse, fine, start, cv2.MOTION_AFFINE, stop)
-    except cv2.error:  # OpenCV's way to say that the pictures do not correlate under any map near the first
-        return None
+    except cv2.error as error:
+        if error.code != cv2.Error.StsNoConv:
+            raise
+        return None  # the pictures do not correlate under any map near the first
     better = np.asarray(converged, np.float64)
     return better if inward else np.asarray(cv2.invertAffineTransform(better), np.float64)
 
@@ -152,6 +155,11 @@ def _plausible(affine: Affine, mirrored: bool) -> bool:
 
 def map_of_turn(shape_a: FrameShape, shape_b: FrameShape, quarters: int, mirrored: bool) -> Affine:
     """Turn coordinates instead of gray levels: that says where each place of b comes from in a."""
+    return _map_of_turn(shape_a, shape_b, quarters, mirrored).copy()
+
+
+@lru_cache(4096)
+def _map_of_turn(shape_a: FrameShape, shape_b: FrameShape, quarters: int, mirrored: bool) -> Affine:
     corners = np.array([[[-1, -1], [1, -1]], [[-1, 1], [1, 1]]], np.float64)  # [y, x] → x, y of a
     came = np.stack([turned(corners[..., axis], quarters, mirrored) for axis in (0, 1)], axis=-1)
     turn = np.stack([came[0, 1] - came[0, 0], came[1, 0] - came[0, 0]], axis=1) / 2  # b to a; its inverse: transposed

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from curation.dedup.geometry.agreement import glance
-from curation.dedup.geometry.alignments import MIRROR, map_of_turn, matched
+from curation.dedup.geometry.alignments import MIRROR, climbed, map_of_turn, matched
 from curation.dedup.geometry.compare import SIGHT, compared
 from curation.dedup.geometry.features import LocalFeatures, describe
 from curation.dedup.geometry.frame import KEPT, trimmed
@@ -111,6 +111,21 @@ def test_a_copy_under_a_word_is_told_from_other_pictures_from_afar():
 
     assert all(seen(described(number), describe(watermarked(drawn(number)))) >= SIGHT for number in RICH)
     assert all(seen(described(i), described(j)) < SIGHT for i in range(8) for j in range(i))
+
+
+def test_a_map_is_made_better_however_it_lies_in_memory():
+    a, b = described(0).gray, np.roll(described(0).gray, 2, axis=1)
+    start = np.array([[1.01, 0, 0], [0, 1.01, 0]])
+    better = climbed(a, b, start, 40)
+    assert better is not None
+    assert better[0, 2] == pytest.approx(2, abs=0.2)
+    assert np.array_equal(better, climbed(a, b, np.asfortranarray(start), 40))
+    assert climbed(a, np.zeros_like(b), start, 40) is None
+
+
+def test_what_opencv_refuses_is_no_picture_that_does_not_correlate():
+    with pytest.raises(cv2.error):
+        climbed(described(0).gray, described(0).gray.astype(np.float64), np.eye(2, 3), 4)
 
 
 def gradient(turn: int, size: tuple[int, int] = (200, 150)) -> Image.Image:

@@ -1,11 +1,13 @@
 """Verification remembers pairs by their pixels: what changes around them reads no pixel again."""
 
+from collections import OrderedDict
+
 import pyarrow.parquet as pq
 import pytest
 from conftest import encoded, picture
 from PIL import Image
 
-from curation.dedup import verify
+from curation.dedup import candidate_parts, verify
 from flows import pipeline
 from flows.recipe.recipe import Recipe
 from flows.session import Session
@@ -100,3 +102,22 @@ def test_moved_files_are_not_compared_again_and_a_new_one_with_its_neighbours_on
     grown = curated(photos, tmp_path / "w")
     assert 0 < sum(counted) < everything / 3
     assert dropped(grown) == dropped(curated(photos, tmp_path / "fresh"))
+
+
+def test_an_image_of_several_parts_is_described_once_while_a_process_holds_it(photos, tmp_path, monkeypatch):
+    (photos / "c").mkdir()
+    for i in range(15):
+        (photos / f"c/{i}.jpg").write_bytes(encoded(picture(i, (160, 120)).resize((128, 96))))
+    monkeypatch.setattr(candidate_parts, "PART_PAIRS", 2)
+    described, describe, results = list[int](), verify.describe, []
+    monkeypatch.setattr(verify, "describe", lambda image: described.append(1) or describe(image))
+    for held in (1000, 0):
+        monkeypatch.setattr(verify, "RECENT", held)
+        monkeypatch.setattr(verify, "_RECENT", OrderedDict())
+        described.clear()
+        results.append(dropped(curated(photos, tmp_path / str(held))))
+        results.append(len(described))
+        assert len(verify._RECENT) == min(held, len(described))
+    (one, few), (other, many) = results[:2], results[2:]
+    assert one == other
+    assert few == 45 < many
