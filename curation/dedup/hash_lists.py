@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from curation.arrays import Ints
 from curation.dedup.hash_pairs import Hashes, near_hashes, nearest_pairs
-from curation.dedup.ivf.assign import ASKS, NEW, fixed_binary
+from curation.dedup.ivf.assign import ASKS, NEW, TARGET, fixed_binary
 from curation.dedup.ivf.lists import FoundLists, Members, write_lists
 from shared.params import fingerprint
 from shared.stage_runner import Rounds
@@ -29,10 +29,12 @@ def remembered_pairs(
         return (none, none, none), ()
     file = f"{rounds.memory}/{name}-{fingerprint(made, distance, most)}.parquet"
     asking, targets = fixed_binary(queries.ids, 16), fixed_binary(stored.ids, 16)
-    members = Members.of(asking, targets)
+    alone = queries is stored  # all ask, and all may be near
+    members = Members(asking, np.full(len(asking), ASKS | TARGET, np.int8)) if alone else Members.of(asking, targets)
     difference = FoundLists.read(rounds.store, file, PAIRS).difference(members, most, keep_full=False)
     left = difference.roles(members)[0]
-    fresh, new = left[: len(queries.ids)] == ASKS, (left[len(queries.ids) :] & NEW) > 0
+    asks, held = (left, left) if alone else np.split(left, [len(asking)])
+    fresh, new = (asks & ASKS) > 0, (held & NEW) > 0
     kept = pa.concat_tables([PAIRS.empty_table(), *difference.kept()])
     pieces = [_kept(kept, asking, targets)]
     whole = np.ones(len(new), dtype=bool)
