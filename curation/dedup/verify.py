@@ -8,20 +8,21 @@ from threadpoolctl import threadpool_limits
 from curation.dedup.geometry.compare import OTHER, Comparison, compared
 from curation.dedup.geometry.features import LocalFeatures, describe
 from curation.dedup.pair_memo import PairMemo, as_columns, quantised
-from curation.sources.outages import unchanged
+from curation.sources.outages import FilesChangedError, unchanged
 from curation.sources.reading import UnreadableError, read_bytes
 from shared.catalog import VERIFIED, WHERE
 from shared.images.decode import UndecodableError, decode
+from shared.images.ids import digest
 from shared.stage_runner import RowMemory
 
 RECENT = 1000
-"""Images whose description a process keeps for its next part, in some 190 MB: neighbours stand in several parts."""
+"""Images whose description a process keeps for its next part, in at most 250 MB: neighbours stand in several parts."""
 _RECENT: OrderedDict[bytes, LocalFeatures] = OrderedDict()
 """By the digest of their pixels, the last one last: what is described depends on nothing else."""
 
 
 def verify_pairs(candidates: pa.Table, memory: RowMemory) -> pa.Table:
-    """Return VERIFIED. Raises FilesChangedError for files that are not as they were listed.
+    """Return VERIFIED. Raises FilesChangedError for files that are not as they were listed and measured.
 
     Of a pair that is remembered no pixel is read. Every other image of the part is described once, in about 110 kB, 80
     more where its windows are compared, and read in the order of its file; not where this process described it for
@@ -53,33 +54,51 @@ def _compared(candidates: pa.Table) -> tuple[dict[int, Comparison], list[int]]:
 
 
 def _described(candidates: pa.Table) -> dict[str, LocalFeatures | None]:
-    """Return the description of each image by its uri; None for one that cannot be read any more."""
+    """Return the description of each image by its uri; None for one that cannot be read any more.
+
+    Of several files with the same pixels the first that can be read is.
+    """
     names = [*WHERE, "pixels_id"]
     sides = [candidates.select([f"{side}{name}" for name in names]).rename_columns(names) for side in ("", "other_")]
     images = pa.concat_tables(sides).unify_dictionaries().sort_by([("path", "ascending"), ("offset", "ascending")])
-    pixels = dict(zip(images["uri"].to_pylist(), images["pixels_id"].to_pylist(), strict=True))
-    known: dict[bytes, LocalFeatures | None] = {d: _RECENT[d] for d in pixels.values() if d in _RECENT}
-    first = {digest: row for row, digest in reversed(list(enumerate(images["pixels_id"].to_pylist())))}
-    images = images.take(pa.array(sorted(row for digest, row in first.items() if digest not in known), pa.int64()))
-    data = unchanged(images, read_bytes(images))
-    files = zip(images["pixels_id"].to_pylist(), images["rotation"].to_pylist(), data, strict=True)
-    known |= {digest: _features(content, rotation) for digest, rotation, content in files}
+    pixels, rows = dict[str, bytes](), dict[bytes, list[int]]()
+    for row, (uri, content) in enumerate(zip(images["uri"].to_pylist(), images["pixels_id"].to_pylist(), strict=True)):
+        if uri not in pixels:
+            rows.setdefault(content, []).append(row)
+        pixels[uri] = content
+    known = {content: _RECENT[content] for content in rows if content in _RECENT}
+    while left := {content: some for content, some in rows.items() if some and content not in known}:
+        known |= _read(images.take(pa.array(sorted(some.pop(0) for some in left.values()), pa.int64())))
     _keep(known)
-    return {uri: known[digest] for uri, digest in pixels.items()}
+    return {uri: known.get(content) for uri, content in pixels.items()}
 
 
-def _keep(features: dict[bytes, LocalFeatures | None]) -> None:
-    for digest in features:
-        _RECENT.pop(digest, None)
-    _RECENT.update({digest: each for digest, each in features.items() if each is not None})
+def _read(images: pa.Table) -> dict[bytes, LocalFeatures]:
+    """Return the description of each image that can be read, by the digest of its pixels.
+
+    Raises FilesChangedError for files that are not as they were listed, or hold other pixels than were measured.
+    """
+    columns = (images[name].to_pylist() for name in ("uri", "pixels_id", "rotation"))
+    described, changed = dict[bytes, LocalFeatures](), dict[str, str]()
+    for uri, pixels, rotation, data in zip(*columns, unchanged(images, read_bytes(images)), strict=True):
+        if isinstance(data, UnreadableError):
+            continue
+        try:
+            decoded = decode(data, rotation)
+        except UndecodableError:
+            continue
+        if decoded.pixels_id() == pixels:
+            described[pixels] = describe(decoded.image)
+        else:
+            changed[uri] = digest(data).hex()
+    if changed:
+        raise FilesChangedError(changed)
+    return described
+
+
+def _keep(features: dict[bytes, LocalFeatures]) -> None:
+    for pixels in features:
+        _RECENT.pop(pixels, None)
+    _RECENT.update(features)
     while len(_RECENT) > RECENT:
         _RECENT.popitem(last=False)
-
-
-def _features(data: bytes | UnreadableError, rotation: int | None) -> LocalFeatures | None:
-    if isinstance(data, UnreadableError):
-        return None
-    try:
-        return describe(decode(data, rotation).image)
-    except UndecodableError:
-        return None

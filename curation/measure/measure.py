@@ -20,7 +20,7 @@ from curation.sources.reading import read_bytes
 from shared.catalog import MEASUREMENTS
 from shared.errors import UnreadableError
 from shared.images.decode import UndecodableError, decode
-from shared.images.ids import digest, pixels_digest
+from shared.images.ids import digest
 from shared.images.picture import Picture
 
 CHUNK = 64
@@ -92,7 +92,7 @@ def _measure_file(
     inner = trimmed_picture(whole)
     height, width = whole.pixels.shape[:2]
     row = file | {
-        "pixels_id": pixels_digest(f"{width}x{height}:".encode(), whole.pixels, decoded.hidden.digest()),
+        "pixels_id": decoded.pixels_id(),
         "width": width,
         "height": height,
         "format": decoded.format,

@@ -1,5 +1,6 @@
 """`dinoflow plan`: the request, checked; the plan, printed."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -37,6 +38,10 @@ def show_plan(
     price: float | None,
 ) -> dict[str, Any]:
     """Print the plan of a recipe; return its facts. Raises RecipeError for what cannot be planned."""
+    for name, value in {"images": images, "image-kb": image_kb, "devices": devices, "days": deadline}.items():
+        _refuse(name, value, "above 0", value is None or value > 0)
+    for name, value in {"pairs-per-image": pairs_per_image, "price": price}.items():
+        _refuse(name, value, "0 or more", value is None or value >= 0)
     loaded = load_recipe(recipe, settings=options.settings, name=options.name)
     count = images if images is not None else _published(options.workspace, loaded.name)
     machine = _device(device, devices, loaded.training.optim.precision)
@@ -48,6 +53,11 @@ def show_plan(
     for line in lines(facts, loaded.training, warned, table):
         console.say(line)
     return facts | {"warnings": warned, "deviations": [one._asdict() for one in table]}
+
+
+def _refuse(name: str, value: float | None, what: str, fits: bool) -> None:
+    if value is not None and not (fits and math.isfinite(value)):
+        raise RecipeError(f"--{name} must be a number {what}, got {value}.")
 
 
 def _published(workspace: str, name: str) -> float:

@@ -16,6 +16,7 @@ from shared.images.deep import DeepValues, deep_colours, deep_values, eight_bits
 from shared.images.foreign import foreign, raw_photo, register_extras
 from shared.images.header import MAX_SCANS, has_too_many_scans, holds_more, is_wide
 from shared.images.hidden import Hidden
+from shared.images.ids import pixels_digest
 from shared.images.jpeg import jpeg_pixels
 from shared.images.picture import Picture
 from shared.images.to_rgb import to_rgb
@@ -51,6 +52,11 @@ class Decoded:
     def image(self) -> Image.Image:
         """The pixels for Pillow."""
         return self.picture.image
+
+    def pixels_id(self) -> bytes:
+        """Return the digest of what the picture is to its last pixel: 16 bytes."""
+        height, width = self.picture.pixels.shape[:2]
+        return pixels_digest(f"{width}x{height}:".encode(), self.picture.pixels, self.hidden.digest())
 
 
 def decode(data: bytes, rotation: int | None = None) -> Decoded:

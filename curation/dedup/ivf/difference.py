@@ -89,7 +89,7 @@ def searched_lists(run: Map, space: SearchSpace, probing: Probing) -> SearchedLi
     name = space.name(plan.likely, plan.thumbnails, probing.margin, probing.most)
     before = FoundLists.read(store, name, FOUND)
     difference = before.difference(space.members, plan.count)
-    if before.written and before.covers(space.members) and not difference.leaves(space.members):
+    if before.groups and before.covers(space.members) and not difference.leaves(space.members):
         files = tuple(file.name for file in _files_of(task, before.lists(), "pairs"))
         return SearchedLists(files, before.facts["visits"], before.facts["largest"], (name,))
     groups = _left(space, difference, "left")

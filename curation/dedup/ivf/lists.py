@@ -62,8 +62,8 @@ class FoundLists:
     members: Members
     facts: dict[str, Any] = field(default_factory=dict)
     """What it says of the whole."""
-    written: bool = False
-    """Whether there is such a file."""
+    groups: int = 0
+    """Row groups of members, which come first."""
 
     @classmethod
     def read(cls, store: Store, name: str, schema: pa.Schema) -> "FoundLists":
@@ -74,18 +74,18 @@ class FoundLists:
             said = file.schema_arrow.metadata
             if b"members" not in said:  # of an older dinoflow: all is searched again
                 return cls(store, name, schema, Members.none())
-            groups = range(_groups(int(said[b"members"])))
+            groups = range(int(said[b"members"]))
             rows = file.read_row_groups([*groups], ["item", "role"]).combine_chunks() if groups else None
         ids, roles = (rows["item"].chunk(0), rows["role"].to_numpy()) if rows else (NO_IDS, np.zeros(0, np.int8))
-        return cls(store, name, schema, Members(ids, roles), json.loads(said[b"facts"]), written=True)
+        return cls(store, name, schema, Members(ids, roles), json.loads(said[b"facts"]), len(groups))
 
     def lists(self) -> Iterator[pa.Table]:
         """Yield the pairs, some at a time, in the order in which they were written; a list is never cut."""
-        if not self.written:
+        if not self.groups:
             return
         with opened_table(self.store, self.file) as file:
             rest, last = self.schema.empty_table(), file.num_row_groups - 1
-            for group in range(_groups(len(self.members.ids)), last + 1):
+            for group in range(self.groups, last + 1):
                 rows = file.read_row_group(group, self.schema.names).cast(self.schema)
                 rows = pa.concat_tables([rest, rows]).combine_chunks()
                 cut = len(rows) if group == last else _start_of_last(rows["item"])
@@ -161,10 +161,10 @@ def write_lists(
 
     The pairs of one image follow each other.
     """
-    said = {"facts": json.dumps(facts), "members": str(len(members.ids))}
-    schema = schema.append(pa.field("role", pa.int8())).with_metadata(said)
     rows = pa.table({"item": members.ids, "role": pa.array(members.roles, pa.int8())})
-    some = (rows.slice(begin, AT_ONCE) for begin in range(0, len(rows), AT_ONCE))
+    some = [rows.slice(begin, AT_ONCE) for begin in range(0, max(1, len(rows)), AT_ONCE)]
+    said = {"facts": json.dumps(facts), "members": str(len(some))}
+    schema = schema.append(pa.field("role", pa.int8())).with_metadata(said)
     write_tables(store, name, schema, (under(schema, piece) for piece in chain(some, pairs)))
 
 
@@ -172,10 +172,6 @@ def _start_of_last(items: pa.ChunkedArray) -> int:
     """Return where the rows of the last item begin."""
     others = pc.not_equal(items, items[-1]).to_numpy() if len(items) else np.zeros(0, bool)
     return int(np.flatnonzero(others).max(initial=-1)) + 1
-
-
-def _groups(members: int) -> int:
-    return -(-members // AT_ONCE)
 
 
 def _without(ids: pa.Array, others: pa.Array) -> pa.Array:

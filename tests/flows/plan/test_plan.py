@@ -1,13 +1,16 @@
 """A plan tells what a recipe takes before anything is spent, and says what looks wrong in it."""
 
 import json
+import math
 import re
 
 import pytest
 
+from flows.commands.plan import show_plan
 from flows.plan.costs import GIB, Device
 from flows.plan.plan import launch_text, plan, warnings
 from flows.plan.text import lines
+from flows.recipe.options import DEFAULTS
 from flows.recipe.recipe import load_recipe
 from shared.errors import RecipeError
 from shared.params import Compute
@@ -63,6 +66,21 @@ def test_the_command_prints_or_gives_json_and_refuses_what_it_does_not_know() ->
     unknown = dinoflow("plan", "laptop", "--images", "5000", "--device", "abacus")
     assert unknown.returncode == 2
     assert "A100" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("images", value) for value in (0.0, -1.0, math.nan, math.inf)),
+        *(("image_kb", value) for value in (0.0, -1.0)),
+        *(("pairs_per_image", value) for value in (-3.0, math.nan)),
+        *(("devices", 0), ("deadline", 0.0), ("price", -1.0)),
+    ],
+)
+def test_numbers_that_no_plan_can_be_made_of_are_refused(option, value) -> None:
+    given = {"images": 5000.0, "image_kb": 110.0, "pairs_per_image": None, "devices": 1, "deadline": 1.0, "price": None}
+    with pytest.raises(RecipeError, match=f"must be a number .*, got {value}"):
+        show_plan("laptop", DEFAULTS, device="L4", **given | {option: value})
 
 
 def test_without_a_published_dataset_the_number_of_images_must_be_given(tmp_path) -> None:
