@@ -12,9 +12,9 @@ import pyarrow as pa
 from curation.arrays import Bools, Bytes, Ints
 from curation.dedup.ivf.assign import fixed_binary
 from curation.dedup.ivf.search import fixed_bytes
-from curation.dedup.name_lists import list_names, listed
 from curation.dedup.thumbnails import LENGTH
 from shared.stage_runner import Rounds
+from shared.stage_runner.name_lists import list_names, listed
 from shared.storage import Store
 from shared.storage.checked import read_table, write_table
 from shared.storage.sorted_file import open_sorted, write_sorted

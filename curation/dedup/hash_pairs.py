@@ -74,8 +74,11 @@ def near_hashes(
     Each pair stands once, with its smallest distance; of one image the nearest `most`, then the first.
     """
     folder = f"{rounds.folder}/{name}"
-    _write_hashes(rounds.store, f"{folder}/queries.parquet", queries.read())
-    _write_hashes(rounds.store, f"{folder}/stored.parquet", stored.read()[:, :BYTES])
+    rows = queries.read()
+    _write_hashes(rounds.store, f"{folder}/queries.parquet", rows)
+    rows = rows if stored is queries else stored.read()
+    _write_hashes(rounds.store, f"{folder}/stored.parquet", rows[:, :BYTES])
+    del rows  # before pairs are put together
     by, everyone = HashTables.of(distance, len(stored.ids)), range(len(queries.ids))
     tables = _cut(range(by.count), TABLES)
     askers = [everyone] if by.equal else _cut(everyone, BLOCK)

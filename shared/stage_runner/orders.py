@@ -3,10 +3,9 @@
 A stage over 10,000 parts reads tables whose lists of parts are megabytes; a piece of it is sent in under 1 kB.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.params import Params, fingerprint
 from shared.stage import Stage, load
@@ -104,7 +103,7 @@ def place(work: StageRun) -> Order:
 @lru_cache(KEPT)
 def _opened(order: Order) -> StageRun:
     store = Store(order.workspace)
-    facts = _facts(store, _path(order.stage, order.name))
+    facts = read_facts(store, _path(order.stage, order.name))
     stage = load(facts["stage"])
     inputs = tuple(
         recorded(store, name, key) if key != IDLE else Output(name, key, aligned, ())
@@ -118,23 +117,10 @@ IDLE = "idle"
 """The key of a table that nothing was asked for: it is empty, and nowhere on storage."""
 
 
-def place_names(workspace: str, stage: str, names: Sequence[str]) -> str:
-    """Write a list of files of a stage, and return its name."""
-    text = json_text({"names": list(names)})
-    name = fingerprint(text)
-    Store(workspace).write(_path(stage, name), text)
-    return name
-
-
-@lru_cache(KEPT)
-def read_names(workspace: str, stage: str, name: str) -> tuple[str, ...]:
-    """Return a list of files that was written, read once in a process."""
-    return tuple(_facts(Store(workspace), _path(stage, name))["names"])
-
-
-def _facts(store: Store, name: str) -> dict[str, Any]:
-    return read_facts(store, name)
+def orders_of(stage: str) -> str:
+    """Return the folder of a stage's orders, and of what they list."""
+    return f"{FOLDER}/{stage}/orders"
 
 
 def _path(stage: str, name: str) -> str:
-    return f"{FOLDER}/{stage}/orders/{name}.json"
+    return f"{orders_of(stage)}/{name}.json"

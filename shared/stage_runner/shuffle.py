@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shared.stage_runner.orders import Order, StageRun, place_names, read_names
+from shared.stage_runner.name_lists import list_names, listed
+from shared.stage_runner.orders import Order, StageRun, orders_of
 from shared.stage_runner.slots import SLOTS, slots, spans
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted, write_sorted
@@ -71,10 +72,11 @@ def shuffle(work: StageRun, order: Order, bucket_rows: int, run: Map) -> list[Me
     count = _power(max(math.isqrt(max(len(parts), 1)), rows / GROUP_ROWS), len(parts))
     groups = [_group(part.name, count) for part in parts]
     numbers = sorted(range(len(parts)), key=lambda number: (groups[number], parts[number].name))
-    listed = place_names(work.workspace, work.stage.name, [str(number) for number in numbers])
+    folder = orders_of(work.stage.name)
+    ordered = list_names(work.store, folder, [str(number) for number in numbers])
     edges = np.searchsorted([groups[number] for number in numbers], range(count + 1)).tolist()
-    gathers = [Gather(order, listed, begin, end) for begin, end in pairwise(edges) if begin < end]
-    files = place_names(work.workspace, work.stage.name, sorted(run(gather, gathers)))
+    gathers = [Gather(order, ordered, begin, end) for begin, end in pairwise(edges) if begin < end]
+    files = list_names(work.store, folder, sorted(run(gather, gathers)))
     buckets = len(list(spans(rows, bucket_rows)))
     width = buckets // min(buckets, _power(rows / WIDE_ROWS, buckets))
     merges = [Merge(work.stage.name, work.workspace, files, buckets, i, i + width) for i in range(0, buckets, width)]
@@ -85,7 +87,7 @@ def gather(piece: Gather) -> str:
     """Scatter the parts of a group and write their rows sorted by slot; return the name of the file."""
     work = piece.order.open()
     store, stage = work.store, work.stage
-    numbers = map(int, read_names(work.workspace, stage.name, piece.numbers)[piece.begin : piece.end])
+    numbers = map(int, listed(work.workspace, piece.numbers)[piece.begin : piece.end])
     parts = [[(output.stage, output.parts[number]) for output in work.inputs] for number in numbers]
     name = work.name([[part.name for _, part in beside] for beside in parts])
     file = f"{FOLDER}/{stage.name}/gathered/{name}.parquet"
@@ -104,7 +106,7 @@ def merge(piece: Merge) -> list[MergedBucket]:
     """Read a wide span out of every gathered file, and commit its buckets, sorted so that no grouping shows."""
     store, width = Store(piece.workspace), SLOTS // piece.buckets
     low, high = piece.first * width, piece.last * width
-    names = read_names(piece.workspace, piece.stage, piece.files)
+    names = listed(piece.workspace, piece.files)
     with ExitStack() as stack:
         files = [stack.enter_context(open_sorted(store, f"{FOLDER}/{piece.stage}/gathered/{n}.parquet")) for n in names]
         rows = pa.concat_tables([file.span(low, None if high == SLOTS else high) for file in files])

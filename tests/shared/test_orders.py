@@ -11,7 +11,8 @@ from shared.launch.executors import Inline
 from shared.schema import Contract
 from shared.stage import Stage
 from shared.stage_runner import run
-from shared.stage_runner.orders import StageRun, place, place_names
+from shared.stage_runner.name_lists import list_names
+from shared.stage_runner.orders import StageRun, orders_of, place
 from shared.stage_runner.pieces import bucket_pieces, map_pieces
 from shared.stage_runner.shuffle import Gather, Merge, MergedBucket
 from shared.storage import Store
@@ -48,7 +49,7 @@ def test_pieces_of_an_exchange_travel_in_under_a_kilobyte(tmp_path):
     store = Store(str(tmp_path))
     work = StageRun(pack, PackParams(), store.url, tuple(map(partial(output, store), pack.reads)))
     order = place(work)
-    names = place_names(store.url, "pack", [f"{i:020d}" for i in range(PARTS)])
+    names = list_names(store, orders_of("pack"), [f"{i:020d}" for i in range(PARTS)])
     bucket = MergedBucket(9_999, "0" * 20, 8192)
     merge = Merge("pack", store.url, names, 1 << 18, 9_000, 9_999)
     for piece in [Gather(order, names, 9_000, 9_999), merge, *bucket_pieces(work, order, [bucket])]:

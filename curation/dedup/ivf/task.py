@@ -11,8 +11,8 @@ import numpy as np
 
 from curation.arrays import Ints
 from curation.dedup.ivf.assign import Probing
-from curation.dedup.name_lists import list_names, listed
 from shared.params import fingerprint
+from shared.stage_runner.name_lists import list_names, listed
 from shared.storage import Store
 
 HOME = Probing(0.0)

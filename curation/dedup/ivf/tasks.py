@@ -16,6 +16,7 @@ from curation.dedup.ivf.bucket_files import buckets_of, spans_of
 from curation.dedup.ivf.pins import read_pinned
 from curation.dedup.ivf.recall import (
     TRUE,
+    TruePairs,
     VectorSample,
     joined,
     merge_truth,
@@ -57,11 +58,15 @@ def truth(task: Task) -> str:
     """Write the true neighbours, in some parts, of sampled images: of some among all, of others among what is new."""
     (pinned, all_name, new_name, *parts), search = task.names, task.search
     centroids = read_pinned(task.store, pinned)
+    among = ((all_name, TARGET), (new_name, NEW))
+    asked = [(read_sample(task.store, name), role, list[TruePairs]()) for name, role in among]
+    for name in parts:
+        part = read_selection(task.store, name)
+        for queries, role, found in asked:
+            theirs = VectorSample.of(part.having(role))
+            found.append(true_neighbours(queries, theirs, search.cosine, search.count))
     pieces = [TRUE.empty_table()]
-    for name, role in ((all_name, TARGET), (new_name, NEW)):
-        queries = read_sample(task.store, name)
-        theirs = (VectorSample.of(read_selection(task.store, part).having(role)) for part in parts)
-        found = [true_neighbours(queries, images, search.cosine, search.count) for images in theirs]
+    for queries, _, found in asked:
         pieces.append(true_table(queries, merge_truth(found, search.count), centroids, search.most_probes))
     write_table(task.store, task.output, pa.concat_tables(pieces))
     return task.output
