@@ -4,13 +4,14 @@ A copy shows what the other shows, or a part of it, upright, mirrored or turned.
 other people's photographs 9 in 10 correlate below .85 in the best window, of copies 1 in 50.
 """
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
 from curation.arrays import Bools, Bytes, Floats, Ints
 from curation.dedup.components import components
-from curation.dedup.geometry.window_search import PART_OF, Window, best_correlation, best_window, may_reach
+from curation.dedup.geometry.window_search import Window, best_shown
 from curation.dedup.geometry.windows import ORIENTATIONS, SIDE, Windows, averaging, described, turned
 from curation.dedup.thumbnails import TINT
 
@@ -18,6 +19,8 @@ BEYOND_DOUBT = 0.93
 """Correlation of a window from which colours are not asked: one neighbour in twenty that is no copy gets there."""
 MOST = 4096
 """Thumbnails whose windows are held at once, 80 kB each."""
+TOGETHER = 64
+"""Thumbnails that one is compared with at once."""
 PATCHES = 4
 """Along each side of a window, whose mean colours are compared."""
 TINTED, SAME_HUES = 6.0, 0.25
@@ -48,33 +51,33 @@ def _may_show(rows: Bytes, couples: Ints) -> Bools:
         return np.concatenate([_may_show(rows, half) for half in np.array_split(couples, 2)])
     sides, some = sides.reshape(-1, 2), rows[numbers]
     pictures = described(some[:, : SIDE * SIDE].reshape(-1, SIDE, SIDE))
-    likely = _may_reach(pictures, sides)
-    for couple in np.flatnonzero(likely).tolist():
-        one, other = sides[couple].tolist()
-        likely[couple] = _shows(some[[one, other]], pictures[one], pictures[other])
+    shown, showing = _best_shown(pictures, sides), _best_shown(pictures, sides[:, ::-1])
+    likely = np.zeros(len(sides), dtype=bool)
+    for couple in shown.keys() | showing.keys():
+        likely[couple] = _shows(shown.get(couple), showing.get(couple), some[sides[couple]])
     return likely
 
 
-def _may_reach(pictures: list[Windows], couples: Ints) -> Bools:
-    """Return for couples [k, 2] whether a window of either may correlate with the whole of the other as it must."""
-    both_ways = np.concatenate([couples, couples[:, ::-1]])
-    order = np.argsort(both_ways[:, 0], kind="stable")
-    edges = np.searchsorted(both_ways[order, 0], np.arange(len(pictures) + 1)).tolist()
-    reached = np.zeros(len(both_ways), dtype=bool)
-    for picture, (begin, end) in zip(pictures, pairwise(edges), strict=True):
-        rows = order[begin:end]
-        if len(rows):
-            reached[rows] = may_reach(picture, [pictures[whole] for whole in both_ways[rows, 1].tolist()])
-    return np.asarray(reached.reshape(2, -1).any(axis=0))
+def _best_shown(pictures: list[Windows], couples: Ints) -> dict[int, Window]:
+    """Return the window of the first of each couple [k, 2] that the whole of the second shows best, where any does."""
+    order = np.argsort(couples[:, 0], kind="stable")
+    edges = np.searchsorted(couples[order, 0], np.arange(len(pictures) + 1))
+    found = dict[int, Window]()
+    for picture, (begin, end) in zip(pictures, pairwise(edges.tolist()), strict=True):
+        for start in range(begin, end, TOGETHER):
+            some = order[start : min(end, start + TOGETHER)]
+            windows = best_shown(picture, [pictures[whole] for whole in couples[some, 1].tolist()])
+            found |= {int(some[number]): window for number, window in windows.items()}
+    return found
 
 
-def _shows(rows: Bytes, one: Windows, other: Windows) -> bool:
-    correlation = best_correlation(one, other)
-    if correlation < PART_OF or correlation >= BEYOND_DOUBT:
-        return correlation >= BEYOND_DOUBT
-    window, swapped = best_window(one, other)
-    picture, whole = (_tints(row) for row in (rows[::-1] if swapped else rows))
-    return _same_colours(picture, whole, window)
+def _shows(one: Window | None, other: Window | None, rows: Bytes) -> bool:
+    """Return whether the better of the windows in which either of two thumbnails shows the other has its colours."""
+    best = max((window for window in (one, other) if window), key=lambda each: each.correlation)
+    if best.correlation >= BEYOND_DOUBT:
+        return True
+    picture, whole = (_tints(row) for row in (rows if best is one else rows[::-1]))
+    return _same_colours(picture, whole, best)
 
 
 def _tints(row: Bytes) -> Floats:
@@ -84,10 +87,16 @@ def _tints(row: Bytes) -> Floats:
 def _same_colours(picture: Floats, whole: Floats, window: Window) -> bool:
     """Return whether a window of one picture has the colours of the whole of another one."""
     shown = np.stack([turned(plane, *ORIENTATIONS[window.orientation]) for plane in whole])
-    across, down = (averaging(TINT, *span, PATCHES) for span in ((window.left, window.wide), (window.top, window.high)))
-    whole_side = averaging(TINT, 0, 1, PATCHES)
+    across, down = (_patches(*span) for span in ((window.left, window.wide), (window.top, window.high)))
+    whole_side = _patches(0, 1)
     x, y = down @ picture @ across.T, whole_side @ shown @ whole_side.T
     norms = np.linalg.norm(x), np.linalg.norm(y)
     if min(norms) < TINTED * PATCHES:
         return True
     return bool(np.vdot(x, y) >= SAME_HUES * norms[0] * norms[1])
+
+
+@cache
+def _patches(start: float, share: float) -> Floats:
+    """Return the rows [4, 8] that average the tints of each patch along one side of a window."""
+    return averaging(TINT, start, share, PATCHES)

@@ -33,33 +33,44 @@ class Window(NamedTuple):
 
 def best_correlation(one: Windows, other: Windows) -> float:
     """Return how well either whole shows a window of the other; something below PART_OF where that is below."""
-    return max(_shown(one, other), _shown(other, one))
+    found = [*best_shown(one, [other]).values(), *best_shown(other, [one]).values()]
+    return max((window.correlation for window in found), default=-1.0)
 
 
-def may_reach(picture: Windows, wholes: Sequence[Windows]) -> Bools:
-    """Return for which of some wholes [n] the picture may have a window that correlates with them by PART_OF."""
-    coarse = np.concatenate([each.whole_tones for each in wholes]) @ picture.tones
-    least = np.array([_least_coarse(each, PART_OF) for each in wholes])
-    return np.asarray(coarse.reshape(len(wholes), -1).max(axis=1) >= least)
+def best_shown(picture: Windows, wholes: Sequence[Windows]) -> dict[int, Window]:
+    """Return, for those of some wholes that show a window of the picture by PART_OF, the best one, by their numbers.
+
+    To the bit as for each whole alone.
+    """
+    found = dict[int, Window]()
+    tones = np.concatenate([each.whole_tones for each in wholes])
+    most = (tones @ picture.tones).reshape(len(wholes), -1).max(axis=1)
+    promising = np.flatnonzero(most >= [_least_coarse(each, PART_OF) for each in wholes]).tolist()
+    if not promising:
+        return found
+    some = [wholes[number] for number in promising]
+    coarse = np.stack([(each.whole_tones @ picture.tones).max(axis=0) for each in some])
+    reaching = _reaching(picture, some, coarse, PART_OF)
+    numbers = np.flatnonzero(reaching.any(axis=0))
+    parts = picture.parts(numbers)
+    for number, whole, rows in zip(promising, some, reaching[:, numbers], strict=True):
+        correlations = parts[rows] @ whole.wholes
+        if correlations.max(initial=-1.0) >= PART_OF:
+            found[number] = _window(numbers[rows], correlations, int(correlations.argmax()))
+    return found
 
 
-def _shown(picture: Windows, other: Windows) -> float:
-    """Return the best correlation of a window with the whole, by comparing those that may reach PART_OF."""
-    coarse = (other.whole_tones @ picture.tones).max(axis=0)
-    rows = _reaching(picture, other, coarse, PART_OF)
-    return float((picture.parts(rows) @ other.wholes).max()) if len(rows) else -1.0
-
-
-def _reaching(picture: Windows, other: Windows, coarse: Floats, correlation: float) -> Array:
-    """Return the windows that may correlate so well with the whole, from what their coarse waves do, [729].
+def _reaching(picture: Windows, wholes: Sequence[Windows], coarse: Floats, correlation: float) -> Bools:
+    """Return which windows may correlate so well with each of the wholes [n, 729], from what their coarse waves do.
 
     Let c be that, and r the norm of what a window has beside its coarse waves, of norm 1. By Cauchy and Schwarz the
     whole correlates with it by at most (c + r·rest) / √(1 + r²).
     """
-    least = _least_coarse(other, correlation)
-    worst = other.rest / least if least > 0 else math.inf  # the r of the greatest bound
-    alike = (correlation - ROUNDING) * picture.spread - other.rest * picture.fine
-    return np.flatnonzero(coarse >= np.where(picture.fine < worst, alike, least))
+    rest = np.array([[each.rest] for each in wholes], np.float32)
+    least = np.array([[_least_coarse(each, correlation)] for each in wholes], np.float32)
+    worst = np.where(least > 0, rest / np.abs(least), np.float32(np.inf))  # the r of the greatest bound
+    alike = np.float32(correlation - ROUNDING) * picture.spread - rest * picture.fine
+    return np.asarray(coarse >= np.where(picture.fine < worst, alike, least))
 
 
 def _least_coarse(other: Windows, correlation: float) -> float:
@@ -71,21 +82,19 @@ def _least_coarse(other: Windows, correlation: float) -> float:
     return math.sqrt(beyond) if beyond > 0 else -1.0
 
 
-def best_window(one: Windows, other: Windows) -> tuple[Window, bool]:
-    """Return the window in which either whole is shown best, and whether it is a window of the other one."""
-    found = [(best_windows(one, other, 1)[0], False), (best_windows(other, one, 1)[0], True)]
-    return max(found, key=lambda each: each[0].correlation)
-
-
 def best_windows(picture: Windows, other: Windows, count: int) -> list[Window]:
     """Return the windows of a picture that the whole of another shows best."""
-    sides, coarse = spans(), (other.whole_tones @ picture.tones).max(axis=0)
+    coarse = (other.whole_tones @ picture.tones).max(axis=0)
     some = picture.parts(np.argpartition(-coarse, TRIED)[:TRIED]) @ other.wholes
-    rows = _reaching(picture, other, coarse, float(np.partition(some.ravel(), -count)[-count]))
+    enough = float(np.partition(some.ravel(), -count)[-count])
+    rows = np.flatnonzero(_reaching(picture, [other], coarse[None], enough))
     correlations = picture.parts(rows) @ other.wholes
-    found = []
-    for place in np.argsort(-correlations.ravel(), kind="stable")[:count]:
-        row, orientation = divmod(int(place), correlations.shape[1])
-        (top, high), (left, wide) = (sides[side] for side in divmod(int(rows[row]), len(sides)))
-        found.append(Window(float(correlations[row, orientation]), left, top, wide, high, orientation))
-    return sorted(found, reverse=True)
+    places = np.argsort(-correlations.ravel(), kind="stable")[:count]
+    return sorted((_window(rows, correlations, int(place)) for place in places), reverse=True)
+
+
+def _window(numbers: Array, correlations: Floats, place: int) -> Window:
+    """Return the window at a place of a flat table of correlations [n, 8], whose rows are windows of these numbers."""
+    row, orientation = divmod(place, correlations.shape[1])
+    (top, high), (left, wide) = (spans()[side] for side in divmod(int(numbers[row]), len(spans())))
+    return Window(float(correlations[row, orientation]), left, top, wide, high, orientation)

@@ -49,7 +49,7 @@ class Windows(NamedTuple):
         cutter = _cutter().swapaxes(0, 1)
         down, across = np.divmod(numbers, len(cutter))
         cells = cutter[down] @ self.levels @ cutter[across].swapaxes(1, 2)
-        return normed(np.asarray(cells.reshape(len(numbers), -1), np.float32))
+        return normed(np.asarray(cells.reshape(len(numbers), CELLS * CELLS), np.float32))
 
 
 def described(grays: Bytes) -> list[Windows]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from curation.arrays import Floats
-from curation.dedup.geometry.window_search import PART_OF, best_correlation, best_windows, may_reach
+from curation.dedup.geometry.window_search import PART_OF, best_correlation, best_shown, best_windows
 from curation.dedup.geometry.windows import AT_ONCE, CELLS, ORIENTATIONS, SIDE, averaging, described, spans, turned
 
 
@@ -47,7 +47,6 @@ def test_the_bound_by_coarse_waves_dismisses_no_window_that_shows_the_whole(numb
     best = max(side.max() for side in every)
     if best >= PART_OF:
         assert best_correlation(one, other) == pytest.approx(best, abs=1e-4)
-        assert may_reach(one, [other]).any() or may_reach(other, [one]).any()
     else:
         assert best_correlation(one, other) < PART_OF
     found = [window.correlation for window in best_windows(one, other, 5)]
@@ -66,3 +65,16 @@ def test_a_picture_is_described_to_the_bit_as_alone_whatever_others_are_beside_i
     for number, together in enumerate(described(grays)):
         alone = described(grays[number : number + 1])[0]
         assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_what_wholes_show_of_a_picture_is_to_the_bit_what_each_shows_alone():
+    every = [windows for pair in PICTURES for windows in pair]
+    shown = 0
+    for one in every:
+        together = best_shown(one, every)
+        alone = [best_shown(one, [each]) for each in every]
+        assert together == {number: found[0] for number, found in enumerate(alone) if found}
+        shown += len(together)
+        for number, window in together.items():
+            assert window[1:] == best_windows(one, every[number], 1)[0][1:]
+    assert len(every) < shown < len(every) ** 2
