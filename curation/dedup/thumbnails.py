@@ -1,9 +1,11 @@
 """Small thumbnails in colour, stored with the measurements, and whether two show one whole picture."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
-from curation.arrays import Bools, Bytes
+from curation.arrays import Bools, Bytes, Floats
 from curation.dedup.geometry.window_search import PART_OF
 from curation.dedup.geometry.windows import SIDE, normed, places_of_turns
 from shared.images.picture import Pixels
@@ -33,20 +35,25 @@ def as_one(ones: Bytes, others: Bytes) -> Bools:
 
     Upright and in its colours.
     """
-    return np.array([_as_one(*looks) for looks in zip(ones, others, strict=True)], dtype=bool)
-
-
-def _as_one(one: Bytes, other: Bytes) -> bool:
-    x, y = (normed(row[: SIDE * SIDE].astype(np.float32)) for row in (one, other))
-    tint = np.abs(one[SIDE * SIDE :].astype(np.float32) - other[SIDE * SIDE :]).mean()
-    return float(x @ y) >= AS_ONE and float(tint) <= SAME_TINT
+    alike = np.zeros(len(ones), dtype=bool)
+    for some, x, y in _grays(ones, others):
+        tints = ones[some, SIDE * SIDE :].astype(np.float32) - others[some, SIDE * SIDE :]
+        alike[some] = (np.einsum("ij,ij->i", x, y) >= AS_ONE) & (np.abs(tints).mean(axis=1) <= SAME_TINT)
+    return alike
 
 
 def of_one_frame(ones: Bytes, others: Bytes) -> Bools:
     """Return, for rows [n] of thumbnails, whether either may show the whole of the other, in any orientation."""
     likely = np.zeros(len(ones), dtype=bool)
-    for start in range(0, len(ones), BLOCK):
-        x, y = (normed(rows[start : start + BLOCK, : SIDE * SIDE].astype(np.float32)) for rows in (ones, others))
+    for some, x, y in _grays(ones, others):
         turns = [np.einsum("ij,ij->i", x, y[:, places]) for places in places_of_turns(SIDE)]
-        likely[start : start + BLOCK] = np.max(turns, axis=0) >= PART_OF
+        likely[some] = np.max(turns, axis=0) >= PART_OF
     return likely
+
+
+def _grays(ones: Bytes, others: Bytes) -> Iterator[tuple[slice, Floats, Floats]]:
+    """Yield the gray levels of some pairs at a time, centred and of unit norm, and which pairs they are."""
+    for start in range(0, len(ones), BLOCK):
+        some = slice(start, start + BLOCK)
+        x, y = (normed(rows[some, : SIDE * SIDE].astype(np.float32)) for rows in (ones, others))
+        yield some, x, y

@@ -10,7 +10,7 @@ from curation.arrays import Bytes
 from curation.dedup.geometry.window_search import PART_OF, best_correlation
 from curation.dedup.geometry.windows import SIDE, described
 from curation.dedup.thumbnail_pairs import BEYOND_DOUBT, may_show
-from curation.dedup.thumbnails import drawn
+from curation.dedup.thumbnails import as_one, drawn
 from shared.images.picture import Picture
 
 
@@ -69,3 +69,15 @@ def test_couples_of_more_thumbnails_than_are_held_at_once_are_told_alike(monkeyp
     monkeypatch.setattr("curation.dedup.thumbnail_pairs.MOST", 4)
     assert may_show(rows, couples).tolist() == at_once.tolist()
     assert 0 < at_once.mean() < 1
+
+
+def test_two_stand_for_one_picture_upright_and_in_its_colours_whatever_is_compared_beside_them(monkeypatch):
+    pictures = [row(shades(seed)) for seed in range(6)]
+    softer = [row(shades(seed).resize((240, 180), Image.Resampling.BICUBIC)) for seed in range(6)]
+    other = [row(EDITS[name](shades(seed))) for seed in range(6) for name in ("cropped", "mirrored", "gray")]
+    ones = np.stack([*pictures, *np.repeat(pictures, 3, axis=0), *pictures[1:]])
+    others = np.stack([*softer, *other, *pictures[:-1]])
+    expected = [True] * 6 + [False] * (18 + 5)
+    assert as_one(ones, others).tolist() == expected
+    monkeypatch.setattr("curation.dedup.thumbnails.BLOCK", 4)
+    assert as_one(ones, others).tolist() == expected
