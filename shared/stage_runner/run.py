@@ -17,7 +17,7 @@ from shared.stage_runner.memo import Memo
 from shared.stage_runner.orders import IDLE, StageRun, place
 from shared.stage_runner.pieces import Piece, Rounds, bucket_pieces, map_pieces
 from shared.stage_runner.shuffle import Map, shuffle
-from shared.storage import Store
+from shared.storage import SCRATCH, Store
 from shared.tables import FOLDER, Output, Part, describe_part, sealed
 
 
@@ -116,7 +116,7 @@ def _make_reduce(work: StageRun, executor: Executor, report: OnProgress) -> Made
 def _make_rounds(work: StageRun, executor: Executor, report: OnProgress) -> Made:
     meter = Meter(work.stage.name, work.inputs[0].rows, report, unit=work.stage.unit)
     home = f"{FOLDER}/{work.stage.name}"
-    rounds = Rounds(work.store, f"{home}/rounds-{work.key}", _spread(work, executor), f"{home}/memory")
+    rounds = Rounds(work.store, f"{home}/{SCRATCH}{work.key}", _spread(work, executor), f"{home}/memory")
     try:
         made = made_whole(work, rounds=rounds)
     finally:

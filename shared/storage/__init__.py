@@ -8,6 +8,6 @@ credentials.py opens URLs whose secrets stand nowhere · refusals.py says what a
 
 from shared.storage.files import sha256
 from shared.storage.lock import locked
-from shared.storage.store import UNFINISHED, Store
+from shared.storage.store import SCRATCH, UNFINISHED, Store
 
-__all__ = ["UNFINISHED", "Store", "locked", "sha256"]
+__all__ = ["SCRATCH", "UNFINISHED", "Store", "locked", "sha256"]

@@ -16,10 +16,11 @@ def named(draft: Path, target: str) -> None:
             file.write(draft.read_bytes())
 
 
-def settle(draft: Path) -> None:
-    """Bring a draft to the disk, readable for others, before it gets its name."""
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
+def settle(draft: Path, lasts: bool = True) -> None:
+    """Make a draft readable for others before it gets its name, and bring one that lasts to the disk."""
+    if lasts:
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
     draft.chmod(0o644)
 
 

@@ -20,6 +20,8 @@ from shared.storage.refusals import answering, roomy
 
 UNFINISHED = ".tmp-"
 """How the names of drafts begin: no listing shows them."""
+SCRATCH = "rounds-"
+"""How the names of folders begin that are deleted with the run that made them: after a power cut nobody reads them."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class Store:
         with self._draft(name) as draft, roomy(draft, self.path(name), needed):
             yield draft
             if self.local:
-                settle(draft)
+                settle(draft, lasts=f"/{SCRATCH}" not in name)
                 os.replace(draft, self.path(name))
             else:
                 with self._answering():

@@ -3,7 +3,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared.errors import DamagedFileError, WorkspaceError
-from shared.storage import Store
+from shared.storage import SCRATCH, Store
 from shared.storage.checked import read_table, write_table
 
 
@@ -73,3 +73,14 @@ def test_a_table_is_read_in_the_order_that_was_asked_for_and_a_column_that_it_la
     assert read_table(store, "t.parquet", columns=["word"], filters=[("a", "=", 2)])["word"].to_pylist() == ["y"]
     with pytest.raises(DamagedFileError, match="has no column c"):
         read_table(store, "t.parquet", columns=["a", "c"])
+
+
+def test_what_lasts_is_brought_to_the_disk_and_what_a_run_deletes_is_not(tmp_path, monkeypatch):
+    synced: list[int] = []
+    monkeypatch.setattr("shared.storage.files.os.fsync", synced.append)
+    store = Store(str(tmp_path))
+    store.write(f"stages/candidates/{SCRATCH}0123/found.parquet", b"passing")
+    assert not synced
+    store.write("stages/candidates/0123.parquet", b"lasting")
+    store.create("stages/candidates/0123.json", b"lasting")
+    assert len(synced) == 2

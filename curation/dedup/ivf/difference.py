@@ -1,5 +1,6 @@
 """The searches of one corpus: of all its images, or of what changed since the lists that are remembered were made."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -8,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from curation.arrays import Array, Floats
 from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing, fixed_binary
 from curation.dedup.ivf.centroids import Centroids
-from curation.dedup.ivf.lists import FoundLists, ListDifference, Members, write_lists
+from curation.dedup.ivf.lists import FoundLists, Members, write_lists
 from curation.dedup.ivf.recall import TRUE, VectorSample, nearest_true, write_sample
 from curation.dedup.ivf.search import FOUND, read_found
 from curation.dedup.ivf.selection import write_difference
@@ -20,6 +22,9 @@ from shared.params import fingerprint
 from shared.stage_runner.shuffle import Map
 from shared.storage.checked import read_table
 from shared.storage.sorted_file import write_sorted
+
+BOTH_WAYS = 2
+"""Of so many times the share of what is searched anew is the work: a pair has two images."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def true_lists(run: Map, space: SearchSpace, queries: VectorSample) -> tuple[pa.
         names = [f"{task.folder}/queries-{i}.parquet" for i in range(2)]
         for each, chosen in zip(names, (fresh, ~fresh), strict=True):
             write_sample(task.store, each, VectorSample(queries.ids[chosen], queries.vectors[chosen]))
-        groups = space.groups if fresh.all() else _left(space, difference, "true")
+        groups = space.groups if fresh.all() else _left(space, difference.roles(space.members), "true")
         work = [
             replace(task.reading((space.pinned, *names, *group)), output=f"{task.folder}/truth-{i:05d}.parquet")
             for i, group in enumerate(groups)
@@ -89,13 +94,16 @@ def searched_lists(run: Map, space: SearchSpace, probing: Probing) -> SearchedLi
     name = space.name(plan.likely, plan.thumbnails, probing.margin, probing.most)
     before = FoundLists.read(store, name, FOUND)
     difference = before.difference(space.members, plan.count)
-    if before.groups and before.covers(space.members) and not difference.leaves(space.members):
+    left = difference.roles(space.members)
+    searched = float(((left[0] & (ASKS | NEW)) > 0).mean())
+    if before.groups and before.covers(space.members) and not searched:
         files = tuple(file.name for file in _files_of(task, before.lists(), "pairs"))
         return SearchedLists(files, before.facts["visits"], before.facts["largest"], (name,))
-    groups = _left(space, difference, "left")
+    groups = _left(space, left, "left")
     kept = _files_of(task, difference.kept(), "kept")
-    del before, difference
-    files, visits, largest = _searched(run, task, space, groups, kept)
+    del before, difference, left
+    tasks = max(1, math.ceil(plan.tasks * min(1.0, BOTH_WAYS * searched)))
+    files, visits, largest = _searched(run, replace(task, search=replace(plan, tasks=tasks)), space, groups, kept)
     facts = {"visits": visits, "largest": largest}
     write_lists(store, name, FOUND, (read_found(store, [file]) for file in files), space.members, facts)
     return SearchedLists(files, visits, largest, (name,))
@@ -126,9 +134,9 @@ def members_of(selections: Iterable[pa.Table]) -> Members:
     return Members(table["image_id"].chunk(0), table["role"].to_numpy())
 
 
-def _left(space: SearchSpace, difference: ListDifference, what: str) -> list[tuple[str, ...]]:
+def _left(space: SearchSpace, left: tuple[Array, Floats], what: str) -> list[tuple[str, ...]]:
     """Write what is left of the roles of all selections; return the files' names, in the groups of the selections."""
-    task, (roles, floors), begin, names = space.task, difference.roles(space.members), 0, dict[str, str]()
+    task, (roles, floors), begin, names = space.task, left, 0, dict[str, str]()
     for name, chosen in space.selections.items():
         rows = slice(begin, begin := begin + len(chosen))
         names[name] = f"{task.folder}/{what}-{name.rpartition('/')[2]}"

@@ -135,10 +135,6 @@ class ListDifference:
             gone = pc.or_(pc.is_in(pairs["other"], self.gone), pc.is_in(pairs["item"], self.dropped))
             yield pairs.filter(pc.invert(gone))
 
-    def leaves(self, members: Members) -> bool:
-        """Return whether there is anything left to search."""
-        return bool((self.roles(members)[0] & (ASKS | NEW)).any())
-
     def roles(self, members: Members) -> tuple[Array, Floats]:
         """Return the roles [n] that are left to members, and the least cosine [n] that is of use to each."""
         asks, targets = ((members.roles & role) > 0 for role in (ASKS, TARGET))

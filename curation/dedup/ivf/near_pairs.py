@@ -65,9 +65,9 @@ def near_pairs(
     for the same vectors; without one all are searched.
     """
     plan = plan.sized(rows)
-    groups, task = _groups(selections, plan), Task.of(store, folder, plan)
     chosen = {name: read_table(store, name) for name in selections}
-    members = members_of(chosen.values())
+    members, task = members_of(chosen.values()), Task.of(store, folder, plan)
+    groups = _groups(selections, len(members.ids), plan)
     low = _greatest_draw(members, TARGET, sample_rows(rows, plan.bucket_rows), "centroids")
     high = _greatest_draw(members, ASKS, QUERIES, "recall")
     work = [
@@ -143,6 +143,8 @@ def _recall(store: Store, files: Sequence[str], true: pa.Table, count: int) -> f
     return float(np.mean(hits)) if hits else 1.0
 
 
-def _groups(parts: Sequence[str], plan: NearSearch) -> list[tuple[str, ...]]:
-    size = max(1, min(plan.parts_per_file, len(parts) // plan.tasks))
+def _groups(parts: Sequence[str], images: int, plan: NearSearch) -> list[tuple[str, ...]]:
+    """Return the parts in groups, each of which becomes one file: one for each task, but none of a few images."""
+    enough = -(-plan.file_images * len(parts) // max(images, 1))
+    size = max(1, min(plan.parts_per_file, max(len(parts) // plan.tasks, enough)))
     return [tuple(parts[i : i + size]) for i in range(0, len(parts), size)]

@@ -40,6 +40,8 @@ class NearSearch:
     likely: float = -1.0
     """The cosine from which they are not asked."""
     parts_per_file: int = 8
+    file_images: int = 2_000
+    """Images of such a file, at least about, where parts hold fewer."""
     rows_per_task: int = 64_000
     """Rows stored in the buckets of a task."""
     tasks: int = 16

@@ -1,7 +1,7 @@
 """What 1 % of new files costs, stage by stage: CPU beyond that of a run with nothing new, as a share of the full run's.
 
     python tests/benchmarks/scale/increment.py FOLDER [--images 1700] [--part-images 200] [--shard-images 256]
-        [--additions 5]
+        [--additions 5] [--balance] [--evaluation-set FOLDER]
 
 The JPEGs of FOLDER are spread over 40 folders; 1 % is added all over them, several times, since what so few images are
 near to is chance. Curations in one process, by the library, without Prefect: all, nothing new, each addition.
@@ -33,9 +33,9 @@ def spread(paths, numbers, root):
         shutil.copy(paths[number], path)
 
 
-def curated(root, workspace, part_images, shard_images=256):
+def curated(root, workspace, part_images, shard_images=256, **more):
     """Return the CPU seconds of each stage and of publishing."""
-    curation = {"index": {"part_images": part_images}, "pack": {"shard_images": shard_images}}
+    curation = {"index": {"part_images": part_images}, "pack": {"shard_images": shard_images}, **more}
     return stage_seconds(root, workspace, curation, pipeline.curate)[1]
 
 
@@ -46,7 +46,13 @@ def main():
     parser.add_argument("--part-images", type=int, default=200)
     parser.add_argument("--shard-images", type=int, default=256)
     parser.add_argument("--additions", type=int, default=5)
+    parser.add_argument("--balance", action="store_true")
+    parser.add_argument("--evaluation-set", type=Path)
     options = parser.parse_args()
+    more = {"balance": {"enabled": True}} if options.balance else {}
+    if options.evaluation_set:
+        held = {"name": "held", "source": {"kind": "folder", "url": str(options.evaluation_set.resolve())}}
+        more["decontaminate"] = {"sets": [held]}
     paths = sorted(options.folder.rglob("*.jpg"))
     random.Random(0).shuffle(paths)
     paths = paths[: options.images]
@@ -66,7 +72,7 @@ def main():
         for added in additions:
             spread(paths, added, root)
             decodes[0] = 0
-            runs.append(curated(root, workspace, options.part_images, options.shard_images))
+            runs.append(curated(root, workspace, options.part_images, options.shard_images, **more))
             counts.append(decodes[0])
     print(hardware(), f"{known} JPEGs, then {options.additions} times {new}. Decoded by measure: {counts}.\n")
     print("| stage | all, CPU s | nothing new | +1 %, mean | share | of each |\n|---|--:|--:|--:|--:|---|")
