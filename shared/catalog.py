@@ -40,7 +40,7 @@ MEASUREMENTS = Contract(
         "height": INT,
         "format": WORD,
         "bytes": LONG,
-        "phash": HASH,  # imagededup's PHash of the upright RGB pixels
+        "phash": HASH,  # imagededup's PHash of the upright RGB pixels, those of large images halved
         "hashes": HASHES,  # by the recipe's hash, of the image without uniform borders, in its eight orientations
         "thumbnail": THUMBNAIL,  # of the image without uniform borders
         "luma_p5": FLOAT,  # percentiles of perceived brightness, 0 to 1

@@ -8,7 +8,7 @@ import numpy as np
 from curation.arrays import Bools, Bytes, Floats
 from curation.dedup.geometry.window_search import PART_OF
 from curation.dedup.geometry.windows import SIDE, normed, places_of_turns
-from shared.images.picture import Pixels
+from shared.images.halves import Pixels
 
 TINT = 8
 """Gray levels [32, 32], and blue and red difference [8, 8] each."""

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from curation.params import HashKind
-from shared.images.picture import Pixels
+from shared.images.halves import Pixels
 
 
 def oriented_hashes(image: Image.Image, kind: HashKind) -> bytes:

@@ -19,7 +19,8 @@ from curation.measure.quality_signals import (
     sharpness,
 )
 from curation.params import HashKind
-from shared.images.picture import Picture, Pixels
+from shared.images.halves import Pixels
+from shared.images.picture import Picture
 
 
 class Small(NamedTuple):
@@ -44,7 +45,7 @@ def small(whole: Picture, inner: Picture, kind: HashKind) -> Small:
     """Return the small pictures of an image, and of the same without its borders."""
     return Small(
         evenly_spaced(whole.pixels),
-        reduced(whole.gray),
+        reduced(whole),
         whole.tiny,
         whole.small_gray,
         inner.tiny,

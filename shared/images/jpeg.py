@@ -3,7 +3,7 @@
 import simplejpeg
 from PIL import Image
 
-from shared.images.picture import Pixels
+from shared.images.halves import Pixels
 
 
 def jpeg_pixels(opened: Image.Image, data: bytes) -> Pixels | None:

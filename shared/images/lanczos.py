@@ -6,13 +6,15 @@ the 53 that a double holds.
 """
 
 from functools import lru_cache
+from math import ceil
 from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image
 
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+from shared.images.halves import Pixels
+
 Doubles = np.ndarray[Any, np.dtype[np.float64]]
 
 Blocks = tuple[tuple[int, Doubles], ...]
@@ -31,22 +33,25 @@ BAND = 1 << 17
 """Pixels of one channel that are worked on at a time: as doubles they stay in a core's cache."""
 
 
-def shrunk(pixels: Pixels) -> Pixels:
-    """Return RGB pixels [32, 32, 3] of RGB pixels [height, width, 3]: Pillow's `resize` with LANCZOS."""
+def shrunk(pixels: Pixels, size: tuple[float, float]) -> Pixels:
+    """Return RGB pixels [32, 32, 3] of RGB pixels [height, width, 3]: Pillow's `resize` with LANCZOS.
+
+    `size` is how wide and high the picture is: of the last column and row it may have only a part.
+    """
     height, width = pixels.shape[:2]
     if not (width >= 2 * SIDE and 2 * SIDE <= height <= TALLEST * width):
-        return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+        return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.LANCZOS, (0, 0, *size)))
     sums = np.empty((3, height, SIDE))
     step = max(1, BAND // width)
     levels = np.empty((min(step, height), width))
     for top in range(0, height, step):
         for plane, band in zip(cv2.split(pixels[top : top + step]), sums[:, top : top + step], strict=True):
             levels[: len(plane)] = plane
-            for i, (first, weights) in enumerate(_blocks(width)):
+            for i, (first, weights) in enumerate(_blocks(size[0])):
                 part = levels[: len(plane), first : first + len(weights)]
                 np.matmul(part, weights, out=band[:, i * BLOCK : (i + 1) * BLOCK])
     rows = _rounded(sums)
-    columns = [weights.T @ rows[:, first : first + len(weights)] for first, weights in _blocks(height)]
+    columns = [weights.T @ rows[:, first : first + len(weights)] for first, weights in _blocks(size[1])]
     small = _rounded(np.concatenate(columns, axis=1))
     return np.ascontiguousarray(small.transpose(1, 2, 0).astype(np.uint8))
 
@@ -59,13 +64,13 @@ def _rounded(sums: Doubles) -> Doubles:
 
 
 @lru_cache(maxsize=512)
-def _blocks(length: int) -> Blocks:
+def _blocks(length: float) -> Blocks:
     """Return the weights for lines of so many pixels, in the very steps of Pillow's precompute_coeffs."""
     scale = length / SIDE
     reach = LOBES * scale
     centres = (np.arange(SIDE) + 0.5) * scale
     firsts = np.maximum(0, (centres - reach + 0.5).astype(np.int64))
-    lasts = np.minimum(length, (centres + reach + 0.5).astype(np.int64))
+    lasts = np.minimum(ceil(length), (centres + reach + 0.5).astype(np.int64))
     places = firsts[:, None] + np.arange((lasts - firsts).max())
     values = _lanczos((places - centres[:, None] + 0.5) * (1.0 / scale))
     values[places >= lasts[:, None]] = 0.0

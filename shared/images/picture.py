@@ -1,18 +1,20 @@
 """One decoded image, and what several measurements derive from it, each derived once."""
 
 from functools import cached_property
-from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from shared.images.halves import Halved, Pixels, halved
 from shared.images.lanczos import shrunk
 
+LARGE = 1 << 19
+"""Images of so many pixels are halved, once for all that looks at the whole."""
+HALVED = 512
+"""Sides of so many pixels are: eight are left for each of the tiny picture at least, two for each of the small one."""
 SMALL = 128
 """Side of the small gray picture, in pixels."""
-
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 class Picture:
@@ -33,9 +35,15 @@ class Picture:
         return np.asarray(self._source)
 
     @cached_property
+    def coarse(self) -> Halved:
+        """The RGB pixels; those of a large image halved."""
+        height, width = self.pixels.shape[:2]
+        return halved(self.pixels, HALVED) if height * width >= LARGE else Halved(self.pixels, (width, height))
+
+    @cached_property
     def gray(self) -> Pixels:
-        """Gray levels at full size [height, width]."""
-        return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+        """Gray levels [height, width]; those of a large image halved."""
+        return gray_levels(self.coarse.levels)
 
     @cached_property
     def small_gray(self) -> Pixels:
@@ -44,26 +52,26 @@ class Picture:
 
     @cached_property
     def tiny(self) -> Pixels:
-        """RGB pixels [32, 32, 3] of the whole image, as imagededup shrinks it."""
-        return shrunk(self.pixels)
+        """RGB pixels [32, 32, 3] of the whole image, as imagededup shrinks it; a large image is halved before."""
+        return shrunk(*self.coarse)
 
     def squashed(self, side: int) -> Pixels:
         """Return RGB pixels [side, side, 3] of the whole image: a crop would lose what a copy may show."""
         return np.asarray(self.image.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0))
 
 
+def gray_levels(pixels: Pixels) -> Pixels:
+    """Return the gray levels of RGB pixels."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
 def squashed(levels: Pixels, side: int) -> Pixels:
     """Return the mean gray levels in each of side × side equal cells, to about a level.
 
-    What is large is halved first, an odd last line left out; what is small is left to Pillow.
+    What is large is halved first; what is small is left to Pillow.
     """
-    height, width = levels.shape[:2]
-    if min(height, width) < side:
+    if min(levels.shape) < side:
         return np.asarray(Image.fromarray(levels).resize((side, side), Image.Resampling.BOX))
-    across, down = (1 if length < 4 * side else 2 for length in (width, height))
-    if across * down > 1:
-        even = levels[: height // down * down, : width // across * across]
-        halved = cv2.resize(even, (width // across, height // down), interpolation=cv2.INTER_AREA)
-        return squashed(np.asarray(halved, np.uint8), side)
+    levels = halved(levels, 4 * side).levels
     twice = cv2.resize(levels, (2 * side, 2 * side), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.resize(twice, (side, side), interpolation=cv2.INTER_AREA), np.uint8)

@@ -78,11 +78,11 @@ def _inside(pixels: Bytes, box: Bounds) -> Bounds:
     across, down = _evenly(left, right), _evenly(top, bottom)
 
     def rows(first: int, last: int, low: Levels, high: Levels) -> Ints:
-        within = cv2.inRange(pixels[first:last], low, high).take(across, axis=1)
+        within = cv2.inRange(pixels[first:last].take(across, axis=1), low, high)
         return np.asarray(cv2.reduce(within, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S), np.int64).ravel()
 
     def columns(first: int, last: int, low: Levels, high: Levels) -> Ints:
-        within = cv2.inRange(pixels[:, first:last], low, high).take(down, axis=0)
+        within = cv2.inRange(pixels[down, first:last], low, high)  # `take` would copy all rows first
         return np.asarray(cv2.reduce(within, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S), np.int64).ravel()
 
     sides = pixels[:, left : right : max(1, right - left - 1)].take(down, axis=0).swapaxes(0, 1)
