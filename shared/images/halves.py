@@ -8,22 +8,22 @@ import numpy as np
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
-class Halved(NamedTuple):
-    """What is left of a picture."""
+class Cells(NamedTuple):
+    """A picture in equal cells."""
 
     levels: Pixels
-    """[height, width], or [height, width, 3]: the means of cells."""
+    """[height, width], or [height, width, 3]: the mean of each."""
     size: tuple[float, float]
-    """Width and height of the whole in cells: the last of a line may be a part of one."""
+    """Width and height of the picture in cells: of the last of a line it may have only a part."""
 
 
-def halved(levels: Pixels, long: int) -> Halved:
-    """Return levels with either side halved as long as it has `long` of them."""
-    height, width = map(float, levels.shape[:2])
+def halved(cells: Cells, long: int) -> Cells:
+    """Return cells with either side halved as long as it has `long` of them."""
+    levels, (width, height) = cells
     while max(levels.shape[:2]) >= long:
         down, across = (2 if length >= long else 1 for length in levels.shape[:2])
         levels, height, width = _means(levels, down, across), height / down, width / across
-    return Halved(levels, (width, height))
+    return Cells(levels, (width, height))
 
 
 def _means(levels: Pixels, down: int, across: int) -> Pixels:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from shared.images.halves import Halved, Pixels, halved
+from shared.images.halves import Cells, Pixels, halved
 from shared.images.lanczos import shrunk
 
 LARGE = 1 << 19
@@ -35,10 +35,11 @@ class Picture:
         return np.asarray(self._source)
 
     @cached_property
-    def coarse(self) -> Halved:
+    def coarse(self) -> Cells:
         """The RGB pixels; those of a large image halved."""
         height, width = self.pixels.shape[:2]
-        return halved(self.pixels, HALVED) if height * width >= LARGE else Halved(self.pixels, (width, height))
+        whole = Cells(self.pixels, (width, height))
+        return halved(whole, HALVED) if height * width >= LARGE else whole
 
     @cached_property
     def gray(self) -> Pixels:
@@ -48,7 +49,7 @@ class Picture:
     @cached_property
     def small_gray(self) -> Pixels:
         """Gray levels, squashed to 128 × 128."""
-        return squashed(self.gray, SMALL)
+        return squashed(Cells(self.gray, self.coarse.size), SMALL)
 
     @cached_property
     def tiny(self) -> Pixels:
@@ -65,13 +66,14 @@ def gray_levels(pixels: Pixels) -> Pixels:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def squashed(levels: Pixels, side: int) -> Pixels:
+def squashed(gray: Cells, side: int) -> Pixels:
     """Return the mean gray levels in each of side × side equal cells, to about a level.
 
     What is large is halved first; what is small is left to Pillow.
     """
-    if min(levels.shape) < side:
-        return np.asarray(Image.fromarray(levels).resize((side, side), Image.Resampling.BOX))
-    levels = halved(levels, 4 * side).levels
-    twice = cv2.resize(levels, (2 * side, 2 * side), interpolation=cv2.INTER_LINEAR)
+    if min(gray.levels.shape) < side:
+        return np.asarray(Image.fromarray(gray.levels).resize((side, side), Image.Resampling.BOX, (0, 0, *gray.size)))
+    levels, (width, height) = halved(gray, 4 * side)
+    fx, fy = 2 * side / width, 2 * side / height  # by its scale, not its size: where cells are parts, too many come out
+    twice = cv2.resize(levels, None, fx=fx, fy=fy, interpolation=cv2.INTER_LINEAR)[: 2 * side, : 2 * side]
     return np.asarray(cv2.resize(twice, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
