@@ -1,6 +1,6 @@
 """Everything that one decode of an image tells, as one row of measurements."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Array
+from curation.arrays import Array, Bools
 from curation.dedup.geometry.frame import trimmed_picture
 from curation.embedders.descriptor import DescriptorEmbedder
+from curation.measure.contents import Contents, FileRead, Identified, identified
 from curation.measure.decoders import each
 from curation.measure.quality_signals import signals
 from curation.measure.small import Small, facts_of, small
@@ -20,7 +21,6 @@ from curation.sources.reading import read_bytes
 from shared.catalog import MEASUREMENTS
 from shared.errors import UnreadableError
 from shared.images.decode import UndecodableError, decode
-from shared.images.ids import digest
 from shared.images.picture import Picture
 
 CHUNK = 64
@@ -31,8 +31,6 @@ PLAIN = pa.schema([field for field in MEASUREMENTS.schema if field.name not in L
 EMPTY: dict[str, Any] = dict.fromkeys(PLAIN.names)
 
 Measurement = dict[str, Any]
-FileRead = tuple[bytes | UnreadableError, int | None]
-"""Its bytes or why there are none, and by how much its source turns it."""
 NOTHING: Array = np.zeros(0, np.float32)
 
 
@@ -46,18 +44,52 @@ class Prepared(NamedTuple):
     """What each scorer needs."""
 
 
+class Outcome(NamedTuple):
+    """What came of a file."""
+
+    row: Measurement | None
+    """A row of MEASUREMENTS without its lists; None where it is remembered."""
+    prepared: Prepared | None = None
+    """None where nothing was decoded."""
+    content: bytes | None = None
+    """The key under which it is remembered; None where it could not be read."""
+
+
+class LookedAt(NamedTuple):
+    """What came of some images."""
+
+    measured: pa.Table
+    """MEASUREMENTS of those whose contents are not known."""
+    contents: list[bytes | None]
+    """Of all of them."""
+    is_known: Bools
+
+
 def measure_images(images: pa.Table, params: MeasureParams) -> pa.Table:
     """Return MEASUREMENTS of the images, one decode each, in their order.
 
     Raises FilesChangedError for files that are not as they were listed: nothing is measured of them.
     """
-    files = zip(unchanged(images, read_bytes(images)), images["rotation"].to_pylist(), strict=True)
-    rows: list[Measurement] = []
+    return measure_unless_known(images, [None] * images.num_rows, params, None).measured
+
+
+def measure_unless_known(
+    images: pa.Table, keys: Sequence[bytes | None], params: MeasureParams, contents: Contents | None
+) -> LookedAt:
+    """Return MEASUREMENTS of the images whose contents are not known, one decode each, in their order.
+
+    `keys` are those under which measurements were looked up in vain. Raises FilesChangedError.
+    """
+    data = unchanged(images, read_bytes(images))
+    files = (FileRead(*each) for each in zip(data, images["rotation"].to_pylist(), keys, strict=True))
+    rows, found, is_known = list[Measurement](), list[bytes | None](), list[bool]()
     vectors, layouts, scores = [], [], []
-    measurements = each(partial(measure_files, params=params), files)
+    measurements = each(partial(measure_files, params=params, contents=contents), files)
     while chunk := list(islice(measurements, CHUNK)):
-        rows += [row for row, _ in chunk]
-        prepared = [inputs for _, inputs in chunk if inputs is not None]
+        rows += [one.row for one in chunk if one.row is not None]
+        found += [one.content for one in chunk]
+        is_known += [one.row is None for one in chunk]
+        prepared = [one.prepared for one in chunk if one.prepared is not None]
         if prepared:
             vectors.append(params.embedder.vectors([inputs.embedded for inputs in prepared]).astype(np.float16))
             layouts += [_layouts(prepared)] if params.layout else []
@@ -67,38 +99,39 @@ def measure_images(images: pa.Table, params: MeasureParams) -> pa.Table:
     table = table.append_column("vector", _lists(vectors, measured, pa.float16()))
     table = table.append_column("layout", _lists(layouts, measured, pa.float16()))
     table = table.append_column("scores", _lists(scores if params.scorers else [], measured, pa.float32()))
-    return table.select(MEASUREMENTS.schema.names)
+    return LookedAt(table.select(MEASUREMENTS.schema.names), found, np.array(is_known, dtype=bool))
 
 
-def measure_files(files: Iterable[FileRead], params: MeasureParams) -> list[tuple[Measurement, Prepared | None]]:
-    """Return a row without its lists of each file, and what models need; what cannot be decoded has an `error`."""
-    measured = [_measure_file(data, rotation, params) for data, rotation in files]
-    facts = iter(facts_of([small for _, small, _ in measured if small is not None]))
-    return [(row if small is None else row | next(facts), prepared) for row, small, prepared in measured]
+def measure_files(files: Iterable[FileRead], params: MeasureParams, contents: Contents | None = None) -> list[Outcome]:
+    """Return what comes of each file; what cannot be decoded has an `error`, and of a known content nothing is."""
+    measured = [_measure_file(file, params) for file in identified(files, contents)]
+    facts = iter(facts_of([small for _, small in measured if small is not None]))
+    return [one if small is None else one._replace(row=(one.row or {}) | next(facts)) for one, small in measured]
 
 
-def _measure_file(
-    data: bytes | UnreadableError, rotation: int | None, params: MeasureParams
-) -> tuple[Measurement, Small | None, Prepared | None]:
+def _measure_file(identified: Identified, params: MeasureParams) -> tuple[Outcome, Small | None]:
     """Return what all pixels of a file tell, and what is left of them; nothing of what cannot be decoded."""
-    if isinstance(data, UnreadableError):
-        return EMPTY | {"error": str(data)}, None, None
-    file = EMPTY | {"image_id": digest(data), "bytes": len(data)}
+    file, image_id, content, is_known = identified
+    if is_known:
+        return Outcome(None, None, content), None
+    if isinstance(file.data, UnreadableError):
+        return Outcome(EMPTY | {"error": str(file.data)}), None
+    row = EMPTY | {"image_id": image_id, "bytes": len(file.data)}
     try:
-        decoded = decode(data, rotation)
+        decoded = decode(file.data, file.rotation)
     except UndecodableError as error:
-        return file | {"error": str(error)}, None, None
+        return Outcome(row | {"error": str(error)}, None, content), None
     whole = decoded.picture
     inner = trimmed_picture(whole)
     height, width = whole.pixels.shape[:2]
-    row = file | {
+    row |= {
         "pixels_id": decoded.pixels_id(),
         "width": width,
         "height": height,
         "format": decoded.format,
         **signals(whole),
     }
-    return row, small(whole, inner, params.hash), _prepared(whole, inner, params)
+    return Outcome(row, _prepared(whole, inner, params), content), small(whole, inner, params.hash)
 
 
 def _prepared(whole: Picture, inner: Picture, params: MeasureParams) -> Prepared:

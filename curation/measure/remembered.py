@@ -1,9 +1,18 @@
-"""Measurements are remembered by the file: however parts are cut and sources are called, none is decoded twice."""
+"""Measurements are remembered by the file and by its content: however parts are cut, sources are called and files are
+moved, none is decoded twice.
+
+A row stands under the key of its content, of which the file is an alias; one that could not be read under that of the
+file. A file that is not remembered is read, as nothing but its bytes can tell.
+"""
+
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from curation.measure.measure import measure_images
+from curation.arrays import Ints
+from curation.measure.contents import Contents
+from curation.measure.measure import measure_images, measure_unless_known
 from curation.params import MeasureParams
 from shared.catalog import MEASUREMENTS
 from shared.stage_runner import RowMemory
@@ -12,23 +21,43 @@ from shared.stage_runner.memo_runs import KEY_BYTES
 
 WHAT = ("reader", "member", "offset", "length", "rotation", "stamp")
 """The columns of IMAGES that, beside the path, say which bytes are measured, and which way up."""
+Objects = np.ndarray[Any, np.dtype[np.object_]]
 SCHEMA = pa.schema(
     [(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type) for field in MEASUREMENTS.schema]
 )
 
 
 def measure_new_images(images: pa.Table, params: MeasureParams, memory: RowMemory) -> pa.Table:
-    """Return MEASUREMENTS of the images in their order, decoding only those that are not remembered.
+    """Return MEASUREMENTS of the images in their order, decoding only contents that are not remembered.
 
     Raises FilesChangedError for files that are not as they were listed: nothing is remembered of them.
     """
-    memo, keys = memory.rows(SCHEMA), file_keys(images, memory.identity)
-    places, before = memo.lookup(keys)
-    new = np.setdiff1d(np.arange(images.num_rows), places.to_numpy())
-    measured = measure_images(images.take(pa.array(new)), params).cast(SCHEMA)
-    memo.append(keys.take(pa.array(new)), measured)
-    order = np.argsort(np.concatenate([places.to_numpy(), new]), kind="stable")
-    return pa.concat_tables([before, measured]).take(pa.array(order))
+    memo, aliases = memory.rows(SCHEMA), memory.aliases()
+    keys = file_keys(images, memory.identity)
+    stands = np.array(aliases.resolved(keys).to_pylist(), dtype=object)
+
+    def remembered(rows: Ints) -> tuple[Ints, pa.Table]:
+        places, found = memo.lookup(_array(stands[rows]))
+        return rows[places.to_numpy()], found
+
+    known, rows_of_known = remembered(np.arange(images.num_rows))
+    unknown = np.setdiff1d(np.arange(images.num_rows), known)
+    contents = Contents(aliases, memory.identity)
+    looked_at = measure_unless_known(images.take(pa.array(unknown)), stands[unknown].tolist(), params, contents)
+    stands[unknown] = [content or key for content, key in zip(looked_at.contents, stands[unknown], strict=True)]
+    copied, rows_of_copied = remembered(unknown[looked_at.is_known])
+    lost = np.setdiff1d(unknown[looked_at.is_known], copied)  # with a damaged run, deleted since it was looked up
+    new = np.concatenate([unknown[~looked_at.is_known], lost])
+    made = pa.concat_tables([looked_at.measured, measure_images(images.take(pa.array(lost)), params)]).cast(SCHEMA)
+    memo.append(_array(stands[new]), made)
+    named = [keys.take(pa.array(unknown)), _array(stands[new])]
+    aliases.append(pa.concat_arrays(named), _array(stands[np.concatenate([unknown, new])]))
+    order = np.argsort(np.concatenate([known, copied, new]), kind="stable")
+    return pa.concat_tables([rows_of_known, rows_of_copied, made]).take(pa.array(order))
+
+
+def _array(keys: Objects) -> pa.Array:
+    return pa.array(keys, pa.binary(KEY_BYTES))
 
 
 def file_keys(images: pa.Table, identity: str) -> pa.Array:

@@ -25,6 +25,8 @@ VISIT_BYTES = 16 + 3 * 4 + 4 + 1
 """Of a row of a bucket beside its vector: id, bucket, home and visits, floor, role."""
 HOME_BYTES = 16 + 4
 """Of a thumbnail at home in its bucket, beside it."""
+ALIASES_BYTES = 2 * 2 * KEY_BYTES
+"""Of what leads from an image's file, and from its content, to what is remembered of it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def disk_bytes(recipe: Recipe, images: float, pairs: float) -> DiskBytes:
     pair = sum(_row(table.schema, {}) for table in (CANDIDATES, VERIFIED))
     return DiskBytes(
         tables=images * (measured + others + pairs * pair),
-        memory=images * (measured + KEY_BYTES + pairs * (_row(COMPARISON, {}) + KEY_BYTES)),
+        memory=images * (measured + KEY_BYTES + ALIASES_BYTES + pairs * (_row(COMPARISON, {}) + KEY_BYTES)),
         scratch=images * _scratch(recipe, images),
     )
 

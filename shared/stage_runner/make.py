@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from shared.schema import Contract
 from shared.stage import Stage
-from shared.stage_runner.orders import Order, RowMemory, StageRun
+from shared.stage_runner.memo import Memo
+from shared.stage_runner.orders import Order, StageRun
 from shared.stage_runner.pieces import Piece, SideFiles
 from shared.tables import FOLDER, Output, Part, Rows, commit_part, facts_of, read_part, with_facts
 
@@ -50,13 +51,13 @@ def make_part(piece: Piece) -> Part:
 class Merging:
     """Runs of what a stage remembers, to be merged into one."""
 
-    memory: RowMemory
+    memo: Memo
     group: tuple[str, ...]
 
 
 def merge_memory(piece: Merging) -> None:
     """Merge some runs of what a stage remembers."""
-    piece.memory.rows(pa.schema([])).merge(piece.group)
+    piece.memo.merge(piece.group)
 
 
 def reduce_parts(order: Order) -> Made:

@@ -65,6 +65,8 @@ class Memo:
     """The columns of a row, without the key; words are plain strings."""
     listed: tuple[str, ...] | None = None
     """The runs to look in: those of before a stage began, or its parts would open those of each other. None = all."""
+    whole: bool = False
+    """Whether runs of an object store are fetched whole: rows so short that a few from all over cost as much."""
 
     def lookup(self, keys: pa.Array) -> tuple[pa.Array, pa.Table]:
         """Return the positions among `keys` that are remembered, ascending, and their rows in that order."""
@@ -80,7 +82,8 @@ class Memo:
         positions, tables = [np.zeros(0, np.int64)], [self.schema.empty_table()]
         for run in runs:
             try:
-                hits, rows = open_run(self.store, f"{self.folder}/{run}").rows_of(words(wanted.take(pa.array(left))))
+                opened = open_run(self.store, f"{self.folder}/{run}", whole=self.whole)
+                hits, rows = opened.rows_of(words(wanted.take(pa.array(left))))
             except DamagedFileError as error:
                 self._drop(error)
                 continue

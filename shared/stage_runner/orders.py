@@ -3,19 +3,19 @@
 A stage over 10,000 parts reads tables whose lists of parts are megabytes; a piece of it is sent in under 1 kB.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from shared.params import Params, fingerprint
 from shared.stage import Stage, load
+from shared.stage_runner.aliases import Aliases
 from shared.stage_runner.memo import Memo
 from shared.storage import Store
 from shared.storage.checked_json import json_text, read_facts
 from shared.tables import FOLDER, Output, recorded
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 KEPT = 16
 """Orders that a process remembers: those of one stage at a time, and of those before."""
@@ -23,6 +23,10 @@ KEPT = 16
 
 MEMORY = "memory"
 """The folder of what stages remember."""
+ALIASES = "aliases"
+
+Runs = Mapping[str, Sequence[str]]
+"""Runs by the folder of their memo."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,24 @@ class RowMemory:
     folder: str
     identity: str
     """What beside a row's own key its result depends on: stage, version, parameters."""
-    runs: tuple[str, ...] | None = None
+    runs: Runs | None = None
     """What was remembered before the stage began; None = whatever is there."""
 
-    def rows(self, schema: "pa.Schema") -> Memo:
+    def rows(self, schema: pa.Schema) -> Memo:
         """Return the memo of rows of this schema, whose words are plain strings."""
-        return Memo(self.store, self.folder, schema, self.runs)
+        return Memo(self.store, self.folder, schema, self._listed(self.folder))
+
+    def aliases(self) -> Aliases:
+        """Return what else the rows are called."""
+        folder = f"{self.folder}/{ALIASES}"
+        return Aliases.of(self.store, folder, self._listed(folder))
+
+    def memos(self) -> tuple[Memo, ...]:
+        """Return all that is remembered, as what has runs."""
+        return self.rows(pa.schema([])), self.aliases().memo
+
+    def _listed(self, folder: str) -> tuple[str, ...] | None:
+        return None if self.runs is None else tuple(self.runs[folder])
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,7 @@ class StageRun:
     params: Params
     workspace: str
     inputs: tuple[Output, ...] = ()
-    runs: tuple[str, ...] | None = None
+    runs: Runs | None = None
     """What the stage remembered before it began."""
 
     @property
@@ -109,8 +125,7 @@ def _opened(order: Order) -> StageRun:
         recorded(store, name, key) if key != IDLE else Output(name, key, aligned, ())
         for name, key, aligned in facts["inputs"]
     )
-    runs = None if facts["runs"] is None else tuple(facts["runs"])
-    return StageRun(stage, stage.params.model_validate(facts["params"]), order.workspace, inputs, runs)
+    return StageRun(stage, stage.params.model_validate(facts["params"]), order.workspace, inputs, facts["runs"])
 
 
 IDLE = "idle"

@@ -5,15 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import pyarrow as pa
-
 from shared.errors import DamagedFileError
 from shared.launch.executors import Executor
 from shared.launch.progress import Meter, OnProgress, ProgressEvent, silent
 from shared.params import ExchangeParams, Params
 from shared.stage import Stage
 from shared.stage_runner.make import Made, Merging, made_whole, make_part, merge_memory, reduce_parts
-from shared.stage_runner.memo import Memo
 from shared.stage_runner.orders import IDLE, StageRun, place
 from shared.stage_runner.pieces import Piece, Rounds, bucket_pieces, map_pieces
 from shared.stage_runner.shuffle import Map, shuffle
@@ -82,19 +79,14 @@ def _make_map(work: StageRun, executor: Executor, report: OnProgress) -> Made:
     if not work.stage.remembers:
         return Made(_make_missing(work, map_pieces(work, place(work)), executor, report), {})
     _merge_memory(work, executor)  # of a run that was killed
-    work = replace(work, runs=tuple(_memo(work).runs()))
+    work = replace(work, runs={memo.folder: memo.runs() for memo in work.memory.memos()})
     made = Made(_make_missing(work, map_pieces(work, place(work)), executor, report), {})
     _merge_memory(work, executor)
     return made
 
 
-def _memo(work: StageRun) -> Memo:
-    return work.memory.rows(pa.schema([]))
-
-
 def _merge_memory(work: StageRun, executor: Executor) -> None:
-    while groups := _memo(work).groups():
-        merges = [Merging(work.memory, group) for group in groups]
+    while merges := [Merging(memo, group) for memo in work.memory.memos() for group in memo.groups()]:
         list(executor.map(merge_memory, merges, f"{work.stage.name}: memory"))
 
 

@@ -41,7 +41,7 @@ def seal_pages(draft: Path, about: bytes) -> None:
 
 @dataclass(frozen=True)
 class PagedFile:
-    """An open paged file; where it is on another machine, what is read is fetched."""
+    """An open paged file; where it is on another machine and was not fetched whole, what is read is fetched."""
 
     store: Store
     name: str
@@ -50,7 +50,7 @@ class PagedFile:
     about: bytes
     sums: PageSums
     mapped: pa.Buffer | None
-    """The whole file, on a disk of this machine."""
+    """The whole file, or a copy of it, on a disk of this machine."""
     good: np.ndarray[Any, np.dtype[np.bool_]]
     """The pages that were held against their checksums."""
 
@@ -93,9 +93,15 @@ class PagedFile:
                 raise DamagedFileError(self.name, "has other bytes than were written")
 
 
-def open_paged(store: Store, name: str) -> PagedFile:
-    """Open a paged file. Raises DamagedFileError, and FileNotFoundError where there is none."""
-    mapped = pa.memory_map(store.path(name)).read_buffer() if store.local else None
+def open_paged(store: Store, name: str, *, whole: bool = False) -> PagedFile:
+    """Open a paged file, a `whole` one as a copy on this machine that lasts as long as it is open.
+
+    Raises DamagedFileError, and FileNotFoundError where there is none.
+    """
+    mapped = None
+    if whole or store.local:
+        with store.fetched(name) as path:  # a map outlasts the name of its file
+            mapped = pa.memory_map(str(path)).read_buffer()
     size = mapped.size if mapped is not None else int(store.fs.size(store.path(name)))
 
     def read(begin: int, end: int) -> bytes:

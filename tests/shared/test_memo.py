@@ -123,7 +123,7 @@ def test_runs_that_were_not_listed_are_not_opened(tmp_path, monkeypatch):
     before = Memo(memo.store, memo.folder, SCHEMA, tuple(memo.runs()))
     remember(memo, [2])
     opened, plain = [], memo_runs.open_run
-    monkeypatch.setattr(module, "open_run", lambda store, name: opened.append(name) or plain(store, name))
+    monkeypatch.setattr(module, "open_run", lambda store, name, **how: opened.append(name) or plain(store, name, **how))
     assert recalled(before, [1, 2]) == [(0, 1)]
     assert len(opened) == 1
     compact(memo)
@@ -159,3 +159,14 @@ def test_small_runs_are_merged_and_a_large_one_stays(tmp_path):
     memo.merge(group)
     assert len(memo.runs()) == 2
     assert memo.groups() == []
+
+
+def test_a_run_of_short_rows_is_fetched_once_and_whole(monkeypatch):
+    memo = Memo(Store("memory://short"), "memo/numbers", SCHEMA, whole=True)
+    remember(memo, range(20))
+    fetched, plain = [], Store.fetched
+    monkeypatch.setattr(Store, "fetched", lambda store, name: fetched.append(name) or plain(store, name))
+    monkeypatch.setattr(Store, "read_range", None)
+    for asked in ([3, 30], [30, 5, 4], range(20)):
+        assert recalled(memo, asked) == [(place, number) for place, number in enumerate(asked) if number < 20]
+    assert len(fetched) == 1

@@ -69,9 +69,9 @@ def written(tmp_path_factory):
     return {run: memo.store.read(f"memo/{run}") for run in memo.runs()}
 
 
-def in_store(url, contents):
+def in_store(url, contents, whole=False):
     memo_runs._opened.cache_clear()
-    memo = Memo(Store(url), "memo", SCHEMA)
+    memo = Memo(Store(url), "memo", SCHEMA, whole=whole)
     memo.store.delete("memo")
     for run, data in contents.items():
         memo.store.write(f"memo/{run}", data)
@@ -84,15 +84,16 @@ def in_store(url, contents):
     most=st.sampled_from([1, 40, 2 * ROWS]),
     remote=st.booleans(),
     merged=st.booleans(),
+    whole=st.booleans(),
 )
 def test_whatever_bit_of_a_run_is_flipped_what_is_asked_is_as_from_scratch(
-    written, tmp_path_factory, seed, most, remote, merged
+    written, tmp_path_factory, seed, most, remote, merged, whole
 ):
     (first, data), *others = written.items()
     rng = np.random.default_rng(seed)
     byte, numbers = int(rng.integers(len(data))), rng.permutation(2 * ROWS)[:most].tolist()
     damaged = {first: data[:byte] + bytes([data[byte] ^ 1 << rng.integers(8)]) + data[byte + 1 :]} | dict(others)
-    memo = in_store("memory://damage" if remote else str(tmp_path_factory.mktemp("memo")), damaged)
+    memo = in_store("memory://damage" if remote else str(tmp_path_factory.mktemp("memo")), damaged, whole)
     with pytest.raises(DamagedFileError, match=first):
         check_run(memo.store, f"memo/{first}")
     if merged:

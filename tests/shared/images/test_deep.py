@@ -6,6 +6,7 @@ import pytest
 from conftest import encoded, picture
 from PIL import Image
 
+from curation.measure.contents import FileRead
 from curation.measure.measure import measure_files
 from curation.params import MeasureParams
 from curation.quality import DEFAULT_RULES
@@ -25,7 +26,7 @@ def shown(array: np.ndarray, kind: str = "TIFF") -> np.ndarray:
 def reason(data: bytes) -> str | None:
     import pyarrow as pa
 
-    ((row, _),) = measure_files([(data, None)], MeasureParams())
+    ((row, *_),) = measure_files([FileRead(data)], MeasureParams())
     empty = dict.fromkeys(MEASUREMENTS.schema.names)
     table = pa.Table.from_pylist([empty | row], MEASUREMENTS.schema)
     return judge(table, DEFAULT_RULES)["reason"][0].as_py()

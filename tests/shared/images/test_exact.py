@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from curation.measure.contents import FileRead
 from curation.measure.measure import measure_files
 from curation.params import MeasureParams
 from shared.images.decode import decode
@@ -28,7 +29,7 @@ class File(NamedTuple):
 
 
 def pixels_id(data: bytes) -> bytes:
-    ((row, _),) = measure_files([(data, None)], MeasureParams())
+    ((row, *_),) = measure_files([FileRead(data)], MeasureParams())
     assert row["error"] is None
     return row["pixels_id"]
 

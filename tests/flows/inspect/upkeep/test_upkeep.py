@@ -89,7 +89,8 @@ def test_the_doctor_mends_every_kind_of_file_of_the_cache(photos: Path, tmp_path
     dataset = publish(photos, tmp_path / "w")
     content = logical(dataset)
     damaged = set()
-    folders = {path.parent for part in ("stages", "memory") for path in (tmp_path / "w" / part).glob("*/*.*")}
+    places = ("stages/*/*.*", "memory/*/*.*", "memory/*/aliases/*.*")
+    folders = {path.parent for place in places for path in (tmp_path / "w").glob(place)}
     for folder in sorted(folders):
         for kind in ("parquet", "json", "run"):
             for path in sorted(folder.glob(f"*.{kind}"))[:1]:
@@ -102,7 +103,7 @@ def test_the_doctor_mends_every_kind_of_file_of_the_cache(photos: Path, tmp_path
     done = process_of("doctor", tmp_path / "w", "--json")
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)["mended"]) >= damaged
-    assert {name.split("/")[1] for name in damaged if name.startswith("memory/")} >= {"measure"}
+    assert {name.rpartition("/")[0] for name in damaged} >= {"memory/measure", "memory/measure/aliases"}
     assert dinoflow("doctor", tmp_path / "w").stdout.endswith("are as they were written\n")
     shutil.rmtree(tmp_path / "w/datasets")
     assert logical(publish(photos, tmp_path / "w")) == content
