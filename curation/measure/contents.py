@@ -9,7 +9,7 @@ import pyarrow as pa
 from shared.errors import UnreadableError
 from shared.images.ids import digest
 from shared.stage_runner.aliases import Aliases
-from shared.stage_runner.memo import key
+from shared.stage_runner.memo import NEAR_BYTES, key
 from shared.stage_runner.memo_runs import KEY_BYTES
 
 WAITING = 1 << 24
@@ -23,8 +23,19 @@ class FileRead(NamedTuple):
     """Its bytes or why there are none."""
     rotation: int | None = None
     """By how much its source turns it."""
-    key: bytes | None = None
+    key: bytes = b""
     """The key under which its measurement was looked up in vain."""
+
+
+class Standing(NamedTuple):
+    """Where a measurement is remembered."""
+
+    content: bytes | None = None
+    """The key of its bytes, of which way up they are measured, and of what measures; None where that was not asked."""
+    key: bytes | None = None
+    """The key under which it is remembered, or is to be."""
+    is_known: bool = False
+    """Whether it is."""
 
 
 class Identified(NamedTuple):
@@ -33,10 +44,7 @@ class Identified(NamedTuple):
     file: FileRead
     image_id: bytes | None
     """None where it could not be read."""
-    content: bytes | None = None
-    """The key of its bytes, of which way up they are measured, and of what measures; None where that was not asked."""
-    is_known: bool = False
-    """Whether a measurement is remembered under that key."""
+    standing: Standing = Standing()
 
 
 @dataclass(frozen=True)
@@ -44,21 +52,25 @@ class Contents:
     """The contents that were measured before."""
 
     aliases: Aliases
-    """A content that was measured is an alias of itself."""
+    """Lead from a content to where its measurement stands."""
     identity: str
     """What beside the content a measurement depends on."""
 
     def looked_up(self, files: Sequence[Identified]) -> Iterator[Identified]:
         """Yield the files, in order, with their contents; one whose key was looked up in vain is not known."""
-        named = [each._replace(content=self._key(each)) for each in files]
-        keys = pa.array([each.content or bytes(KEY_BYTES) for each in named], pa.binary(KEY_BYTES))
-        for each, is_known in zip(named, self.aliases.contains(keys).tolist(), strict=True):
-            yield each._replace(is_known=is_known and each.content != each.file.key)
+        contents = [self._key(each) for each in files]
+        resolved = self.aliases.resolved(pa.array(contents, pa.binary(KEY_BYTES)))
+        for each, content, stands in zip(files, contents, resolved.to_pylist(), strict=True):
+            if each.image_id is None:
+                yield each
+            elif stands in (content, each.file.key):
+                beside = each.file.key[:NEAR_BYTES] + content[NEAR_BYTES:]
+                yield each._replace(standing=Standing(content, beside))
+            else:
+                yield each._replace(standing=Standing(content, stands, is_known=True))
 
-    def _key(self, each: Identified) -> bytes | None:
-        if each.image_id is None:
-            return None
-        return key(each.image_id, repr(each.file.rotation).encode(), self.identity.encode())
+    def _key(self, each: Identified) -> bytes:
+        return key(each.image_id or b"", repr(each.file.rotation).encode(), self.identity.encode())
 
 
 def identified(files: Iterable[FileRead], contents: Contents | None) -> Iterator[Identified]:

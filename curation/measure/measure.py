@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Array, Bools
+from curation.arrays import Array
 from curation.dedup.geometry.frame import trimmed_picture
 from curation.embedders.descriptor import DescriptorEmbedder
-from curation.measure.contents import Contents, FileRead, Identified, identified
+from curation.measure.contents import Contents, FileRead, Identified, Standing, identified
 from curation.measure.decoders import each
 from curation.measure.quality_signals import signals
 from curation.measure.small import Small, facts_of, small
@@ -51,18 +51,7 @@ class Outcome(NamedTuple):
     """A row of MEASUREMENTS without its lists; None where it is remembered."""
     prepared: Prepared | None = None
     """None where nothing was decoded."""
-    content: bytes | None = None
-    """The key under which it is remembered; None where it could not be read."""
-
-
-class LookedAt(NamedTuple):
-    """What came of some images."""
-
-    measured: pa.Table
-    """MEASUREMENTS of those whose contents are not known."""
-    contents: list[bytes | None]
-    """Of all of them."""
-    is_known: Bools
+    standing: Standing = Standing()
 
 
 def measure_images(images: pa.Table, params: MeasureParams) -> pa.Table:
@@ -70,25 +59,24 @@ def measure_images(images: pa.Table, params: MeasureParams) -> pa.Table:
 
     Raises FilesChangedError for files that are not as they were listed: nothing is measured of them.
     """
-    return measure_unless_known(images, [None] * images.num_rows, params, None).measured
+    return measure_unless_known(images, [b""] * images.num_rows, params, None)[0]
 
 
 def measure_unless_known(
-    images: pa.Table, keys: Sequence[bytes | None], params: MeasureParams, contents: Contents | None
-) -> LookedAt:
-    """Return MEASUREMENTS of the images whose contents are not known, one decode each, in their order.
+    images: pa.Table, keys: Sequence[bytes], params: MeasureParams, contents: Contents | None
+) -> tuple[pa.Table, list[Standing]]:
+    """Return MEASUREMENTS of the images whose contents are not known, in order, and for all where theirs stand.
 
     `keys` are those under which measurements were looked up in vain. Raises FilesChangedError.
     """
     data = unchanged(images, read_bytes(images))
     files = (FileRead(*each) for each in zip(data, images["rotation"].to_pylist(), keys, strict=True))
-    rows, found, is_known = list[Measurement](), list[bytes | None](), list[bool]()
+    rows, standings = list[Measurement](), list[Standing]()
     vectors, layouts, scores = [], [], []
     measurements = each(partial(measure_files, params=params, contents=contents), files)
     while chunk := list(islice(measurements, CHUNK)):
         rows += [one.row for one in chunk if one.row is not None]
-        found += [one.content for one in chunk]
-        is_known += [one.row is None for one in chunk]
+        standings += [one.standing for one in chunk]
         prepared = [one.prepared for one in chunk if one.prepared is not None]
         if prepared:
             vectors.append(params.embedder.vectors([inputs.embedded for inputs in prepared]).astype(np.float16))
@@ -99,7 +87,7 @@ def measure_unless_known(
     table = table.append_column("vector", _lists(vectors, measured, pa.float16()))
     table = table.append_column("layout", _lists(layouts, measured, pa.float16()))
     table = table.append_column("scores", _lists(scores if params.scorers else [], measured, pa.float32()))
-    return LookedAt(table.select(MEASUREMENTS.schema.names), found, np.array(is_known, dtype=bool))
+    return table.select(MEASUREMENTS.schema.names), standings
 
 
 def measure_files(files: Iterable[FileRead], params: MeasureParams, contents: Contents | None = None) -> list[Outcome]:
@@ -111,16 +99,16 @@ def measure_files(files: Iterable[FileRead], params: MeasureParams, contents: Co
 
 def _measure_file(identified: Identified, params: MeasureParams) -> tuple[Outcome, Small | None]:
     """Return what all pixels of a file tell, and what is left of them; nothing of what cannot be decoded."""
-    file, image_id, content, is_known = identified
-    if is_known:
-        return Outcome(None, None, content), None
+    file, image_id, standing = identified
+    if standing.is_known:
+        return Outcome(None, None, standing), None
     if isinstance(file.data, UnreadableError):
         return Outcome(EMPTY | {"error": str(file.data)}), None
     row = EMPTY | {"image_id": image_id, "bytes": len(file.data)}
     try:
         decoded = decode(file.data, file.rotation)
     except UndecodableError as error:
-        return Outcome(row | {"error": str(error)}, None, content), None
+        return Outcome(row | {"error": str(error)}, None, standing), None
     whole = decoded.picture
     inner = trimmed_picture(whole)
     height, width = whole.pixels.shape[:2]
@@ -131,7 +119,7 @@ def _measure_file(identified: Identified, params: MeasureParams) -> tuple[Outcom
         "format": decoded.format,
         **signals(whole),
     }
-    return Outcome(row, _prepared(whole, inner, params), content), small(whole, inner, params.hash)
+    return Outcome(row, _prepared(whole, inner, params), standing), small(whole, inner, params.hash)
 
 
 def _prepared(whole: Picture, inner: Picture, params: MeasureParams) -> Prepared:

@@ -1,10 +1,12 @@
 """Measurements are remembered by the file and by its content: however parts are cut, sources are called and files are
 moved, none is decoded twice.
 
-A row stands under the key of its content, of which the file is an alias; one that could not be read under that of the
-file. A file that is not remembered is read, as nothing but its bytes can tell.
+A row stands under a key of its content that begins as the file's does which was measured, so that the rows of one
+archive are neighbours; this file, every other of this content, and the content itself are aliases. What could not be
+read stands under the key of its file. A file that is not remembered is read, as nothing but its bytes can tell.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,20 +45,22 @@ def measure_new_images(images: pa.Table, params: MeasureParams, memory: RowMemor
     known, rows_of_known = remembered(np.arange(images.num_rows))
     unknown = np.setdiff1d(np.arange(images.num_rows), known)
     contents = Contents(aliases, memory.identity)
-    looked_at = measure_unless_known(images.take(pa.array(unknown)), stands[unknown].tolist(), params, contents)
-    stands[unknown] = [content or key for content, key in zip(looked_at.contents, stands[unknown], strict=True)]
-    copied, rows_of_copied = remembered(unknown[looked_at.is_known])
-    lost = np.setdiff1d(unknown[looked_at.is_known], copied)  # with a damaged run, deleted since it was looked up
-    new = np.concatenate([unknown[~looked_at.is_known], lost])
-    made = pa.concat_tables([looked_at.measured, measure_images(images.take(pa.array(lost)), params)]).cast(SCHEMA)
+    measured, found = measure_unless_known(images.take(pa.array(unknown)), stands[unknown].tolist(), params, contents)
+    is_known = np.array([one.is_known for one in found], dtype=bool)
+    stands[unknown] = [one.key or own for one, own in zip(found, stands[unknown], strict=True)]
+    copied, rows_of_copied = remembered(unknown[is_known])
+    lost = np.setdiff1d(unknown[is_known], copied)  # with a damaged run, deleted since it was looked up
+    new = np.concatenate([unknown[~is_known], lost])
+    made = pa.concat_tables([measured, measure_images(images.take(pa.array(lost)), params)]).cast(SCHEMA)
     memo.append(_array(stands[new]), made)
-    named = [keys.take(pa.array(unknown)), _array(stands[new])]
-    aliases.append(pa.concat_arrays(named), _array(stands[np.concatenate([unknown, new])]))
+    names = zip(keys.take(pa.array(unknown)).to_pylist(), found, stands[unknown], strict=True)
+    named = [(name, key) for own, one, key in names for name in (own, one.content) if name is not None]
+    aliases.append(_array([name for name, _ in named]), _array([key for _, key in named]))
     order = np.argsort(np.concatenate([known, copied, new]), kind="stable")
     return pa.concat_tables([rows_of_known, rows_of_copied, made]).take(pa.array(order))
 
 
-def _array(keys: Objects) -> pa.Array:
+def _array(keys: Sequence[bytes] | Objects) -> pa.Array:
     return pa.array(keys, pa.binary(KEY_BYTES))
 
 

@@ -1,7 +1,6 @@
 """Other keys of remembered rows: a row stands once, under one key, and is found by whatever else names it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +10,6 @@ from shared.stage_runner.memo import Memo
 from shared.stage_runner.memo_runs import KEY_BYTES
 from shared.storage import Store
 
-Bools = np.ndarray[Any, np.dtype[np.bool_]]
 STANDS = "stands"
 SCHEMA = pa.schema([(STANDS, pa.binary(KEY_BYTES))])
 
@@ -34,17 +32,12 @@ class Aliases:
 
     def resolved(self, keys: pa.Array) -> pa.Array:
         """Return for each key the one under which its row stands: itself, if it is no alias."""
+        if self.none:
+            return keys
         places, rows = self.memo.lookup(keys)
         is_alias = np.zeros(len(keys), dtype=bool)
         is_alias[places.to_numpy()] = True
         return pc.replace_with_mask(keys, pa.array(is_alias), rows[STANDS].combine_chunks())
-
-    def contains(self, keys: pa.Array) -> Bools:
-        """Return for each key whether it is an alias."""
-        flags = np.zeros(len(keys), dtype=bool)
-        if not self.none:
-            flags[self.memo.lookup(keys)[0].to_numpy()] = True
-        return flags
 
     def append(self, keys: pa.Array, stands: pa.Array) -> None:
         """Remember under which keys rows stand; they are committed before, or an alias would lead nowhere."""

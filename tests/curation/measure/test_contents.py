@@ -1,5 +1,6 @@
 """Equal bytes are one content, whatever file they lie in: looked up between the reading of a file and its decode."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -64,8 +65,9 @@ def test_decoders_leave_out_what_is_known(tmp_path, monkeypatch, memory):
     (row,) = measure_new_images(listing(tmp_path, stamp=["a"]), MeasureParams(), memory).to_pylist()
     monkeypatch.setenv(CORES, "2")
     contents = Contents(memory.aliases(), "measure")
-    looked_at = measure_unless_known(listing(tmp_path, stamp=["b"] * 40), [None] * 40, MeasureParams(), contents)
-    assert looked_at.is_known.all()
+    images = listing(tmp_path, stamp=["b"] * 40)
+    measured, found = measure_unless_known(images, [bytes(16)] * 40, MeasureParams(), contents)
+    assert (measured.num_rows, {one.is_known for one in found}) == (0, {True})
     again = measure_new_images(listing(tmp_path, stamp=["b"] * 40), MeasureParams(), memory)
     assert again.to_pylist() == [row] * 40
 
@@ -87,3 +89,13 @@ def test_where_a_file_is_not_as_it_was_listed_nothing_is_remembered_of_the_other
     with pytest.raises(FilesChangedError):
         measure_new_images(changed, MeasureParams(), memory)
     assert [memo.runs() for memo in memory.memos()] == before
+
+
+def test_the_rows_of_one_archive_are_neighbours_wherever_its_bytes_lie_now(tmp_path, memory):
+    images = listing(tmp_path, offset=[0, 3])
+    moved = listing(tmp_path, offset=[0, 3], path=[shutil.copy(tmp_path / "0", tmp_path / "moved")] * 2)
+    for listed in (images, moved):
+        measure_new_images(listed, MeasureParams(), memory)
+        stands = memory.aliases().resolved(file_keys(listed, "measure")).to_pylist()
+        assert len(set(stands)) == 2
+        assert {each[:4] for each in stands} == {each[:4] for each in file_keys(images, "measure").to_pylist()}
