@@ -8,7 +8,8 @@ import json
 import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -202,3 +203,20 @@ class Resources(NamedTuple):
 
 
 NOTHING = Resources()
+
+
+@dataclass(frozen=True)
+class Needing:
+    """A function of a piece of work inside a stage that needs more than the stage's other work."""
+
+    fn: Callable[[Any], Any]
+    needs: Resources
+
+    def __call__(self, item: Any) -> Any:
+        """Do one piece."""
+        return self.fn(item)
+
+    @property
+    def __name__(self) -> str:
+        """What the work is called."""
+        return self.fn.__name__

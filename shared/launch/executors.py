@@ -82,6 +82,6 @@ def processes_for(compute: Compute, preload: Sequence[str] = ()) -> Processes:
     None is started before it has work.
     """
     gpus = visible_gpus(compute.device)
-    cores = {CORES: "1"} | ({VISIBLE: ""} if gpus else {})
+    cores = {CORES: "1", VISIBLE: ""}
     on_gpus = Workers(gpu_environments(gpus, compute.width), preload) if gpus else None
     return Processes(Workers([cores] * compute.width, preload), on_gpus)

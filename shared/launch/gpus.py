@@ -17,9 +17,14 @@ def visible_gpus(device: str, environment: Mapping[str, str] = os.environ, devic
     if device == "cpu" or version("torch").endswith("+cpu"):
         return ()
     if VISIBLE in environment:
-        named = (name.strip() for name in environment[VISIBLE].split(","))
-        return tuple(takewhile(lambda name: name and not name.startswith("-"), named))
+        return named_gpus(environment)
     return tuple(str(number) for number in range(len(list(Path(devices).glob("nvidia[0-9]*")))))
+
+
+def named_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Return the GPUs that CUDA_VISIBLE_DEVICES names: those that a process of a stage was given, as it was started."""
+    named = (name.strip() for name in environment.get(VISIBLE, "").split(","))
+    return tuple(takewhile(lambda name: name and not name.startswith("-"), named))
 
 
 def gpu_environments(gpus: Sequence[str], cores: int) -> list[dict[str, str]]:

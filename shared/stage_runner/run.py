@@ -8,7 +8,7 @@ from typing import Any
 from shared.errors import DamagedFileError
 from shared.launch.executors import Executor
 from shared.launch.progress import Meter, OnProgress, ProgressEvent, silent
-from shared.params import ExchangeParams, Params
+from shared.params import ExchangeParams, Needing, Params
 from shared.stage import Stage
 from shared.stage_runner.make import Made, Merging, made_whole, make_part, merge_memory, reduce_parts
 from shared.stage_runner.orders import IDLE, StageRun, place
@@ -121,10 +121,14 @@ MAKERS = {"map": _make_map, "exchange": _make_exchange, "reduce": _make_reduce, 
 
 
 def _spread(work: StageRun, executor: Executor) -> Map:
-    """Return the executor's map over pieces of work inside a stage, each with what the stage needs of a machine."""
-    name, needs = work.stage.name, work.stage.needs(work.params)
+    """Return the executor's map over pieces of work inside a stage.
+
+    Each has what the stage needs of a machine, or what its own function does.
+    """
+    name, of_stage = work.stage.name, work.stage.needs(work.params)
 
     def spread(fn: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+        needs = fn.needs if isinstance(fn, Needing) else of_stage
         return executor.map(fn, items, f"{name}: {fn.__name__}", needs)
 
     return spread

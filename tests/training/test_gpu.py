@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import unittest
 import warnings
 from pathlib import Path
 
@@ -137,19 +136,3 @@ def test_the_processor_waits_for_the_gpu_once_in_a_step() -> None:
             torch.cuda.set_sync_debug_mode("default")
     waits = [f"{of.filename}:{of.lineno}" for of in caught if "called a synchronizing" in str(of.message)]
     assert len(waits) <= 1, waits
-
-
-@pytest.mark.gpu
-@on_a_gpu
-def test_faiss_finds_on_a_gpu_what_it_finds_on_a_cpu() -> None:
-    try:
-        import faiss
-    except ImportError:
-        raise unittest.SkipTest("faiss is not installed") from None
-    if not getattr(faiss, "get_num_gpus", int)():
-        raise unittest.SkipTest("this faiss has no GPU")
-    x = np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32)
-    flat = faiss.IndexFlatIP(64)
-    flat.add(x)
-    on_gpu = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, flat)
-    assert (flat.search(x, 5)[1] == on_gpu.search(x, 5)[1]).mean() > 0.999

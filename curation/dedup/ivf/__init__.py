@@ -2,7 +2,8 @@
 
 Vectors are put into the buckets of pinned centroids; each is stored in its nearest bucket and visits a few more, in
 which it is compared exactly. Vectors and centroids lie on a grid on which inner products are exact in float32
-(grid.py), so no machine, library, block size or number of threads changes a bit of the result.
+(grid.py), so no machine, library, block size or number of threads changes a bit of the result: products.py has a GPU
+compare them where there is one.
 
 What a search found is remembered (lists.py), and the next one searches the difference (difference.py): new images among
 all, and all among new images.

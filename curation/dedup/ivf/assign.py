@@ -9,6 +9,7 @@ import pyarrow as pa
 from curation.arrays import Array, Bools, Bytes, Floats, Ints
 from curation.arrays.runs import ranks
 from curation.dedup.ivf.centroids import Centroids
+from curation.dedup.ivf.products import products
 
 BLOCK = 2048
 
@@ -103,7 +104,7 @@ def _visits(
         # A turned vector meets a centroid as the vector meets the centroid turned back.
         beside = centroids.vectors if turn is None else centroids.vectors[:, np.argsort(turn)]
         for start in range(0, len(vectors), BLOCK):
-            scores = vectors[start : start + BLOCK] @ beside.T
+            scores = products(vectors[start : start + BLOCK], beside)
             home = scores.argmax(axis=1)
             best = scores[np.arange(len(scores)), home]
             item, bucket = np.nonzero(scores >= (best - np.float32(probing.margin))[:, None])

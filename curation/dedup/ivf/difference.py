@@ -13,6 +13,7 @@ from curation.arrays import Array, Floats
 from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing, fixed_binary
 from curation.dedup.ivf.centroids import Centroids
 from curation.dedup.ivf.lists import FoundLists, Members, write_lists
+from curation.dedup.ivf.products import comparing
 from curation.dedup.ivf.recall import TRUE, VectorSample, nearest_true, write_sample
 from curation.dedup.ivf.search import FOUND, read_found
 from curation.dedup.ivf.selection import write_difference
@@ -25,6 +26,9 @@ from shared.storage.sorted_file import write_sorted
 
 BOTH_WAYS = 2
 """Of so many times the share of what is searched anew is the work: a pair has two images."""
+SEARCHED, ASSIGNED = 100, 4096
+"""From so many buckets on work is for a GPU: below, starting to use one takes as long as the search on the cores, and
+writing rows for buckets longer than comparing them with centroids."""
 
 
 @dataclass(frozen=True)
@@ -155,12 +159,13 @@ def _searched(
         for group, output in zip(groups, sorted_, strict=True)
     ]
     counts, rows = np.zeros(buckets, np.int64), 0
-    for visits, images in run(assign, work):
+    for visits, images in run(comparing(assign, pays=buckets >= ASSIGNED), work):
         counts, rows = counts + visits, rows + images
     per_task = max(1, min(plan.rows_per_task // plan.bucket_rows, buckets // plan.tasks))
     of_buckets = [*range(0, buckets, per_task), buckets]
     of_images = np.linspace(0, 256, max(1, min(plan.spans, rows // plan.span_images)) + 1).astype(int).tolist()
-    found = sorted(run(search, _spanned(task.reading(sorted_), "found", of_buckets)))
+    searching = _spanned(task.reading(sorted_), "found", of_buckets)
+    found = sorted(run(comparing(search, pays=buckets >= SEARCHED), searching))
     _delete(task, sorted_)
     collecting = [
         each.reading([*found, *(one.name for one in kept if one.last[0] >= each.low and one.first[0] < each.high)])

@@ -11,6 +11,7 @@ from curation.arrays import Array, Bools, Bytes, Floats, Ints
 from curation.arrays.runs import ranks
 from curation.dedup.ivf.assign import ASKS, ASKS_NEW, NEW, TARGET, fixed_binary
 from curation.dedup.ivf.grid import least_on_grid
+from curation.dedup.ivf.products import products
 from curation.dedup.thumbnail_pairs import may_show
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted
@@ -147,7 +148,7 @@ class _Bucket:
                     ours = ours[:, turn]
                 elif turn is not None:
                     theirs = theirs[:, np.argsort(turn)]
-                scores = ours @ theirs.T
+                scores = products(ours, theirs)
                 row, column = np.nonzero(scores >= least)
                 yield one[row], other[column], scores[row, column]
 

@@ -6,6 +6,8 @@ those that visit other buckets in such pairs. look: a span of buckets → those 
 settle: a span of images → all pairs. First, sample and truth tell centroids and probing.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +30,7 @@ from curation.dedup.ivf.recall import (
 from curation.dedup.ivf.search import FOUND, DirectedPairs, read_found, search_bucket, shown_in_bucket, to_ids
 from curation.dedup.ivf.selection import read_selection
 from curation.dedup.ivf.task import Task
+from shared.launch.gpus import cores_of_this_process
 from shared.storage.checked import write_table
 from shared.storage.sorted_file import write_sorted
 
@@ -94,12 +97,18 @@ def assign(task: Task) -> tuple[Ints, int]:
 
 
 def search(task: Task) -> str:
-    """Search a span of buckets; write the directed pairs, sorted by item."""
-    pieces = [
-        search_bucket(rows, task.search.cosine, task.search.count, task.permutations)
-        for rows in buckets_of(task.store, task.names, task.low, task.high)
-        if rows.num_rows
-    ]
+    """Search a span of buckets; write the directed pairs, sorted by item.
+
+    Several at a time in the process of a GPU, which has several cores: they take longer to sort out pairs than it does
+    to compare.
+    """
+
+    def searched(rows: pa.Table) -> pa.Table:
+        return search_bucket(rows, task.search.cosine, task.search.count, task.permutations)
+
+    buckets = (rows for rows in buckets_of(task.store, task.names, task.low, task.high) if rows.num_rows)
+    with ThreadPoolExecutor(cores_of_this_process(), thread_name_prefix="search") as threads:
+        pieces = list(threads.map(searched, buckets))
     write_sorted(task.store, task.output, pa.concat_tables([FOUND.empty_table(), *pieces]), "item")
     return task.output
 

@@ -109,8 +109,7 @@ def worker_specs(width: int, gpus: Sequence[str], memory: float) -> dict[str, An
     `memory` is the machine's, in GiB; each worker offers its share.
     """
     share = {MEMORY: memory / (width + len(gpus))}
-    cores: dict[str, str] = {VISIBLE: ""} if gpus else {}
-    seats = [(f"core {i}", cores, share) for i in range(width)]
+    seats = [(f"core {i}", {VISIBLE: ""}, share) for i in range(width)]
     seats += [
         (f"GPU {i}", environment, {GPU: 1, **share}) for i, environment in enumerate(gpu_environments(gpus, width))
     ]

@@ -22,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import torch
 
+TESTS = ("tests.training.test_gpu", "tests.curation.dedup.test_gpu_products")
+
 
 def marked(function: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
     """Return a function with the name of a mark."""
@@ -64,10 +66,9 @@ def main() -> None:
         importlib.import_module("pytest")
     except ImportError:
         stand_in_for_pytest()
-    tests = importlib.import_module("tests.training.test_gpu")
     print("| check | outcome | s |\n|---|---|--:|", flush=True)
     failed = 0
-    for name, check in vars(tests).items():
+    for name, check in (each for tests in TESTS for each in vars(importlib.import_module(tests)).items()):
         of_gpu = name.startswith("test_") and any(mark.name == "gpu" for mark in getattr(check, "pytestmark", ()))
         if of_gpu and re.search(asked.named, name):
             begun = time.perf_counter()

@@ -3,7 +3,8 @@
 #
 #     bash tests/benchmarks/gpu/run.sh [--small] [SECTION...]
 #
-# Sections: machine, checks, vit-l14, vit-450m, vit-s16, vit-450m-literal, training; all of them where none is named.
+# Sections: machine, checks, buckets, vit-l14, vit-450m, vit-s16, vit-450m-literal, training; all of them where none is
+# named.
 # Each has a limit of its own, so that a failure or a hang loses that one alone. Tables grow in $OUT/tables.md, what
 # else is said goes to $OUT/log.txt, the kernels of compiled steps to $OUT/kernels.txt, the run's metrics to
 # $OUT/metrics.jsonl. `--small` rehearses all of it on a CPU.
@@ -26,7 +27,7 @@ small=() wanted=()
 for word in "$@"; do
   if [ "$word" = --small ]; then small=(--small); else wanted+=("$word"); fi
 done
-[ ${#wanted[@]} -gt 0 ] || wanted=(machine checks vit-l14 vit-450m vit-s16 vit-450m-literal training)
+[ ${#wanted[@]} -gt 0 ] || wanted=(machine checks buckets vit-l14 vit-450m vit-s16 vit-450m-literal training)
 slower=$((${#small[@]} ? 4 : 1))
 LIMIT=${LIMIT:-$((530 * slower))}
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 OMP_WAIT_POLICY=PASSIVE
@@ -69,6 +70,7 @@ if [[ " ${wanted[*]} " == *" training "* ]]; then # on half of the cores, beside
 fi
 section machine 45 "$PYTHON" $HERE/kernels.py
 section checks 120 "$PYTHON" $HERE/checks.py "${small[@]}" --named "${CHECKS:-}"
+section buckets 60 env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 "$PYTHON" $HERE/buckets.py "${small[@]}"
 section vit-l14 120 "${steps[@]}" vit-l14 "${short[@]/10/20}"
 section vit-450m 140 "${steps[@]}" vit-450m "${short[@]}"
 section vit-s16 70 "${steps[@]}" vit-s16 "${short[@]/10/20}"

@@ -1,13 +1,20 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from shared.catalog import DUPLICATES, IMAGES
 from shared.launch import executors
 from shared.launch import gpus as gpus_module
 from shared.launch.executors import processes_for
 from shared.launch.gpus import CORES, VISIBLE, cores_of_this_process, gpu_environments, visible_gpus
-from shared.params import Compute, Resources
+from shared.params import Compute, Needing, Params, Resources
+from shared.stage import stage
+from shared.stage_runner import Rounds, run
+from shared.storage import Store
+from shared.tables import Output, Rows
 
 
 @pytest.fixture
@@ -61,6 +68,34 @@ def test_work_for_gpus_goes_to_one_process_for_each_and_other_work_sees_none(mon
     assert len(on_gpus) <= 2
     assert {where[1:] for where in on_gpus} <= {("1", "1"), ("4", "1")}
     assert {where[1:] for where in processes.map(sight, range(8), "sight")} == {("", "1")}
+    processes.close()
+
+
+class SightParams(Params):
+    pass
+
+
+@stage(reads=(IMAGES,), writes=DUPLICATES, shape="rounds")
+def seeing(images: Rows, *, params: SightParams, rounds: Rounds) -> Iterator[dict[str, Any]]:
+    """Say which GPU two kinds of work see."""
+    for title, work in (("plain", sight), ("needing", Needing(sight, Resources(gpu=True)))):
+        yield {title: sorted({gpu for _, gpu, _ in rounds.map(work, range(4))})}
+
+
+def test_inside_a_stage_only_the_work_that_needs_a_gpu_sees_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(executors, "visible_gpus", lambda _: ("4",))
+    processes = processes_for(Compute(workers=2))
+    images = Output("index", "none", IMAGES.aligned, ())
+    output = run(seeing, SightParams(), [images], store=Store(str(tmp_path)), executor=processes)
+    assert output.facts == {"plain": [""], "needing": ["4"]}
+    processes.close()
+
+
+def test_without_a_gpu_to_use_no_process_sees_one(monkeypatch):
+    monkeypatch.setenv(VISIBLE, "0")
+    processes = processes_for(Compute(workers=1, device="cpu"))
+    ((_, seen, _),) = processes.map(sight, [0], "sight", Resources(gpu=True))
+    assert seen == ""
     processes.close()
 
 
