@@ -7,7 +7,7 @@ from typing import Any
 
 from curation.publish.lineage import Lineage
 from curation.publish.publish import PublishRequest, publish
-from curation.publish.read_back import originals
+from curation.publish.read_back import originals_or_thumbnails
 from curation.stages import STAGES
 from flows.report import render_run, render_workspace
 from flows.report.dataset import read_evidence, remembered_thumbnails, render
@@ -73,7 +73,7 @@ def draw_report(work: ReportRequest) -> None:
     dataset = open_version(store, work.name, work.version)
     lineage = Lineage.of(store, dataset)
     evidence, memo = read_evidence(lineage), remembered_thumbnails(store)
-    html = render(dataset, lambda uris: originals(dataset, lineage, uris), evidence, memo)
+    html = render(dataset, lambda uris: originals_or_thumbnails(dataset, lineage, uris), evidence, memo)
     dataset.store.write("report.html", html)
 
 

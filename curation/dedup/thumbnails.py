@@ -30,6 +30,18 @@ def drawn(tiny: Pixels, small_gray: Pixels) -> Bytes:
     return np.concatenate([gray.reshape(count, -1), planes.reshape(count, -1)], axis=1)
 
 
+def picture_of(row: Bytes, width: int, height: int) -> Pixels:
+    """Return what one thumbnail [1152] shows, enlarged smoothly to [height, width, 3] in colour.
+
+    What it shows is the picture without uniform borders: those are not there again.
+    """
+    gray, tints = np.split(row, [SIDE * SIDE])
+    blue, red = tints.reshape(2, TINT, TINT)
+    planes = (gray.reshape(SIDE, SIDE), red, blue)
+    enlarged = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC) for plane in planes]
+    return np.asarray(cv2.cvtColor(np.stack(enlarged, axis=2), cv2.COLOR_YCrCb2RGB), np.uint8)
+
+
 def as_one(ones: Bytes, others: Bytes) -> Bools:
     """Return, for rows [n] of thumbnails, whether both show one picture, as far as they can tell.
 

@@ -1,4 +1,4 @@
-"""The original bytes of a few images by uri: kept ones from the shards, others through the index."""
+"""A few images by uri: original bytes, from the shards or through the index, or what was measured of them."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -9,9 +9,11 @@ import pyarrow.compute as pc
 from curation.publish.lineage import Lineage
 from curation.sources.reading import read_bytes
 from shared.dataset_version import Published
-from shared.tables import Rows
+from shared.errors import DamagedFileError
+from shared.tables import Rows, read_part
 
 STORED = ["uri", "shard", "offset", "length", "rotation"]
+MEASURED = ["image_id", "thumbnail", "width", "height"]
 
 
 class Original(NamedTuple):
@@ -30,6 +32,50 @@ def originals(dataset: Published, lineage: Lineage, uris: Iterable[str]) -> dict
         if rows is not None:
             readable |= indexed_originals(rows, wanted - set(readable))
     return readable
+
+
+class StoredThumbnail(NamedTuple):
+    """What measuring left of an image whose bytes cannot be read."""
+
+    image_id: bytes
+    """The digest of those bytes."""
+    thumbnail: bytes
+    """Shows it without uniform borders."""
+    width: int
+    height: int
+    """Of the whole image, upright."""
+    rotation: int | None
+
+
+def originals_or_thumbnails(
+    dataset: Published, lineage: Lineage, uris: Iterable[str]
+) -> dict[str, Original | StoredThumbnail]:
+    """Return the originals of the uris that can be read, and of the others their thumbnails, while the cache lasts."""
+    wanted = set(uris)
+    found: dict[str, Original | StoredThumbnail] = {**originals(dataset, lineage, wanted)}
+    for listing, measuring in (("index", "measure"), ("references", "measure_references")):
+        images, measurements = lineage.rows(listing), lineage.rows(measuring)
+        if images and measurements and wanted - set(found):
+            found |= _stored_thumbnails(images, measurements, wanted - set(found))
+    return found
+
+
+def _stored_thumbnails(images: Rows, measurements: Rows, uris: set[str]) -> dict[str, StoredThumbnail]:
+    """Return the thumbnails of those that were decoded; only parts that hold one of them are read."""
+    wanted, found = _array(uris), dict[str, StoredThumbnail]()
+    for listed, part in zip(images.tables(["uri", "rotation"]), measurements.output.parts, strict=True):
+        chosen = pc.is_in(listed["uri"], wanted)
+        if not pc.any(chosen).as_py():
+            continue
+        store, stage = measurements.store, measurements.output.stage
+        try:
+            measured = read_part(store, stage, part.name, part.checksum, columns=MEASURED)
+        except DamagedFileError:  # or one of long ago, without that column: it costs pictures, not the page
+            continue
+        for row, facts in zip(*(table.filter(chosen).to_pylist() for table in (listed, measured)), strict=True):
+            if facts["thumbnail"]:
+                found[row["uri"]] = StoredThumbnail(**facts, rotation=row["rotation"])
+    return found
 
 
 def kept_originals(dataset: Published, uris: Iterable[str]) -> dict[str, Original]:

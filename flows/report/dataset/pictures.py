@@ -1,12 +1,20 @@
-"""The pictures of a page: made once from original bytes, and never more of them than a page should carry."""
+"""The pictures of a page: made once, and never more of them than a page should carry.
 
+From original bytes; of images whose bytes are gone from an earlier page, or from the thumbnail that was measured.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
+from PIL import Image
 
-from curation.publish.read_back import Original
-from flows.report.kit.thumbnails import MADE_BY, data_uri
+from curation.dedup.thumbnails import picture_of
+from curation.publish.read_back import Original, StoredThumbnail
+from flows.report.kit.thumbnails import MADE_BY, SIDE, data_uri, inlined
 from shared.images.ids import digest
 from shared.stage_runner.memo import Memo, key
 from shared.stage_runner.memo_runs import KEY_BYTES
@@ -24,19 +32,28 @@ def remembered_thumbnails(store: Store) -> Memo:
     return Memo(store, REMEMBERED, SCHEMA)
 
 
+class PagePicture(NamedTuple):
+    """A picture as the page holds it."""
+
+    data: str
+    """A data URI."""
+    stored: bool = False
+    """Whether it is drawn from a thumbnail of 32 × 32 pixels, for want of the original."""
+
+
 @dataclass
 class Thumbnails:
-    """Originals by uri, and the thumbnails made of them so far."""
+    """What there is of images by uri, and the thumbnails made of it so far."""
 
-    source: dict[str, Original]
+    source: Mapping[str, Original | StoredThumbnail]
     memo: Memo | None = None
     """Where those of earlier pages are found again: the pages of a dataset's versions show much the same pictures."""
     most: int = MOST
-    made: dict[str, str | None] = field(default_factory=dict)
+    made: dict[str, PagePicture | None] = field(default_factory=dict)
     shown: int = 0
     new: dict[bytes, str | None] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
-    """Of the originals, where there is a memo."""
+    """Of the originals, where there is a memo: also of those that are gone."""
 
     def __post_init__(self) -> None:
         if self.memo and self.source:
@@ -44,18 +61,30 @@ class Thumbnails:
             places, rows = self.memo.lookup(pa.array(list(self.keys.values()), pa.binary(KEY_BYTES)))
             uris = list(self.keys)
             self.made |= {
-                uris[i]: text for i, text in zip(places.to_pylist(), rows["picture"].to_pylist(), strict=True)
+                uris[i]: PagePicture(text) if text else None
+                for i, text in zip(places.to_pylist(), rows["picture"].to_pylist(), strict=True)
             }
 
-    def of(self, uri: str) -> str | None:
+    def of(self, uri: str) -> PagePicture | None:
         """Return the thumbnail of a uri; null where there is no picture to show, or no room for one more."""
         if uri not in self.made:
-            original = self.source.get(uri)
-            self.made[uri] = data_uri(original.data, rotation=original.rotation) if original else None
-            if uri in self.keys:
-                self.new[self.keys[uri]] = self.made[uri]
+            self.made[uri] = self._made(uri)
         self.shown += self.made[uri] is not None
         return self.made[uri] if self.shown <= self.most else None
+
+    def _made(self, uri: str) -> PagePicture | None:
+        known = self.source.get(uri)
+        if isinstance(known, StoredThumbnail):  # not remembered: the original may come back
+            return PagePicture(_enlarged(known), stored=True)
+        text = data_uri(known.data, rotation=known.rotation) if known else None
+        if uri in self.keys:
+            self.new[self.keys[uri]] = text
+        return PagePicture(text) if text else None
+
+    @property
+    def some_stored(self) -> bool:
+        """Whether any was drawn from a stored thumbnail."""
+        return any(picture.stored for picture in self.made.values() if picture)
 
     def remember(self) -> None:
         """Keep the new ones for later pages."""
@@ -66,9 +95,18 @@ class Thumbnails:
                 self.memo.merge(group)
 
 
-def _key(original: Original) -> bytes:
+def _key(known: Original | StoredThumbnail) -> bytes:
     """Return the name of what a thumbnail is made of."""
-    return key(digest(original.data), f"{original.rotation}".encode(), MADE_BY.encode())
+    image_id = known.image_id if isinstance(known, StoredThumbnail) else digest(known.data)
+    return key(image_id, f"{known.rotation}".encode(), MADE_BY.encode())
+
+
+def _enlarged(known: StoredThumbnail) -> str:
+    """Return a stored thumbnail in the size that a thumbnail of its image would have, and in its shape."""
+    scale = min(1.0, SIDE / max(known.width, known.height))
+    width, height = (max(1, round(scale * side)) for side in (known.width, known.height))
+    pixels = picture_of(np.frombuffer(known.thumbnail, np.uint8), width, height)
+    return inlined(Image.fromarray(pixels))
 
 
 def name_of(uri: str) -> str:

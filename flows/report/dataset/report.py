@@ -2,13 +2,13 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.publish.read_back import Original
+from curation.publish.read_back import Original, StoredThumbnail
 from curation.publish.reasons import ordered
 from flows.report.dataset import samples
 from flows.report.dataset.balance import clusters, contamination
@@ -28,7 +28,7 @@ from shared.catalog import CONFLICTS, DROPPED, MANIFEST, SIGNALS
 from shared.dataset_version import Published
 from shared.stage_runner.memo import Memo
 
-PictureSource = Callable[[list[str]], dict[str, Original]]
+PictureSource = Callable[[list[str]], Mapping[str, Original | StoredThumbnail]]
 KEPT_COLUMNS = ["image_id", "uri", "source", "label", "width", "height", "bytes", "cluster", *SIGNALS]
 LABELS_SHOWN = 60
 NO_EVIDENCE = Evidence()
@@ -46,7 +46,7 @@ def render(
 ) -> str:
     """Return the report as one self-contained HTML page.
 
-    The source gives originals by uri; the evidence is what the stage cache still knows, the memo what pages showed.
+    The source gives originals or what was measured, evidence what the stage cache knows, the memo what pages showed.
     """
     dropped = samples.table(dataset, DROPPED, DROPPED.schema.names)
     kept = samples.table(dataset, MANIFEST, KEPT_COLUMNS)
@@ -57,8 +57,7 @@ def render(
     pairs, look_alikes = edges(kept, dropped, evidence.pairs, checks), LookAlikes.choose(kept, evidence.pairs)
     conflicts = LabelConflicts.choose(samples.table(dataset, CONFLICTS, CONFLICTS.schema.names), checks)
     shown: list[Shown] = [gallery, groups, conflicts, look_alikes, *lines, *pairs]
-    needed = set().union(*(one.uris() for one in shown))
-    pictures = Thumbnails(picture_source(sorted(needed)), memo)
+    pictures = Thumbnails(picture_source(sorted(set().union(*(one.uris() for one in shown)))), memo)
     html = page(
         "flows.report.dataset",
         "dataset.html",
@@ -82,6 +81,7 @@ def render(
         contamination=contamination(dropped, evidence, info),
         clusters=clusters(kept, evidence, info),
         labels=_labels(kept),
+        some_stored=pictures.some_stored,
         **of_sources(info),
         **{key: info.get(key, {}) for key in ("lineage", "tools", "seconds")},
         recipe=json.dumps(recipe, indent=2, ensure_ascii=False, default=str),

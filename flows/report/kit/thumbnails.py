@@ -1,4 +1,4 @@
-"""File bytes to small inline JPEGs: the page carries its pictures with it."""
+"""File bytes, and small pictures, to inline JPEGs: the page carries its pictures with it."""
 
 import base64
 import io
@@ -24,6 +24,11 @@ def data_uri(data: bytes | None, side: int = SIDE, limit: int = MAX_BYTES, rotat
     except UndecodableError:
         return None
     image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return inlined(image, limit)
+
+
+def inlined(image: Image.Image, limit: int = MAX_BYTES) -> str:
+    """Return a small picture as a data URI of at most `limit` bytes or so."""
     for quality in (82, 65, 45, 25):
         file = io.BytesIO()
         image.save(file, "JPEG", quality=quality, optimize=True)

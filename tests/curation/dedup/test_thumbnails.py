@@ -10,7 +10,7 @@ from curation.arrays import Bytes
 from curation.dedup.geometry.window_search import PART_OF, best_correlation
 from curation.dedup.geometry.windows import SIDE, described
 from curation.dedup.thumbnail_pairs import BEYOND_DOUBT, may_show
-from curation.dedup.thumbnails import as_one, drawn
+from curation.dedup.thumbnails import as_one, drawn, picture_of
 from shared.images.picture import Picture
 
 
@@ -81,3 +81,13 @@ def test_two_stand_for_one_picture_upright_and_in_its_colours_whatever_is_compar
     assert as_one(ones, others).tolist() == expected
     monkeypatch.setattr("curation.dedup.thumbnails.BLOCK", 4)
     assert as_one(ones, others).tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["whole", "turned", "gray"])
+def test_a_thumbnail_is_drawn_as_the_picture_was_in_its_colours(name):
+    for seed in range(5):
+        image = EDITS.get(name, lambda same: same)(shades(seed))
+        shown = picture_of(row(image), image.width, image.height)
+        assert shown.shape == (image.height, image.width, 3)
+        small = [np.asarray(Image.fromarray(np.asarray(each)).resize((6, 6)), np.int16) for each in (image, shown)]
+        assert np.abs(small[0] - small[1]).mean() < 12

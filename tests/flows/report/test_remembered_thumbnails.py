@@ -2,16 +2,19 @@
 
 import hashlib
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from PIL import Image
 
-from curation.publish.read_back import Original
+from curation.dedup.thumbnails import LENGTH
+from curation.publish.read_back import Original, StoredThumbnail
 from flows.plan.needed import memory_folders
 from flows.report.dataset import pictures, remembered_thumbnails, samples
-from flows.report.dataset.pictures import Thumbnails
+from flows.report.dataset.pictures import PagePicture, Thumbnails
+from shared.images.ids import digest
 from shared.storage import Store
 
 
@@ -30,7 +33,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return originals
 
 
-def shown(folder: Path, originals: dict[str, Original]) -> dict[str, str | None]:
+def shown(folder: Path, originals: Mapping[str, Original | StoredThumbnail]) -> dict[str, PagePicture | None]:
     """What a page shows of some originals."""
     thumbnails = Thumbnails(originals, remembered_thumbnails(Store(str(folder))))
     page = {uri: thumbnails.of(uri) for uri in originals}
@@ -46,6 +49,16 @@ def test_the_next_page_makes_only_the_thumbnails_that_no_page_had(tmp_path: Path
     assert [*again.values()] == [*first.values()]
     shown(tmp_path, {"/a.png": Original(colour(2)), "/b.png": Original(colour(1), rotation=90)})
     assert len(made) == 4, "neither other bytes under the same name nor another rotation is the same picture"
+
+
+def test_an_original_that_comes_back_is_shown_again(tmp_path: Path, made: list[object]) -> None:
+    gone = StoredThumbnail(digest(colour(1)), bytes(LENGTH), 30, 20, None)
+    (small,) = shown(tmp_path, {"/a.png": gone}).values()
+    (again,) = shown(tmp_path, {"/a.png": Original(colour(1))}).values()
+    assert small
+    assert again
+    assert (small.stored, again.stored, len(made)) == (True, False, 1)
+    assert shown(tmp_path, {"/a.png": gone}) == {"/a.png": again}, "what a page showed is better than what was measured"
 
 
 def test_a_page_without_a_workspace_remembers_nothing(tmp_path: Path, made: list[object]) -> None:
