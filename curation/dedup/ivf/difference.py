@@ -27,7 +27,7 @@ from shared.storage.sorted_file import write_sorted
 BOTH_WAYS = 2
 """Of so many times the share of what is searched anew is the work: a pair has two images."""
 SEARCHED, ASSIGNED = 100, 4096
-"""From so many buckets on work is for a GPU: below, starting to use one takes as long as the search on the cores, and
+"""From so many buckets on work is for a GPU: below, by estimate, to start using one takes as long as the search, and
 writing rows for buckets longer than comparing them with centroids."""
 
 
