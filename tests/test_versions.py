@@ -15,7 +15,7 @@ GOLDEN: dict[str, tuple[int, str]] = {
     "measure_references": (7, "a2107da60d863e1a94ec"),
     "quality": (2, "cefa6571f1e94daaf32d"),
     "candidates": (5, "62e42ffec6538fcae7f7"),
-    "verify": (7, "1791e8bf588ac422805c"),
+    "verify": (8, "1791e8bf588ac422805c"),
     "decontaminate": (5, "736939d96cd78fd8fa36"),
     "dedup": (5, "62e42ffec6538fcae7f7"),
     "balance": (2, "995dbffee9fdf95a04ef"),

@@ -5,13 +5,15 @@ nor does one correlation over everything (two gradients reach .999, two pictures
 What does is agreement of the detail, in most places of the overlap.
 """
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from curation.arrays import Array, Bools, Floats
-from curation.dedup.geometry.alignments import Affine
+from curation.arrays import Array, Bools, Bytes, Floats
+from curation.dedup.geometry.alignments import Affine, determinant
 from curation.dedup.geometry.features import DETAIL_SIGMA, SIDE, SMALL, LocalFeatures, blurred, high_pass
 
 MIN_OVERLAP = 0.5
@@ -134,31 +136,32 @@ def _dissent(fine: Overlap) -> float:
 
 def laid_over(a: Array, b: Array, affine: Affine, least: int = 2 * TILES) -> Overlap | None:
     """Lay the finer picture over the coarser one, where nothing is invented; None if they hardly meet."""
-    if abs(np.linalg.det(affine[:, :2])) > 1:
+    if abs(determinant(affine)) > 1:
         a, b, affine = b, a, np.asarray(cv2.invertAffineTransform(affine), np.float64)
     height, width = b.shape
-    scale = float(abs(np.linalg.det(affine[:, :2]))) ** 0.5
-    if scale < MIN_SCALE:
+    area = abs(determinant(affine))
+    if area < MIN_SCALE**2:
         return None
-    inside = cv2.warpAffine(np.ones(a.shape, np.uint8), affine, (width, height), flags=cv2.INTER_NEAREST)
-    both = np.asarray(inside, dtype=bool)
-    if both.sum() < MIN_OVERLAP * min(both.size, scale**2 * a.size):
-        return None
-    rows, columns = np.flatnonzero(both.any(1)), np.flatnonzero(both.any(0))
-    if min(len(rows), len(columns)) < least:
+    inside = cv2.warpAffine(_all_of(a.shape), affine, (width, height), flags=cv2.INTER_NEAREST)
+    left, top, wide, high = cv2.boundingRect(inside)
+    if min(wide, high) < least or cv2.countNonZero(inside) < MIN_OVERLAP * min(b.size, area * a.size):
         return None
     source = a.astype(np.float32)
-    if scale < 0.8:  # as the other was when it was shrunk: the blur of that many pixels in one
-        source = blurred(source, 0.5 * (scale**-2 - 1) ** 0.5)
+    if area < 0.8**2:  # as the other was when it was shrunk: the blur of that many pixels in one
+        source = blurred(source, 0.5 * (1 / area - 1) ** 0.5)
     laid = np.asarray(cv2.warpAffine(source, affine, (width, height), borderMode=cv2.BORDER_REFLECT), np.float32)
-    cut = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return Overlap(laid[cut], b[cut].astype(np.float32), both[cut])
+    cut = np.s_[top : top + high, left : left + wide]
+    return Overlap(laid[cut], b[cut].astype(np.float32), inside[cut].view(bool))
+
+
+@lru_cache(64)
+def _all_of(shape: tuple[int, int]) -> Bytes:
+    return np.ones(shape, np.uint8)
 
 
 def _correlation(x: Floats, y: Floats) -> float:
-    x, y = x - x.mean(), y - y.mean()
-    norms = float(np.vdot(x, x)) * float(np.vdot(y, y))
-    return float(np.vdot(x, y)) / max(1e-6, float(np.sqrt(norms)))
+    x, y = ((side - side.sum() / side.size).ravel() for side in (x, y))
+    return float(x @ y) / max(1e-6, math.sqrt(float(x @ x) * float(y @ y)))
 
 
 def _tile_correlations(fine: Overlap, side: int) -> Floats:
@@ -170,9 +173,12 @@ def _tile_correlations(fine: Overlap, side: int) -> Floats:
         cut = values[: high * side, : wide * side].reshape(side, high, side, wide)
         return np.asarray(cut.sum(1).sum(2).ravel())  # a third of the time of both at once
 
-    weight = fine.both.astype(np.float32)
-    count = np.maximum(total(weight), 1)
-    x, y = fine.first * weight, fine.second * weight
+    x, y = fine.first, fine.second
+    if fine.both.all():
+        count = np.full(side * side, high * wide, np.float32)
+    else:
+        weight = fine.both.astype(np.float32)
+        count, x, y = np.maximum(total(weight), 1), x * weight, y * weight
     mean_x, mean_y = total(x) / count, total(y) / count
     var_x, var_y = total(x * x) / count - mean_x**2, total(y * y) / count - mean_y**2
     detailed = (np.minimum(var_x, var_y) >= TILE_DETAIL**2) & (count >= high * wide / 4)

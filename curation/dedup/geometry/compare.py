@@ -22,7 +22,6 @@ from curation.dedup.geometry.canvas import blank_beyond, framed
 from curation.dedup.geometry.differences import Differing, Laid, difference, laid, misfit, softened
 from curation.dedup.geometry.features import LocalFeatures
 from curation.dedup.geometry.verdicts import UPRIGHT, PairVerdict
-from curation.dedup.geometry.window_search import PART_OF, best_correlation
 
 MIN_DETAIL = 3.0
 """Gray levels of detail below which a picture can only be an exact copy: blanks and gradients all agree."""
@@ -126,8 +125,8 @@ def _maps(a: LocalFeatures, b: LocalFeatures) -> Iterator[tuple[Affine, float]]:
         better, score = _approached(a, b, affine, glance(a, b, affine))
         best = max(best, score)
         yield better, score
-    if best_correlation(a.windows, b.windows) >= PART_OF:
-        seen, affine = max(((glance(a, b, part), part) for part in parts(a, b)), key=lambda scored: scored[0])
+    if guesses := [(glance(a, b, part), part) for part in parts(a, b)]:
+        seen, affine = max(guesses, key=lambda scored: scored[0])
         affine, score = _approached(a, b, affine, seen)
         yield affine, score
         if max(best, score) < WORTH_KEYPOINTS:

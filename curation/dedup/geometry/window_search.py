@@ -82,15 +82,18 @@ def _least_coarse(other: Windows, correlation: float) -> float:
     return math.sqrt(beyond) if beyond > 0 else -1.0
 
 
-def best_windows(picture: Windows, other: Windows, count: int) -> list[Window]:
-    """Return the windows of a picture that the whole of another shows best."""
+def best_windows(picture: Windows, other: Windows, count: int, least: float = -1.0) -> list[Window]:
+    """Return the windows of a picture that the whole of another shows best, of those that correlate so well."""
     coarse = (other.whole_tones @ picture.tones).max(axis=0)
-    some = picture.parts(np.argpartition(-coarse, TRIED)[:TRIED]) @ other.wholes
-    enough = float(np.partition(some.ravel(), -count)[-count])
-    rows = np.flatnonzero(_reaching(picture, [other], coarse[None], enough))
+    rows = np.flatnonzero(_reaching(picture, [other], coarse[None], least))
+    if len(rows) > TRIED:
+        tried = picture.parts(rows[np.argpartition(-coarse[rows], TRIED)[:TRIED]]) @ other.wholes
+        enough = max(least, float(np.partition(tried.ravel(), -count)[-count]))
+        rows = np.flatnonzero(_reaching(picture, [other], coarse[None], enough))
     correlations = picture.parts(rows) @ other.wholes
     places = np.argsort(-correlations.ravel(), kind="stable")[:count]
-    return sorted((_window(rows, correlations, int(place)) for place in places), reverse=True)
+    found = (_window(rows, correlations, int(place)) for place in places)
+    return sorted((each for each in found if each.correlation >= least), reverse=True)
 
 
 def _window(numbers: Array, correlations: Floats, place: int) -> Window:
