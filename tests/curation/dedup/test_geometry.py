@@ -201,6 +201,16 @@ def test_mirroring_a_picture_permutes_its_descriptors():
     assert np.array_equal(MIRROR[MIRROR], np.arange(128))
 
 
+def test_keypoints_of_a_tiny_file_lie_where_those_of_its_original_do():
+    missed = []
+    for number in range(8):
+        large, tiny = described(number), describe(drawn(number).resize((64, 47)))
+        (affine,) = matched(large, tiny)
+        middle = np.array([*(np.array(large.gray.shape[::-1]) - 1) / 2, 1])
+        missed.append((affine - map_of_turn(large.gray.shape, tiny.gray.shape, 0, False)) @ middle)
+    assert np.median(missed, axis=0) == pytest.approx(0, abs=0.1)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([0, 1, 2]), st.integers(1, 5))
 def test_any_size_works(width, height, number, stretch):

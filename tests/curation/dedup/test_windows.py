@@ -51,6 +51,9 @@ def test_the_bound_by_coarse_waves_dismisses_no_window_that_shows_the_whole(numb
         assert best_correlation(one, other) < PART_OF
     found = [window.correlation for window in best_windows(one, other, 5)]
     assert found == pytest.approx(np.sort(every[0].ravel())[::-1][:5].tolist(), abs=1e-4)
+    assert found[0] != pytest.approx(PART_OF, abs=1e-4)  # or rounding would decide
+    reaching = [window.correlation for window in best_windows(one, other, 5, PART_OF)]
+    assert reaching == pytest.approx([each for each in found if each >= PART_OF], abs=1e-6)
 
 
 def test_the_pairs_are_of_both_kinds():
