@@ -31,12 +31,6 @@ class Window(NamedTuple):
     """Quarter turns counter-clockwise times two, plus one if mirrored after that."""
 
 
-def best_correlation(one: Windows, other: Windows) -> float:
-    """Return how well either whole shows a window of the other; something below PART_OF where that is below."""
-    found = [*best_shown(one, [other]).values(), *best_shown(other, [one]).values()]
-    return max((window.correlation for window in found), default=-1.0)
-
-
 def best_shown(picture: Windows, wholes: Sequence[Windows]) -> dict[int, Window]:
     """Return, for those of some wholes that show a window of the picture by PART_OF, the best one, by their numbers.
 
