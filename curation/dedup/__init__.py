@@ -1,7 +1,8 @@
 """Which images are copies of which, and which copy one of an evaluation set.
 
 comparable_images.py, comparable_parts.py: the columns that take part · near_search.py, ivf/: nearest by embedding
-hash_candidates.py, hash_pairs.py: nearest hashes · candidates.py: the pairs worth a comparison of pixels
+hash_candidates.py, hash_pairs.py: nearest hashes · hash_files.py: hashes on storage, exchanged where they are many
+candidates.py: the pairs worth a comparison of pixels
 compared_thumbnails.py: what small pictures say of pairs, by workers
 verify.py, geometry/: that comparison, and pair_memo.py: what it said before · star_batches.py: who is dropped for whom
 vector_index.py: nearest vectors in memory, where the cosine alone decides

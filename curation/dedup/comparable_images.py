@@ -4,7 +4,7 @@ What is held is some 60 bytes an image. Uris, hashes and thumbnails are read for
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,8 +80,11 @@ class ComparableImages:
         known = pa.array(item, mask=item < 0)
         return known.take(pc.index_in(uris, value_set=wanted).combine_chunks())
 
-    def hashes(self, items: Ints) -> Bytes:
-        """Return the eight hashes [n, 64] of these items, 64 bits each: the image upright, then turned."""
+    def hashes(self, items: Ints) -> Iterator[tuple[Ints, Bytes]]:
+        """Yield places [m] in these items and their eight hashes [m, 64], 64 bits each: the image upright, then turned.
+
+        Part by part, in the order of the index.
+        """
         return _fixed(self.measurements, "hashes", HASHES, self.rows[items])
 
     def alike(self, rounds: Rounds, name: str, ones: Ints, others: Ints, compare: ThumbnailComparison) -> Bools:
@@ -155,17 +158,16 @@ def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:
     return np.concatenate(pieces) if pieces else np.zeros((0, 1), np.float32)
 
 
-def _fixed(measurements: Rows, column: str, width: int, numbers: Ints) -> Bytes:
-    """Return a column of fixed bytes [n, width] of the rows of these numbers, in their order, read part by part."""
-    values, first = np.empty((len(numbers), width), np.uint8), 0
-    order = np.argsort(numbers, kind="stable")
+def _fixed(measurements: Rows, column: str, width: int, numbers: Ints) -> Iterator[tuple[Ints, Bytes]]:
+    """Yield places [m] in these numbers of rows, and a column of fixed bytes [m, width] of theirs, part by part."""
+    order, first = np.argsort(numbers, kind="stable"), 0
     ascending = numbers[order]
     for part in measurements.tables([column]):
         low, high = np.searchsorted(ascending, (first, first + part.num_rows))
-        inside = part[column].take(pa.array(ascending[low:high] - first))
-        values[order[low:high]] = fixed_bytes(inside).reshape(-1, width)
+        if low < high:
+            inside = part[column].take(pa.array(ascending[low:high] - first))
+            yield order[low:high], fixed_bytes(inside).reshape(-1, width)
         first += part.num_rows
-    return values
 
 
 def _ints(column: pa.ChunkedArray) -> Ints:

@@ -5,8 +5,9 @@ import numpy as np
 from curation.arrays import Ints
 from curation.arrays.runs import ranges, ranks
 from curation.dedup.comparable_images import ComparableImages
+from curation.dedup.hash_files import Hashes
 from curation.dedup.hash_lists import remembered_pairs
-from curation.dedup.hash_pairs import Hashes, equal_groups
+from curation.dedup.hash_pairs import equal_groups
 from curation.dedup.knn_pairs import NeighbourPairs, merged
 from curation.dedup.star_components import EXACT_KIND, StarEdges, star_rule
 from curation.dedup.thumbnails import as_one
@@ -25,7 +26,7 @@ class HashCandidates:
         """Take the images that stand for their exact class, in keep order."""
         self.images, self.params, self.rounds = images, params, rounds
         self.items = leads[images.columns.trusted[leads]] if params.perceptual.enabled else leads[:0]
-        self.members, self.firsts = equal_groups(images.hashes(self.items))
+        self.members, self.firsts = equal_groups(self._hashes_of(self.items))
         alone = np.setdiff1d(np.arange(len(self.items)), self.members)
         self.remembered: list[str] = []
         own = self._hashes_of(self.items[alone])

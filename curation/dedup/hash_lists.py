@@ -5,7 +5,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import Ints
-from curation.dedup.hash_pairs import Hashes, near_hashes, nearest_pairs
+from curation.dedup.hash_files import Hashes
+from curation.dedup.hash_pairs import near_hashes, nearest_pairs
 from curation.dedup.ivf.assign import ASKS, NEW, TARGET, fixed_binary
 from curation.dedup.ivf.lists import FoundLists, Members, write_lists
 from shared.params import fingerprint

@@ -4,66 +4,57 @@ A pair is evidence that goes to verification, never a verdict: unlike pictures s
 compared with all others; of many, those that share some blocks (hash_tables.py). Both find every pair.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Array, Bools, Bytes, Ints, Words
+from curation.arrays import Ints, Words
 from curation.arrays.runs import ranks
-from curation.dedup.hash_tables import BYTES, ORIENTATIONS, HashTables
-from curation.dedup.ivf.assign import fixed_binary
-from curation.dedup.ivf.search import fixed_bytes
+from curation.dedup.hash_files import HashCopies, Hashes, HashFiles, copy_hashes, cut, cut_values, write_sides
+from curation.dedup.hash_tables import ASKED, BYTES, ORIENTATIONS, PENDING, STORED, HashTables, spans
 from shared.stage_runner import Rounds
 from shared.storage import Store
-from shared.storage.checked import read_table, write_table, write_tables
+from shared.storage.checked import read_table, write_tables
 
 BLOCK = 4096
 """Images of one piece of work, where all are compared."""
 TABLES = 4
-"""Tables of one piece of work."""
-ASKED = 2_000_000
-"""Images that are looked up at once, in 256 bytes each."""
+"""Tables of one piece of work, where hashes are not exchanged."""
+COPIES = 7
+"""Copies of the hashes that lie on the disk at once: those of distance 6, up to some hundred million images."""
 PAIRS = pa.schema([("image", pa.int64()), ("other", pa.int64()), ("distance", pa.int32())])
 
 
 @dataclass(frozen=True)
-class Hashes:
-    """Hashes of images, in the order that decides between equal distances."""
-
-    ids: Array
-    """The digests [n] of their pixels."""
-    numbers: Ints
-    """Who they are [n]: no image is paired with itself."""
-    read: Callable[[], Bytes]
-    """Reads them [n, 64]: they are written to a file at once, and not held while pairs are put together."""
-
-    def where(self, chosen: Bools) -> "Hashes":
-        """Return those of a mask."""
-        if chosen.all():
-            return self
-        return Hashes(self.ids[chosen], self.numbers[chosen], lambda: self.read()[chosen])
-
-
-@dataclass(frozen=True)
 class HashWork:
-    """A piece of work: some tables, and the images that are looked up in them."""
+    """A piece of work: some tables, and some of the hashes that are looked up in them."""
 
-    url: str
     folder: str
+    """Of the pairs."""
     tables: HashTables
     most: int
     """Pairs of one image, at most; the nearest ones."""
+    queries: HashFiles
+    stored: HashFiles
     numbers: range
     """Of the tables."""
-    rows: range
-    """Of the images that ask."""
+    piece: int = 0
+    """Of those that have these tables."""
 
     @property
     def file(self) -> str:
         """The file of its pairs."""
-        return f"{self.folder}/pairs-{self.numbers.start:08d}-{self.rows.start:012d}.parquet"
+        return f"{self.folder}/pairs-{self.numbers.start:08d}-{self.piece:06d}.parquet"
+
+    def pairs(self) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """Yield (image, other, distance): hashes that may be held at once against others that may."""
+        for asked, images in self.queries.chunks(ASKED):
+            for known, others in self.stored.chunks(STORED):
+                for table in self.numbers:
+                    for query, other, distance in self.tables.matches(known, asked, table):
+                        yield images[query], others[other], distance.astype(np.int64)
 
 
 def near_hashes(
@@ -73,43 +64,71 @@ def near_hashes(
 
     Each pair stands once, with its smallest distance; of one image the nearest `most`, then the first.
     """
-    folder = f"{rounds.folder}/{name}"
-    rows = queries.read()
-    _write_hashes(rounds.store, f"{folder}/queries.parquet", rows)
-    rows = rows if stored is queries else stored.read()
-    _write_hashes(rounds.store, f"{folder}/stored.parquet", rows[:, :BYTES])
-    del rows  # before pairs are put together
-    by, everyone = HashTables.of(distance, len(stored.ids)), range(len(queries.ids))
-    tables = _cut(range(by.count), TABLES)
-    askers = [everyone] if by.equal else _cut(everyone, BLOCK)
+    folder, images = f"{rounds.folder}/{name}", (len(queries.ids), len(stored.ids))
+    by = HashTables.of(distance, *images)
+    asked, known, sample = write_sides(rounds.store, folder, queries, stored)
     # Of each image one more: most find themselves.
-    work = [HashWork(rounds.store.url, folder, by, most + 1, some, images) for some in tables for images in askers]
-    files = sorted(rounds.map(hash_work, work))
-    found = _joined(_of_others(read_table(rounds.store, file), queries.numbers, stored.numbers) for file in files)
+    whole = HashWork(folder, by, most + 1, asked, known, range(by.count))
+    names = _exchanged(rounds, whole, sample, spans(*images)) if by.shared else _plain(rounds, whole, images[0])
+    pairs = (read_table(rounds.store, file) for file in sorted(names))
+    found = _joined(_of_others(some, queries.numbers, stored.numbers) for some in pairs)
+    rounds.store.delete(folder)
     return nearest_pairs(*found, most)
+
+
+def _plain(rounds: Rounds, whole: HashWork, images: int) -> Iterable[str]:
+    """Do it in pieces that read all hashes that are stored: for some images and tables; return the files of pairs."""
+    asked = whole.queries.groups
+    if not whole.tables.equal:
+        asked = [replace(whole.queries, low=begin, high=begin + BLOCK) for begin in range(0, images, BLOCK)]
+    pieces = [
+        replace(whole, queries=some, numbers=tables, piece=piece)
+        for tables in cut(whole.numbers, TABLES)
+        for piece, some in enumerate(asked)
+    ]
+    return rounds.map(hash_work, pieces)
+
+
+def _exchanged(rounds: Rounds, whole: HashWork, sample: Words, count: int) -> Iterator[str]:
+    """Do it in pieces that read a span of the values of a copy, cut into so many; yield the files of pairs."""
+    sides = (whole.queries, whole.stored)
+    for sets in cut(range(whole.tables.copies), COPIES):
+        written = [HashCopies(some, i, whole.tables, sets) for side in sides for i, some in enumerate(side.groups)]
+        list(rounds.map(copy_hashes, written))
+        pieces, alike = list[HashWork](), whole.tables.alike[sets.start : sets.stop]
+        for tables in alike:
+            for piece, span in enumerate(cut_values(sample, whole.tables, tables.start, count)):
+                queries, stored = (side.copied(tables.start, *span) for side in sides)
+                pieces.append(replace(whole, queries=queries, stored=stored, numbers=tables, piece=piece))
+        yield from rounds.map(hash_work, pieces)
+        for side in sides:
+            for tables in alike:
+                rounds.store.delete(side.copied(tables.start).folder)
 
 
 def hash_work(work: HashWork) -> str:
     """Do one piece of work; return the name of the file of its pairs."""
-    store = Store(work.url)
-    queries, stored = (_hashes(store, f"{work.folder}/{side}.parquet") for side in ("queries", "stored"))
-    known = _words(stored)[:, 0]
-    pieces = (
-        piece
-        for rows in _cut(work.rows, ASKED)
-        for asked in [_words(queries[rows.start : rows.stop]).ravel()]
-        for table in work.numbers
-        for piece in _in_table(asked, known, rows.start, work, table)
+    tables = (
+        pa.table({"image": image, "other": other, "distance": distance}).cast(PAIRS)
+        for image, other, distance in _nearest(work.pairs(), work.most)
     )
-    image, other, distance = nearest_pairs(*_joined(pieces), work.most)
-    write_table(store, work.file, pa.table({"image": image, "other": other, "distance": distance}).cast(PAIRS))
+    write_tables(Store(work.queries.url), work.file, PAIRS, tables)
     return work.file
 
 
-def _in_table(asked: Words, stored: Words, first: int, work: HashWork, table: int) -> Iterator[tuple[Ints, Ints, Ints]]:
-    for query, other, distance in work.tables.matches(stored, asked, table):
-        image = first + query // ORIENTATIONS
-        yield nearest_pairs(image, other, distance.astype(np.int64), work.most)
+def _nearest(pieces: Iterator[tuple[Ints, Ints, Ints]], most: int) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Yield the nearest of each image in all pieces, or in some of them where too many pairs are the nearest."""
+    held, count = list[tuple[Ints, Ints, Ints]](), 0
+    for piece in pieces:
+        held.append(piece)
+        count += len(piece[0])
+        if count > PENDING:
+            held = [nearest_pairs(*_joined(held), most)]
+            count = len(held[0][0])
+            if count > PENDING // 2:
+                yield held.pop()
+                count = 0
+    yield nearest_pairs(*_joined(held), most)
 
 
 def _of_others(pairs: pa.Table, numbers: Ints, others: Ints) -> tuple[Ints, Ints, Ints]:
@@ -119,11 +138,7 @@ def _of_others(pairs: pa.Table, numbers: Ints, others: Ints) -> tuple[Ints, Ints
     return image[two], other[two], pairs["distance"].to_numpy()[two].astype(np.int64)
 
 
-def _cut(whole: range, size: int) -> list[range]:
-    return [whole[begin : begin + size] for begin in range(0, len(whole), size)]
-
-
-def _joined(pieces: Iterator[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
+def _joined(pieces: Iterable[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
     none = np.zeros(0, np.int64)
     image, other, distance = zip((none, none, none), *pieces, strict=True)
     return np.concatenate(image), np.concatenate(other), np.concatenate(distance)
@@ -141,32 +156,23 @@ def nearest_pairs(image: Ints, other: Ints, distance: Ints, most: int) -> tuple[
     return image[best], other[best], distance[best]
 
 
-def equal_groups(hashes: Bytes) -> tuple[Ints, Ints]:
-    """Return edges (member, first) from each row of hashes [n, 64] to the first one with the same eight.
+def equal_groups(hashes: Hashes) -> tuple[Ints, Ints]:
+    """Return edges (member, first) from each row of hashes to the first one with the same eight.
 
     A million equal images cost a million edges, not their square; only the first ones go on to other searches. Needs
-    16 bytes for each, and more for those that share the first hash.
+    24 bytes for each, and more for those that share the first hash.
     """
-    upright = np.ascontiguousarray(hashes[:, :BYTES]).view(np.uint64).ravel()
+    upright = np.empty(len(hashes.ids), np.uint64)
+    for places, rows in hashes.read():
+        upright[places] = np.ascontiguousarray(rows[:, :BYTES]).view(np.uint64).ravel()
     order = np.argsort(upright, kind="stable")
     same = np.diff(upright[order]) == 0
-    some = np.sort(order[np.append(same, False) | np.append(False, same)]) if len(order) else order
-    whole = np.ascontiguousarray(hashes[some]).view(f"V{hashes.shape[1]}").ravel()
-    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    shared = np.zeros(len(order), dtype=bool)
+    shared[order[:-1][same]] = shared[order[1:][same]] = True
+    some = np.flatnonzero(shared)
+    whole = np.empty((len(some), ORIENTATIONS * BYTES), np.uint8)
+    for places, rows in hashes.where(shared).read() if len(some) else ():
+        whole[places] = rows
+    _, first, inverse = np.unique(whole.view(f"V{whole.shape[1]}").ravel(), return_index=True, return_inverse=True)
     leader = some[first][inverse]
     return some[leader != some], leader[leader != some]
-
-
-def _words(hashes: Bytes) -> Words:
-    return np.ascontiguousarray(hashes).view(">u8").astype(np.uint64)
-
-
-def _write_hashes(store: Store, name: str, hashes: Bytes) -> None:
-    width = hashes.shape[1]
-    some = (fixed_binary(hashes[begin : begin + ASKED], width) for begin in range(0, len(hashes), ASKED))
-    write_tables(store, name, pa.schema([("hashes", pa.binary(width))]), (pa.table({"hashes": each}) for each in some))
-
-
-def _hashes(store: Store, name: str) -> Bytes:
-    column = read_table(store, name)["hashes"]
-    return fixed_bytes(column).reshape(-1, column.type.byte_width)

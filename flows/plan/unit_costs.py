@@ -129,7 +129,8 @@ def _hash_ms(recipe: Recipe, images: float) -> float:
     perceptual = recipe.curation.dedup.perceptual
     if not perceptual.enabled:
         return 0.0
-    return HashTables.of(perceptual.distance, round(images)).nanoseconds(round(images)) / images / 1e6
+    count = round(images)
+    return HashTables.of(perceptual.distance, count, count).nanoseconds(count, count) / images / 1e6
 
 
 def chance_pairs(recipe: Recipe, images: float) -> float:

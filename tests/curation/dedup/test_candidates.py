@@ -21,6 +21,7 @@ from shared.errors import WorkFailedError
 from shared.stage_runner import Rounds
 from shared.storage import Store
 from tests.curation.dedup.hash_walk import HashResemblance
+from tests.curation.dedup.test_hash_pairs import pieces
 
 
 def unit(rng, count, dim=64):
@@ -114,7 +115,8 @@ def test_hashes_collapse_what_a_walk_over_everything_would_drop(seed, count):
     digests = rng.integers(0, 256, (count, 16), dtype=np.uint8).view("V16").reshape(-1)
     columns = ComparableColumns(digests, digests, (), lambda items: None, trusted)
     images = SimpleNamespace(columns=columns, alike=lambda rounds, name, ones, *_: np.ones(len(ones), dtype=bool))
-    images.ids, images.hashes, images.made = digests.__getitem__, hashes.__getitem__, "one"
+    images.ids, images.made = digests.__getitem__, "one"
+    images.hashes = lambda items: pieces(hashes[items])
     params = DedupParams.model_validate({"perceptual": {"distance": 7}})
     with tempfile.TemporaryDirectory() as folder:
         rounds = Rounds(Store(folder), "rounds", map)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.dedup import hash_pairs, hash_tables
-from curation.dedup.hash_pairs import Hashes, equal_groups, near_hashes
+from curation.dedup.hash_files import Hashes
+from curation.dedup.hash_pairs import equal_groups, near_hashes
 from curation.dedup.hash_tables import HashTables
 from shared.stage_runner import Rounds
 from shared.storage import Store
@@ -24,10 +25,16 @@ def hashes(seed, count, flips):
     return np.packbits(bits, axis=2).reshape(count, 64)
 
 
-def of(rows):
-    """Those of one set of images."""
-    every = np.arange(len(rows))
-    return Hashes(every, every, lambda: rows)
+def of(rows, first=0):
+    """Those of one set of images, with numbers from the first on."""
+    every = np.arange(first, first + len(rows))
+    return Hashes(every, every, lambda: pieces(rows))
+
+
+def pieces(rows):
+    """Read them some at a time, as parts of a table are: not in their order."""
+    order = np.random.default_rng(len(rows)).permutation(len(rows))
+    return ((places, rows[places]) for places in (order[i : i + 5] for i in range(0, len(order), 5)))
 
 
 def slowly(rows, distance):
@@ -40,9 +47,8 @@ def slowly(rows, distance):
 def searched(rows, distance, equal, most=1000):
     """The pairs that processes find, in no order, by tables of so many equal blocks."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(HashTables, "of", lambda distance, _: HashTables(distance, equal))
+        patch.setattr(HashTables, "of", lambda distance, *_: HashTables(distance, equal))
         patch.setattr(hash_pairs, "BLOCK", 7)
-        patch.setattr(hash_pairs, "ASKED", 9)
         rounds = Rounds(Store(folder), "rounds", lambda fn, items: map(fn, list(items)[::-1]))
         found = near_hashes(rounds, "hashes", of(rows), of(rows), distance, most)
     return list(zip(*(column.tolist() for column in found), strict=True))
@@ -108,7 +114,7 @@ def test_a_span_of_keys_is_searched_alone_with_the_same_result():
 
 @pytest.mark.parametrize("distance", [0, 18, 32])
 def test_a_distance_of_any_size_is_searched(distance):
-    assert HashTables.of(distance, 10**7).distance == distance
+    assert HashTables.of(distance, 10**7, 10**7).distance == distance
     rows = hashes(5, 30, distance + 4)
     with tempfile.TemporaryDirectory() as folder:
         found = near_hashes(Rounds(Store(folder), "rounds", map), "hashes", of(rows), of(rows), distance, 1000)
@@ -118,13 +124,13 @@ def test_a_distance_of_any_size_is_searched(distance):
 def test_equal_keys_make_a_star_and_not_all_pairs():
     rows = np.repeat(np.array([[7], [3], [7], [7], [3], [9], [3]], np.uint8), 64, axis=1)
     rows[6, 63] += 1  # another hash when it is turned
-    members, firsts = equal_groups(rows)
+    members, firsts = equal_groups(of(rows))
     assert list(zip(members.tolist(), firsts.tolist(), strict=True)) == [(2, 0), (3, 0), (4, 1)]
-    assert [len(side) for side in equal_groups(rows[:0])] == [0, 0]
+    assert [len(side) for side in equal_groups(of(rows[:0]))] == [0, 0]
 
 
 def test_more_hashes_get_longer_keys():
-    lengths = [HashTables.of(6, count).equal for count in (1000, 10**6, 10**9)]
+    lengths = [HashTables.of(6, count, count).equal for count in (1000, 10**6, 10**9)]
     assert lengths == sorted(lengths)
     assert lengths[0] == 0 < lengths[-1]
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation.dedup.hash_files import Hashes
 from curation.dedup.hash_lists import remembered_pairs
-from curation.dedup.hash_pairs import Hashes, near_hashes
+from curation.dedup.hash_pairs import near_hashes
 from curation.dedup.ivf import difference, lists
 from curation.dedup.ivf import near_pairs as near_pairs_module
 from curation.dedup.ivf.assign import ASKS, TARGET, Probing
@@ -23,6 +24,7 @@ from curation.dedup.ivf.task import NearSearch
 from shared.stage_runner import Rounds
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted
+from tests.curation.dedup.test_hash_pairs import pieces
 from tests.curation.dedup.test_near_pairs import TURN, corpus, write_parts
 
 ROLES = np.array([ASKS, TARGET, ASKS | TARGET], np.int8)
@@ -147,7 +149,7 @@ def test_the_difference_of_hashes_gives_what_comparing_all_gives(tmp_path_factor
     rounds, chosen = Rounds(store, "rounds", map), np.arange(40)
     for _ in range(4):
         asking = chosen[rng.random(len(chosen)) < 0.9]
-        sides = tuple(Hashes(ids[some], some, partial(rows.take, some, axis=0)) for some in (asking, chosen))
+        sides = tuple(Hashes(ids[some], some, partial(pieces, rows[some])) for some in (asking, chosen))
         pairs, _ = remembered_pairs(rounds, "hashes", "one", sides, 7, most)
         whole = near_hashes(rounds, "whole", *sides, 7, most)
         assert [column.tolist() for column in pairs] == [column.tolist() for column in whole]

@@ -104,7 +104,7 @@ def test_more_bits_cost_more_at_a_billion_images_and_the_plan_warns_of_matches_b
     six, ten = (recipe_of({"dedup": {"perceptual": {"distance": bits}}}) for bits in (6, 10))
     assert candidates(ten) - candidates(six) > 1
     assert candidates(six) - candidates(recipe_of({"dedup": {"perceptual": {"enabled": False}}})) == pytest.approx(
-        HashTables.of(6, 1_200_000_000).nanoseconds(1_200_000_000) / 1.2e15
+        HashTables.of(6, *2 * [1_200_000_000]).nanoseconds(*2 * [1_200_000_000]) / 1.2e15
     )
     assert chance_pairs(six, 1.2e9) == pytest.approx(0.043, abs=0.001)
     facts = plan(ten, 1.2e9, 110e3, MACHINE, 30)
