@@ -3,7 +3,8 @@
 Definitions follow cleanvision (github.com/cleanlab/cleanvision, `image_property.py`), so that its thresholds
 carry over; `detail` gates hashes, which collide on images with nothing in them. What is sampled or shrunk for
 speed agrees with full precision to .02 (brightness, sharpness), .01 bit (entropy) and a tenth (detail) on 120
-photographs, by the median to a third of that; and so it does for large ones, which are halved before.
+photographs, by the median to a third of that. On 50 large ones, which are halved before, entropy is off by .009
+bit at most, and sharpness by .03, as it was without.
 """
 
 from collections.abc import Callable
