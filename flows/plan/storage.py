@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from curation.dedup.hash_pairs import COPIES
+from curation.dedup.hash_tables import ORIENTATIONS, HashTables
 from curation.dedup.ivf.task import NearSearch
 from curation.dedup.pair_memo import SCHEMA as COMPARISON
 from curation.embedders import Embedder
@@ -27,6 +29,8 @@ HOME_BYTES = 16 + 4
 """Of a thumbnail at home in its bucket, beside it."""
 ALIASES_BYTES = 2 * 2 * KEY_BYTES
 """Of what leads from an image's file, and from its content, to what is remembered of it."""
+HASH_BYTES = 11.1
+"""Of a hash in a sorted file with the place of its image, compressed: by tests/benchmarks/scale/hash_pairs.md."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,22 @@ def width(embedder: Embedder) -> int:
 
 
 def _scratch(recipe: Recipe, images: float) -> float:
-    """Return the bytes of an image in the wider search: its vector in each bucket that it visits, a thumbnail once."""
+    """Return the bytes of an image in the widest search."""
+    return max(_hashes(recipe, images), _vectors(recipe, images))
+
+
+def _hashes(recipe: Recipe, images: float) -> float:
+    """Return the bytes of its hashes, as they are written at first and in the copies that are there at a time."""
+    perceptual, count = recipe.curation.dedup.perceptual, round(images)
+    if not perceptual.enabled:
+        return 0.0
+    by = HashTables.of(perceptual.distance, count, count)
+    copies = min(COPIES, by.copies) if by.shared else 0
+    return (1 + copies) * (ORIENTATIONS + 1) * HASH_BYTES
+
+
+def _vectors(recipe: Recipe, images: float) -> float:
+    """Return the bytes of its vector in each bucket that it visits, and of a thumbnail."""
     near = recipe.curation.dedup.near
     if not near.enabled or near.verify == "none":
         return 0.0

@@ -26,8 +26,7 @@ from curation.dedup.hash_files import Hashes
 from shared.stage_runner import Rounds
 from shared.storage import Store
 
-LIMITS = {"ASKED": [hash_tables, hash_pairs], "STORED": [hash_tables, hash_pairs]}
-LIMITS |= {"FILE_ROWS": [hash_tables, hash_pairs, hash_files]}
+LIMITS = ("ASKED", "STORED", "FILE_ROWS", "IMAGES")
 PIECE = 10_000
 """Images that are read together: a part of the measurements."""
 
@@ -45,9 +44,11 @@ def corpus(count):
 
 def limit(share):
     """Let a process hold less."""
-    for name, modules in LIMITS.items():
-        value = getattr(hash_tables, name) // share // hash_tables.ORIENTATIONS * hash_tables.ORIENTATIONS
-        for module in modules:
+    modules = (hash_files, hash_tables, hash_pairs)
+    for name in LIMITS:
+        having = [module for module in modules if hasattr(module, name)]
+        value = getattr(having[0], name) // share
+        for module in having:
             setattr(module, name, value)
 
 

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import picture
 
+from curation.dedup import hash_files
+from curation.dedup.hash_pairs import near_hashes
+from curation.dedup.hash_tables import HashTables
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.embedders.efficientnet import EfficientNetLite0Embedder
 from flows import pipeline
@@ -13,6 +17,7 @@ from flows.recipe.recipe import Recipe
 from flows.session import Session
 from shared.launch.executors import Inline
 from shared.launch.progress import Silent
+from shared.stage_runner import Rounds
 from shared.storage import Store
 
 IMAGES = 300
@@ -29,8 +34,8 @@ def curated(tmp_path_factory) -> Session:
     return session
 
 
-def recipe_of(near, url="/photos") -> Recipe:
-    curation = {"dedup": {"near": near}}
+def recipe_of(near, url="/photos", **perceptual) -> Recipe:
+    curation = {"dedup": {"near": near, "perceptual": perceptual}}
     return Recipe.model_validate({"sources": [{"kind": "folder", "url": url}], "curation": curation})
 
 
@@ -62,4 +67,28 @@ def test_scratch_space_is_that_of_ten_million_images_and_grows_with_the_turns_th
     as_measured = planned - 1e7 * 2.35 * 2 * (1280 - 256)  # middle.py's vectors have 256 numbers
     assert as_measured == pytest.approx(26e9, rel=0.1)
     assert disk_bytes(recipe_of({}), 1e7, 0).scratch > 4 * planned
-    assert disk_bytes(recipe_of({"verify": "none"}), 1e7, 0).scratch == 0
+    assert disk_bytes(recipe_of({"verify": "none"}), 1e7, 0).scratch < planned / 2
+    assert disk_bytes(recipe_of({"verify": "none"}, enabled=False), 1e7, 0).scratch == 0
+
+
+def test_hashes_take_what_the_plan_says_where_they_are_exchanged(tmp_path, monkeypatch) -> None:
+    """Their copies lie beside them for a time: where no embedding is searched that is the most."""
+    alone = recipe_of({"enabled": False})
+    planned = disk_bytes(alone, 1e8, 0).scratch / 1e8
+    assert planned > 5 * disk_bytes(alone, 1e5, 0).scratch / 1e5 > 0
+    assert disk_bytes(recipe_of({}), 1e8, 0).scratch > 1e8 * planned
+    for module, name, value in ((hash_files, "IMAGES", 2_000), (hash_files, "FILE_ROWS", 80_000)):
+        monkeypatch.setattr(module, name, value)
+    distance = alone.curation.dedup.perceptual.distance
+    monkeypatch.setattr(HashTables, "of", lambda *_: HashTables(distance, 2, 1))
+    rows, there = np.random.default_rng(0).integers(0, 256, (20_000, 64), np.uint8), [0]
+
+    def run(fn, items):
+        if fn is hash_files.copy_hashes:
+            yield from map(fn, items)
+            there[0] = max(there[0], sum(file.stat().st_size for file in tmp_path.rglob("*.parquet")))
+
+    every = np.arange(len(rows))
+    hashes = hash_files.Hashes(every, every, lambda: iter([(every, rows)]))
+    near_hashes(Rounds(Store(str(tmp_path)), "rounds", run), "hashes", hashes, hashes, distance, 64)
+    assert there[0] / len(rows) == pytest.approx(planned, rel=0.2)  # places are small here
