@@ -83,7 +83,7 @@ def measure(count, distance, share):
     digest = hashlib.sha256(np.stack(found).tobytes()).hexdigest()[:8]
     print(
         f"| {count:,} | {distance} | {by} | {exchange} | {cpu:.1f} | {cpu / count * 1e3:.3f} | {after[1][1]:.2f} "
-        f"({before[1][1]:.2f}) | {written:.2f} | {len(found[0]):,} | {digest} |",
+        f"| {written:.2f} | {len(found[0]):,} | {digest} |",
         flush=True,
     )
 
@@ -100,7 +100,7 @@ def main():
         return
     print(hardware(), f"One worker, which may hold 1/{options.share} of what it may.")
     print(
-        "| images | distance | tables | exchange | CPU s | CPU ms each | peak of a worker, GiB (idle) | GB written "
+        "| images | distance | tables | exchange | CPU s | CPU ms each | peak of the worker, GiB | GB written "
         "| pairs | digest |\n|--:|--:|---|---|--:|--:|--:|--:|--:|---|",
         flush=True,
     )
