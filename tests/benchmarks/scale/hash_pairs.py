@@ -67,10 +67,11 @@ def pieces(rows):
 def measure(count, distance, share):
     """Find the pairs; print a row of the table."""
     limit(share)
+    # Before there are hashes: what its parent holds would count as its peak.
+    spawned = multiprocessing.get_context("spawn").Pool(1, limit, (share,))
     rows, every = corpus(count), np.arange(count)
     tables = hash_tables.HashTables.of(distance, count, count)
     hashes = Hashes(every, every, partial(pieces, rows))
-    spawned = multiprocessing.get_context("spawn").Pool(1, limit, (share,))
     with tempfile.TemporaryDirectory() as folder, spawned as worker:
         before = spent(), worker.map(spent, [0])[0]
         rounds = Rounds(Store(folder), "rounds", partial(worker.imap, chunksize=1))
