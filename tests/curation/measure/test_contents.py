@@ -92,8 +92,9 @@ def test_where_a_file_is_not_as_it_was_listed_nothing_is_remembered_of_the_other
 
 
 def test_the_rows_of_one_archive_are_neighbours_wherever_its_bytes_lie_now(tmp_path, memory):
-    images = listing(tmp_path, offset=[0, 3])
-    moved = listing(tmp_path, offset=[0, 3], path=[shutil.copy(tmp_path / "0", tmp_path / "moved")] * 2)
+    ranges = {"offset": [0, 3], "length": [len(encoded(picture(0))), 9]}
+    images = listing(tmp_path, **ranges)
+    moved = listing(tmp_path, **ranges, path=[shutil.copy(tmp_path / "0", f"{tmp_path}/moved")] * 2)
     for listed in (images, moved):
         measure_new_images(listed, MeasureParams(), memory)
         stands = memory.aliases().resolved(file_keys(listed, "measure")).to_pylist()

@@ -37,7 +37,7 @@ def test_a_full_disk_is_told_with_the_path_and_the_bytes(tmp_path: Path) -> None
 
 
 def test_a_disk_that_gets_full_is_told_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: Path) -> None:
+    def full(_: Path, lasts: bool = True) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(store, "settle", full)
