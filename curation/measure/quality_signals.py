@@ -108,8 +108,8 @@ def _thumbnail_size(width: int, height: int, side: int) -> tuple[int, int]:
         return width, height
     aspect = width / height
     if aspect >= 1:
-        return side, _nearest(side / aspect, lambda n: abs(aspect - side / n))
-    return _nearest(side * aspect, lambda n: 0 if n == 0 else abs(aspect - n / side)), side
+        return side, _nearest(side / aspect, lambda n: 0 if n == 0 else abs(aspect - side / n))
+    return _nearest(side * aspect, lambda n: abs(aspect - n / side)), side
 
 
 def _nearest(length: float, off: Callable[[int], float]) -> int:

@@ -1,6 +1,7 @@
 """Files on a disk or an object store, as every source needs them: opened, found, named, and stamped."""
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -15,6 +16,8 @@ from shared.storage.credentials import located
 THREADS = 16
 """Requests to an object store at a time: they wait, they do not work."""
 
+EVERYBODY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+"""What lets everybody read a file."""
 MISSING = "missing"
 """The stamp of a file that is not there."""
 
@@ -90,8 +93,10 @@ def stat_file(fs: Any, path: str) -> SourceFile:
 
 
 def file_of(path: str, status: os.stat_result) -> SourceFile:
-    """Return a file of this machine."""
-    return SourceFile(path, status.st_size, f"{status.st_mtime:020.6f} {status.st_size}")
+    """Return a file of this machine; where not everybody may read it, who may is in its stamp: that can be mended."""
+    mode = stat.S_IMODE(status.st_mode)
+    who = "" if mode & EVERYBODY == EVERYBODY else f" {mode:o} {status.st_uid}:{status.st_gid}"
+    return SourceFile(path, status.st_size, f"{status.st_mtime:020.6f} {status.st_size}{who}")
 
 
 def read_file(fs: Any, path: str, start: int = 0, size: int | None = None) -> bytes:

@@ -38,6 +38,8 @@ DETAIL_SIGMA = 6.0
 """Pixels of the frame: what a blur of this width takes away is detail."""
 FINE_SIDE, FINE_QUALITY = 384, 92
 """Longer side of the frame in which differences are sought, and the JPEG quality that it waits in: some 40 kB."""
+FINE_LEAST = 20
+"""Its shorter side, at least: with less a strip has no room for what differs to be sought in."""
 SHADE, SHADES = 16, 3
 """A picture is as plain as the share of it that its so many most frequent shades of so many gray levels fill: drawings,
 pages, flags and signs .75 to 1, photographs .35 to .75."""
@@ -132,7 +134,7 @@ def _plain(gray: Bytes) -> float:
 
 def _encoded(image: Image.Image) -> bytes:
     scale = min(1.0, FINE_SIDE / max(image.size))
-    width, height = (max(LEAST, round(length * scale)) for length in image.size)
+    width, height = (max(FINE_LEAST, round(length * scale)) for length in image.size)
     small = np.asarray(image.resize((width, height), Image.Resampling.BOX, reducing_gap=2.0))
     coded = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, FINE_QUALITY])[1]
     return bytes(coded.tobytes())

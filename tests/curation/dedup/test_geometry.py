@@ -282,3 +282,22 @@ def test_one_drawing_in_two_colours_is_no_copy_unless_its_gray_levels_say_so_cle
     photo = drawn(RICH[0])
     recoloured = Image.merge("RGB", photo.split()[::-1])
     assert copies(describe(photo), describe(recoloured))
+
+
+@pytest.mark.parametrize("size", [(3100, 120), (120, 3100), (600, 20)])
+def test_a_strip_that_was_compressed_and_shrunk_is_a_copy(size):
+    strip, other = (soft_strip(seed, size) for seed in range(2))
+    assert compared(describe(strip), describe(shrunk_jpeg(strip))).verdict == "copy"
+    assert compared(describe(strip), describe(other)).verdict != "copy"
+
+
+def soft_strip(seed: int, size: tuple[int, int]) -> Image.Image:
+    wide, high = (max(2, side // 20) for side in size)
+    patches = np.random.default_rng(seed).integers(0, 256, (high, wide, 3), dtype=np.uint8)
+    return Image.fromarray(patches).resize(size, Image.Resampling.BICUBIC)
+
+
+def shrunk_jpeg(image: Image.Image) -> Image.Image:
+    sink = io.BytesIO()
+    image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS).save(sink, "JPEG", quality=90)
+    return Image.open(sink).convert("RGB")

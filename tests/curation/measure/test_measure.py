@@ -17,10 +17,12 @@ import shared.images.torchvision_cpu  # noqa: F401  imagededup imports torchvisi
 from imagededup.methods import AHash, DHash, PHash, WHash
 
 from curation.measure.measure import measure_images
+from curation.measure.quality_signals import SHARP_SIDE, reduced
 from curation.params import MeasureParams, QualityParams
 from curation.quality import DEFAULT_RULES, Blurry, Dark, TooSmall
 from curation.stages import quality
 from shared.catalog import IMAGES, MEASUREMENTS
+from shared.images.picture import Picture
 
 IMAGEDEDUPS = {"phash": PHash, "dhash": DHash, "ahash": AHash, "whash": WHash}
 
@@ -145,6 +147,15 @@ def test_signals_are_absolute_and_in_range(seed, scale):
     assert found["aspect"] == pytest.approx(0.75)
     for name, top in (("luma_p5", 1), ("luma_p99", 1), ("entropy", 8), ("sharpness", 1), ("detail", 128)):
         assert 0 <= found[name] <= top
+
+
+@pytest.mark.parametrize("size", [(65, 1), (600, 1), (640, 9), (1, 900), (30_000, 20), (128, 1)])
+def test_rules_and_spacers_are_measured_at_the_size_that_pillow_makes_them(size):
+    strip = picture(1, size)
+    (row,) = measured(encoded(strip, "PNG")).to_pylist()
+    assert all(np.isfinite(row[name]) for name in ("luma_p5", "luma_p99", "entropy", "sharpness", "detail"))
+    strip.thumbnail((SHARP_SIDE, SHARP_SIDE))
+    assert reduced(Picture(picture(1, size))).size == strip.size
 
 
 def reasons(*images: Image.Image, rules=DEFAULT_RULES) -> list[str | None]:

@@ -57,6 +57,18 @@ def test_a_file_that_appears_or_changes_has_another_stamp(tmp_path):
     assert before[1] != after[1]
 
 
+def test_a_file_that_could_not_be_read_has_another_stamp_once_its_permissions_are_mended(tmp_path):
+    (tmp_path / "all.lst").write_text("a.jpg\n")
+    image = tmp_path / "a.jpg"
+    image.write_bytes(encoded(picture(1)))
+    stamps = []
+    for mode in (0o644, 0o000, 0o600, 0o644):
+        image.chmod(mode)
+        stamps += rows(ListSource(url=f"{tmp_path}/all.lst"))["stamp"].to_pylist()
+    assert len({*stamps}) == 3
+    assert stamps[0] == stamps[3]
+
+
 def test_a_list_may_name_images_on_several_filesystems(tmp_path):
     import fsspec
 
