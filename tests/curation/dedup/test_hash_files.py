@@ -43,12 +43,12 @@ def skewed(seed, count, flips):
     return rows
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     distance=st.sampled_from([0, 3, 6, 10]),
-    equal=st.integers(0, 4),
-    shared=st.integers(0, 4),
+    equal=st.integers(0, 3),
+    shared=st.integers(0, 2),
     sides=st.sampled_from([(120, None), (40, 90), (120, 3), (60, 0), (0, 60)]),
 )
 def test_a_task_that_may_hold_little_finds_with_others_what_one_finds(
@@ -76,7 +76,7 @@ def test_what_a_task_reads_is_its_span_and_what_travels_is_names(tmp_path, monke
     """Whatever the hashes of all images."""
     limited(monkeypatch, HashTables(6, 3, 2))
     monkeypatch.setattr(hash_files, "SAMPLE", 10_000)
-    rows, read, work, sizes = hashes(3, 600, 9), HashFiles._read, {}, []
+    rows, read, work, sizes = hashes(3, 150, 9), HashFiles._read, {}, []
 
     def run(fn, items):
         for item in items:
@@ -100,7 +100,7 @@ def test_what_a_task_reads_is_its_span_and_what_travels_is_names(tmp_path, monke
     search(long, queries, queries, 6, run)
     assert work.keys() == {"copy_hashes", "hash_work"}
     assert max(work["copy_hashes"]) == FILE_ROWS
-    assert len(work["hash_work"]) > 28 * 9 * 600 / (ASKED + STORED)
+    assert len(work["hash_work"]) > 28 * 9 * len(rows) / (ASKED + STORED)
     assert max(sizes) < 1000
 
 
