@@ -201,6 +201,10 @@ class Resources(NamedTuple):
     memory: float = 0
     """GiB; a worker that has less does such work one piece at a time."""
 
+    def joined(self, other: "Resources") -> "Resources":
+        """Return what work needs that needs both."""
+        return Resources(self.gpu or other.gpu, max(self.memory, other.memory))
+
 
 NOTHING = Resources()
 

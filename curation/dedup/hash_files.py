@@ -4,7 +4,7 @@ A copy is sorted by these blocks, so that a task reads only a span of their valu
 asks there are eight, one for each orientation.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,20 +60,8 @@ class HashFiles:
     high: int | None = None
 
     def chunks(self, most: int) -> Iterator[tuple[Words, Ints]]:
-        """Yield hashes [m] and the places [m] of their images, at most so many; what one file has more is held, too."""
-        held, count = list[tuple[Words, Ints]](), 0
-        for number in self.numbers:
-            left = self._read(number)
-            while len(left[0]):
-                held.append((left[0][: most - count], left[1][: most - count]))
-                left = left[0][most - count :], left[1][most - count :]
-                count += len(held[-1][0])
-                if count == most:
-                    chunk, held, count = _joined(held), [], 0
-                    yield chunk
-        if held:
-            chunk, held = _joined(held), []
-            yield chunk
+        """Return hashes [m] and places [m] of their images, so many at a time; what one file has more is held, too."""
+        return _regrouped(map(self._read, self.numbers), most)
 
     def _read(self, number: int) -> tuple[Words, Ints]:
         with open_sorted(Store(self.url), _file(self.folder, number)) as file:
@@ -123,7 +111,7 @@ def write_sides(store: Store, folder: str, queries: Hashes, stored: Hashes) -> t
     files, sample = list[HashFiles](), [np.zeros(0, np.uint64)]
     for hashes, some in [(queries, sides)] if stored is queries else [(queries, sides[:1]), (stored, sides[1:])]:
         count = 0
-        for places, rows in _pieces(hashes.read()):
+        for places, rows in _regrouped(hashes.read(), IMAGES):
             for name, turns in some:
                 words = np.ascontiguousarray(rows[:, : turns * BYTES]).view(">u8").astype(np.uint64).ravel()
                 written = pa.table({"hash": words, "place": np.repeat(places, turns)})
@@ -149,19 +137,21 @@ def cut(whole: range, size: int) -> list[range]:
     return [whole[begin : begin + size] for begin in range(0, len(whole), size)]
 
 
-def _pieces(read: Iterator[tuple[Ints, Bytes]]) -> Iterator[tuple[Ints, Bytes]]:
-    """Yield what is read some IMAGES at a time."""
-    held, count = list[tuple[Ints, Bytes]](), 0
-    for some in read:
-        held.append(some)
-        count += len(some[0])
-        if count >= IMAGES:
-            places, rows = _joined(held)
-            whole = count - count % IMAGES
-            yield from ((places[i : i + IMAGES], rows[i : i + IMAGES]) for i in range(0, whole, IMAGES))
-            held, count = [(places[whole:], rows[whole:])], count - whole
-    if count:
-        yield _joined(held)
+def _regrouped(pieces: Iterable[tuple[Array, Array]], size: int) -> Iterator[tuple[Array, Array]]:
+    """Yield what comes in pieces of two columns so many rows at a time; the last has what is left."""
+    held, count = list[tuple[Array, Array]](), 0
+    for one, other in pieces:
+        begin = 0
+        while begin < len(one):
+            end = begin + size - count
+            held.append((one[begin:end], other[begin:end]))
+            begin, count = end, count + len(held[-1][0])
+            if count == size:
+                chunk, held, count = _joined(held), [], 0
+                yield chunk
+    if held:
+        chunk, held = _joined(held), []
+        yield chunk
 
 
 def _joined(pieces: list[tuple[Array, Array]]) -> tuple[Array, Array]:

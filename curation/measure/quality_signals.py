@@ -19,7 +19,7 @@ from PIL import Image
 from curation.arrays import Floats
 from curation.embedders.blur import blurred_cells
 from shared.images.halves import Pixels
-from shared.images.picture import LARGE, Picture, gray_levels
+from shared.images.picture import Picture, gray_levels
 
 SAMPLED_PIXELS = 1 << 13
 """Brightness is taken from so many pixels at least, evenly spaced: cleanvision takes half as many."""
@@ -46,9 +46,8 @@ class Reduced(NamedTuple):
 def signals(picture: Picture) -> dict[str, float]:
     """Return what needs most pixels of a picture, or none: aspect and entropy."""
     height, width = picture.pixels.shape[:2]
-    if height * width < LARGE:
-        counted = picture.gray
-    else:
+    counted = picture.gray
+    if picture.is_large:
         counted = gray_levels(picture.pixels).reshape(1, -1)[:, :: next(n for n in EVERY if width % n or n == 1)]
     return {
         "aspect": min(width, height) / max(width, height),

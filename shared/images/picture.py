@@ -34,12 +34,18 @@ class Picture:
         """RGB pixels [height, width, 3]."""
         return np.asarray(self._source)
 
+    @property
+    def is_large(self) -> bool:
+        """Whether the image is halved for all that looks at the whole."""
+        height, width = self.pixels.shape[:2]
+        return bool(height * width >= LARGE)
+
     @cached_property
     def coarse(self) -> Cells:
         """The RGB pixels; those of a large image halved."""
         height, width = self.pixels.shape[:2]
         whole = Cells(self.pixels, (width, height))
-        return halved(whole, HALVED) if height * width >= LARGE else whole
+        return halved(whole, HALVED) if self.is_large else whole
 
     @cached_property
     def gray(self) -> Pixels:

@@ -123,12 +123,12 @@ MAKERS = {"map": _make_map, "exchange": _make_exchange, "reduce": _make_reduce, 
 def _spread(work: StageRun, executor: Executor) -> Map:
     """Return the executor's map over pieces of work inside a stage.
 
-    Each has what the stage needs of a machine, or what its own function does.
+    Each has what the stage needs of a machine, and what its own function does beside.
     """
     name, of_stage = work.stage.name, work.stage.needs(work.params)
 
     def spread(fn: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-        needs = fn.needs if isinstance(fn, Needing) else of_stage
+        needs = of_stage.joined(fn.needs) if isinstance(fn, Needing) else of_stage
         return executor.map(fn, items, f"{name}: {fn.__name__}", needs)
 
     return spread

@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ import pytest
 from shared.catalog import DUPLICATES, IMAGES
 from shared.launch import executors
 from shared.launch import gpus as gpus_module
-from shared.launch.executors import processes_for
+from shared.launch.executors import Inline, processes_for
 from shared.launch.gpus import CORES, VISIBLE, cores_of_this_process, gpu_environments, visible_gpus
-from shared.params import Compute, Needing, Params, Resources
+from shared.params import NOTHING, Compute, Needing, Params, Resources
 from shared.stage import stage
 from shared.stage_runner import Rounds, run
 from shared.storage import Store
@@ -89,6 +90,26 @@ def test_inside_a_stage_only_the_work_that_needs_a_gpu_sees_one(monkeypatch, tmp
     output = run(seeing, SightParams(), [images], store=Store(str(tmp_path)), executor=processes)
     assert output.facts == {"plain": [""], "needing": ["4"]}
     processes.close()
+
+
+class Noting(Inline):
+    """Does the work here, and notes what each needs."""
+
+    def __init__(self) -> None:
+        self.needs: list[Resources] = []
+
+    def map(self, fn: Any, items: Any, label: str, needs: Resources = NOTHING) -> Iterator[Any]:
+        self.needs.append(needs)
+        return super().map(fn, items, label, needs)
+
+
+def test_work_that_needs_a_gpu_needs_what_its_stage_does_as_well(monkeypatch, tmp_path):
+    for name in (VISIBLE, CORES):
+        monkeypatch.setenv(name, "1")
+    executor, images = Noting(), Output("index", "none", IMAGES.aligned, ())
+    heavy = replace(seeing, needs=lambda _: Resources(memory=3))
+    run(heavy, SightParams(), [images], store=Store(str(tmp_path)), executor=executor)
+    assert executor.needs == [Resources(memory=3), Resources(gpu=True, memory=3)]
 
 
 def test_without_a_gpu_to_use_no_process_sees_one(monkeypatch):
