@@ -55,7 +55,16 @@ def cache_folders(store: Store) -> list[str]:
 def memory_folders(store: Store) -> list[str]:
     """Return the folders of what stages and the report remember, row by row."""
     folders = [f"{MEMORY}/{name}" for name in store.names(MEMORY)]
-    return [folder for folder in folders if any(name.endswith(RUN_ENDING) for name in store.names(folder))]
+    return [folder for folder in folders if any(file.name.endswith(RUN_ENDING) for file in files(store, folder))]
+
+
+def memories(store: Store) -> Iterator[list[list[CacheFile]]]:
+    """Yield, for each stage that remembers rows, its files by version and parameters, those written last at the end."""
+    for folder in (f"{MEMORY}/{stage.name}" for stage in STAGES if stage.remembers):
+        by_identity = dict[str, list[CacheFile]]()
+        for file in files(store, folder) if store.exists(folder) else ():
+            by_identity.setdefault(file.name.split("/")[2], []).append(file)
+        yield sorted(by_identity.values(), key=lambda group: max(file.written for file in group))
 
 
 def needed(store: Store) -> set[str]:

@@ -84,8 +84,9 @@ class StageRun:
 
     @property
     def memory(self) -> RowMemory:
-        """Where the stage remembers rows."""
-        return RowMemory(self.store, f"{MEMORY}/{self.stage.name}", self.name(), self.runs)
+        """Where the stage remembers rows: a folder for each version and its parameters, which can go whole."""
+        identity = self.name()
+        return RowMemory(self.store, f"{MEMORY}/{self.stage.name}/{identity}", identity, self.runs)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Corpus:
 
     def aliases(self) -> list[Path]:
         """Return the runs of what else measurements are called."""
-        return sorted(Path(self.store.path(), "memory/measure/aliases").iterdir())
+        return sorted(Path(self.store.path(), "memory/measure").glob("*/aliases/*"))
 
     def measured(
         self, name: str = "", part_images: int = 16, params: Params | None = None
@@ -155,7 +155,7 @@ def test_a_damaged_run_of_aliases_is_dropped_and_made_again(corpus, caplog, tmp_
     (corpus.images / "1").rename(corpus.images / "another")
     after = corpus.measured()
     assert corpus.decodes == 100
-    assert caplog.messages == [f"memory/measure/aliases/{aliases.name} {DAMAGED}"]
+    assert caplog.messages == [f"{aliases.relative_to(corpus.store.path())} {DAMAGED}"]
     corpus.store = Store(str(tmp_path / "fresh"))
     assert corpus.measured() == after
     corpus.store = Store(str(tmp_path / "workspace"))
@@ -166,7 +166,7 @@ def test_a_damaged_run_of_aliases_is_dropped_and_made_again(corpus, caplog, tmp_
 
 def forget_rows(corpus: Corpus, reads: list[bytes]) -> None:
     """Delete what is remembered, but not what it is called."""
-    for file in Path(corpus.store.path("memory/measure")).glob("*.run"):
+    for file in Path(corpus.store.path("memory/measure")).glob("*/*.run"):
         file.unlink()
     reads.clear()
 
