@@ -46,9 +46,9 @@ def garbage_of(store: Store, before: float) -> Garbage:
         for file in files(store, folder):
             if not (file.name in kept or file.name.rpartition("/")[0] in kept):
                 garbage.setdefault(DRAFTS if file.unfinished else CACHE, []).append(file)
-    # What a stage remembered last serves the next run, be it killed before it published anything.
+    # What a stage remembered last serves the next run, be it killed before it published anything; none goes in part.
     for group in (group for groups in memories(store) for group in groups[:-1]):
-        if not any(file.name.rpartition("/")[0] in kept for file in group):
+        if all(file.written < before and file.name.rpartition("/")[0] not in kept for file in group):
             garbage.setdefault(MEMORIES, []).extend(group)
     for file in files(store, DATASETS) if store.exists(DATASETS) else ():
         if file.unfinished:
