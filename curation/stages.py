@@ -54,7 +54,7 @@ def measuring(params: MeasureParams) -> Resources:
     return Resources(gpu=params.on_gpu, memory=1)
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=7, content=installed_decoders, needs=measuring, remembers=True)
+@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=8, content=installed_decoders, needs=measuring, remembers=True)
 def measure(images: "Table", *, params: MeasureParams, memory: "RowMemory") -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measure.remembered import measure_new_images
@@ -73,7 +73,7 @@ def references(*, params: DecontaminateParams) -> "Iterator[Table | dict[str, An
 @stage(
     reads=(REFERENCES,),
     writes=REFERENCE_MEASUREMENTS,
-    version=7,
+    version=8,
     key="curation.measure",
     content=installed_decoders,
     needs=measuring,

@@ -11,8 +11,8 @@ from training.stages import evaluate, pretrain
 GOLDEN: dict[str, tuple[int, str]] = {
     "index": (2, "c0eb1d43b3f69545bac7"),
     "references": (4, "736939d96cd78fd8fa36"),
-    "measure": (7, "a2107da60d863e1a94ec"),
-    "measure_references": (7, "a2107da60d863e1a94ec"),
+    "measure": (8, "a2107da60d863e1a94ec"),
+    "measure_references": (8, "a2107da60d863e1a94ec"),
     "quality": (2, "cefa6571f1e94daaf32d"),
     "candidates": (5, "62e42ffec6538fcae7f7"),
     "verify": (8, "1791e8bf588ac422805c"),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SIDE = 32
 BLUR = 2.0
 """Standard deviation, in pixels of the 128 × 128 picture."""
+STEPS = 256
+"""Of a gray level: blurred levels are whole numbers of them, below 2¹⁶."""
 
 
 class DescriptorEmbedder(Embedding):
@@ -35,15 +37,23 @@ class DescriptorEmbedder(Embedding):
         return picture.small_gray
 
     def vectors(self, prepared: "Sequence[Array]") -> "Floats":
-        """Return the unit vectors [n, 1024] of pictures; zeros for flat ones."""
+        """Return the unit vectors [n, 1024] of pictures; zeros for flat ones.
+
+        The same bits on every machine: sums and products of whole numbers below 2⁵³ are exact in whatever order they
+        are made, and square roots and quotients are rounded in one way.
+        """
         import numpy as np
 
         from curation.embedders.blur import blurred_cells
 
-        values = blurred_cells(np.stack(prepared), BLUR, SIDE).astype(np.float32).reshape(len(prepared), -1)
-        values -= values.mean(axis=1, keepdims=True)
-        norms = np.sqrt(values[:, None] @ values[:, :, None])[:, 0]
-        return np.asarray(np.divide(values, norms, out=np.zeros_like(values), where=norms > 1e-3))
+        levels = blurred_cells(np.stack(prepared), BLUR, SIDE).reshape(len(prepared), -1)
+        steps = np.rint(levels * STEPS)
+        count = steps.shape[1]
+        total = steps.sum(axis=1, keepdims=True)
+        centred = count * steps - total
+        length = np.sqrt(count * (count * (steps * steps).sum(axis=1, keepdims=True) - total**2))
+        unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+        return np.asarray(unit, dtype=np.float32)
 
     def orientations(self) -> "list[Ints]":
         """Return the seven permutations of the vector that flip and rotate its image."""

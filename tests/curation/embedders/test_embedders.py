@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 from importlib import util
 from pathlib import Path
@@ -19,11 +20,12 @@ import timm
 
 from curation.embedders import Embedder
 from curation.embedders.blur import blurred_cells
-from curation.embedders.descriptor import SIDE, DescriptorEmbedder
+from curation.embedders.descriptor import BLUR, SIDE, STEPS, DescriptorEmbedder
 from curation.models import files
 from curation.models.files import content
 from curation.params import CurationParams
 from shared.errors import RecipeError
+from shared.images.picture import Picture
 from training.model.student_teacher import Student, make_ema_teacher
 from training.params import PretrainParams
 from training.runs.checkpoint import State, save
@@ -266,6 +268,16 @@ def test_turned_and_mirrored_images_are_permutations_of_the_descriptor():
         assert max(float(vector[turn] @ base) for turn in one.orientations()) > 0.999
     turns = {tuple(turn) for turn in one.orientations()} | {tuple(range(SIDE * SIDE))}
     assert len(turns) == 8
+
+
+def test_a_descriptor_is_what_whole_numbers_say_in_whatever_order_they_are_summed():
+    embedder = DescriptorEmbedder()
+    prepared = [embedder.prepared(Picture(picture(i, (80, 70)))) for i in range(20)]
+    for vector, levels in zip(embedder.vectors(prepared), prepared, strict=True):
+        steps = np.rint(blurred_cells(levels[None], BLUR, SIDE).ravel() * STEPS).astype(int).tolist()
+        count, total = len(steps), sum(steps)
+        length = math.sqrt(count * (count * sum(s * s for s in steps) - total * total))
+        assert vector.tolist() == [np.float32((count * s - total) / length) for s in steps]
 
 
 def test_a_flat_image_has_no_direction():
