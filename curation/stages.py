@@ -98,7 +98,7 @@ def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS),
     writes=CANDIDATES,
     shape="rounds",
-    version=5,
+    version=6,
     key="curation.dedup",
 )
 def candidates(
@@ -117,7 +117,7 @@ def candidates(
     return pair_tables((images, measurements, verdicts), (references, reference_measurements), params, rounds)
 
 
-@stage(reads=(CANDIDATES,), writes=VERIFIED, version=8, unit="pairs", remembers=True)
+@stage(reads=(CANDIDATES,), writes=VERIFIED, version=9, unit="pairs", remembers=True)
 def verify(candidates: "Table", *, params: VerifyParams, memory: "RowMemory") -> "Table":
     """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
     from curation.dedup.verify import verify_pairs

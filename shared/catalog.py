@@ -76,8 +76,10 @@ CANDIDATES = Contract(
     "candidates",
     {
         **{name: IMAGES.columns[name] for name in WHERE},
+        "image_id": ID,
         "pixels_id": ID,
         **{f"other_{name}": IMAGES.columns[name] for name in WHERE},  # better in keep order, or of an evaluation set
+        "other_image_id": ID,
         "other_pixels_id": ID,
         "set": WORD,  # the evaluation set of the other image; null when it is of the corpus
         "distance": INT,  # of the hashes that proposed the pair, in bits; null where only the embeddings did

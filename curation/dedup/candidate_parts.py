@@ -83,6 +83,7 @@ def _pair_table(proposal: Proposal, pairs: ProposedPairs) -> pa.Table:
     one, other = images.table(WHERE, pairs.item), others.table(WHERE, pairs.other)
     columns = {name: one[name] for name in WHERE} | {f"other_{name}": other[name] for name in WHERE}
     sets = others.column(set_column, pairs.other) if set_column else pa.nulls(len(pairs.item), pa.string())
+    columns["image_id"], columns["other_image_id"] = images.image_ids(pairs.item), others.image_ids(pairs.other)
     columns["pixels_id"] = fixed_binary(images.ids(pairs.item), 16)
     columns["other_pixels_id"] = fixed_binary(others.ids(pairs.other), 16)
     proposed = {"set": sets.cast(pa.string()), "distance": pairs.distance}

@@ -17,7 +17,7 @@ from curation.dedup.compared_thumbnails import ThumbnailComparison, compared_thu
 from curation.dedup.exact_classes import ComparableColumns
 from curation.dedup.ivf.search import fixed_bytes, to_ids
 from curation.params.copies import DedupParams
-from shared.catalog import IMAGES
+from shared.catalog import IMAGES, MEASUREMENTS
 from shared.stage_runner import Rounds
 from shared.tables import Rows, made_by
 
@@ -45,6 +45,10 @@ class ComparableImages:
     def ids(self, items: Ints) -> Array:
         """Return the digests [n] of the items' pixels, 16 bytes each: of a corpus, leads of exact classes differ."""
         return self.columns.pixels_id[items]
+
+    def image_ids(self, items: Ints) -> pa.ChunkedArray:
+        """Return the digests [n] of the items' files."""
+        return self.measurements.taken(MEASUREMENTS, ["image_id"], self.rows[items])["image_id"]
 
     def ids_in_sets(self, items: Ints) -> Array:
         """Return digests [n] of the items' pixels and evaluation sets: a picture in two sets is one in each."""

@@ -1,6 +1,7 @@
 """Pairs of candidates, compared pixel by pixel: the only look at pixels between measuring and packing."""
 
 from collections import OrderedDict
+from contextlib import suppress
 
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
@@ -59,7 +60,7 @@ def _described(candidates: pa.Table) -> dict[str, LocalFeatures | None]:
 
     Of several files with the same pixels the first that can be read is.
     """
-    names = [*WHERE, "pixels_id"]
+    names = [*WHERE, "image_id", "pixels_id"]
     sides = [candidates.select([f"{side}{name}" for name in names]).rename_columns(names) for side in ("", "other_")]
     images = pa.concat_tables(sides).unify_dictionaries().sort_by([("path", "ascending"), ("offset", "ascending")])
     pixels, rows = dict[str, bytes](), dict[bytes, list[int]]()
@@ -77,21 +78,18 @@ def _described(candidates: pa.Table) -> dict[str, LocalFeatures | None]:
 def _read(images: pa.Table) -> dict[bytes, LocalFeatures]:
     """Return the description of each image that can be read, by the digest of its pixels.
 
-    Raises FilesChangedError for files that are not as they were listed, or hold other pixels than were measured.
+    Raises FilesChangedError for files that are not as they were listed, or hold other bytes than were measured.
     """
-    columns = (images[name].to_pylist() for name in ("uri", "pixels_id", "rotation"))
+    columns = (images[name].to_pylist() for name in ("uri", "image_id", "pixels_id", "rotation"))
     described, changed = dict[bytes, LocalFeatures](), dict[str, str]()
-    for uri, pixels, rotation, data in zip(*columns, unchanged(images, read_bytes(images)), strict=True):
+    for uri, measured, pixels, rotation, data in zip(*columns, unchanged(images, read_bytes(images)), strict=True):
         if isinstance(data, UnreadableError):
             continue
-        try:
-            decoded = decode(data, rotation)
-        except UndecodableError:
+        if (now := digest(data)) != measured:
+            changed[uri] = now.hex()
             continue
-        if decoded.pixels_id() == pixels:
-            described[pixels] = describe(decoded.image)
-        else:
-            changed[uri] = digest(data).hex()
+        with suppress(UndecodableError):
+            described[pixels] = describe(decode(data, rotation).picture)
     if changed:
         raise FilesChangedError(changed)
     return described

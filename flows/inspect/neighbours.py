@@ -106,6 +106,6 @@ def _features(original: Original | None):  # type: ignore[no-untyped-def]
     from curation.dedup.geometry.features import describe
 
     try:
-        return describe(decode(original.data, original.rotation).image) if original else None
+        return describe(decode(original.data, original.rotation).picture) if original else None
     except UndecodableError:
         return None

@@ -28,12 +28,11 @@ from curation.arrays.vectors import Arrays
 from curation.balance.balance import clustered
 from curation.balance.evenness import evenness
 from curation.balance.sampling import allocate, sample
-from curation.dedup.geometry.frame import trimmed
+from curation.dedup.geometry.frame import trimmed_picture
 from curation.embedders.descriptor import DescriptorEmbedder
 from curation.embedders.efficientnet import EfficientNetLite0Embedder
 from curation.params.balance import BalanceParams
 from shared.images.decode import UndecodableError, decode
-from shared.images.picture import Picture
 
 BATCH = 64
 EMBEDDERS = {"efficientnet-lite0": EfficientNetLite0Embedder, "descriptor": DescriptorEmbedder}
@@ -185,7 +184,7 @@ def embedded(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
         prepared = []
         for file in files[start : start + BATCH]:
             try:
-                prepared.append(embedder.prepared(Picture(trimmed(decode(file.read_bytes()).image))))
+                prepared.append(embedder.prepared(trimmed_picture(decode(file.read_bytes()).picture)))
             except UndecodableError:
                 continue
             classes.append(file.relative_to(path).parts[0])

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from curation.arrays import Array, Bools, Bytes, Floats
-from curation.dedup.geometry.alignments import Affine
+from curation.dedup.geometry.alignments import Affine, determinant
 from curation.dedup.geometry.overlays import Laying, laying
 from curation.dedup.geometry.shades import LUMA, repainted, tile_means, tiled, tints
 
@@ -68,10 +68,10 @@ class Differing(NamedTuple):
 
 def laid(a: Bytes, b: Bytes, affine: Affine) -> Laid | None:
     """Lay the finer of two RGB frames over the coarser one; None where too little meets."""
-    if abs(np.linalg.det(affine[:, :2])) > 1:
+    if abs(determinant(affine)) > 1:
         a, b, affine = b, a, np.asarray(cv2.invertAffineTransform(affine), np.float64)
     height, width = b.shape[:2]
-    scale = float(abs(np.linalg.det(affine[:, :2]))) ** 0.5
+    scale = abs(determinant(affine)) ** 0.5
     source = a.astype(np.float32)
     if scale < 0.8:
         source = _blurred(source, 0.5 * (scale**-2 - 1) ** 0.5)

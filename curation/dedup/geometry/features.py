@@ -15,6 +15,8 @@ from PIL import Image
 from curation.arrays import Bytes, Floats
 from curation.dedup.geometry.frame import LEAST, Bounds, gray_frame, inner_bounds
 from curation.dedup.geometry.windows import Windows, described
+from shared.images.halves import Cells, shrunk_by_halves
+from shared.images.picture import Picture, gray_levels
 
 SIDE = 128
 """Longer side of the frame in which keypoints are looked for and pictures are laid over each other. Keypoints of twice
@@ -109,20 +111,22 @@ class LocalFeatures:
         return np.asarray(cv2.imdecode(np.frombuffer(self.encoded, np.uint8), cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
-def describe(image: Image.Image) -> LocalFeatures:
-    """Describe an upright RGB image of any size."""
-    bounds = inner_bounds(np.asarray(image))
-    inner = image if bounds == (0, 0, *image.size) else image.crop(bounds)
-    gray = gray_frame(Image.fromarray(gray_frame(inner, 2 * SIDE)), SIDE)  # steps of gradients are no detail
+def describe(picture: Picture) -> LocalFeatures:
+    """Describe a picture of any size."""
+    height, width = picture.pixels.shape[:2]
+    left, top, right, bottom = bounds = inner_bounds(picture.pixels)
+    fine = _fine_frame(picture.pixels[top:bottom, left:right])
+    twice = gray_frame(Image.fromarray(gray_levels(fine)), 2 * SIDE)
+    gray = gray_frame(Image.fromarray(twice), SIDE)  # in two steps: those of gradients are no detail
     return LocalFeatures(
-        size=inner.size,
+        size=(right - left, bottom - top),
         gray=gray,
         detail=float(high_pass(gray.astype(np.float32)).std()),
         thumbnail=_thumbnail(gray.astype(np.float32)),
         bounds=bounds,
-        file_size=image.size,
+        file_size=(width, height),
         plain=_plain(gray),
-        encoded=_encoded(inner),
+        encoded=_encoded(fine),
     )
 
 
@@ -132,11 +136,15 @@ def _plain(gray: Bytes) -> float:
     return float(np.sort(counts, axis=None)[-SHADES:].sum() / smooth.size)
 
 
-def _encoded(image: Image.Image) -> bytes:
-    scale = min(1.0, FINE_SIDE / max(image.size))
-    width, height = (max(FINE_LEAST, round(length * scale)) for length in image.size)
-    small = np.asarray(image.resize((width, height), Image.Resampling.BOX, reducing_gap=2.0))
-    coded = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, FINE_QUALITY])[1]
+def _fine_frame(pixels: Bytes) -> Bytes:
+    size = pixels.shape[1::-1]
+    scale = min(1.0, FINE_SIDE / max(size))
+    wide, tall = (max(FINE_LEAST, round(length * scale)) for length in size)
+    return pixels if (wide, tall) == size else shrunk_by_halves(Cells(pixels, size), wide, tall)
+
+
+def _encoded(pixels: Bytes) -> bytes:
+    coded = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, FINE_QUALITY])[1]
     return bytes(coded.tobytes())
 
 

@@ -36,12 +36,6 @@ Alike = Callable[[int, int, Levels, Levels], Ints]
 """255 times how many samples of each line from one place to another lie between two colours, the levels of each."""
 
 
-def trimmed(image: Image.Image) -> Image.Image:
-    """Return an RGB image without its uniform borders: itself if it has none."""
-    bounds = inner_bounds(np.asarray(image))
-    return image if bounds == (0, 0, *image.size) else image.crop(bounds)
-
-
 def trimmed_picture(picture: Picture) -> Picture:
     """Return a picture without its uniform borders: itself if it has none."""
     height, width = picture.pixels.shape[:2]

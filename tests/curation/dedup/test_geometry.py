@@ -11,9 +11,10 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 from curation.dedup.geometry.agreement import glance
 from curation.dedup.geometry.alignments import MIRROR, climbed, map_of_turn, matched
 from curation.dedup.geometry.compare import SIGHT, compared
-from curation.dedup.geometry.features import LocalFeatures, describe
-from curation.dedup.geometry.frame import KEPT, trimmed
+from curation.dedup.geometry.features import LocalFeatures
+from curation.dedup.geometry.frame import KEPT
 from flows.demo.corpus.scene import picture as scene
+from tests.described import describe, trimmed
 
 KINDS = ("brick_house", "flower", "letters", "tree")
 

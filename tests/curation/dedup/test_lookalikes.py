@@ -8,7 +8,6 @@ from conftest import encoded
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from curation.dedup.geometry.compare import Comparison, compared
-from curation.dedup.geometry.features import describe
 from curation.dedup.verified_pairs import counts
 from curation.params.copies import DedupParams
 from flows import pipeline
@@ -20,6 +19,7 @@ from shared.launch.progress import Silent
 from shared.storage import Store
 from shared.tables import Rows
 from tests.benchmarks.copies.edits import EDITS
+from tests.described import describe
 
 
 def photo(seed: int, size: tuple[int, int] = (360, 270)) -> Image.Image:

@@ -11,6 +11,7 @@ from curation.dedup import verify
 from curation.sources.outages import FilesChangedError
 from shared.catalog import CANDIDATES, WHERE
 from shared.images.decode import decode
+from shared.images.ids import digest
 
 SIZE = (160, 120)
 
@@ -26,11 +27,15 @@ def written(path, number, **where):
     picture(number, SIZE).save(sink, "BMP")
     path.write_bytes(sink.getvalue())
     place = {"uri": str(path), "path": str(path), "reader": "range", "offset": 0, "length": len(sink.getvalue())}
-    return place | {"pixels_id": decode(sink.getvalue()).pixels_id()} | where
+    return place | ids(sink.getvalue()) | where
+
+
+def ids(data):
+    return {"image_id": digest(data), "pixels_id": decode(data).pixels_id()}
 
 
 def candidates(*pairs):
-    names = [*WHERE, "pixels_id"]
+    names = [*WHERE, "image_id", "pixels_id"]
     rows = [
         {name: one.get(name) for name in names} | {f"other_{name}": other.get(name) for name in names}
         for one, other in pairs
@@ -42,10 +47,10 @@ def candidates(*pairs):
 def smaller(tmp_path):
     (tmp_path / "x.jpg").write_bytes(data := encoded(picture(1, SIZE).resize((128, 96))))
     place = {"uri": "x", "path": str(tmp_path / "x.jpg"), "reader": "range", "offset": 0, "length": len(data)}
-    return place | {"pixels_id": decode(data).pixels_id()}
+    return place | ids(data)
 
 
-def test_a_file_that_holds_other_pixels_than_were_measured_describes_nothing(tmp_path, smaller):
+def test_a_file_that_holds_other_bytes_than_were_measured_describes_nothing(tmp_path, smaller):
     listed, same = written(tmp_path / "a.bmp", 1), written(tmp_path / "b.bmp", 1)
     written(tmp_path / "a.bmp", 2)
     with pytest.raises(FilesChangedError, match=r"a\.bmp changed meanwhile"):
