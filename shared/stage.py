@@ -104,6 +104,9 @@ def stage(
             raise TypeError(f"Stage {who} needs a keyword `params` annotated with a Params model.")
         if (shape == "exchange") != (scatter is not None):
             raise TypeError(f"Stage {who} needs `scatter` exactly when its shape is exchange.")
+        for beside in reads if shape == "map" else ():
+            if beside.aligned != reads[0].aligned and "part" not in beside.columns:
+                raise TypeError(f"Stage {who} needs the column `part` of {beside.name}, by which its rows are found.")
         if not fn.__doc__:
             raise TypeError(f"Stage {who} needs a docstring: it is the help of its command.")
         return Stage(
