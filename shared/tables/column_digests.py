@@ -22,8 +22,8 @@ def column_digests(table: pa.Table) -> str:
 
 
 def _digest(column: pa.ChunkedArray) -> str:
-    words = pa.types.is_dictionary(column.type)
-    values = (column.cast(column.type.value_type) if words else column).combine_chunks()
+    column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    values = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     state = hashlib.blake2b(digest_size=DIGEST * 6 // 8)
     _add(state, values)
     return base64.b64encode(state.digest()).decode()
