@@ -84,7 +84,8 @@ def stage(
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Declare a stage.
 
-    The function takes one argument for each table it reads and a keyword `params` whose annotation is its
+    `reads` are tables with the columns that it is given (`Contract.only`): by what stands in these its work is named.
+    The function takes one argument for each table and a keyword `params` whose annotation is its
     model; an exchange names the function that scatters rows (its table has a column `key`); a gang takes
     `dataset`, `params`, `compute`, `workspace` and `run`. Raises TypeError when the signature says otherwise: at
     import, not at hour three. `looks_outside` marks the one kind of stage that no fingerprint can settle,

@@ -94,10 +94,7 @@ def _sliced(table: pa.Table) -> Iterator[pa.Table]:
     places = table["part"].to_numpy() // SLICE
     edges = [0, *(np.flatnonzero(np.diff(places)) + 1).tolist(), len(places)]
     for begin, end in itertools.pairwise(edges):
-        part = table.slice(begin, end - begin)
-        # A dictionary holds the words of all rows: of other slices it must not tell.
-        plain = [c.cast(pa.string()).dictionary_encode() if pa.types.is_dictionary(c.type) else c for c in part.columns]
-        part = pa.table(plain, schema=table.schema.remove_metadata())
+        part = table.slice(begin, end - begin).replace_schema_metadata(None)
         yield with_facts(part, facts) if facts and not begin else part
 
 

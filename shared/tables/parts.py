@@ -64,8 +64,12 @@ def part_name(stage: str, name: str) -> str:
 
 
 def commit_part(store: Store, stage: str, table: pa.Table, name: str | None = None) -> Part:
-    """Write a part under its name, or under the digest of its content where none is given."""
-    said = _described(table) | {"facts": facts_of(table)}
+    """Write a part under its name, or under the digest of its content where none is given.
+
+    Equal rows give equal bytes, of whatever inputs they were made: of a name there are no two files.
+    """
+    facts, table = facts_of(table), _as_always(table)
+    said = _described(table) | {"facts": facts}
     table = table.replace_schema_metadata({"dinoflow": json.dumps(said, sort_keys=True)})
     data = parquet_bytes(table, row_group_size=100_000)
     name = name or hashlib.blake2b(data, digest_size=10).hexdigest()
@@ -105,6 +109,15 @@ def part_of(said: dict[str, Any]) -> Part:
     """Return a part from what a seal or a footer says of it."""
     covers = said.get("covers")
     return Part(**{**said, "covers": covers and (covers[0], covers[1])})
+
+
+def _as_always(table: pa.Table) -> pa.Table:
+    """Return the table in one chunk, its words numbered as they come, and none that its rows do not hold."""
+    words = [pa.types.is_dictionary(column.type) for column in table.columns]
+    plain = [c.cast(c.type.value_type) if word else c for c, word in zip(table.columns, words, strict=True)]
+    whole = [column.combine_chunks() for column in plain]
+    columns = [c.dictionary_encode() if word else c for c, word in zip(whole, words, strict=True)]
+    return pa.table(columns, schema=table.schema)
 
 
 def _described(table: pa.Table) -> dict[str, Any]:

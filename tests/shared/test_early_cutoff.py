@@ -175,6 +175,17 @@ def test_files_are_given_only_to_whoever_reads_declared_columns_of_them(store):
         Rows(store, listed, WORDS).readable(["word", "number"])
 
 
+def test_equal_rows_are_one_file_whatever_chunks_and_words_they_came_in(store):
+    table = pa.Table.from_pylist(
+        [{"number": n, "word": "ab"[n % 2]} for n in range(6)], THINGS.only("number", "word").schema
+    )
+    words = pa.DictionaryArray.from_arrays(pa.array([2, 0, 2, 0, 2, 0], pa.int32()), ["b", "unused", "a"])
+    other = table.set_column(1, table.schema.field(1), words)
+    chunked = pa.concat_tables([other.slice(0, 2), table.slice(2, 3), other.slice(5)])
+    parts = [commit_part(store, "things", one) for one in (table, other, chunked)]
+    assert parts[0] == parts[1] == parts[2]
+
+
 def test_an_optional_column_that_comes_is_a_change(store):
     table = pa.table({"number": [1], "word": ["a"], "stamp": [""]}).cast(THINGS.schema)
     noted, more = (table.append_column(name, pa.array([None], pa.string())) for name in ("note", "more"))
