@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.schema import FLOAT, HASH, INT, LONG, SCORES, TEXT, VECTOR, WORD, Contract
@@ -49,6 +49,7 @@ def bits(value):
     return struct.pack("e", value) if isinstance(value, float) else value
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_columns_have_one_digest_where_their_values_are_equal_to_the_bit(data):
     kind = data.draw(st.sampled_from(KINDS))
