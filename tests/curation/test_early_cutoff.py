@@ -16,6 +16,7 @@ from shared.launch.executors import Inline
 from shared.launch.progress import Silent
 from shared.storage import Store
 from shared.tables import Rows
+from tests.parsed import ROOT, TREES
 
 
 class Watched(Inline):
@@ -132,3 +133,11 @@ def test_other_labels_are_packed_and_balanced_and_nothing_is_measured_or_compare
     assert rows(session) == rows(fresh)
     assert dataset.info["search"] == anew.info["search"]
     assert set(dataset.table("manifest", ["label"])["label"].to_pylist()) == {None}
+
+
+def test_files_of_parts_are_read_past_the_declaration_by_those_alone_who_ask_it_or_are_no_stage():
+    readers = {path for path in TREES if path.startswith("curation/") and "read_part(" in (ROOT / path).read_text()}
+    asked = {"curation/dedup/compared_thumbnails.py", "curation/dedup/ivf/selection.py"}  # the latter by near_search.py
+    assert readers == asked | {"curation/publish/read_back.py"}
+    for path in ("curation/dedup/compared_thumbnails.py", "curation/dedup/near_search.py"):
+        assert ".readable([" in (ROOT / path).read_text(), path
