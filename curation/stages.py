@@ -6,7 +6,7 @@ What a stage works with is imported when it works, so that the command line can 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from curation.params import IndexParams, MeasureParams, PackParams, QualityParams, SelectParams, VerifyParams
+from curation.params import IndexParams, MeasureParams, PackParams, QualityParams, SelectParams, VerifyParams, reads
 from curation.params.balance import BalanceParams
 from curation.params.copies import DecontaminateParams, DedupParams
 from shared.catalog import (
@@ -54,7 +54,7 @@ def measuring(params: MeasureParams) -> Resources:
     return Resources(gpu=params.on_gpu, memory=1)
 
 
-@stage(reads=(IMAGES,), writes=MEASUREMENTS, version=8, content=installed_decoders, needs=measuring, remembers=True)
+@stage(reads=reads.MEASURE, writes=MEASUREMENTS, version=8, content=installed_decoders, needs=measuring, remembers=True)
 def measure(images: "Table", *, params: MeasureParams, memory: "RowMemory") -> "Table":
     """Read and decode every image once: digest, size, perceptual hash, quality signals, embedding."""
     from curation.measure.remembered import measure_new_images
@@ -71,7 +71,7 @@ def references(*, params: DecontaminateParams) -> "Iterator[Table | dict[str, An
 
 
 @stage(
-    reads=(REFERENCES,),
+    reads=reads.MEASURE_REFERENCES,
     writes=REFERENCE_MEASUREMENTS,
     version=8,
     key="curation.measure",
@@ -86,7 +86,7 @@ def measure_references(references: "Table", *, params: MeasureParams, memory: "R
     return measure_new_images(references, params, memory)
 
 
-@stage(reads=(MEASUREMENTS,), writes=VERDICTS, version=2)
+@stage(reads=reads.QUALITY, writes=VERDICTS, version=2)
 def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     """Judge every image by its own signals; a new threshold costs seconds and reads no pixel."""
     from curation.quality.apply import judge
@@ -94,13 +94,7 @@ def quality(measurements: "Table", *, params: QualityParams) -> "Table":
     return judge(measurements, params.rules)
 
 
-@stage(
-    reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS),
-    writes=CANDIDATES,
-    shape="rounds",
-    version=6,
-    key="curation.dedup",
-)
+@stage(reads=reads.PROPOSE, writes=CANDIDATES, shape="rounds", version=6, key="curation.dedup")
 def candidates(
     images: "Rows",
     measurements: "Rows",
@@ -117,7 +111,7 @@ def candidates(
     return pair_tables((images, measurements, verdicts), (references, reference_measurements), params, rounds)
 
 
-@stage(reads=(CANDIDATES,), writes=VERIFIED, version=9, unit="pairs", remembers=True)
+@stage(reads=reads.VERIFY, writes=VERIFIED, version=9, unit="pairs", remembers=True)
 def verify(candidates: "Table", *, params: VerifyParams, memory: "RowMemory") -> "Table":
     """Compare the pixels of each pair of candidates: one image, or two that look alike?"""
     from curation.dedup.verify import verify_pairs
@@ -125,12 +119,7 @@ def verify(candidates: "Table", *, params: VerifyParams, memory: "RowMemory") ->
     return verify_pairs(candidates, memory)
 
 
-@stage(
-    reads=(IMAGES, MEASUREMENTS, VERDICTS, REFERENCES, REFERENCE_MEASUREMENTS, VERIFIED),
-    writes=CONTAMINATED,
-    shape="reduce",
-    version=5,
-)
+@stage(reads=reads.DECONTAMINATE, writes=CONTAMINATED, shape="reduce", version=5)
 def decontaminate(
     images: "Rows",
     measurements: "Rows",
@@ -147,7 +136,7 @@ def decontaminate(
     return contaminated_tables((images, measurements, verdicts), (references, reference_measurements), verified, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, VERIFIED, CONTAMINATED), writes=DUPLICATES, shape="rounds", version=5)
+@stage(reads=reads.DEDUP, writes=DUPLICATES, shape="rounds", version=5)
 def dedup(
     images: "Rows",
     measurements: "Rows",
@@ -164,7 +153,7 @@ def dedup(
     return match_tables((images, measurements, verdicts), verified, contaminated, params, rounds)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES), writes=SAMPLES, shape="reduce", version=2)
+@stage(reads=reads.BALANCE, writes=SAMPLES, shape="reduce", version=2)
 def balance(
     images: "Rows",
     measurements: "Rows",
@@ -180,9 +169,8 @@ def balance(
     return sample_tables((images, measurements, verdicts), contaminated, duplicates, params)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, VERDICTS, CONTAMINATED, DUPLICATES, SAMPLES), writes=DECISIONS, version=3)
+@stage(reads=reads.SELECT, writes=DECISIONS, version=3)
 def select(
-    images: "Table",
     measurements: "Table",
     verdicts: "Table",
     contaminated: "Table",
@@ -204,7 +192,7 @@ def rows_to_pack(images: "Table", measurements: "Table", decisions: "Table", *, 
     return keyed_rows(images, measurements, decisions)
 
 
-@stage(reads=(IMAGES, MEASUREMENTS, DECISIONS), writes=PACKED, shape="exchange", version=5, scatter=rows_to_pack)
+@stage(reads=reads.PACK, writes=PACKED, shape="exchange", version=5, scatter=rows_to_pack)
 def pack(rows: "Table", *, params: PackParams, files: "SideFiles", number: int) -> "Table":
     """Put the images to publish in the order of their ids, the dropped ones beside them; alone it also publishes."""
     from curation.publish.pack import pack_bucket

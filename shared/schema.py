@@ -1,7 +1,7 @@
 """The shape of a table: its columns, their types, and beside whose rows its own stand."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,16 @@ class Contract:
         }
         columns = self.columns | {name: kind for name, kind in self.optional.items() if name in optional}
         return pa.schema([(name, types.get(kind) or pa.type_for_alias(kind)) for name, kind in columns.items()])
+
+    def only(self, *names: str) -> "Contract":
+        """Return the table with some of its columns, for a stage that reads no others. Raises TypeError."""
+        columns, optional = (
+            {name: kind for name, kind in kinds.items() if name in names} for kinds in (self.columns, self.optional)
+        )
+        unknown = set(names) - {*columns, *optional}
+        if unknown:
+            raise TypeError(f"Table {self.name} needs names of its columns, got {min(unknown)}.")
+        return replace(self, columns=columns, optional=optional)
 
     def check(self, table: "pa.Table", who: str) -> "pa.Table":
         """Return the table with its columns in the contract's order; raise TypeError on any other shape."""

@@ -84,7 +84,8 @@ def stage(
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Declare a stage.
 
-    The function takes one argument for each table it reads and a keyword `params` whose annotation is its
+    `reads` are tables with the columns that it is given (`Contract.only`): by what stands in these its work is named.
+    The function takes one argument for each table and a keyword `params` whose annotation is its
     model; an exchange names the function that scatters rows (its table has a column `key`); a gang takes
     `dataset`, `params`, `compute`, `workspace` and `run`. Raises TypeError when the signature says otherwise: at
     import, not at hour three. `looks_outside` marks the one kind of stage that no fingerprint can settle,
@@ -104,6 +105,9 @@ def stage(
             raise TypeError(f"Stage {who} needs a keyword `params` annotated with a Params model.")
         if (shape == "exchange") != (scatter is not None):
             raise TypeError(f"Stage {who} needs `scatter` exactly when its shape is exchange.")
+        for beside in reads if shape == "map" else ():
+            if beside.aligned != reads[0].aligned and "part" not in beside.columns:
+                raise TypeError(f"Stage {who} needs the column `part` of {beside.name}, by which its rows are found.")
         if not fn.__doc__:
             raise TypeError(f"Stage {who} needs a docstring: it is the help of its command.")
         return Stage(

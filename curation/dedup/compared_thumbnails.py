@@ -59,7 +59,7 @@ def compared_thumbnails(
     ones, others = pairs
     if not len(ones):
         return np.zeros(0, dtype=bool)
-    store, output = rounds.store, measurements.output
+    store, output = rounds.store, measurements.readable(["thumbnail"])
     task = ThumbnailTask(store.url, f"{rounds.folder}/{name}", compare, stage=output.stage)
     span = np.arange(len(ones)) // SPAN
     write_sorted(store, _pairs(task), pa.table({"span": span, "one": ones, "other": others}), "span")

@@ -155,7 +155,7 @@ class EmbeddingSearch:
     def _selections(self, images: ComparableImages, items: Ints, ids: Array, roles: Array) -> list[str]:
         """Write which rows of each part take part, under which ids; return the files' names."""
         rows, names, first = images.rows[items], list[str](), 0
-        output = images.measurements.output
+        output = images.measurements.readable([self.column, "thumbnail"])
         trusted = np.flatnonzero(images.columns.trusted[items])
         number_of = np.searchsorted(np.cumsum([part.rows for part in output.parts]), rows[trusted], "right")
         by_part = trusted[np.argsort(number_of, kind="stable")]

@@ -47,7 +47,8 @@ def _state(one: StageStatus) -> str:
         if output.key == "idle":
             return "not asked for, or nothing to do"
         return f"done: {output.rows:,} rows in {len(output.parts):,} parts"
-    if missing is None:
-        return "would run"
-    parts = one.forecast.parts
-    return "would run" if parts is None else f"would run: {missing:,} of {parts:,} parts to make"
+    parts, sure = one.forecast.parts, one.forecast.sure
+    run = "would run" if sure else "may run"
+    if missing is None or parts is None:
+        return run
+    return f"{run}: {'' if sure else 'at most '}{missing:,} of {parts:,} parts to make"

@@ -51,9 +51,11 @@ def _of_inputs(one: Forecast, newest: Manifest, forecasts: Mapping[str, Forecast
     for contract, output in zip(one.stage.reads, one.inputs, strict=True):
         writer = WRITERS[contract.name]
         if not forecasts[writer.name].done:
-            yield f"{writer.name} would run"
+            yield f"{writer.name} {'would' if forecasts[writer.name].sure else 'may'} run"
         elif output is not None and output.key != keys.get(writer.name):
             before = sealed(store, writer.name, keys.get(writer.name, ""))
+            if before and before.contents(contract) == output.contents(contract):  # in the columns that are read
+                continue
             changed = _listing_changes(before, output, store) if writer.looks_outside and before else ""
             yield f"{writer.name}: {changed}" if changed else f"{writer.name} is another than before"
 

@@ -123,6 +123,7 @@ def facts(current: Status) -> dict[str, Any]:
             "done": one.forecast.done,
             "parts": one.forecast.parts,
             "parts_to_make": one.forecast.missing,
+            "sure": one.forecast.sure,
             "why": one.why,
         }
         for one in current.stages

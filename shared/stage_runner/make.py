@@ -13,7 +13,8 @@ from shared.stage import Stage
 from shared.stage_runner.memo import Memo
 from shared.stage_runner.orders import Order, StageRun
 from shared.stage_runner.pieces import Piece, SideFiles
-from shared.tables import FOLDER, Output, Part, Rows, commit_part, facts_of, read_part, with_facts
+from shared.stage_runner.reading import declared_rows, read_declared
+from shared.tables import FOLDER, Output, Part, commit_part, facts_of, read_part, with_facts
 
 SLICE = 8
 """Parts of the index of which one part of a table speaks: so much is read, and made again, for one of them."""
@@ -72,7 +73,8 @@ def made_whole(work: StageRun, **more: Any) -> Made:
     """
     contract = work.stage.writes
     assert contract is not None
-    made = work.stage(*(Rows(work.store, output) for output in work.inputs), params=work.params, **more)
+    inputs = (declared_rows(work.store, *each) for each in zip(work.inputs, work.stage.reads, strict=True))
+    made = work.stage(*inputs, params=work.params, **more)
     items: Iterable[pa.Table | dict[str, Any]] = [made] if isinstance(made, pa.Table) else made
     name, parts, facts = work.stage.name, list[Part](), dict[str, Any]()
     for item in items:
@@ -92,21 +94,17 @@ def _sliced(table: pa.Table) -> Iterator[pa.Table]:
     places = table["part"].to_numpy() // SLICE
     edges = [0, *(np.flatnonzero(np.diff(places)) + 1).tolist(), len(places)]
     for begin, end in itertools.pairwise(edges):
-        part = table.slice(begin, end - begin)
-        # A dictionary holds the words of all rows: of other slices it must not tell.
-        plain = [c.cast(pa.string()).dictionary_encode() if pa.types.is_dictionary(c.type) else c for c in part.columns]
-        part = pa.table(plain, schema=table.schema.remove_metadata())
+        part = table.slice(begin, end - begin).replace_schema_metadata(None)
         yield with_facts(part, facts) if facts and not begin else part
 
 
 def _read(work: StageRun, number: int, output: Output, contract: Contract) -> pa.Table:
     """Return the part of the piece's own number, or what a table that is not aligned says of it."""
     if output.aligned == work.inputs[0].aligned:
-        part = output.parts[number]
-        return read_part(work.store, output.stage, part.name, part.checksum)
+        return read_declared(work.store, output.stage, output.parts[number], contract)
     rows: list[Any] = [("part", "=", number)]
     speaking = [part for part in output.parts if part.speaks_of(number)]
-    slices = [read_part(work.store, output.stage, part.name, part.checksum, filters=rows) for part in speaking]
+    slices = [read_declared(work.store, output.stage, part, contract, rows) for part in speaking]
     return pa.concat_tables([contract.schema.empty_table(), *slices])
 
 

@@ -5,7 +5,7 @@ A stage over 10,000 parts reads tables whose lists of parts are megabytes; a pie
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import pyarrow as pa
 
@@ -75,8 +75,13 @@ class StageRun:
 
     @property
     def key(self) -> str:
-        """The name of the whole output."""
-        return self.name([[part.name for part in output.parts] for output in self.inputs])
+        """The name of the whole output: inputs that are equal in what is read of them make one output."""
+        return self.name(self.contents)
+
+    @cached_property
+    def contents(self) -> list[list[str]]:
+        """What of each input, part by part, the stage reads; "" for a part that is not made yet."""
+        return [output.contents(reads) for output, reads in zip(self.inputs, self.stage.reads, strict=True)]
 
     def name(self, *facts: object) -> str:
         """Return the name of what this stage makes of the given facts."""
@@ -109,6 +114,7 @@ def place(work: StageRun) -> Order:
             "stage": f"{work.stage.fn.__module__}:{work.stage.name}",
             "params": work.params.model_dump(mode="json"),
             "inputs": [[output.stage, output.key, output.aligned] for output in work.inputs],
+            "files": [fingerprint([part.name for part in output.parts]) for output in work.inputs],
             "runs": work.runs,
         }
     )

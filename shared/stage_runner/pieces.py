@@ -47,26 +47,30 @@ class Piece:
 
 
 def map_pieces(work: StageRun, order: Order | None = None) -> list[Piece]:
-    """Return a piece for each part of the first input, named by the parts that it reads."""
-    first = work.inputs[0]
-    aligned = [output for output in work.inputs if output.aligned == first.aligned]
-    others = [_speaking_of(output, len(first.parts)) for output in work.inputs if output.aligned != first.aligned]
+    """Return a piece for each part of the first input, named by what it reads; "" where that is not made yet.
+
+    Pieces that read the same have one name, and one part.
+    """
+    first, read = work.inputs[0], list(zip(work.inputs, work.contents, strict=True))
+    aligned = [contents for output, contents in read if output.aligned == first.aligned]
+    others = [_speaking_of(*each, len(first.parts)) for each in read if each[0].aligned != first.aligned]
     pieces = []
     for i, part in enumerate(first.parts):
-        shared = [name for speaking in others for name in speaking[i]]
-        name = work.name([output.parts[i].name for output in aligned], shared, i if shared else None)
+        own = [contents[i] for contents in aligned]
+        shared = [content for speaking in others for content in speaking[i]]
+        name = work.name(own, shared, i if shared else None) if all(own) and all(shared) else ""
         pieces.append(Piece(order, i, name, part.rows))
     return pieces
 
 
-def _speaking_of(output: Output, count: int) -> list[list[str]]:
-    """Return, for each part of the index, the names of the parts of a table that may speak of it."""
-    names: list[list[str]] = [[] for _ in range(count)]
-    for part in output.parts:
+def _speaking_of(output: Output, contents: Sequence[str], count: int) -> list[list[str]]:
+    """Return, for each part of the index, what is read of the parts of a table that may speak of it."""
+    read: list[list[str]] = [[] for _ in range(count)]
+    for part, content in zip(output.parts, contents, strict=True):
         first, last = part.covers or (0, count - 1)
-        for one in names[first : last + 1]:
-            one.append(part.name)
-    return names
+        for one in read[first : last + 1]:
+            one.append(content)
+    return read
 
 
 def bucket_pieces(work: StageRun, order: Order, buckets: Sequence[MergedBucket]) -> list[Piece]:

@@ -1,6 +1,7 @@
 """Runs a stage: returns what is sealed, else makes the parts that are missing and seals the whole."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -137,12 +138,14 @@ def _spread(work: StageRun, executor: Executor) -> Map:
 def _make_missing(work: StageRun, pieces: list[Piece], executor: Executor, report: OnProgress) -> list[Part]:
     if not pieces:
         return []
-    rows = {piece.name: piece.rows for piece in pieces}
+    pieces_of = Counter(piece.name for piece in pieces)
+    rows = {piece.name: piece.rows * pieces_of[piece.name] for piece in pieces}
     existing = set(work.store.names(f"{FOLDER}/{work.stage.name}"))
     made = _described(work, [name for name in rows if f"{name}.parquet" in existing])
     done, total = sum(rows[name] for name in made), sum(rows.values())
     meter = Meter(work.stage.name, total, report, done=done, unit=work.stage.unit)
-    missing, needs = [p for p in pieces if p.name not in made], work.stage.needs(work.params)
+    missing = list({piece.name: piece for piece in pieces if piece.name not in made}.values())
+    needs = work.stage.needs(work.params)
     missing.sort(key=lambda piece: -piece.rows)  # a large one at the end would keep all workers but one waiting
     for part in executor.map(make_part, missing, work.stage.name, needs):
         made[part.name] = part

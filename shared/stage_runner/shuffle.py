@@ -2,10 +2,10 @@
 
     gather: a group of parts → one file sorted by slot     merge: a wide span of slots → all buckets in it
 
-Two passes, with references as payloads and about as many file openings as parts. Parts are grouped by a hash of their
-names, so new parts rename only their own groups; the number of groups and of wide spans grows with the rows, so every
-part is read once, every group file once for each wide span, and a task holds WIDE_ROWS rows on average. A bucket is
-named by its content, so that new images rename only the buckets that they fall into.
+Two passes, with references as payloads and about as many file openings as parts. Parts are grouped by a hash of what
+is read of them, so new parts rename only their own groups; the number of groups and of wide spans grows with the rows,
+so every part is read once, every group file once for each wide span, and a task holds WIDE_ROWS rows on average. A
+bucket is named by its content, so that new images rename only the buckets that they fall into.
 """
 
 import hashlib
@@ -21,10 +21,11 @@ import pyarrow as pa
 
 from shared.stage_runner.name_lists import list_names, listed
 from shared.stage_runner.orders import Order, StageRun, orders_of
+from shared.stage_runner.reading import read_declared
 from shared.stage_runner.slots import SLOTS, slots, spans
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted, write_sorted
-from shared.tables import FOLDER, commit_part, read_part
+from shared.tables import FOLDER, commit_part
 
 GROUP_ROWS = 2_000_000
 """Rows of a gathered file, at most on average."""
@@ -70,8 +71,9 @@ def shuffle(work: StageRun, order: Order, bucket_rows: int, run: Map) -> list[Me
     """Return the buckets that hold rows, in order; `run` is any executor's map."""
     rows, parts = work.inputs[0].rows, work.inputs[0].parts
     count = _power(max(math.isqrt(max(len(parts), 1)), rows / GROUP_ROWS), len(parts))
-    groups = [_group(part.name, count) for part in parts]
-    numbers = sorted(range(len(parts)), key=lambda number: (groups[number], parts[number].name))
+    names = ["".join(read) for read in zip(*work.contents, strict=True)]
+    groups = [_group(name, count) for name in names]
+    numbers = sorted(range(len(parts)), key=lambda number: (groups[number], names[number]))
     folder = orders_of(work.stage.name)
     ordered = list_names(work.store, folder, [str(number) for number in numbers])
     edges = np.searchsorted([groups[number] for number in numbers], range(count + 1)).tolist()
@@ -87,15 +89,15 @@ def gather(piece: Gather) -> str:
     """Scatter the parts of a group and write their rows sorted by slot; return the name of the file."""
     work = piece.order.open()
     store, stage = work.store, work.stage
-    numbers = map(int, listed(work.workspace, piece.numbers)[piece.begin : piece.end])
-    parts = [[(output.stage, output.parts[number]) for output in work.inputs] for number in numbers]
-    name = work.name([[part.name for _, part in beside] for beside in parts])
+    numbers = [int(number) for number in listed(work.workspace, piece.numbers)[piece.begin : piece.end]]
+    name = work.name([[contents[number] for contents in work.contents] for number in numbers])
     file = f"{FOLDER}/{stage.name}/gathered/{name}.parquet"
     if not store.exists(file):
         assert stage.scatter is not None
         scattered = []
-        for beside in parts:
-            tables = [read_part(store, made_by, part.name, part.checksum) for made_by, part in beside]
+        inputs = list(zip(work.inputs, stage.reads, strict=True))
+        for number in numbers:
+            tables = [read_declared(store, output.stage, output.parts[number], reads) for output, reads in inputs]
             scattered.append(stage.scatter(*tables, params=work.params))
         rows = pa.concat_tables(scattered)
         write_sorted(store, file, rows.append_column("slot", pa.array(slots(rows["key"]))), "slot")

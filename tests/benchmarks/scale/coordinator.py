@@ -8,6 +8,7 @@ is spoken of by each part of duplicates. Every size is a process of its own; mem
 """
 
 import argparse
+import base64
 import hashlib
 import resource
 import subprocess
@@ -26,6 +27,7 @@ from curation.publish.append.new_shards import Shard
 from curation.publish.append.section import Section, Survey
 from curation.publish.append.section_tables import SectionTables
 from curation.stages import pack, select
+from shared.catalog import DECISIONS, DUPLICATES, IMAGES, MEASUREMENTS, PACKED, VERDICTS
 from shared.launch.progress import silent
 from shared.stage_runner import run
 from shared.stage_runner.shuffle import MergedBucket
@@ -55,7 +57,8 @@ class Answering:
 
     def make_part(self, piece):
         facts = {"content": digest(piece.name), "first": f"{piece.number:032x}", "dropped": sha(piece.name)}
-        return Part(piece.name, piece.rows, dict(REASONS), facts if piece.bucket else {}, sha(piece.name))
+        columns = PACKED if piece.bucket else DECISIONS
+        return part_of(columns, piece.name, piece.rows, facts if piece.bucket else {})
 
     def gather(self, piece):
         return digest("gather", piece.begin)
@@ -82,11 +85,14 @@ class Answering:
         return SectionTables(work.section.number, tables, {name: sha(name) for name in tables.values()}, "0" * 32)
 
 
-def parts_of(stage, count, rows, covers=None):
-    return tuple(
-        Part(digest(stage, n), rows, dict(REASONS), {}, sha(stage, n), covers(n) if covers else None)
-        for n in range(count)
-    )
+def part_of(contract, name, rows, facts, covers=None):
+    """A part as a worker gives it back, with strings of its own."""
+    told = base64.b64encode(hashlib.shake_128(name.encode()).digest(9 * len(contract.columns))).decode()
+    return Part(name, rows, dict(REASONS), facts, sha(name), covers, ",".join(contract.columns), told)
+
+
+def parts_of(contract, stage, count, rows, covers=None):
+    return tuple(part_of(contract, digest(stage, n), rows, {}, covers(n) if covers else None) for n in range(count))
 
 
 def measure(rows, part, shard):
@@ -103,17 +109,20 @@ def measure(rows, part, shard):
         store, executor = Store(folder), Answering(part, shard)
         line("nothing yet")
         aligned = [
-            Output(name, "made", "images", parts_of(name, count, part)).seal(store, {})
-            for name in ("index", "measure", "quality")
+            Output(name, "made", "images", parts_of(contract, name, count, part)).seal(store, {})
+            for name, contract in (("index", IMAGES), ("measure", MEASUREMENTS), ("quality", VERDICTS))
         ]
-        speaking = parts_of("dedup", -(-count // 8), part, lambda n: (8 * n, min(count, 8 * n + 8) - 1))
+        speaking = parts_of(DUPLICATES, "dedup", -(-count // 8), part, lambda n: (8 * n, min(count, 8 * n + 8) - 1))
         duplicates = Output("dedup", "made", None, speaking).seal(store, {})
         idle = [Output(name, "idle", None, ()) for name in ("decontaminate", "balance")]
-        line("four tables sealed")
+        seals = [sum(store.sizes(f"{FOLDER}/{output.stage}").values()) / 2**20 for output in (*aligned, duplicates)]
+        line("four tables sealed", "MiB of seals: " + ", ".join(f"{size:.1f}" for size in seals))
         for output in aligned:
             recorded(store, output.stage, output.key)
         line("read again")
-        decided = run(select, SelectParams(), [*aligned, idle[0], duplicates, idle[1]], store=store, executor=executor)
+        decided = run(
+            select, SelectParams(), [*aligned[1:], idle[0], duplicates, idle[1]], store=store, executor=executor
+        )
         line("select")
         packed = run(pack, PackParams(shard_images=shard), [*aligned[:2], decided], store=store, executor=executor)
         line("exchange and pack", f"{len(packed.parts):,} buckets")

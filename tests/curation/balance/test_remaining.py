@@ -11,10 +11,10 @@ from curation.arrays.exact import Unit, assign, totals
 from curation.arrays.vectors import Arrays
 from curation.balance.remaining import Remaining
 from curation.dedup.comparable_images import ComparableImages
-from shared import tables
 from shared.catalog import MEASUREMENTS
 from shared.storage import Store
 from shared.tables import Output, Rows, commit_part
+from shared.tables import rows as tables
 
 SIZES = (5, 0, 7, 3)
 
