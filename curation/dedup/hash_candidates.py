@@ -25,13 +25,16 @@ class HashCandidates:
     def __init__(self, images: ComparableImages, leads: Ints, params: DedupParams, rounds: Rounds) -> None:
         """Take the images that stand for their exact class, in keep order."""
         self.images, self.params, self.rounds = images, params, rounds
-        self.items = leads[images.columns.trusted[leads]] if params.perceptual.enabled else leads[:0]
+        self.items = leads[images.trusted[leads]] if params.perceptual.enabled else leads[:0].copy()
         self.members, self.firsts = equal_groups(self._hashes_of(self.items))
-        alone = np.setdiff1d(np.arange(len(self.items)), self.members)
+        alone = np.ones(len(self.items), dtype=bool)
+        alone[self.members] = False
         self.remembered: list[str] = []
         own = self._hashes_of(self.items[alone])
-        found = self._near("hashes", own, own, max(MOST, self._most), images.made)
-        self.image, self.other, self.distance = alone[found[0]], alone[found[1]], found[2]
+        image, other, self.distance = self._near("hashes", own, own, max(MOST, self._most), images.made)
+        del own
+        place = np.flatnonzero(alone)
+        self.image, self.other = place[image], place[other]
 
     def _hashes_of(self, items: Ints) -> Hashes:
         return Hashes(self.images.ids(items), items, lambda: self.images.hashes(items))
@@ -78,7 +81,7 @@ class HashCandidates:
 
     def references(self, sets: ComparableImages) -> NeighbourPairs:
         """Return each image with its nearest images of the evaluation sets."""
-        theirs = np.flatnonzero(sets.columns.trusted)
+        theirs = np.flatnonzero(sets.trusted)
         if not len(theirs):
             return merged([])
         ids, first = np.unique(sets.ids_in_sets(theirs), return_index=True)

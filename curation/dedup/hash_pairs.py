@@ -14,6 +14,7 @@ from curation.arrays import Ints, Words
 from curation.arrays.runs import ranks
 from curation.dedup.hash_files import HashCopies, Hashes, HashFiles, copy_hashes, cut, cut_values, write_sides
 from curation.dedup.hash_tables import ASKED, BYTES, ORIENTATIONS, PENDING, STORED, HashTables, spans
+from curation.dedup.sorted_ids import not_alone
 from shared.stage_runner import Rounds
 from shared.storage import Store
 from shared.storage.checked import read_table, write_tables
@@ -165,10 +166,7 @@ def equal_groups(hashes: Hashes) -> tuple[Ints, Ints]:
     upright = np.empty(len(hashes.ids), np.uint64)
     for places, rows in hashes.read():
         upright[places] = np.ascontiguousarray(rows[:, :BYTES]).view(np.uint64).ravel()
-    order = np.argsort(upright, kind="stable")
-    same = np.diff(upright[order]) == 0
-    shared = np.zeros(len(order), dtype=bool)
-    shared[order[:-1][same]] = shared[order[1:][same]] = True
+    shared = not_alone(upright)
     some = np.flatnonzero(shared)
     whole = np.empty((len(some), ORIENTATIONS * BYTES), np.uint8)
     for places, rows in hashes.where(shared).read() if len(some) else ():
