@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Bools, Ints
+from curation.arrays import Array, Bools, Ints
+from curation.arrays.runs import narrowed
 from curation.dedup.candidate_parts import Proposal, ProposedPairs, pair_parts
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.components import components
@@ -43,7 +44,7 @@ def pair_tables(
     """
     if not params.verifies:
         return
-    order = keep_order(merits_of(corpus, params))
+    order = narrowed(keep_order(merits_of(corpus, params)))
     images = comparable_images(*corpus, params)
     sets = comparable_images(*references, None, params)
     search = _Search(images, sets, order, params, rounds)
@@ -70,14 +71,14 @@ class _Search:
     """The searches of one corpus and its evaluation sets."""
 
     def __init__(
-        self, images: ComparableImages, sets: ComparableImages, order: Ints, params: DedupParams, rounds: Rounds
+        self, images: ComparableImages, sets: ComparableImages, order: Array, params: DedupParams, rounds: Rounds
     ) -> None:
         """Take the images, and their order, the best first."""
         near = params.near
         self.images, self.sets, self.order, self.rounds = images, sets, order, rounds
         self.leads = exact_classes(images.pixels_id, order) == np.arange(len(order))
         self.dismissed = 0
-        self.hashes = HashCandidates(images, order[self.leads[order]], params, rounds)
+        self.hashes = HashCandidates(images, self.order, self.leads, params, rounds)
         self.copies = self.hashes.collapsed()
         self.embeddings: list[EmbeddingSearch] = []
         if near.enabled and near.verify == "geometric":

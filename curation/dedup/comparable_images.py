@@ -6,6 +6,7 @@ What is held is 25 bytes an image. Uris, hashes and thumbnails are read for thos
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -141,10 +142,9 @@ def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:
 def _fixed(measurements: Rows, column: str, width: int, numbers: Ints) -> Iterator[tuple[Ints, Bytes]]:
     """Yield places [m] in these numbers of rows, and a column of fixed bytes [m, width] of theirs, part by part."""
     order, first = np.argsort(numbers, kind="stable"), 0
-    ascending = numbers[order]
-    for part in measurements.tables([column]):
-        low, high = np.searchsorted(ascending, (first, first + part.num_rows))
+    edges = np.searchsorted(numbers, np.cumsum([0, *(part.rows for part in measurements.output.parts)]), sorter=order)
+    for part, (low, high) in zip(measurements.tables([column]), pairwise(edges), strict=True):
         if low < high:
-            inside = part[column].take(pa.array(ascending[low:high] - first))
-            yield order[low:high], fixed_bytes(inside).reshape(-1, width)
+            places = order[low:high]
+            yield places, fixed_bytes(part[column].take(pa.array(numbers[places] - first))).reshape(-1, width)
         first += part.num_rows

@@ -3,14 +3,14 @@
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Array, Ints
+from curation.arrays import Array, Bools, Ints
 from curation.dedup.hash_files import Hashes
 from curation.dedup.hash_pairs import near_hashes, nearest_pairs
 from curation.dedup.ivf.assign import ASKS, NEW, TARGET, fixed_binary
 from curation.dedup.ivf.lists import FoundLists, write_lists
 from curation.dedup.ivf.members import AT_ONCE, Members
 from curation.dedup.ivf.search import to_ids
-from curation.dedup.sorted_ids import SortedIds
+from curation.dedup.sorted_ids import SortedIds, halves
 from shared.params import fingerprint
 from shared.stage_runner import Rounds
 
@@ -27,20 +27,12 @@ def remembered_pairs(
     decides who else would stand there.
     """
     queries, stored = sides
-    if not len(queries.ids):  # nobody asks: of what is remembered nothing is wrong
+    if not len(queries):  # nobody asks: of what is remembered nothing is wrong
         none = np.zeros(0, np.int64)
         return (none, none, none), ()
     file = f"{rounds.memory}/{name}-{fingerprint(made, distance, most)}.parquet"
-    alone = queries is stored  # all ask, and all may be near
-    members = _members(queries.ids) if alone else _members(queries.ids, stored.ids)
-    difference = FoundLists.read(rounds.store, file, PAIRS).difference(members, most, keep_full=False)
-    asks = _roles(difference.members, queries.ids)
-    held = asks if alone else _roles(difference.members, stored.ids)
-    fresh, new = (asks & ASKS) > 0, (held & NEW) > 0
-    kept = pa.concat_tables([PAIRS.empty_table(), *difference.kept()])
-    del difference, asks, held
-    pieces = [_kept(kept, queries.ids, stored.ids)]
-    whole = np.ones(len(new), dtype=bool)
+    kept, fresh, new = _known(FoundLists.read(rounds.store, file, PAIRS), queries, stored, most)
+    pieces, whole = [kept], np.ones(len(new), dtype=bool)
     for part, asking, among in (("all", fresh, whole), ("new", ~fresh, new)):
         if asking.any() and among.any():
             one, other = queries.where(asking), stored.where(among)
@@ -48,28 +40,39 @@ def remembered_pairs(
             pieces.append((np.flatnonzero(asking)[image], np.flatnonzero(among)[beside], away))
     image, beside, away = (np.concatenate(column) for column in zip(*pieces, strict=True))
     pairs = nearest_pairs(image, beside, away, most)
-    ends = [fixed_binary(side.ids[place], 16) for side, place in zip(sides, pairs[:2], strict=True)]
+    ends = [fixed_binary(side.ids()[place], 16) for side, place in zip(sides, pairs[:2], strict=True)]
     near = pa.table([*ends, pa.array(-pairs[2], pa.float32())], schema=PAIRS)
-    write_lists(rounds.store, file, PAIRS, [near], members, {})
+    write_lists(rounds.store, file, PAIRS, [near], _members(queries, stored), {})  # sorted again, not held meanwhile
     return pairs, (file,)
 
 
-def _members(asking: Array, targets: Array | None = None) -> Members:
-    """Return who takes part: without targets all who ask are targets, too."""
-    sides, roles = ([asking], [ASKS | TARGET]) if targets is None else ([asking, targets], [ASKS, TARGET])
-    ids, order = SortedIds.of(sides[0] if targets is None else np.concatenate(sides))
-    return Members.of(ids, np.repeat(np.array(roles, np.int8), [*map(len, sides)])[order])
+def _known(
+    before: FoundLists, queries: Hashes, stored: Hashes, most: int
+) -> tuple[tuple[Ints, Ints, Ints], Bools, Bools]:
+    """Return the pairs that are known still, who asks all [n], and who is a new target [m]."""
+    difference = before.difference(_members(queries, stored), most, keep_full=False)
+    asking = queries.ids()
+    targets = asking if queries is stored else stored.ids()
+    asks, held = (_roles(difference.members, ids) for ids in (asking, targets))
+    pairs = pa.concat_tables([PAIRS.empty_table(), *difference.kept()])
+    del difference
+    place, beside = (_places(to_ids(pairs[name]), ids) for name, ids in (("item", asking), ("other", targets)))
+    kept = place, beside, (-pairs["nearness"].to_numpy()).astype(np.int64)
+    return kept, (asks & ASKS) > 0, (held & NEW) > 0
+
+
+def _members(queries: Hashes, stored: Hashes) -> Members:
+    """Return who takes part; of those who are both sides all ask, and all may be near."""
+    sides = [(queries, ASKS | TARGET)] if queries is stored else [(queries, ASKS), (stored, TARGET)]
+    high, low = map(np.concatenate, zip(*(halves(side.ids()) for side, _ in sides), strict=True))
+    ids, order = SortedIds.sorting(high, low)
+    roles = np.concatenate([np.full(len(side), role, np.int8) for side, role in sides])
+    return Members.of(ids, roles[order])
 
 
 def _roles(members: Members, ids: Array) -> Array:
     """Return the roles [n] of all of them, some looked up at a time."""
     return np.concatenate([members.roles_of(ids[i : i + AT_ONCE]) for i in range(0, max(1, len(ids)), AT_ONCE)])
-
-
-def _kept(pairs: pa.Table, asking: Array, targets: Array) -> tuple[Ints, Ints, Ints]:
-    """Return pairs of digests as pairs of their places, each of which is read off the few digests that have pairs."""
-    place, beside = (_places(to_ids(pairs[name]), ids) for name, ids in (("item", asking), ("other", targets)))
-    return place, beside, (-pairs["nearness"].to_numpy()).astype(np.int64)
 
 
 def _places(wanted: Array, ids: Array) -> Ints:

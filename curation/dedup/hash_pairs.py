@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Ints, Words
+from curation.arrays import Array, Ints, Words
 from curation.arrays.runs import ranks
 from curation.dedup.hash_files import HashCopies, Hashes, HashFiles, copy_hashes, cut, cut_values, write_sides
 from curation.dedup.hash_tables import ASKED, BYTES, ORIENTATIONS, PENDING, STORED, HashTables, spans
@@ -65,7 +65,7 @@ def near_hashes(
 
     Each pair stands once, with its smallest distance; of one image the nearest `most`, then the first.
     """
-    folder, images = f"{rounds.folder}/{name}", (len(queries.ids), len(stored.ids))
+    folder, images = f"{rounds.folder}/{name}", (len(queries), len(stored))
     by = HashTables.of(distance, *images)
     asked, known, sample = write_sides(rounds.store, folder, queries, stored)
     # Of each image one more: most find themselves.
@@ -132,7 +132,7 @@ def _nearest(pieces: Iterator[tuple[Ints, Ints, Ints]], most: int) -> Iterator[t
     yield nearest_pairs(*_joined(held), most)
 
 
-def _of_others(pairs: pa.Table, numbers: Ints, others: Ints) -> tuple[Ints, Ints, Ints]:
+def _of_others(pairs: pa.Table, numbers: Array, others: Array) -> tuple[Ints, Ints, Ints]:
     """Return the pairs of two images: most found themselves, and would be most of what is put together."""
     image, other = pairs["image"].to_numpy(), pairs["other"].to_numpy()
     two = numbers[image] != others[other]
@@ -163,7 +163,7 @@ def equal_groups(hashes: Hashes) -> tuple[Ints, Ints]:
     A million equal images cost a million edges, not their square; only the first ones go on to other searches. Needs
     24 bytes for each, and more for those that share the first hash.
     """
-    upright = np.empty(len(hashes.ids), np.uint64)
+    upright = np.empty(len(hashes), np.uint64)
     for places, rows in hashes.read():
         upright[places] = np.ascontiguousarray(rows[:, :BYTES]).view(np.uint64).ravel()
     shared = not_alone(upright)

@@ -118,7 +118,7 @@ def test_hashes_collapse_what_a_walk_over_everything_would_drop(seed, count):
     params = DedupParams.model_validate({"perceptual": {"distance": 7}})
     with tempfile.TemporaryDirectory() as folder:
         rounds = Rounds(Store(folder), "rounds", map)
-        collapsed = hash_candidates.HashCandidates(images, order, params, rounds).collapsed()
+        collapsed = hash_candidates.HashCandidates(images, order, np.ones(count, bool), params, rounds).collapsed()
     walked = walk(order, [HashResemblance(hashes, 7, trusted)])
     kept = dict(zip(collapsed.item.tolist(), collapsed.other.tolist(), strict=True))
     assert kept == {i: match.kept for i, match in walked.items()}

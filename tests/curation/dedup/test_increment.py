@@ -151,7 +151,9 @@ def test_the_difference_of_hashes_gives_what_comparing_all_gives(tmp_path_factor
     rounds, chosen = Rounds(store, "rounds", map), np.arange(40)
     for _ in range(4):
         asking = chosen[rng.random(len(chosen)) < 0.9]
-        sides = tuple(Hashes(ids[some], some, partial(pieces, rows[some])) for some in (asking, chosen))
+        sides = tuple(
+            Hashes(partial(ids.__getitem__, some), some, partial(pieces, rows[some])) for some in (asking, chosen)
+        )
         pairs, _ = remembered_pairs(rounds, "hashes", "one", sides, 7, most)
         whole = near_hashes(rounds, "whole", *sides, 7, most)
         assert [column.tolist() for column in pairs] == [column.tolist() for column in whole]
