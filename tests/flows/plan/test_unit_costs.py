@@ -120,7 +120,7 @@ def test_more_bits_cost_more_at_a_billion_images_and_the_plan_warns_of_matches_b
 def test_a_plan_tells_the_most_memory_of_a_coordinator_and_warns_where_this_machine_has_less() -> None:
     recipe = load_recipe("laptop")
     held = measured()["held"]["stages"]
-    assert {"candidates", "dedup", "decontaminate", "balance"} <= held.keys()
+    assert {"candidates", "dedup", "decontaminate"} <= held.keys()
     assert all(one["bytes"] > 0 and one["date"] and one["images"][0] < one["images"][1] for one in held.values())
     small, large = (coordinator_memory(recipe, images) for images in (1e6, 1e9))
     assert large.bytes - small.bytes == pytest.approx((1e9 - 1e6) * large.image_bytes)
