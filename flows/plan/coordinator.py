@@ -27,6 +27,8 @@ def coordinator_memory(recipe: Recipe, images: float) -> CoordinatorMemory:
 def _stages(recipe: Recipe, images: float) -> Iterator[CoordinatorMemory]:
     held = measured()["held"]["stages"]
     for stage in STAGES:
+        if stage.name == "candidates" and not recipe.curation.dedup.verifies:
+            continue  # it looks for nothing then
         if stage.name in held and asked_images(stage, recipe, images):
             constant, each = held[stage.name]["constant"], held[stage.name]["bytes"]
             yield CoordinatorMemory(stage.name, constant + each * images, each)
