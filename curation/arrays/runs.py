@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from curation.arrays import Ints
+from curation.arrays import Array, Ints
 
 
 def ranks(groups: Ints) -> Ints:
@@ -14,3 +14,8 @@ def ranks(groups: Ints) -> Ints:
 def ranges(starts: Ints, ends: Ints) -> Ints:
     """Return start, start + 1, …, end - 1 of each range, one range after the other."""
     return np.concatenate([np.arange(0), *map(np.arange, starts, ends)])
+
+
+def narrowed(numbers: Array) -> Array:
+    """Return the numbers [n] of n things in four bytes each, where those are enough."""
+    return numbers.astype(np.int32) if len(numbers) <= np.iinfo(np.int32).max else numbers

@@ -43,7 +43,7 @@ def sample_tables(
     gone = [images.images.numbers(contaminated.table(CONTAMINATED, ["part", "row"]))]
     gone.append(images.images.numbers(duplicates.table(DUPLICATES, ["part", "row"])))
     items = np.flatnonzero(~np.isin(images.rows, np.concatenate(gone))).astype(np.int64)
-    vectors, ids = Remaining(images, items), words(images.columns.image_id[items])
+    vectors, ids = Remaining(images, items), words(images.ids_of_files(items))
     clustering = clustered(vectors, ids, params)
     named = (pc.unique(part["source"].cast(pa.string())).to_pylist() for part in images.images.tables(["source"]))
     names = list(dict.fromkeys(name for some in named for name in some))

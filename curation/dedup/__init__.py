@@ -1,6 +1,7 @@
 """Which images are copies of which, and which copy one of an evaluation set.
 
-comparable_images.py, comparable_parts.py: the columns that take part · near_search.py, ivf/: nearest by embedding
+comparable_images.py, comparable_parts.py: the columns that take part · keep_order.py: which is the better one
+near_search.py, ivf/: nearest by embedding · sorted_ids.py: digests in the order of their bytes, found among others
 hash_candidates.py, hash_pairs.py: nearest hashes · hash_files.py: hashes on storage, exchanged where they are many
 candidates.py: the pairs worth a comparison of pixels
 compared_thumbnails.py: what small pictures say of pairs, by workers

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Bools, Ints
+from curation.arrays import Ints
 from curation.dedup.comparable_images import ComparableImages
 from curation.dedup.ivf.assign import fixed_binary
 from curation.dedup.knn_pairs import NeighbourPairs, merged
@@ -39,9 +39,9 @@ class ProposedPairs:
         distance = pa.array(-_nearness(both, by_hash), pa.float32(), from_pandas=True).cast(pa.int32())
         return cls(both.item, both.other, distance)
 
-    def take(self, chosen: Bools) -> "ProposedPairs":
+    def take(self, rows: Ints) -> "ProposedPairs":
         """Return some of the pairs."""
-        return ProposedPairs(self.item[chosen], self.other[chosen], self.distance.filter(pa.array(chosen)))
+        return ProposedPairs(self.item[rows], self.other[rows], self.distance.take(pa.array(rows)))
 
 
 def _nearness(wanted: NeighbourPairs, known: NeighbourPairs) -> np.ndarray:
@@ -69,13 +69,16 @@ class Proposal:
 def pair_parts(proposals: Sequence[Proposal]) -> Iterator[pa.Table]:
     """Yield parts of CANDIDATES: the rows of some cells at a time, of which one table holds all."""
     cells = np.sort(np.concatenate([proposal.cells for proposal in proposals]))
-    at_once = max(AT_ONCE, int(AT_ONCE_SHARE * max(len(proposal.images.columns) for proposal in proposals)))
+    at_once = max(AT_ONCE, int(AT_ONCE_SHARE * max(len(proposal.images) for proposal in proposals)))
     for low, high in pairwise([*np.unique(cells[::at_once]).tolist(), int(cells.max(initial=0)) + 1]):
-        tables = []
-        for proposal in proposals:
-            inside = (proposal.cells >= low) & (proposal.cells < high)
-            tables.append((_pair_table(proposal, proposal.pairs.take(inside)), proposal.cells[inside]))
-        yield from _cut(tables)
+        yield from _cut([_of_cells(proposal, low, high) for proposal in proposals])
+
+
+def _of_cells(proposal: Proposal, low: int, high: int) -> tuple[pa.Table, Ints]:
+    """Return the rows of some cells in the order of these, and the cell of each: put in order before they are read."""
+    inside = np.flatnonzero((proposal.cells >= low) & (proposal.cells < high))
+    inside = inside[np.argsort(proposal.cells[inside], kind="stable")]
+    return _pair_table(proposal, proposal.pairs.take(inside)), proposal.cells[inside]
 
 
 def _pair_table(proposal: Proposal, pairs: ProposedPairs) -> pa.Table:
@@ -83,23 +86,21 @@ def _pair_table(proposal: Proposal, pairs: ProposedPairs) -> pa.Table:
     one, other = images.table(WHERE, pairs.item), others.table(WHERE, pairs.other)
     columns = {name: one[name] for name in WHERE} | {f"other_{name}": other[name] for name in WHERE}
     sets = others.column(set_column, pairs.other) if set_column else pa.nulls(len(pairs.item), pa.string())
-    columns["image_id"], columns["other_image_id"] = images.image_ids(pairs.item), others.image_ids(pairs.other)
-    columns["pixels_id"] = fixed_binary(images.ids(pairs.item), 16)
-    columns["other_pixels_id"] = fixed_binary(others.ids(pairs.other), 16)
+    for name, side, items in (("", images, pairs.item), ("other_", others, pairs.other)):
+        columns[f"{name}image_id"] = fixed_binary(side.ids_of_files(items), 16)
+        columns[f"{name}pixels_id"] = fixed_binary(side.ids(items), 16)
     proposed = {"set": sets.cast(pa.string()), "distance": pairs.distance}
     return pa.table({**columns, **proposed}).select(CANDIDATES.schema.names).cast(CANDIDATES.schema)
 
 
 def _cut(tables: Sequence[tuple[pa.Table, Ints]]) -> Iterator[pa.Table]:
-    """Cut tables with a cell for each row by cell, and large cells by a digest of the uri.
+    """Cut tables with a cell for each row, ascending, by cell, and large cells by a digest of the uri.
 
     So added images rename only their own parts. A cell is the bucket of the image's nearest other: neighbours meet in
     one part, where each is described once.
     """
-    orders = [np.argsort(cells, kind="stable") for _, cells in tables]
-    ordered = [(rows.take(pa.array(order)), cells[order]) for (rows, cells), order in zip(tables, orders, strict=True)]
-    for cell in np.unique(np.concatenate([cells for _, cells in ordered])).tolist():
-        spans_ = [(rows, *np.searchsorted(cells, (cell, cell + 1)).tolist()) for rows, cells in ordered]
+    for cell in np.unique(np.concatenate([cells for _, cells in tables])).tolist():
+        spans_ = [(rows, *np.searchsorted(cells, (cell, cell + 1)).tolist()) for rows, cells in tables]
         inside = pa.concat_tables([rows.slice(begin, end - begin) for rows, begin, end in spans_])
         slots = np.array([_slot(uri) for uri in inside["uri"].to_pylist()], dtype=np.int64)
         for low, high in spans(inside.num_rows, PART_PAIRS):

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Bools, Ints
+from curation.arrays import Array, Bools, Ints
+from curation.arrays.runs import narrowed
 from curation.dedup.candidate_parts import Proposal, ProposedPairs, pair_parts
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.components import components
-from curation.dedup.exact_classes import exact_classes, keep_order
+from curation.dedup.exact_classes import exact_classes
 from curation.dedup.hash_candidates import HashCandidates
+from curation.dedup.keep_order import keep_order, merits_of
 from curation.dedup.knn_pairs import NeighbourPairs, merged, onward_pairs
 from curation.dedup.near_search import EmbeddingSearch, FoundPairs, refuse_low_recall
 from curation.dedup.thumbnails import of_one_frame
@@ -42,9 +44,10 @@ def pair_tables(
     """
     if not params.verifies:
         return
+    order = narrowed(keep_order(merits_of(corpus, params)))
     images = comparable_images(*corpus, params)
     sets = comparable_images(*references, None, params)
-    search = _Search(images, sets, params, rounds)
+    search = _Search(images, sets, order, params, rounds)
     of_originals = search.originals()
     touching = search.references()
     pairs = search.better(of_originals, touching.item)
@@ -58,22 +61,25 @@ def pair_tables(
     recall = {column: facts["recall"] for column, facts in searched.items()}
     nothing = CANDIDATES.schema.empty_table()
     yield with_facts(nothing, {"recall": recall, "searched": searched, "dismissed": search.dismissed})
+    remembered = sorted({*search.hashes.remembered, *(n for each in search.embeddings for n in each.remembered)})
+    del order, search, of_originals  # what the search held of each image
     yield from pair_parts(proposals)
-    yield {REMEMBERED: sorted({*search.hashes.remembered, *(n for each in search.embeddings for n in each.remembered)})}
+    yield {REMEMBERED: remembered}
 
 
 class _Search:
     """The searches of one corpus and its evaluation sets."""
 
-    def __init__(self, images: ComparableImages, sets: ComparableImages, params: DedupParams, rounds: Rounds) -> None:
+    def __init__(
+        self, images: ComparableImages, sets: ComparableImages, order: Array, params: DedupParams, rounds: Rounds
+    ) -> None:
+        """Take the images, and their order, the best first."""
         near = params.near
-        self.images, self.sets, self.params, self.rounds = images, sets, params, rounds
-        self.order = keep_order(images.columns)
-        self.leads = self.order[exact_classes(images.columns, self.order)[self.order] == self.order]
+        self.images, self.sets, self.order, self.rounds = images, sets, order, rounds
+        self.leads = exact_classes(images.pixels_id, order) == np.arange(len(order))
         self.dismissed = 0
-        self.hashes = HashCandidates(images, self.leads, params, rounds)
+        self.hashes = HashCandidates(images, self.order, self.leads, params, rounds)
         self.copies = self.hashes.collapsed()
-        self.alone = self.leads[~_mask(self.copies.item, len(images.columns))[self.leads]]
         self.embeddings: list[EmbeddingSearch] = []
         if near.enabled and near.verify == "geometric":
             own = EmbeddingSearch(images, sets, "vector", near.embedder, near, rounds, near.candidate_cosine)
@@ -87,21 +93,24 @@ class _Search:
         """Return the bucket [n] of each, by which pairs are cut: a copy's is that of the image that it copies."""
         if not self.embeddings:
             return np.zeros(len(items), np.int64)
-        cells = self.embeddings[0].cells.copy()
+        cells = self.embeddings[0].cells
         cells[self.copies.item] = cells[self.copies.other]
-        return cells[items]
+        return cells[items].astype(np.int64)
 
     def originals(self) -> NeighbourPairs:
         """Return the images that hashes did not collapse, each with its nearest better ones."""
-        asked = self.embeddings if len(self.alone) else []
-        found = [self._likely(each, some) for each in asked for some in each.neighbours(self.alone)]
+        alone = self.leads.copy()
+        alone[self.copies.item] = False
+        asked, items = self.embeddings if alone.any() else [], np.flatnonzero(alone)
+        found = [self._likely(each, some) for each in asked for some in each.neighbours(items)]
         return merged(found).directed(self.order)
 
     def references(self) -> ProposedPairs:
         """Return the images with the evaluation images nearest to them."""
-        if not len(self.sets.columns):
+        if not len(self.sets):
             return ProposedPairs.of(merged([]), merged([]))
-        found = [self._likely(each, some) for each in self.embeddings for some in each.references(self.leads)]
+        leads = np.flatnonzero(self.leads)
+        found = [self._likely(each, some) for each in self.embeddings for some in each.references(leads)]
         return ProposedPairs.of(merged(found), self.hashes.references(self.sets))
 
     def better(self, of_originals: NeighbourPairs, doubtful: Ints) -> ProposedPairs:
@@ -126,13 +135,6 @@ class _Search:
         likely[order[np.unique(pairs.item[order], return_index=True)[1]]] = True
         self.dismissed += int((~likely).sum())
         return pairs.take(likely)
-
-
-def _mask(items: Ints, count: int) -> Bools:
-    """Return which of so many items are among some."""
-    mask = np.zeros(count, dtype=bool)
-    mask[items] = True
-    return mask
 
 
 def _in_small_groups(alike: NeighbourPairs, count: int) -> Bools:

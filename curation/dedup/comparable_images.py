@@ -1,41 +1,44 @@
 """From tables to the columns that are compared: decodable images that pass the quality rules.
 
-What is held is some 60 bytes an image. Uris, hashes and thumbnails are read for those items that need them.
+What is held is 25 bytes an image. Uris, hashes and thumbnails are read for those items that need them.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import Array, Bools, Bytes, Floats, Ints
-from curation.dedup.comparable_parts import ComparablePart, comparable_parts, gathered
+from curation.dedup.comparable_parts import comparable_parts, gathered
 from curation.dedup.compared_thumbnails import ThumbnailComparison, compared_thumbnails
-from curation.dedup.exact_classes import ComparableColumns
 from curation.dedup.ivf.search import fixed_bytes, to_ids
 from curation.params.copies import DedupParams
-from shared.catalog import IMAGES, MEASUREMENTS
+from shared.catalog import IMAGES
 from shared.stage_runner import Rounds
 from shared.tables import Rows, made_by
 
-COLUMNS = ["image_id", "pixels_id", "width", "height", "bytes", "detail"]
-SIGNALS = ("sharpness", "entropy", "aspect")
-"""Signals that the policy may ask for, beside those that are read anyway."""
-HASHES = 64
+HASHES, ID = 64, 16
 
 
 @dataclass(frozen=True)
 class ComparableImages:
     """The images of a corpus, or of evaluation sets, that may be compared."""
 
-    columns: ComparableColumns
     rows: Ints
     """Where each stands in the whole index."""
+    pixels_id: Array
+    """Digests [n] of 16 opaque bytes."""
+    trusted: Bools
+    """Whether there is enough in the image to compare more than its bytes."""
     images: Rows
     measurements: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     @property
     def made(self) -> str:
@@ -44,11 +47,14 @@ class ComparableImages:
 
     def ids(self, items: Ints) -> Array:
         """Return the digests [n] of the items' pixels, 16 bytes each: of a corpus, leads of exact classes differ."""
-        return self.columns.pixels_id[items]
+        return self.pixels_id[items]
 
-    def image_ids(self, items: Ints) -> pa.ChunkedArray:
-        """Return the digests [n] of the items' files."""
-        return self.measurements.taken(MEASUREMENTS, ["image_id"], self.rows[items])["image_id"]
+    def ids_of_files(self, items: Ints) -> Array:
+        """Return the digests [n] of the items' bytes."""
+        ids = np.empty((len(items), ID), np.uint8)
+        for places, digests in _fixed(self.measurements, "image_id", ID, self.rows[items]):
+            ids[places] = digests
+        return ids.view("V16").ravel()
 
     def ids_in_sets(self, items: Ints) -> Array:
         """Return digests [n] of the items' pixels and evaluation sets: a picture in two sets is one in each."""
@@ -103,43 +109,14 @@ class ComparableImages:
 
 def comparable_images(images: Rows, measurements: Rows, verdicts: Rows | None, params: DedupParams) -> ComparableImages:
     """Return the columns of the images that may be compared."""
-    wanted = [*COLUMNS, *(name for name in SIGNALS if {name, f"-{name}"} & set(params.keep))]
-    rows, ids, pixels, trusted = [np.zeros(0, np.int64)], [NO_IDS], [NO_IDS], [np.zeros(0, bool)]
-    merits: list[list[Array]] = [[np.zeros(0, np.int64)] for _ in params.keep]
-    sources: dict[str, int] = {}
-    for part in comparable_parts((images, measurements, verdicts), ["source"], wanted):
-        rows.append(part.rows)
-        ids.append(to_ids(part.measured["image_id"]))
-        pixels.append(to_ids(part.measured["pixels_id"]))
-        trusted.append(np.asarray(part.measured["detail"].to_numpy() >= params.min_detail, dtype=bool))
-        for column, name in zip(merits, params.keep, strict=True):
-            column.append(_merit(name, part, sources))
-    numbers = np.concatenate(rows)
-    columns = ComparableColumns(
-        image_id=np.concatenate(ids),
-        pixels_id=np.concatenate(pixels),
-        merits=tuple(np.concatenate(column) for column in merits),
-        uris=lambda items: images.taken(IMAGES, ["uri"], numbers[items])["uri"],
-        trusted=np.concatenate(trusted),
-    )
-    return ComparableImages(columns, numbers, images, measurements)
-
-
-NO_IDS = np.zeros(0, np.dtype("V16"))
-
-
-def _merit(name: str, part: ComparablePart, sources: dict[str, int]) -> Array:
-    """Return a column of which the smaller value is better; `sources` are numbered as they come."""
-    column = name.removeprefix("-")
-    if column == "pixels":
-        values = _ints(part.measured["width"]) * _ints(part.measured["height"])
-    elif column == "source":  # the index lists the sources in the order of the recipe
-        words = part.listed["source"].cast(pa.string()).combine_chunks().dictionary_encode()
-        numbers = [sources.setdefault(word, len(sources)) for word in words.dictionary.to_pylist()]
-        values = np.array(numbers, np.int64)[words.indices.to_numpy()]
-    else:
-        values = part.measured[column].to_numpy()
-    return -values if name.startswith("-") else values
+    most, count = images.output.rows, 0
+    rows, ids, trusted = np.empty(most, np.int64), np.empty(most, "V16"), np.empty(most, bool)
+    for part in comparable_parts((images, measurements, verdicts), ["source"], ["pixels_id", "detail"]):
+        some = slice(count, count := count + len(part.rows))
+        rows[some] = part.rows
+        ids[some] = to_ids(part.measured["pixels_id"])
+        trusted[some] = part.measured["detail"].to_numpy() >= params.min_detail
+    return ComparableImages(rows[:count], ids[:count], trusted[:count], images, measurements)
 
 
 def vectors_of(part: pa.Table, rows: Ints, column: str = "vector") -> Floats:
@@ -165,14 +142,9 @@ def _vectors(measurements: Rows, rows: Ints, column: str) -> Floats:
 def _fixed(measurements: Rows, column: str, width: int, numbers: Ints) -> Iterator[tuple[Ints, Bytes]]:
     """Yield places [m] in these numbers of rows, and a column of fixed bytes [m, width] of theirs, part by part."""
     order, first = np.argsort(numbers, kind="stable"), 0
-    ascending = numbers[order]
-    for part in measurements.tables([column]):
-        low, high = np.searchsorted(ascending, (first, first + part.num_rows))
+    edges = np.searchsorted(numbers, np.cumsum([0, *(part.rows for part in measurements.output.parts)]), sorter=order)
+    for part, (low, high) in zip(measurements.tables([column]), pairwise(edges), strict=True):
         if low < high:
-            inside = part[column].take(pa.array(ascending[low:high] - first))
-            yield order[low:high], fixed_bytes(inside).reshape(-1, width)
+            places = order[low:high]
+            yield places, fixed_bytes(part[column].take(pa.array(numbers[places] - first))).reshape(-1, width)
         first += part.num_rows
-
-
-def _ints(column: pa.ChunkedArray) -> Ints:
-    return np.asarray(column.to_numpy(), dtype=np.int64)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from curation.arrays import Ints
 from curation.dedup.comparable_images import ComparableImages, comparable_images
 from curation.dedup.comparable_parts import comparable_parts
-from curation.dedup.exact_classes import exact_classes, keep_order
+from curation.dedup.exact_classes import exact_classes
 from curation.dedup.readable_sets import unreadable_images
 from curation.dedup.vector_index import VectorIndex
 from curation.dedup.verified_pairs import copies
@@ -47,7 +47,7 @@ def contaminated_tables(
     """
     unreadable = unreadable_images(*references, params.sets)
     others = comparable_images(*references, None, params.dedup)
-    sets = others.column("source", np.arange(len(others.columns))).cast(pa.string()).to_numpy()
+    sets = others.column("source", np.arange(len(others))).cast(pa.string()).to_numpy()
     near = params.dedup.near
     images = comparable_images(*corpus, params.dedup) if near.enabled and near.verify == "none" else None
     by_pairs = {one.name: _verified(verified, one, params) for one in params.sets}
@@ -55,7 +55,7 @@ def contaminated_tables(
     evidence: dict[str, dict[bytes, Contamination]] = {}
     for one in params.sets:
         members = np.flatnonzero(sets == one.name).astype(np.int64)
-        found = _by_cosine(images, others, members, one, params) if images else {}
+        found = _by_cosine(images, others, members, one, params) if images is not None else {}
         found |= {pixels_of[uri]: why for uri, why in by_pairs[one.name] if uri in pixels_of}
         evidence[one.name] = found | _by_pixels(others, members, one.name)
     rows, pixels, compared = _touched(corpus, [*{digest: None for found in evidence.values() for digest in found}])
@@ -128,10 +128,10 @@ def _by_cosine(
     near, other_vectors, vectors = params.dedup.near, others.vectors(), images.vectors()
     limit = near.limit if one.threshold is None else one.threshold
     index = VectorIndex(other_vectors, near.embedder.orientations(), exact=True)
-    index.add(members[others.columns.trusted[members] & other_vectors[members].any(axis=1)])
-    leader = exact_classes(images.columns, keep_order(images.columns))
+    index.add(members[others.trusted[members] & other_vectors[members].any(axis=1)])
+    leader = exact_classes(images.pixels_id, np.arange(len(images)))  # of equal pixels any stands for all
     leads = np.flatnonzero(leader == np.arange(len(leader))).astype(np.int64)
-    leads = leads[images.columns.trusted[leads] & vectors[leads].any(axis=1)]
+    leads = leads[images.trusted[leads] & vectors[leads].any(axis=1)]
     contaminated = {}
     for start in range(0, len(leads), BLOCK):
         block = leads[start : start + BLOCK]

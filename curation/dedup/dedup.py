@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 
 from curation.arrays import Bools, Floats, Ints
 from curation.dedup.comparable_images import ComparableImages, comparable_images
-from curation.dedup.exact_classes import EXACT, exact_classes, find_duplicates, keep_order
+from curation.dedup.exact_classes import EXACT, exact_classes, find_duplicates
+from curation.dedup.keep_order import keep_order, merits_of
 from curation.dedup.near_search import refuse_low_recall
 from curation.dedup.resemblance import NEAR, PERCEPTUAL, PairResemblance, VectorResemblance
 from curation.dedup.star_batches import drops_of
@@ -36,14 +37,14 @@ def match_tables(
     WorkFailedError where the cosine alone decides, the recall that was asked for is not reached, and the recipe says to
     fail then.
     """
+    order = keep_order(merits_of(corpus, params))
     images = comparable_images(*corpus, params)
+    leader = exact_classes(images.pixels_id, order)
     pairs = _copies(images, verified, params)
     barred = _barred(images, contaminated)
-    order = keep_order(images.columns)
-    leader = exact_classes(images.columns, order)
-    facts: dict[str, Any] = {"compared": len(images.columns)}
+    facts: dict[str, Any] = {"compared": len(images)}
     if params.near.enabled and params.near.verify == "none":
-        drops, more = _by_cosine(images, pairs, barred, params)
+        drops, more = _by_cosine(images, order, leader, pairs, barred, params)
     else:
         drops, more = _by_edges(order, leader, pairs, barred, rounds)
     return with_facts(_table(drops, images, leader, pairs, params), facts | more)
@@ -80,11 +81,11 @@ def _by_edges(
 
 
 def _by_cosine(
-    images: ComparableImages, pairs: pa.Table, barred: Bools, params: DedupParams
+    images: ComparableImages, order: Ints, leader: Ints, pairs: pa.Table, barred: Bools, params: DedupParams
 ) -> tuple[Drops, dict[str, Any]]:
     """Walk over everything: where the cosine alone decides, nobody named the pairs before."""
     vectors = images.vectors()
-    trusted = images.columns.trusted & vectors.any(axis=1)
+    trusted = images.trusted & vectors.any(axis=1)
     index = VectorIndex(vectors, params.near.embedder.orientations())
     cosine = VectorResemblance(index, params.near.limit, trusted)
     by_hash: dict[int, dict[int, float]] = {}
@@ -93,7 +94,7 @@ def _by_cosine(
 
     def walked() -> dict[int, Match]:
         index.clear()
-        return find_duplicates(images.columns, [PairResemblance(PERCEPTUAL, by_hash), cosine], barred)
+        return find_duplicates(order, leader, [PairResemblance(PERCEPTUAL, by_hash), cosine], barred)
 
     matches, asked = walked(), params.near.candidates.recall
     for _ in range(WALKS - 1):
@@ -114,7 +115,7 @@ def _by_cosine(
 def _barred(images: ComparableImages, contaminated: Rows) -> Bools:
     """Return which images resemble one of an evaluation set, and so can stand for no other."""
     rows = contaminated.table(CONTAMINATED, ["part", "row"])
-    barred = np.zeros(len(images.columns), dtype=bool)
+    barred = np.zeros(len(images), dtype=bool)
     barred[np.searchsorted(images.rows, images.images.numbers(rows))] = True
     return barred
 
@@ -124,7 +125,7 @@ def _table(drops: Drops, images: ComparableImages, leader: Ints, pairs: pa.Table
     placed = images.places(drops.item)
     words = pa.array(REASONS).take(pa.array(drops.kind, pa.int64()))
     # A member of an exact class is dropped for what its leader resembles, and turned as that one is.
-    leaders, count = leader[drops.item], len(images.columns)
+    leaders, count = leader[drops.item], len(images)
     sides = pa.array(_ints(pairs["item"]) * count + _ints(pairs["other"]))
     turns = pairs["orientation"].take(pc.index_in(pa.array(leaders * count + drops.kept), value_set=sides))
     return pa.table(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from curation.arrays import Ints
+from curation.arrays import Array, Bools, Ints
 from curation.arrays.runs import ranges, ranks
 from curation.dedup.comparable_images import ComparableImages
 from curation.dedup.hash_files import Hashes
@@ -22,19 +22,24 @@ MOST = 64
 class HashCandidates:
     """The hashes of a corpus, each with its nearest others; equal ones are collapsed before they are searched."""
 
-    def __init__(self, images: ComparableImages, leads: Ints, params: DedupParams, rounds: Rounds) -> None:
-        """Take the images that stand for their exact class, in keep order."""
+    def __init__(
+        self, images: ComparableImages, order: Array, leads: Bools, params: DedupParams, rounds: Rounds
+    ) -> None:
+        """Take all images in keep order, and which of them stand for their exact class."""
         self.images, self.params, self.rounds = images, params, rounds
-        self.items = leads[images.columns.trusted[leads]] if params.perceptual.enabled else leads[:0]
+        self.items = order[(leads & images.trusted & params.perceptual.enabled)[order]]
         self.members, self.firsts = equal_groups(self._hashes_of(self.items))
-        alone = np.setdiff1d(np.arange(len(self.items)), self.members)
+        alone = np.ones(len(self.items), dtype=bool)
+        alone[self.members] = False
         self.remembered: list[str] = []
         own = self._hashes_of(self.items[alone])
-        found = self._near("hashes", own, own, max(MOST, self._most), images.made)
-        self.image, self.other, self.distance = alone[found[0]], alone[found[1]], found[2]
+        image, other, self.distance = self._near("hashes", own, own, max(MOST, self._most), images.made)
+        del own
+        place = np.flatnonzero(alone)
+        self.image, self.other = place[image], place[other]
 
-    def _hashes_of(self, items: Ints) -> Hashes:
-        return Hashes(self.images.ids(items), items, lambda: self.images.hashes(items))
+    def _hashes_of(self, items: Array) -> Hashes:
+        return Hashes(lambda: self.images.ids(items), items, lambda: self.images.hashes(items))
 
     @property
     def _most(self) -> int:
@@ -78,11 +83,11 @@ class HashCandidates:
 
     def references(self, sets: ComparableImages) -> NeighbourPairs:
         """Return each image with its nearest images of the evaluation sets."""
-        theirs = np.flatnonzero(sets.columns.trusted)
+        theirs = np.flatnonzero(sets.trusted)
         if not len(theirs):
             return merged([])
         ids, first = np.unique(sets.ids_in_sets(theirs), return_index=True)
         theirs = theirs[first]
-        own, stored = self._hashes_of(self.items), Hashes(ids, -1 - theirs, lambda: sets.hashes(theirs))
+        own, stored = self._hashes_of(self.items), Hashes(lambda: ids, -1 - theirs, lambda: sets.hashes(theirs))
         image, other, distance = self._near("references", own, stored, self._most, self.images.made + sets.made)
         return NeighbourPairs.of([self.items[image]], [theirs[other]], [-distance.astype(np.float32)])

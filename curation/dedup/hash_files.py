@@ -27,18 +27,21 @@ SAMPLE = 1_000_000
 class Hashes:
     """Hashes of images, in the order that decides between equal distances."""
 
-    ids: Array
-    """The digests [n] of their pixels."""
-    numbers: Ints
+    ids: Callable[[], Array]
+    """Returns the digests [n] of their pixels, which few need and nobody for long."""
+    numbers: Array
     """Who they are [n]: no image is paired with itself."""
     read: Callable[[], Iterator[tuple[Ints, Bytes]]]
     """Reads places [m] among them and hashes [m, 64], some at a time and each once: they are never held all at once."""
+
+    def __len__(self) -> int:
+        return len(self.numbers)
 
     def where(self, chosen: Bools) -> "Hashes":
         """Return those of a mask."""
         if chosen.all():
             return self
-        return Hashes(self.ids[chosen], self.numbers[chosen], lambda: self._chosen(chosen))
+        return Hashes(lambda: self.ids()[chosen], self.numbers[chosen], lambda: self._chosen(chosen))
 
     def _chosen(self, chosen: Bools) -> Iterator[tuple[Ints, Bytes]]:
         places = np.cumsum(chosen) - 1
@@ -107,7 +110,7 @@ def write_sides(store: Store, folder: str, queries: Hashes, stored: Hashes) -> t
     Those of one set are read once for both.
     """
     sides = [(f"{folder}/queries", ORIENTATIONS), (f"{folder}/stored", 1)]
-    one_of = (ORIENTATIONS * len(queries.ids) + len(stored.ids)) // SAMPLE | 1  # odd: hashes of all orientations
+    one_of = (ORIENTATIONS * len(queries) + len(stored)) // SAMPLE | 1  # odd: hashes of all orientations
     files, sample = list[HashFiles](), [np.zeros(0, np.uint64)]
     for hashes, some in [(queries, sides)] if stored is queries else [(queries, sides[:1]), (stored, sides[1:])]:
         count = 0
@@ -116,7 +119,7 @@ def write_sides(store: Store, folder: str, queries: Hashes, stored: Hashes) -> t
                 words = np.ascontiguousarray(rows[:, : turns * BYTES]).view(">u8").astype(np.uint64).ravel()
                 written = pa.table({"hash": words, "place": np.repeat(places, turns)})
                 write_sorted(store, _file(name, count), written, "place", GROUP_ROWS)
-                sample.append(words[::one_of])
+                sample.append(words[::one_of].copy())  # a view would keep the hashes of all images
             count += 1
         files += [HashFiles(store.url, name, turns, range(count)) for name, turns in some]
     return files[0], files[1], np.concatenate(sample)

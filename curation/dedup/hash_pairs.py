@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Ints, Words
+from curation.arrays import Array, Ints, Words
 from curation.arrays.runs import ranks
 from curation.dedup.hash_files import HashCopies, Hashes, HashFiles, copy_hashes, cut, cut_values, write_sides
 from curation.dedup.hash_tables import ASKED, BYTES, ORIENTATIONS, PENDING, STORED, HashTables, spans
+from curation.dedup.sorted_ids import not_alone
 from shared.stage_runner import Rounds
 from shared.storage import Store
 from shared.storage.checked import read_table, write_tables
@@ -64,7 +65,7 @@ def near_hashes(
 
     Each pair stands once, with its smallest distance; of one image the nearest `most`, then the first.
     """
-    folder, images = f"{rounds.folder}/{name}", (len(queries.ids), len(stored.ids))
+    folder, images = f"{rounds.folder}/{name}", (len(queries), len(stored))
     by = HashTables.of(distance, *images)
     asked, known, sample = write_sides(rounds.store, folder, queries, stored)
     # Of each image one more: most find themselves.
@@ -131,7 +132,7 @@ def _nearest(pieces: Iterator[tuple[Ints, Ints, Ints]], most: int) -> Iterator[t
     yield nearest_pairs(*_joined(held), most)
 
 
-def _of_others(pairs: pa.Table, numbers: Ints, others: Ints) -> tuple[Ints, Ints, Ints]:
+def _of_others(pairs: pa.Table, numbers: Array, others: Array) -> tuple[Ints, Ints, Ints]:
     """Return the pairs of two images: most found themselves, and would be most of what is put together."""
     image, other = pairs["image"].to_numpy(), pairs["other"].to_numpy()
     two = numbers[image] != others[other]
@@ -162,13 +163,10 @@ def equal_groups(hashes: Hashes) -> tuple[Ints, Ints]:
     A million equal images cost a million edges, not their square; only the first ones go on to other searches. Needs
     24 bytes for each, and more for those that share the first hash.
     """
-    upright = np.empty(len(hashes.ids), np.uint64)
+    upright = np.empty(len(hashes), np.uint64)
     for places, rows in hashes.read():
         upright[places] = np.ascontiguousarray(rows[:, :BYTES]).view(np.uint64).ravel()
-    order = np.argsort(upright, kind="stable")
-    same = np.diff(upright[order]) == 0
-    shared = np.zeros(len(order), dtype=bool)
-    shared[order[:-1][same]] = shared[order[1:][same]] = True
+    shared = not_alone(upright)
     some = np.flatnonzero(shared)
     whole = np.empty((len(some), ORIENTATIONS * BYTES), np.uint8)
     for places, rows in hashes.where(shared).read() if len(some) else ():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curation.arrays import Bools, Floats, Ints
+from curation.arrays import Array, Bools, Floats, Ints
 from curation.arrays.runs import ranges
 
 
@@ -33,9 +33,9 @@ class NeighbourPairs:
         """Return some of the pairs."""
         return NeighbourPairs(self.item[chosen], self.other[chosen], self.nearness[chosen])
 
-    def directed(self, order: Ints) -> "NeighbourPairs":
+    def directed(self, order: Array) -> "NeighbourPairs":
         """Return the pairs turned so that the worse of the two in keep order comes first."""
-        rank = np.empty(len(order), dtype=np.int64)
+        rank = np.empty(len(order), dtype=order.dtype)
         rank[order] = np.arange(len(order))
         worse = rank[self.item] > rank[self.other]
         items, others = np.where(worse, self.item, self.other), np.where(worse, self.other, self.item)

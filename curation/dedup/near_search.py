@@ -1,6 +1,6 @@
 """Nearest neighbours among the images of a corpus by one embedding, found bucket by bucket in many processes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,21 @@ class FoundPairs:
     shown: Bools
 
 
+@dataclass(frozen=True)
+class Searched:
+    """Images that take part in a search, ascending, and what reads the digests of some of them."""
+
+    images: ComparableImages
+    items: Ints
+    ids: Callable[[Ints], Array]
+
+    def places(self) -> Callable[[Array], Ints]:
+        """Return what finds the item of each digest: 24 bytes an image, for as long as it is kept."""
+        ids, order = SortedIds.of(self.ids(self.items))
+        items = self.items[order]
+        return lambda wanted: items[ids.find(wanted)]
+
+
 @dataclass
 class EmbeddingSearch:
     """One embedding of a corpus and of its evaluation sets."""
@@ -49,11 +64,11 @@ class EmbeddingSearch:
     cosine: float
     """The least of a candidate."""
     searches: list[NearPairs] = field(default_factory=list)
-    cells: Ints = field(init=False)
+    cells: Array = field(init=False)
     """The bucket [n] in which the nearest other of each image was found."""
 
     def __post_init__(self) -> None:
-        self.cells = np.full(len(self.images.columns), UNKNOWN, np.int64)
+        self.cells = np.full(len(self.images), UNKNOWN, np.int32)
 
     @property
     def alone(self) -> float:
@@ -61,26 +76,22 @@ class EmbeddingSearch:
         return self._between(ALONE)
 
     def neighbours(self, items: Ints) -> Iterator[FoundPairs]:
-        """Yield some of these images at a time, each with its nearest others among them."""
-        ids = self.images.ids(items)
-        selections = self._selections(self.images, items, ids, np.full(len(items), ASKS | TARGET, np.int8))
-        memory, sides = self._memory("neighbours", self.images), SortedIds.of(items, ids)
-        for found, cells in self._found(memory, selections, sides, sides, shaping=True):
+        """Yield some of these images, which are ascending, at a time, each with its nearest others among them."""
+        own = Searched(self.images, items, self.images.ids)
+        selections = self._selections(own, ASKS | TARGET)
+        for found, cells in self._found(self._memory("neighbours", self.images), selections, own, own, shaping=True):
             nearest = np.lexsort((-found.pairs.nearness, found.pairs.item))
             places, first = np.unique(found.pairs.item[nearest], return_index=True)
             self.cells[places] = cells[nearest][first]
             yield found
 
     def references(self, asking: Ints) -> Iterator[FoundPairs]:
-        """Yield some images at a time, each with its nearest images of the evaluation sets."""
-        every = np.arange(len(self.sets.columns))
-        ids = self.sets.ids_in_sets(every)
-        theirs, first = np.unique(ids, return_index=True)
-        own = self.images.ids(asking)
-        corpus = self._selections(self.images, asking, own, np.full(len(asking), ASKS, np.int8))
-        beside = self._selections(self.sets, first, theirs, np.full(len(first), TARGET, np.int8))
-        memory = self._memory("references", self.images, self.sets)
-        for found, _ in self._found(memory, [*corpus, *beside], SortedIds.of(asking, own), SortedIds.of(first, theirs)):
+        """Yield some images, which are ascending, at a time, each with its nearest images of the evaluation sets."""
+        every = self.sets.ids_in_sets(np.arange(len(self.sets)))
+        first = np.sort(np.unique(every, return_index=True)[1])
+        own, theirs = Searched(self.images, asking, self.images.ids), Searched(self.sets, first, every.__getitem__)
+        selections = [*self._selections(own, ASKS), *self._selections(theirs, TARGET)]
+        for found, _ in self._found(self._memory("references", self.images, self.sets), selections, own, theirs):
             yield found
 
     @property
@@ -125,8 +136,8 @@ class EmbeddingSearch:
         self,
         memory: str,
         selections: list[str],
-        own: SortedIds,
-        theirs: SortedIds,
+        own: Searched,
+        theirs: Searched,
         shaping: bool = False,
     ) -> Iterator[tuple[FoundPairs, Ints]]:
         """Yield the pairs of some images at a time, and the bucket of each pair."""
@@ -144,28 +155,30 @@ class EmbeddingSearch:
             memory=memory,
         )
         self.searches.append(search)
+        item_of = own.places()
+        other_of = item_of if theirs is own else theirs.places()
         for file in search.files:
             table = read_found(self.rounds.store, [file])
-            item, other = own.places(to_ids(table["item"])), theirs.places(to_ids(table["other"]))
+            item, other = item_of(to_ids(table["item"])), other_of(to_ids(table["other"]))
             order = np.lexsort((other, item))
             pairs = NeighbourPairs(item[order], other[order], table["cosine"].to_numpy()[order])
             shown = table["shown"].to_numpy(zero_copy_only=False)[order]
             yield FoundPairs(pairs, shown), table["bucket"].to_numpy()[order].astype(np.int64)
 
-    def _selections(self, images: ComparableImages, items: Ints, ids: Array, roles: Array) -> list[str]:
-        """Write which rows of each part take part, under which ids; return the files' names."""
-        rows, names, first = images.rows[items], list[str](), 0
-        output = images.measurements.readable([self.column, "thumbnail"])
-        trusted = np.flatnonzero(images.columns.trusted[items])
-        number_of = np.searchsorted(np.cumsum([part.rows for part in output.parts]), rows[trusted], "right")
-        by_part = trusted[np.argsort(number_of, kind="stable")]
-        edges = np.cumsum(np.append(0, np.bincount(number_of, minlength=len(output.parts))))
+    def _selections(self, side: Searched, role: int) -> list[str]:
+        """Write which rows of each part take part, under which ids, all in one role; return the files' names."""
+        rows, names, first = side.images.rows[side.items], list[str](), 0
+        output = side.images.measurements.readable([self.column, "thumbnail"])
+        edges = np.searchsorted(rows, np.cumsum([0, *(part.rows for part in output.parts)]))
         for number, part in enumerate(output.parts):
-            inside = by_part[edges[number] : edges[number + 1]]
+            inside = side.items[edges[number] : edges[number + 1]]
+            inside = inside[side.images.trusted[inside]]
             if len(inside):
                 name = f"{self.rounds.folder}/{output.stage}-{self.column}-{len(self.searches)}-{number:06d}.parquet"
                 source = VectorColumn(output.stage, part.name, part.checksum, self.column)
-                write_selection(self.rounds.store, name, source, rows[inside] - first, ids[inside], roles[inside])
+                roles = np.full(len(inside), role, np.int8)
+                chosen = side.images.rows[inside] - first
+                write_selection(self.rounds.store, name, source, chosen, side.ids(inside), roles)
                 names.append(name)
             first += part.rows
         return names

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import torch
 
 from flows.commands.pipeline import console_for
@@ -45,7 +46,8 @@ def show_plan(
     loaded = load_recipe(recipe, settings=options.settings, name=options.name)
     count = images if images is not None else _published(options.workspace, loaded.name)
     machine = _device(device, devices, loaded.training.optim.precision)
-    facts = plan(loaded, count, image_kb * 1000, machine, deadline, pairs_per_image)
+    memory = psutil.virtual_memory().total if device is None else 0
+    facts = plan(loaded, count, image_kb * 1000, machine, deadline, pairs_per_image, memory)
     if price is not None:
         facts |= {"price_of_hour": price, "price": facts["device_hours_at_typical"] * price}
     warned = list(warnings(loaded.training, facts))

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from flows.plan.coordinator import coordinator_memory
 from flows.plan.costs import (
     CPU,
     CROPS_MS,
@@ -32,15 +33,24 @@ from training.params.resolved import resolved
 TRIED_PEAK = 6e-3
 """The greatest peak learning rate that DINOv2 publishes, rounded up: its short recipe's, with layer decay."""
 LONG_WARMUP = 0.2
+BY_STAGE = ("stages", "network_search", "held")
+"""What the table of unit costs has of each stage."""
 ONE_MACHINE = 16
 """More devices than are sold in one machine."""
 
 
 def plan(
-    recipe: Recipe, images: float, image_bytes: float, device: Device, deadline: float, pairs: float | None = None
+    recipe: Recipe,
+    images: float,
+    image_bytes: float,
+    device: Device,
+    deadline: float,
+    pairs: float | None = None,
+    machine_memory: float = 0,
 ) -> dict[str, Any]:
     """Return the plan as plain facts; `pairs` of candidates an image are those of the measured corpus by default.
 
+    `machine_memory` is that of the machine that will curate; 0 = not known.
     Raises RecipeError where the batch does not fit the images or processes.
     """
     params, compute = resolved(recipe.training, round(images)), recipe.compute
@@ -69,6 +79,7 @@ def plan(
         "crop_ms": CROPS_MS[compute.colours_on_device(device.title != CPU)] * pixels / CROPS_PIXELS,
         "memory": memory._asdict() | {"total": memory.total},
         "device_memory": device.memory,
+        "machine_memory": machine_memory,
     }
 
 
@@ -81,7 +92,7 @@ def _curation(recipe: Recipe, corpus: Corpus) -> dict[str, Any]:
         "curation": [asdict(one) | {"core_hours": one.core_hours} for one in costs],
         "core_hours_to_curate": hours,
         "core_hours_per_million": hours / corpus.images * 1e6,
-        "unit_costs": {name: fact for name, fact in measured().items() if name not in ("stages", "network_search")},
+        "unit_costs": {name: fact for name, fact in measured().items() if name not in BY_STAGE},
         "megapixels": corpus.megapixels,
         "pairs_per_image": pairs,
         "network": not near.embedder.sees_layout and near.enabled,
@@ -89,6 +100,7 @@ def _curation(recipe: Recipe, corpus: Corpus) -> dict[str, Any]:
         "table_bytes": disk.tables,
         "memory_bytes": disk.memory,
         "scratch_bytes": disk.scratch,
+        "coordinator": asdict(coordinator_memory(recipe, corpus.images)),
     }
 
 
@@ -116,6 +128,12 @@ def warnings(params: PretrainParams, plan: dict[str, Any]) -> Iterator[str]:
         if not params.model.activation_checkpointing:
             instead = f"set training.model.activation_checkpointing=true, {instead}"
         yield f"a step needs about {total / GIB:,.0f} GiB of a device's {available / GIB:,.0f}: {instead}"
+    held, there = plan["coordinator"], plan["machine_memory"]
+    if there and held["bytes"] > there:
+        yield (
+            f"the process that orders the work of {held['stage']} needs about {held['bytes'] / GIB:,.1f} GiB, and this "
+            f"machine has {there / GIB:,.1f}: start the run on one that has as much, workers may be anywhere"
+        )
     if plan["mfu_needed"] > 1:
         yield f"{plan['deadline_days']:g} days need {plan['mfu_needed']:.0%} of the peak: impossible on these devices"
     elif plan["mfu_needed"] > TYPICAL:

@@ -23,6 +23,7 @@ def lines(
         f"{_bytes(plan['memory_bytes'])} of remembered rows; up to {_bytes(plan['scratch_bytes'])} more while "
         "candidates are searched",
     )
+    yield _coordinator(plan["coordinator"])
     yield "\nTraining"
     yield from ("  " + line for line in facts_text(plan, params).splitlines())
     yield _line("launch", plan["launch"])
@@ -81,6 +82,12 @@ def _curation(plan: dict[str, Any]) -> Iterator[str]:
         yield _line(
             "", "The embedder's network comes on top; its vectors are searched as synthetic ones of 256 numbers"
         )
+
+
+def _coordinator(held: dict[str, Any]) -> str:
+    """Return the line of what one process holds of the whole corpus."""
+    each = f"{held['image_bytes']:.0f} bytes an image"
+    return _line("coordinator", f"{_bytes(held['bytes'])} at most in one process, in {held['stage']}: {each}")
 
 
 def _line(name: str, text: str) -> str:

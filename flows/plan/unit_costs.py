@@ -93,7 +93,7 @@ def stage_costs(recipe: Recipe, corpus: Corpus) -> Iterator[StageCost]:
             ms = _search_ms(recipe, images)
         elif stage.name == "verify":
             ms *= pairs_per_image(recipe, corpus)
-        yield StageCost(stage.name, ms, _images(stage, recipe, images))
+        yield StageCost(stage.name, ms, asked_images(stage, recipe, images))
     yield StageCost(PUBLISH, units[PUBLISH].of(images), images)
 
 
@@ -102,7 +102,8 @@ def pairs_per_image(recipe: Recipe, corpus: Corpus) -> float:
     return corpus.pairs + chance_pairs(recipe, corpus.images) / 2
 
 
-def _images(stage: Stage, recipe: Recipe, images: float) -> float:
+def asked_images(stage: Stage, recipe: Recipe, images: float) -> float:
+    """Return how many images a stage works on, 0 where a recipe does not ask for it."""
     params = attrgetter(stage.key)(recipe)
     if stage.name in ("references", "measure_references"):
         return EVALUATION_IMAGES if recipe.curation.decontaminate.sets else 0.0

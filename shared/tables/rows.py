@@ -67,4 +67,5 @@ class Rows:
             pieces.append(part.take(pa.array(ascending[low:high] - first)))
             first += part.num_rows
         table = pa.concat_tables(pieces).unify_dictionaries().combine_chunks()
+        del pieces  # of many rows there are two copies for a moment, not three
         return table if np.array_equal(ascending, numbers) else table.take(pa.array(inverse))

@@ -5,6 +5,6 @@ which it is compared exactly. Vectors and centroids lie on a grid on which inner
 (grid.py), so no machine, library, block size or number of threads changes a bit of the result: products.py has a GPU
 compare them where there is one.
 
-What a search found is remembered (lists.py), and the next one searches the difference (difference.py): new images among
-all, and all among new images.
+Who takes part is held in 17 bytes each (members.py). What a search found is remembered (lists.py), and the next one
+searches the difference (difference.py): new images among all, and all among new images.
 """

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from curation.arrays import Array, Floats
-from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing, fixed_binary
+from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing
 from curation.dedup.ivf.centroids import Centroids
-from curation.dedup.ivf.lists import FoundLists, Members, write_lists
+from curation.dedup.ivf.lists import FoundLists, ListDifference, write_lists
+from curation.dedup.ivf.members import Members
 from curation.dedup.ivf.products import comparing
 from curation.dedup.ivf.recall import TRUE, VectorSample, nearest_true, write_sample
-from curation.dedup.ivf.search import FOUND, read_found
+from curation.dedup.ivf.search import FOUND, read_found, to_ids
 from curation.dedup.ivf.selection import write_difference
 from curation.dedup.ivf.task import Task
 from curation.dedup.ivf.tasks import assign, beside, carry, collect, look, search, settle, truth
@@ -41,8 +41,6 @@ class SearchSpace:
     centroids: Centroids
     memory: str
     """The folder of what is remembered."""
-    selections: dict[str, pa.Table]
-    """By name."""
     members: Members
     """Who takes part, of all selections."""
 
@@ -69,18 +67,19 @@ class SearchedLists:
 def true_lists(run: Map, space: SearchSpace, queries: VectorSample) -> tuple[pa.Table, str]:
     """Return the true neighbours of sampled images as rows of TRUE, and the file in which they are remembered."""
     task, plan = space.task, space.task.search
-    targets = space.members.having(TARGET)
-    members = Members.of(fixed_binary(queries.ids, 16), targets)
+    asking, roles = space.members.ids.find(queries.ids), space.members.roles & TARGET
+    roles[asking] |= ASKS
+    members = Members(space.members.ids, roles)
     name = space.name(plan.most_probes)
     difference = FoundLists.read(task.store, name, TRUE).difference(members, plan.count)
-    left = difference.roles(members)[0]
-    fresh = left[: len(queries.ids)] == ASKS
+    left = difference.members.roles
+    fresh = (left[asking] & ASKS) > 0
     tables = [TRUE.empty_table(), *difference.kept()]
     if fresh.any() or (left & NEW).any():
         names = [f"{task.folder}/queries-{i}.parquet" for i in range(2)]
         for each, chosen in zip(names, (fresh, ~fresh), strict=True):
             write_sample(task.store, each, VectorSample(queries.ids[chosen], queries.vectors[chosen]))
-        groups = space.groups if fresh.all() else _left(space, difference.roles(space.members), "true")
+        groups = space.groups if fresh.all() else _left(space, difference, "true")
         work = [
             replace(task.reading((space.pinned, *names, *group)), output=f"{task.folder}/truth-{i:05d}.parquet")
             for i, group in enumerate(groups)
@@ -98,14 +97,13 @@ def searched_lists(run: Map, space: SearchSpace, probing: Probing) -> SearchedLi
     name = space.name(plan.likely, plan.thumbnails, probing.margin, probing.most)
     before = FoundLists.read(store, name, FOUND)
     difference = before.difference(space.members, plan.count)
-    left = difference.roles(space.members)
-    searched = float(((left[0] & (ASKS | NEW)) > 0).mean())
-    if before.groups and before.covers(space.members) and not searched:
+    searched = float(((difference.members.roles & (ASKS | NEW)) > 0).mean())
+    if before.groups and not difference.left and not searched:
         files = tuple(file.name for file in _files_of(task, before.lists(), "pairs"))
         return SearchedLists(files, before.facts["visits"], before.facts["largest"], (name,))
-    groups = _left(space, left, "left")
+    groups = _left(space, difference, "left")
     kept = _files_of(task, difference.kept(), "kept")
-    del before, difference, left
+    del before, difference
     tasks = max(1, math.ceil(plan.tasks * min(1.0, BOTH_WAYS * searched)))
     files, visits, largest = _searched(run, replace(task, search=replace(plan, tasks=tasks)), space, groups, kept)
     facts = {"visits": visits, "largest": largest}
@@ -132,19 +130,14 @@ def _files_of(task: Task, pieces: Iterable[pa.Table], what: str) -> list[_ListsF
     return files
 
 
-def members_of(selections: Iterable[pa.Table]) -> Members:
-    """Return who takes part in some selections."""
-    table = pa.concat_tables([selection.select(["image_id", "role"]) for selection in selections]).combine_chunks()
-    return Members(table["image_id"].chunk(0), table["role"].to_numpy())
-
-
-def _left(space: SearchSpace, left: tuple[Array, Floats], what: str) -> list[tuple[str, ...]]:
+def _left(space: SearchSpace, difference: ListDifference, what: str) -> list[tuple[str, ...]]:
     """Write what is left of the roles of all selections; return the files' names, in the groups of the selections."""
-    task, (roles, floors), begin, names = space.task, left, 0, dict[str, str]()
-    for name, chosen in space.selections.items():
-        rows = slice(begin, begin := begin + len(chosen))
-        names[name] = f"{task.folder}/{what}-{name.rpartition('/')[2]}"
-        write_difference(task.store, names[name], chosen, roles[rows], floors[rows])
+    store, folder = space.task.store, space.task.folder
+    names = {each: f"{folder}/{what}-{each.rpartition('/')[2]}" for group in space.groups for each in group}
+    for each, name in names.items():
+        chosen = read_table(store, each)
+        place = difference.members.ids.find(to_ids(chosen["image_id"]))
+        write_difference(store, name, chosen, difference.members.roles[place], difference.floors[place])
     return [tuple(names[each] for each in group) for group in space.groups]
 
 

@@ -1,7 +1,8 @@
 """What a search found is remembered; of a corpus of which images came or went, only the difference is searched.
 
 A remembered list stays right while its image asks, but for targets that are new. Where one of its targets left and
-the list was full, another would follow: that image asks again. Members are in memory, lists some at a time.
+the list was full, another would follow: that image asks again. Of members those of now are in memory, in 17 bytes each;
+those of before come some at a time, and so do lists.
 """
 
 import json
@@ -14,41 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.arrays import Array, Floats
-from curation.dedup.ivf.assign import ANY, ASKS, ASKS_NEW, NEW, TARGET
+from curation.arrays import Array, Bools, Floats
+from curation.dedup.ivf.assign import ANY, ASKS, ASKS_NEW, NEW, TARGET, fixed_binary
+from curation.dedup.ivf.members import AT_ONCE, Members
+from curation.dedup.ivf.search import to_ids
 from shared.schema import under
 from shared.storage import Store
 from shared.storage.checked import opened_table, write_tables
 
 LISTS = ["item", "count", "stays", "least"]
-NO_IDS = pa.array([], pa.binary(16))
-AT_ONCE = 1_000_000
-"""Members whose rows are written together, as one row group."""
-
-
-@dataclass(frozen=True)
-class Members:
-    """Who takes part in a search: digests [n] of 16 bytes, and their roles [n]; a digest may stand there twice."""
-
-    ids: pa.Array
-    roles: Array
-
-    @classmethod
-    def of(cls, asking: pa.Array, targets: pa.Array) -> "Members":
-        """Return those who ask, then those who may be a neighbour."""
-        return cls(
-            pa.concat_arrays([asking, targets]),
-            np.repeat(np.array([ASKS, TARGET], np.int8), [len(asking), len(targets)]),
-        )
-
-    @classmethod
-    def none(cls) -> "Members":
-        """Return nobody."""
-        return cls(NO_IDS, np.zeros(0, np.int8))
-
-    def having(self, role: int) -> pa.Array:
-        """Return the digests of a role."""
-        return self.ids.filter(pa.array((self.roles & role) > 0))
 
 
 @dataclass(frozen=True)
@@ -59,7 +34,6 @@ class FoundLists:
     file: str
     schema: pa.Schema
     """item, other, how near they are, and whatever else the search says of a pair."""
-    members: Members
     facts: dict[str, Any] = field(default_factory=dict)
     """What it says of the whole."""
     groups: int = 0
@@ -69,15 +43,21 @@ class FoundLists:
     def read(cls, store: Store, name: str, schema: pa.Schema) -> "FoundLists":
         """Return what was written, lists of nobody where nothing was. Raises DamagedFileError."""
         if not store.exists(name):
-            return cls(store, name, schema, Members.none())
+            return cls(store, name, schema)
         with opened_table(store, name) as file:
             said = file.schema_arrow.metadata
-            if b"members" not in said:  # of an older dinoflow: all is searched again
-                return cls(store, name, schema, Members.none())
-            groups = range(int(said[b"members"]))
-            rows = file.read_row_groups([*groups], ["item", "role"]).combine_chunks() if groups else None
-        ids, roles = (rows["item"].chunk(0), rows["role"].to_numpy()) if rows else (NO_IDS, np.zeros(0, np.int8))
-        return cls(store, name, schema, Members(ids, roles), json.loads(said[b"facts"]), len(groups))
+        if b"members" not in said:  # of an older dinoflow: all is searched again
+            return cls(store, name, schema)
+        return cls(store, name, schema, json.loads(said[b"facts"]), int(said[b"members"]))
+
+    def members(self) -> Iterator[tuple[Array, Array]]:
+        """Yield the digests [m] and roles [m] of those who took part, some at a time; a digest may come twice."""
+        if not self.groups:
+            return
+        with opened_table(self.store, self.file) as file:
+            for group in range(self.groups):
+                rows = file.read_row_group(group, ["item", "role"])
+                yield to_ids(rows["item"]), rows["role"].to_numpy()
 
     def lists(self) -> Iterator[pa.Table]:
         """Yield the pairs, some at a time, in the order in which they were written; a list is never cut."""
@@ -92,26 +72,33 @@ class FoundLists:
                 yield rows.slice(0, cut)
                 rest = rows.slice(cut)
 
-    def covers(self, members: Members) -> bool:
-        """Return whether as many took part in each role: nobody left, where nobody is new."""
-        return all(len(self.members.having(role)) == len(members.having(role)) for role in (ASKS, TARGET))
-
     def difference(self, members: Members, count: int, keep_full: bool = True) -> "ListDifference":
         """Return what is known of members, where lists hold so many pairs at most; of full ones nothing, if so said."""
-        near = self.schema.names[2]
-        gone, silent = (_without(self.members.having(role), members.having(role)) for role in (TARGET, ASKS))
-        again, full = [NO_IDS], [pa.table({"item": NO_IDS, "least": pa.array([], pa.float32())})]
+        known, new = np.zeros(len(members), bool), (members.roles & TARGET) > 0
+        gone, left = [np.zeros(0, "V16")], 0
+        for ids, roles in self.members():
+            place, now = members.ids.find(ids), members.roles_of(ids)
+            known[place[(roles & now & ASKS) > 0]] = True
+            new[place[(roles & now & TARGET) > 0]] = False
+            lost = roles & ~now & (ASKS | TARGET)
+            gone.append(ids[(lost & TARGET) > 0])
+            left += int(np.count_nonzero(lost))
+        floors, near = np.full(len(members), ANY, np.float32), self.schema.names[2]
+        targets = fixed_binary(np.concatenate(gone), 16)
         for pairs in self.lists():
-            stays = pc.invert(pc.is_in(pairs["other"], value_set=gone))
+            stays = pc.invert(pc.is_in(pairs["other"], value_set=targets))
             lists = pairs.select(["item", near]).append_column("stays", stays).group_by("item")
             lists = lists.aggregate([("stays", "count"), ("stays", "all"), (near, "min")]).rename_columns(LISTS)
-            filled = lists.filter(pc.equal(lists["count"], count))
-            full.append(filled.select(["item", "least"]))
-            again += (filled.filter(pc.invert(filled["stays"])) if keep_full else filled)["item"].chunks
-        asking = pa.concat_arrays(again)
-        askers = _without(self.members.having(ASKS), asking)
-        dropped = pa.concat_arrays([asking, silent])
-        return ListDifference(self, gone, dropped, askers, self.members.having(TARGET), pa.concat_tables(full))
+            full = lists.filter(pc.equal(lists["count"], count))
+            place = members.ids.find(to_ids(full["item"]))
+            again = ~(_flags(full["stays"]) & keep_full)
+            known[place[again & (place >= 0)]] = False
+            floors[place[place >= 0]] = full["least"].to_numpy()[place >= 0]
+        floors[~known] = ANY
+        roles = members.roles & (ASKS | TARGET)
+        roles[known] += ASKS_NEW - ASKS
+        roles[new] |= NEW
+        return ListDifference(self, Members(members.ids, roles), floors, targets, left)
 
 
 @dataclass(frozen=True)
@@ -119,35 +106,20 @@ class ListDifference:
     """What is known of the lists of others, and by whom and of whom."""
 
     lists: FoundLists
+    members: Members
+    """With the roles that are left to them."""
+    floors: Floats
+    """The least cosine [n] that is of use to each."""
     gone: pa.Array
     """Who is a target no more."""
-    dropped: pa.Array
-    """Whose list is known no more, or asked for no more."""
-    askers: pa.Array
-    """Who knows its list but for targets that are new."""
-    targets: pa.Array
-    full: pa.Table
-    """item, least: the lists that hold all that they may."""
+    left: int
+    """How many lost a role, or took no part again."""
 
     def kept(self) -> Iterator[pa.Table]:
         """Yield the pairs that are known still, some at a time, in the order in which they were written."""
         for pairs in self.lists.lists():
-            gone = pc.or_(pc.is_in(pairs["other"], self.gone), pc.is_in(pairs["item"], self.dropped))
-            yield pairs.filter(pc.invert(gone))
-
-    def roles(self, members: Members) -> tuple[Array, Floats]:
-        """Return the roles [n] that are left to members, and the least cosine [n] that is of use to each."""
-        asks, targets = ((members.roles & role) > 0 for role in (ASKS, TARGET))
-        repeats = asks & _is_in(members.ids, self.askers)
-        new = targets & ~_is_in(members.ids, self.targets)
-        roles = np.zeros(len(asks), np.int8)
-        roles[asks] = ASKS
-        roles[repeats] = ASKS_NEW
-        roles[targets] += TARGET
-        roles[new] += NEW
-        row = pc.index_in(members.ids, value_set=self.full["item"])
-        least = pc.fill_null(self.full["least"].take(row), ANY).to_numpy()
-        return roles, np.where(repeats, least, np.float32(ANY)).astype(np.float32)
+            known = (self.members.roles_of(to_ids(pairs["item"])) & ASKS_NEW) > 0
+            yield pairs.filter(pc.and_not(pa.array(known), pc.is_in(pairs["other"], self.gone)))
 
 
 def write_lists(
@@ -157,9 +129,8 @@ def write_lists(
 
     The pairs of one image follow each other.
     """
-    rows = pa.table({"item": members.ids, "role": pa.array(members.roles, pa.int8())})
-    some = [rows.slice(begin, AT_ONCE) for begin in range(0, max(1, len(rows)), AT_ONCE)]
-    said = {"facts": json.dumps(facts), "members": str(len(some))}
+    some = (pa.table({"item": fixed_binary(ids, 16), "role": pa.array(roles)}) for ids, roles in members.pieces())
+    said = {"facts": json.dumps(facts), "members": str(max(1, -(-len(members) // AT_ONCE)))}
     schema = schema.append(pa.field("role", pa.int8())).with_metadata(said)
     write_tables(store, name, schema, (under(schema, piece) for piece in chain(some, pairs)))
 
@@ -170,9 +141,5 @@ def _start_of_last(items: pa.ChunkedArray) -> int:
     return int(np.flatnonzero(others).max(initial=-1)) + 1
 
 
-def _without(ids: pa.Array, others: pa.Array) -> pa.Array:
-    return ids.filter(pc.invert(pc.is_in(ids, value_set=others)))
-
-
-def _is_in(ids: pa.Array, among: pa.Array) -> Array:
-    return np.asarray(pc.is_in(ids, value_set=among).to_numpy(zero_copy_only=False))
+def _flags(column: pa.ChunkedArray) -> Bools:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from curation.arrays.draws import draws, words
 from curation.dedup.ivf.assign import ANY, ASKS, TARGET, Probing
 from curation.dedup.ivf.centroids import sample_rows
-from curation.dedup.ivf.difference import SearchedLists, SearchSpace, members_of, searched_lists, true_lists
-from curation.dedup.ivf.lists import Members
+from curation.dedup.ivf.difference import SearchedLists, SearchSpace, searched_lists, true_lists
+from curation.dedup.ivf.members import Members
 from curation.dedup.ivf.pins import newest, pin_probing, pinned, pinned_probing, read_pinned
 from curation.dedup.ivf.recall import VectorSample, joined, probing_for, read_sample
 from curation.dedup.ivf.search import read_found, to_ids
@@ -23,7 +23,6 @@ from curation.dedup.ivf.tasks import QUERIES, beside, sample
 from shared.params import fingerprint
 from shared.stage_runner.shuffle import Map
 from shared.storage import Store
-from shared.storage.checked import read_table
 
 CUSHION = 0.5
 """Share of the allowed loss that is kept in reserve, for chance in the sample."""
@@ -65,11 +64,10 @@ def near_pairs(
     for the same vectors; without one all are searched.
     """
     plan = plan.sized(rows)
-    chosen = {name: read_table(store, name) for name in selections}
-    members, task = members_of(chosen.values()), Task.of(store, folder, plan)
-    groups = _groups(selections, len(members.ids), plan)
-    low = _greatest_draw(members, TARGET, sample_rows(rows, plan.bucket_rows), "centroids")
-    high = _greatest_draw(members, ASKS, QUERIES, "recall")
+    members, task = Members.of_selections(store, selections), Task.of(store, folder, plan)
+    groups = _groups(selections, len(members), plan)
+    low = members.greatest_draw(TARGET, sample_rows(rows, plan.bucket_rows), "centroids")
+    high = members.greatest_draw(ASKS, QUERIES, "recall")
     work = [
         replace(task.reading(group), low=low, high=high, output=f"{folder}/sample-{i:05d}.parquet")
         for i, group in enumerate(groups)
@@ -80,7 +78,7 @@ def near_pairs(
     name = (None if shaping else newest(store, pins)) or pinned(
         store, pins, pool.vectors, words(pool.ids), targets, plan.bucket_rows
     )
-    space = SearchSpace(task, groups, name, read_pinned(store, name), memory or f"{folder}/memory", chosen, members)
+    space = SearchSpace(task, groups, name, read_pinned(store, name), memory or f"{folder}/memory", members)
     true, remembered = true_lists(run, space, queries)
     asks = fingerprint(name, shaping, plan.cosine, plan.count, plan.recall, plan.most_probes)
     found = _widened(run, space, true, f"{pins}/probing-{asks}.json")
@@ -107,12 +105,6 @@ def _widened(run: Map, space: SearchSpace, true: pa.Table, pin: str) -> NearPair
     assert done is not None
     pin_probing(store, pin, done.probing)
     return done
-
-
-def _greatest_draw(members: Members, role: int, count: int, purpose: str) -> int:
-    """Return the greatest draw of a sample of so many of a role: by it a part knows which of its images are in it."""
-    chances = draws(words(to_ids(pa.chunked_array([members.having(role)]))), purpose)
-    return int(np.partition(chances, count - 1)[count - 1] if len(chances) > count else np.iinfo(np.uint64).max)
 
 
 def _sampled(store: Store, offers: Iterable[tuple[int, str]]) -> tuple[int, VectorSample, VectorSample]:

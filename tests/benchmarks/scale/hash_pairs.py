@@ -71,7 +71,7 @@ def measure(count, distance, share):
     spawned = multiprocessing.get_context("spawn").Pool(1, limit, (share,))
     rows, every = corpus(count), np.arange(count)
     tables = hash_tables.HashTables.of(distance, count, count)
-    hashes = Hashes(every, every, partial(pieces, rows))
+    hashes = Hashes(lambda: every, every, partial(pieces, rows))
     with tempfile.TemporaryDirectory() as folder, spawned as worker:
         before = spent(), worker.map(spent, [0])[0]
         rounds = Rounds(Store(folder), "rounds", partial(worker.imap, chunksize=1))

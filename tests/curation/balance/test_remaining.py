@@ -1,7 +1,6 @@
 """The vectors of the images that are left: a pass reads each part of the measurements once, whatever it computes."""
 
 from collections import Counter
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -33,8 +32,8 @@ def remaining(tmp_path, values):
         commit_part(store, "measure", pa.table({"vector": pa.array(list(b), kind)}), f"{i}")
         for i, b in enumerate(blocks)
     ]
-    measurements, columns = Rows(store, Output("measure", "made", "images", tuple(parts))), SimpleNamespace()
-    images = ComparableImages(columns, np.arange(len(values)), measurements, measurements)
+    measurements, none = Rows(store, Output("measure", "made", "images", tuple(parts))), np.zeros(0)
+    images = ComparableImages(np.arange(len(values)), none, none, measurements, measurements)
     return Remaining(images, np.arange(0, len(values), 2))
 
 

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.dedup import hash_candidates, vector_index
-from curation.dedup.exact_classes import ComparableColumns
 from curation.dedup.knn_pairs import NeighbourPairs, onward_pairs
 from curation.dedup.near_search import refuse_low_recall
 from curation.dedup.resemblance import NEAR, PairResemblance
@@ -113,14 +112,13 @@ def test_hashes_collapse_what_a_walk_over_everything_would_drop(seed, count):
     hashes = np.kron(rng.integers(0, 4, (count, 8), dtype=np.uint8), np.ones((1, 8), np.uint8))  # some are equal
     trusted, order = rng.random(count) < 0.9, rng.permutation(count)
     digests = rng.integers(0, 256, (count, 16), dtype=np.uint8).view("V16").reshape(-1)
-    columns = ComparableColumns(digests, digests, (), lambda items: None, trusted)
-    images = SimpleNamespace(columns=columns, alike=lambda rounds, name, ones, *_: np.ones(len(ones), dtype=bool))
+    images = SimpleNamespace(trusted=trusted, alike=lambda rounds, name, ones, *_: np.ones(len(ones), dtype=bool))
     images.ids, images.made = digests.__getitem__, "one"
     images.hashes = lambda items: pieces(hashes[items])
     params = DedupParams.model_validate({"perceptual": {"distance": 7}})
     with tempfile.TemporaryDirectory() as folder:
         rounds = Rounds(Store(folder), "rounds", map)
-        collapsed = hash_candidates.HashCandidates(images, order, params, rounds).collapsed()
+        collapsed = hash_candidates.HashCandidates(images, order, np.ones(count, bool), params, rounds).collapsed()
     walked = walk(order, [HashResemblance(hashes, 7, trusted)])
     kept = dict(zip(collapsed.item.tolist(), collapsed.other.tolist(), strict=True))
     assert kept == {i: match.kept for i, match in walked.items()}

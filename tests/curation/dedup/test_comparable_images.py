@@ -7,8 +7,8 @@ import pytest
 from curation.dedup import candidate_parts, compared_thumbnails
 from curation.dedup.candidate_parts import Proposal, ProposedPairs, pair_parts
 from curation.dedup.comparable_images import comparable_images
+from curation.dedup.keep_order import keep_order, merits_of
 from curation.dedup.knn_pairs import NeighbourPairs, merged
-from curation.dedup.sorted_ids import SortedIds
 from curation.params.copies import DedupParams
 from shared.catalog import IMAGES, MEASUREMENTS, VERDICTS
 from shared.schema import Contract
@@ -50,7 +50,7 @@ def corpus(tmp_path):
 def test_items_are_the_images_that_can_be_decoded_and_pass(corpus):
     images = comparable_images(*corpus, DedupParams())
     assert images.rows.tolist() == [1, 2, 4, 5, 8, 10, 11, 13]
-    assert len(comparable_images(*corpus[:2], None, DedupParams()).columns) == 10
+    assert len(comparable_images(*corpus[:2], None, DedupParams())) == 10
 
 
 def test_columns_of_some_items_come_in_the_order_that_was_asked_for(corpus):
@@ -89,15 +89,19 @@ def test_an_item_is_found_by_its_uri_where_it_may_be_compared(corpus, gathered, 
     assert images.items_of(wanted).to_pylist() == [4, 0, None, None, 4]
 
 
+def test_digests_of_files_come_in_the_order_that_was_asked_for(corpus):
+    images = comparable_images(*corpus, DedupParams())
+    assert [each.tobytes()[0] for each in images.ids_of_files(np.array([6, 0, 0, 4]))] == [11, 1, 1, 8]
+
+
 def test_sources_are_ranked_in_the_order_in_which_they_come(corpus):
-    images = comparable_images(*corpus, DedupParams(keep=("source",)))
-    assert images.columns.merits[0].tolist() == [0, 1, 1, 0, 1, 1, 0, 0]  # s1 comes first
-
-
-def test_digests_that_begin_alike_are_told_apart():
-    ids = np.frombuffer(bytes(8) + b"a" * 8 + b"b" * 16 + bytes(8) + b"c" * 8, "V16")
-    places = SortedIds.of(np.array([10, 20, 30]), ids)
-    assert places.places(ids[[2, 0, 1, 2]]).tolist() == [30, 10, 20, 30]
+    merits = merits_of(corpus, DedupParams(keep=("source",)))
+    assert merits.columns[0].tolist() == [0, 1, 1, 0, 1, 1, 0, 0]  # s1 comes first
+    assert keep_order(merits).tolist() == [0, 3, 6, 7, 1, 2, 4, 5]
+    assert merits.names(np.array([6, 0])).to_pylist() == [
+        {"image_id": bytes([11]) * 16, "uri": "u11"},
+        {"image_id": bytes([1]) * 16, "uri": "u1"},
+    ]
 
 
 def test_pairs_are_cut_into_the_same_parts_however_many_are_in_memory(corpus, monkeypatch):

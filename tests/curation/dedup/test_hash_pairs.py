@@ -28,7 +28,7 @@ def hashes(seed, count, flips):
 def of(rows, first=0):
     """Those of one set of images, with numbers from the first on."""
     every = np.arange(first, first + len(rows))
-    return Hashes(every, every, lambda: pieces(rows))
+    return Hashes(lambda: every, every, lambda: pieces(rows))
 
 
 def pieces(rows):

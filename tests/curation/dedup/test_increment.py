@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from curation.dedup.hash_files import Hashes
 from curation.dedup.hash_lists import remembered_pairs
 from curation.dedup.hash_pairs import near_hashes
-from curation.dedup.ivf import difference, lists
+from curation.dedup.ivf import difference, lists, members
 from curation.dedup.ivf import near_pairs as near_pairs_module
 from curation.dedup.ivf.assign import ASKS, TARGET, Probing
-from curation.dedup.ivf.lists import FoundLists, Members, write_lists
+from curation.dedup.ivf.lists import FoundLists, write_lists
+from curation.dedup.ivf.members import Members
 from curation.dedup.ivf.near_pairs import near_pairs
 from curation.dedup.ivf.pins import pin_probing, pinned_probing
 from curation.dedup.ivf.search import read_found
 from curation.dedup.ivf.task import NearSearch
+from curation.dedup.sorted_ids import SortedIds
 from shared.stage_runner import Rounds
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted
@@ -149,7 +151,9 @@ def test_the_difference_of_hashes_gives_what_comparing_all_gives(tmp_path_factor
     rounds, chosen = Rounds(store, "rounds", map), np.arange(40)
     for _ in range(4):
         asking = chosen[rng.random(len(chosen)) < 0.9]
-        sides = tuple(Hashes(ids[some], some, partial(pieces, rows[some])) for some in (asking, chosen))
+        sides = tuple(
+            Hashes(partial(ids.__getitem__, some), some, partial(pieces, rows[some])) for some in (asking, chosen)
+        )
         pairs, _ = remembered_pairs(rounds, "hashes", "one", sides, 7, most)
         whole = near_hashes(rounds, "whole", *sides, 7, most)
         assert [column.tolist() for column in pairs] == [column.tolist() for column in whole]
@@ -157,17 +161,21 @@ def test_the_difference_of_hashes_gives_what_comparing_all_gives(tmp_path_factor
 
 
 def test_remembered_lists_come_back_whole_wherever_their_rows_were_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(lists, "AT_ONCE", 2)
-    store, schema = Store(str(tmp_path)), pa.schema([("item", pa.binary(1)), ("other", pa.binary(1)), ("n", pa.int8())])
-    items = b"aabbbbcddd"
-    rows = pa.table({"item": [bytes([i]) for i in items], "other": [b"x"] * 10, "n": range(10)}, schema=schema)
-    members = Members(pa.array([b"a"] * 5, pa.binary(1)), np.arange(5, dtype=np.int8))
+    for module in (lists, members):
+        monkeypatch.setattr(module, "AT_ONCE", 2)
+    digest = pa.binary(16)
+    store, schema = Store(str(tmp_path)), pa.schema([("item", digest), ("other", digest), ("n", pa.int8())])
+    items = [bytes([i]) * 16 for i in b"aabbbbcddd"]
+    rows = pa.table({"item": items, "other": [b"x" * 16] * 10, "n": range(10)}, schema=schema)
+    some = Members(SortedIds.of(np.frombuffer(bytes(range(80)), "V16"))[0], np.array([1, 2, 0, 3, 1], np.int8))
     pieces = [rows.slice(begin, end - begin) for begin, end in pairwise([0, 1, 3, 3, 4, 7, 8, 10])]
-    write_lists(store, "lists", schema, [], members, {})
+    write_lists(store, "lists", schema, [], some, {})
     assert list(FoundLists.read(store, "lists", schema).lists()) == []
-    write_lists(store, "lists", schema, pieces, members, {"of": "some"})
+    write_lists(store, "lists", schema, pieces, some, {"of": "some"})
     found = FoundLists.read(store, "lists", schema)
-    assert (found.facts, found.members.roles.tolist()) == ({"of": "some"}, [0, 1, 2, 3, 4])
+    ids, roles = (np.concatenate(column) for column in zip(*found.members(), strict=True))
+    assert (found.facts, roles.tolist()) == ({"of": "some"}, [1, 2, 3, 1])
+    assert [each.tobytes()[0] for each in ids] == [0, 16, 48, 64]
     whole = [piece for piece in found.lists() if len(piece)]
     assert pa.concat_tables(whole) == rows
     assert len(whole) > 2

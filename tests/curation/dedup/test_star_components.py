@@ -1,10 +1,9 @@
 import numpy as np
-import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.dedup.components import components
-from curation.dedup.exact_classes import EXACT, ComparableColumns, find_duplicates
+from curation.dedup.exact_classes import EXACT, find_duplicates
 from curation.dedup.resemblance import NEAR, PERCEPTUAL, PairResemblance
 from curation.dedup.star_components import EXACT_KIND, StarEdges, batches, star_rule
 from tests.benchmarks.scale.label_rounds import by_rounds
@@ -28,23 +27,10 @@ def graph(seed, count, density):
     return leader, scores, rng.random(count) < 0.2
 
 
-def digests(numbers):
-    return np.frombuffer(b"".join(number.to_bytes(16) for number in numbers), "V16")
-
-
 def walked(leader, scores, barred):
     """What the walk over everything drops, and why."""
-    count = len(leader)
-    compared = ComparableColumns(
-        image_id=digests(range(count)),
-        pixels_id=digests(leader.tolist()),
-        merits=(np.arange(count),),
-        uris=lambda items: pa.array([str(i) for i in items]),
-        trusted=np.ones(count, bool),
-    )
-    dropped = find_duplicates(
-        compared, [PairResemblance(PERCEPTUAL, scores[0]), PairResemblance(NEAR, scores[1])], barred
-    )
+    resemblances = [PairResemblance(PERCEPTUAL, scores[0]), PairResemblance(NEAR, scores[1])]
+    dropped = find_duplicates(np.arange(len(leader)), leader, resemblances, barred)
     return {item: (m.kept, KINDS[m.reason], m.score) for item, m in dropped.items()}
 
 

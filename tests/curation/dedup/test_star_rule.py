@@ -3,7 +3,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.dedup.exact_classes import ComparableColumns, exact_classes, find_duplicates, keep_order
+from curation.dedup.exact_classes import exact_classes, find_duplicates
+from curation.dedup.keep_order import Merits, keep_order
 from curation.dedup.resemblance import NEAR, PairResemblance, VectorResemblance
 from curation.dedup.star_rule import walk
 from curation.dedup.vector_index import VectorIndex
@@ -90,18 +91,14 @@ def test_pairs_that_were_judged_obey_the_same_rule(seed, count, block):
 
 
 def compared(pixels_ids, bytes_=None):
-    count = len(pixels_ids)
-    return ComparableColumns(
-        image_id=np.frombuffer(bytes(i for i in range(count) for _ in range(16)), "V16"),
-        pixels_id=np.frombuffer(b"".join(name.ljust(16) for name in pixels_ids), "V16"),
-        merits=(np.full(count, -100), -np.array(bytes_ or [10] * count)),
-        uris=lambda items: pa.array([f"u{i}" for i in items]),
-        trusted=np.ones(count, bool),
-    )
+    """Keep order and the best image of each class; of one size the first is better."""
+    bytes_ = bytes_ or [10] * len(pixels_ids)
+    order = np.array(sorted(range(len(bytes_)), key=lambda i: (-bytes_[i], i)), np.int64)
+    return order, exact_classes(np.frombuffer(b"".join(name.ljust(16) for name in pixels_ids), "V16"), order)
 
 
 def duplicates(images, resemblances, barred=()):
-    return find_duplicates(images, resemblances, np.isin(np.arange(len(images)), barred))
+    return find_duplicates(*images, resemblances, np.isin(np.arange(len(images[0])), barred))
 
 
 def cosine_of(vectors, threshold):
@@ -137,34 +134,42 @@ def test_nothing_is_dropped_for_the_sake_of_an_image_that_is_barred():
     assert {item: match.kept for item, match in found.items()} == {3: 2}  # 1 equals 0, but 0 is not kept
 
 
+def named(ids, uris, merits):
+    """Merits of images with these digests of 16 bytes, and what was read of them."""
+    read = []
+
+    def names(items):
+        read.extend(items.tolist())
+        return pa.table({"image_id": pa.array([ids[i] for i in items], pa.binary(16)), "uri": [uris[i] for i in items]})
+
+    heads = np.array([int.from_bytes(each[:8]) for each in ids], np.uint64)
+    return Merits(np.array(merits, np.float64).reshape(len(merits), len(ids)), heads, names), read
+
+
 def test_keep_order_goes_by_the_merits_in_turn_then_by_the_smaller_id():
-    items = compared([b"a", b"b", b"c", b"d"], [5, 9, 9, 9])
-    items.merits[0][3] = -400
-    assert keep_order(items).tolist() == [3, 1, 2, 0]
+    ids = [bytes([i]) * 16 for i in range(4)]
+    merits, read = named(ids, "abcd", [[-100, -100, -100, -400], [-5, -9, -9, -9]])
+    assert keep_order(merits).tolist() == [3, 1, 2, 0]
+    assert read == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 60))
-def test_ties_fall_to_the_smaller_uri_and_a_class_to_its_best_image(seed, count):
+def test_ties_fall_to_the_smaller_id_then_uri_and_a_class_to_its_best_image(seed, count):
+    """Whole digests count, where first halves agree; no number of a merit is one, too."""
     rng = np.random.default_rng(seed)
-    ids = rng.integers(0, 3, (count, 16), dtype=np.uint8) * (np.arange(16) < 1)
+    ids = [bytes(d) for d in rng.integers(0, 2, (count, 16), dtype=np.uint8) * np.isin(np.arange(16), (0, 7, 15))]
     pixels = rng.integers(254, 256, (count, 16), dtype=np.uint8)
-    pixels[:, 1:15] = 0
-    merit = rng.choice([1.0, 2.0, np.nan], count)
+    pixels[:, 1:7] = pixels[:, 8:15] = 0
+    merit = rng.choice([1.0, 2.0, np.nan], (2, count))
     uris = [f"{i % 7}-\u00e9{i}" for i in rng.permutation(count)]
-    images = ComparableColumns(
-        image_id=ids.astype(np.uint8).view("V16").reshape(-1),
-        pixels_id=pixels.view("V16").reshape(-1),
-        merits=(merit,),
-        uris=lambda items: pa.array([uris[i] for i in items]),
-        trusted=np.ones(count, bool),
-    )
-    order = keep_order(images)
-    expected = sorted(range(count), key=lambda i: (np.nan_to_num(merit[i], nan=9.0), ids[i].tobytes(), uris[i]))
+    order = keep_order(named(ids, uris, merit)[0])
+    best = np.nan_to_num(merit, nan=9.0).T.tolist()
+    expected = sorted(range(count), key=lambda i: (best[i], ids[i], uris[i].encode()))
     assert order.tolist() == expected
     first: dict[bytes, int] = {}
     leader = {item: first.setdefault(pixels[item].tobytes(), item) for item in expected}
-    assert dict(enumerate(exact_classes(images, order).tolist())) == leader
+    assert dict(enumerate(exact_classes(pixels.view("V16").reshape(-1), order).tolist())) == leader
 
 
 def test_buckets_find_what_exact_search_finds(monkeypatch):

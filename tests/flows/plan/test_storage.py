@@ -89,6 +89,6 @@ def test_hashes_take_what_the_plan_says_where_they_are_exchanged(tmp_path, monke
             there[0] = max(there[0], sum(file.stat().st_size for file in tmp_path.rglob("*.parquet")))
 
     every = np.arange(len(rows))
-    hashes = hash_files.Hashes(every, every, lambda: iter([(every, rows)]))
+    hashes = hash_files.Hashes(lambda: every, every, lambda: iter([(every, rows)]))
     near_hashes(Rounds(Store(str(tmp_path)), "rounds", run), "hashes", hashes, hashes, distance, 64)
     assert there[0] / len(rows) == pytest.approx(planned, rel=0.2)  # places are small here

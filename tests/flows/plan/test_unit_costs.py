@@ -4,6 +4,7 @@ import pytest
 
 from curation.dedup.hash_tables import HashTables
 from curation.stages import STAGES
+from flows.plan.coordinator import coordinator_memory
 from flows.plan.costs import CPU, Device
 from flows.plan.plan import plan, warnings
 from flows.plan.text import lines
@@ -114,3 +115,23 @@ def test_more_bits_cost_more_at_a_billion_images_and_the_plan_warns_of_matches_b
         "by chance" in line
         for line in warnings(seed.training, plan(seed, 1.2e9, 110e3, Device("A100", 256, 312e12, "", 0), 30))
     )
+
+
+def test_a_plan_tells_the_most_memory_of_a_coordinator_and_warns_where_this_machine_has_less() -> None:
+    recipe = load_recipe("laptop")
+    held = measured()["held"]["stages"]
+    assert {"candidates", "dedup", "decontaminate"} <= held.keys()
+    assert all(one["bytes"] > 0 and one["date"] and one["images"][0] < one["images"][1] for one in held.values())
+    small, large = (coordinator_memory(recipe, images) for images in (1e6, 1e9))
+    assert large.bytes - small.bytes == pytest.approx((1e9 - 1e6) * large.image_bytes)
+    assert large.image_bytes == held[large.stage]["bytes"]
+    unasked = {"dedup": {"near": {"enabled": False}, "perceptual": {"enabled": False}}}
+    assert coordinator_memory(recipe_of(unasked), 1e9).stage == "dedup"
+
+    def warned(memory):
+        facts = plan(recipe, 1e9, 110e3, MACHINE, 1e9, machine_memory=memory)
+        assert f"at most in one process, in {large.stage}" in "\n".join(lines(facts, recipe.training, []))
+        return [one for one in warnings(recipe.training, facts) if "process that orders the work" in one]
+
+    assert warned(0) == warned(1.01 * large.bytes) == []
+    assert [f"work of {large.stage} needs about" in one for one in warned(0.99 * large.bytes)] == [True]
