@@ -38,9 +38,9 @@ class FewRows:
         guests, places, hosts = list[Floats](), list[Ints](), list[dict[int, Floats]]()
         for bit, turn in enumerate((np.arange(vectors.shape[1]), *turns)):
             visiting = np.flatnonzero(visits & (1 << bit))
-            guests.append(vectors[visiting][:, turn])
+            guests.append(vectors[visiting].take(turn, axis=1))
             places.append(bucket[visiting])
-            hosts.append(_by_bucket(bucket[stored], vectors[stored][:, np.argsort(turn)]))
+            hosts.append(_by_bucket(bucket[stored], vectors[stored].take(np.argsort(turn), axis=1)))
         return cls(_by_bucket(np.concatenate(places), np.concatenate(guests)), hosts)
 
     def near(self, vectors: Floats, visits: Visits, cosine: float) -> Bools:
