@@ -12,7 +12,7 @@ import numpy as np
 from curation.arrays import Bools, Bytes, Floats, Ints
 from curation.dedup.components import components
 from curation.dedup.geometry.window_search import Window, best_shown
-from curation.dedup.geometry.windows import ORIENTATIONS, SIDE, Windows, averaging, described, turned
+from curation.dedup.geometry.windows import SIDE, Windows, averaging, described, places_of_turns
 from curation.dedup.thumbnails import TINT
 
 BEYOND_DOUBT = 0.93
@@ -86,11 +86,11 @@ def _tints(row: Bytes) -> Floats:
 
 def _same_colours(picture: Floats, whole: Floats, window: Window) -> bool:
     """Return whether a window of one picture has the colours of the whole of another one."""
-    shown = np.stack([turned(plane, *ORIENTATIONS[window.orientation]) for plane in whole])
+    shown = whole.reshape(2, -1).take(places_of_turns(TINT)[window.orientation], axis=1).reshape(whole.shape)
     across, down = (_patches(*span) for span in ((window.left, window.wide), (window.top, window.high)))
     whole_side = _patches(0, 1)
     x, y = down @ picture @ across.T, whole_side @ shown @ whole_side.T
-    norms = np.linalg.norm(x), np.linalg.norm(y)
+    norms = np.sqrt(np.vdot(x, x)), np.sqrt(np.vdot(y, y))
     if min(norms) < TINTED * PATCHES:
         return True
     return bool(np.vdot(x, y) >= SAME_HUES * norms[0] * norms[1])

@@ -58,7 +58,8 @@ def of_one_frame(ones: Bytes, others: Bytes) -> Bools:
     """Return, for rows [n] of thumbnails, whether either may show the whole of the other, in any orientation."""
     likely = np.zeros(len(ones), dtype=bool)
     for some, x, y in _grays(ones, others):
-        turns = [np.einsum("ij,ij->i", x, y[:, places]) for places in places_of_turns(SIDE)]
+        # y[:, places] would stand column by column, and take ten times as long to turn and to multiply.
+        turns = [np.einsum("ij,ij->i", x, y.take(places, axis=1)) for places in places_of_turns(SIDE)]
         likely[some] = np.max(turns, axis=0) >= PART_OF
     return likely
 

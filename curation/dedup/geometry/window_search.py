@@ -37,13 +37,12 @@ def best_shown(picture: Windows, wholes: Sequence[Windows]) -> dict[int, Window]
     To the bit as for each whole alone.
     """
     found = dict[int, Window]()
-    tones = np.concatenate([each.whole_tones for each in wholes])
-    most = (tones @ picture.tones).reshape(len(wholes), -1).max(axis=1)
+    coarse = np.stack([each.whole_tones for each in wholes]) @ picture.tones
+    most = coarse.reshape(len(wholes), -1).max(axis=1)
     promising = np.flatnonzero(most >= [_least_coarse(each, PART_OF) for each in wholes]).tolist()
     if not promising:
         return found
-    some = [wholes[number] for number in promising]
-    coarse = np.stack([(each.whole_tones @ picture.tones).max(axis=0) for each in some])
+    some, coarse = [wholes[number] for number in promising], coarse[promising].max(axis=1)
     reaching = _reaching(picture, some, coarse, PART_OF)
     numbers = np.flatnonzero(reaching.any(axis=0))
     parts = picture.parts(numbers)

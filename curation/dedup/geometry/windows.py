@@ -48,7 +48,7 @@ class Windows(NamedTuple):
         """Return some of the 729 windows [n, 100], centred and of unit norm."""
         cutter = _cutter().swapaxes(0, 1)
         down, across = np.divmod(numbers, len(cutter))
-        cells = cutter[down] @ self.levels @ cutter[across].swapaxes(1, 2)
+        cells = (cutter @ self.levels)[down] @ cutter[across].swapaxes(1, 2)
         return normed(np.asarray(cells.reshape(len(numbers), CELLS * CELLS), np.float32))
 
 

@@ -6,5 +6,6 @@ which it is compared exactly. Vectors and centroids lie on a grid on which inner
 compare them where there is one.
 
 Who takes part is held in 17 bytes each (members.py). What a search found is remembered (lists.py), and the next one
-searches the difference (difference.py): new images among all, and all among new images.
+searches the difference (difference.py): new images among all, and all among new images. Where those are few, their rows
+travel to all others (few.py), which are only read.
 """

@@ -54,6 +54,11 @@ class VectorPart:
         roles, floors = np.full(count, ASKS | TARGET, np.int8), np.full(count, ANY, np.float32)
         return cls(ids, vectors, roles, floors, np.zeros((count, 0), np.uint8))
 
+    @classmethod
+    def join(cls, parts: "list[VectorPart]") -> "VectorPart":
+        """Return the images of all parts, one of them at least."""
+        return cls(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(cls)))
+
     def take(self, rows: Array) -> "VectorPart":
         """Return some of the images."""
         return VectorPart(*(getattr(self, column.name)[rows] for column in fields(self)))
@@ -67,38 +72,29 @@ class VectorPart:
         return self if chosen.all() else self.take(chosen)
 
 
-def bucket_rows(
-    images: VectorPart, centroids: Centroids, probing: Probing, turns: Sequence[Ints] = ()
-) -> tuple[pa.Table, pa.Table]:
-    """Return a row for each image and bucket that it is stored in or visits, with its vector in float16.
+@dataclass(frozen=True)
+class Visits:
+    """Which buckets images visit: a row for each image and bucket, sorted by bucket."""
 
-    And the thumbnail of each, in the bucket that is its home: that in which it is stored. `visits` tells, bit by bit,
-    how: as it is, and as each of the permutations `turns` of its components.
-    """
-    item, bucket, visits, home = _visits(images.vectors, centroids, probing, turns)
-    order = np.argsort(bucket, kind="stable")
-    item = item[order]
-    columns = {
-        "bucket": pa.array(bucket[order], pa.int32()),
-        "home": pa.array(home[item], pa.int32()),
-        "visits": pa.array(visits[order], pa.int32()),
-        "role": pa.array(images.roles[item], pa.int8()),
-        "floor": pa.array(images.floors[item], pa.float32()),
-        "image_id": fixed_binary(images.ids[item], 16),
-        "vector": fixed_binary(images.vectors.astype(np.float16)[item], 2 * images.vectors.shape[1]),
-    }
-    seen = {
-        "bucket": pa.array(home, pa.int32()),
-        "image_id": fixed_binary(images.ids, 16),
-        "thumbnail": fixed_binary(images.thumbnails, images.thumbnails.shape[1]),
-    }
-    return pa.table(columns), pa.table(seen)
+    item: Ints
+    """The number of the image."""
+    bucket: Ints
+    turns: Ints
+    """Bit by bit, how it visits: as it is, and as each permutation of its components."""
+    home: Ints
+    """The bucket [images] in which each image is stored."""
+
+    def counts(self, buckets: int) -> Ints:
+        """Return how many visit each of so many buckets, in all turns."""
+        return np.bincount(self.bucket, np.bitwise_count(self.turns), buckets).astype(np.int64)
+
+    def where(self, chosen: Bools) -> "Visits":
+        """Return some of the rows."""
+        return Visits(self.item[chosen], self.bucket[chosen], self.turns[chosen], self.home)
 
 
-def _visits(
-    vectors: Floats, centroids: Centroids, probing: Probing, turns: Sequence[Ints]
-) -> tuple[Ints, Ints, Ints, Array]:
-    """Return, for each image and bucket, their numbers and the turns in which it visits; and the home [n] of each."""
+def visits_of(vectors: Floats, centroids: Centroids, probing: Probing, turns: Sequence[Ints] = ()) -> Visits:
+    """Return where vectors [n, dim], and each of the permutations `turns` of their components, are compared."""
     keys, bits, homes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for number, turn in enumerate((None, *turns)):
         # A turned vector meets a centroid as the vector meets the centroid turned back.
@@ -109,18 +105,46 @@ def _visits(
             best = scores[np.arange(len(scores)), home]
             item, bucket = np.nonzero(scores >= (best - np.float32(probing.margin))[:, None])
             near = _limited(item, scores[item, bucket], probing.most)
-            keys.append((item[near] + start) * len(centroids) + bucket[near])
+            keys.append(bucket[near] * len(vectors) + item[near] + start)
             bits.append(np.full(len(near), 1 << number))
             if turn is None:
                 homes.append(home)
     key, inverse = np.unique(np.concatenate(keys), return_inverse=True)
     visits = np.bincount(inverse, np.concatenate(bits), len(key)).astype(np.int64)
-    item, bucket = np.divmod(key, len(centroids))
-    return item, bucket, visits, np.concatenate(homes)
+    bucket, item = np.divmod(key, max(len(vectors), 1))
+    return Visits(item, bucket, visits, np.concatenate(homes))
+
+
+def bucket_rows(images: VectorPart, visits: Visits) -> tuple[pa.Table, pa.Table]:
+    """Return the rows of visits, with the vectors in float16.
+
+    And the thumbnail of each image that has a row, in the bucket that is its home.
+    """
+    item, home = visits.item, visits.home
+    columns = {
+        "bucket": pa.array(visits.bucket, pa.int32()),
+        "home": pa.array(home[item], pa.int32()),
+        "visits": pa.array(visits.turns, pa.int32()),
+        "role": pa.array(images.roles[item], pa.int8()),
+        "floor": pa.array(images.floors[item], pa.float32()),
+        "image_id": fixed_binary(images.ids[item], 16),
+        "vector": fixed_binary(images.vectors[item].astype(np.float16), 2 * images.vectors.shape[1]),
+    }
+    visiting = np.zeros(len(home), dtype=bool)
+    visiting[item] = True
+    some = images.where(visiting)
+    seen = {
+        "bucket": pa.array(home[visiting], pa.int32()),
+        "image_id": fixed_binary(some.ids, 16),
+        "thumbnail": fixed_binary(some.thumbnails, some.thumbnails.shape[1]),
+    }
+    return pa.table(columns), pa.table(seen)
 
 
 def _limited(item: Ints, scores: Floats, most: int) -> Ints:
     """Return the rows of the best scores of each item, at most so many; of equal ones the first."""
+    if np.bincount(item).max(initial=0) <= most:
+        return np.arange(len(item))
     order = np.lexsort((-scores, item))
     return np.sort(order[ranks(item[order]) < most])
 

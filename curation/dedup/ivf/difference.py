@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from curation.arrays import Bools, Ints
 from curation.dedup.ivf.assign import ASKS, NEW, TARGET, Probing
 from curation.dedup.ivf.centroids import Centroids
+from curation.dedup.ivf.few import are_few
 from curation.dedup.ivf.lists import FoundLists, ListDifference, write_lists
 from curation.dedup.ivf.members import Members
 from curation.dedup.ivf.products import comparing
@@ -30,13 +32,16 @@ SEARCHED, ASSIGNED = 100, 4096
 """From so many buckets on work is for a GPU: below, by estimate, to start using one takes as long as the search, and
 writing rows for buckets longer than comparing them with centroids."""
 
+SelectionGroups = list[tuple[str, ...]]
+"""Names of selections, of which a group becomes one file."""
+
 
 @dataclass(frozen=True)
 class SearchSpace:
     """What is searched: the parts, in groups of names of selections, and the pinned centroids."""
 
     task: Task
-    groups: list[tuple[str, ...]]
+    groups: SelectionGroups
     pinned: str
     centroids: Centroids
     memory: str
@@ -97,13 +102,16 @@ def searched_lists(run: Map, space: SearchSpace, probing: Probing) -> SearchedLi
     name = space.name(plan.likely, plan.thumbnails, probing.margin, probing.most)
     before = FoundLists.read(store, name, FOUND)
     difference = before.difference(space.members, plan.count)
-    searched = float(((difference.members.roles & (ASKS | NEW)) > 0).mean())
+    new = (difference.members.roles & (ASKS | NEW)) > 0
+    searched = float(new.mean())
     if before.groups and not difference.left and not searched:
         files = tuple(file.name for file in _files_of(task, before.lists(), "pairs"))
         return SearchedLists(files, before.facts["visits"], before.facts["largest"], (name,))
-    groups = _left(space, difference, "left")
+    turned = before.facts.get("visits", math.inf) + len(task.permutations)
+    few = new & are_few(new, turned, space.centroids.vectors.shape[1])
+    groups = _left(space, difference, "left", ~few), _left(space, difference, "few", few)
     kept = _files_of(task, difference.kept(), "kept")
-    del before, difference
+    del before, difference, new, few
     tasks = max(1, math.ceil(plan.tasks * min(1.0, BOTH_WAYS * searched)))
     files, visits, largest = _searched(run, replace(task, search=replace(plan, tasks=tasks)), space, groups, kept)
     facts = {"visits": visits, "largest": largest}
@@ -130,30 +138,34 @@ def _files_of(task: Task, pieces: Iterable[pa.Table], what: str) -> list[_ListsF
     return files
 
 
-def _left(space: SearchSpace, difference: ListDifference, what: str) -> list[tuple[str, ...]]:
-    """Write what is left of the roles of all selections; return the files' names, in the groups of the selections."""
-    store, folder = space.task.store, space.task.folder
-    names = {each: f"{folder}/{what}-{each.rpartition('/')[2]}" for group in space.groups for each in group}
-    for each, name in names.items():
+def _left(
+    space: SearchSpace, difference: ListDifference, what: str, some: Bools | None = None
+) -> list[tuple[str, ...]]:
+    """Write what is left of the roles of selections, all or of some members; return the files' names, in their groups."""
+    store, folder, names = space.task.store, space.task.folder, dict[str, str]()
+    for each in (name for group in space.groups for name in group):
         chosen = read_table(store, each)
         place = difference.members.ids.find(to_ids(chosen["image_id"]))
-        write_difference(store, name, chosen, difference.members.roles[place], difference.floors[place])
-    return [tuple(names[each] for each in group) for group in space.groups]
+        if some is not None:
+            chosen, place = chosen.filter(pa.array(some[place])), place[some[place]]
+        if len(place):
+            names[each] = f"{folder}/{what}-{each.rpartition('/')[2]}"
+            write_difference(store, names[each], chosen, difference.members.roles[place], difference.floors[place])
+    groups = [tuple(names[each] for each in group if each in names) for group in space.groups]
+    return [group for group in groups if group]
 
 
 def _searched(
-    run: Map, task: Task, space: SearchSpace, groups: list[tuple[str, ...]], kept: Sequence[_ListsFile]
+    run: Map, task: Task, space: SearchSpace, groups: Sequence[SelectionGroups], kept: Sequence[_ListsFile]
 ) -> tuple[tuple[str, ...], float, int]:
-    """Return the files of pairs, those that are kept included, and how many visit a bucket on average and at most."""
-    plan, folder, buckets = task.search, task.folder, len(space.centroids)
-    sorted_ = [f"{folder}/buckets-{i:05d}.parquet" for i in range(len(groups))]
-    work = [
-        replace(task.reading((space.pinned, *group)), output=output)
-        for group, output in zip(groups, sorted_, strict=True)
-    ]
-    counts, rows = np.zeros(buckets, np.int64), 0
-    for visits, images in run(comparing(assign, pays=buckets >= ASSIGNED), work):
-        counts, rows = counts + visits, rows + images
+    """Return the files of pairs, those that are kept included, and how many visit a bucket on average and at most.
+
+    The groups are those of all, or of all others and then of the few that are new.
+    """
+    plan, buckets = task.search, len(space.centroids)
+    few, counts, rows = _assigned(run, task, space, groups[1], "few")
+    many, visits, images = _assigned(run, task, space, groups[0], "buckets", few)
+    sorted_, counts, rows = [*few, *many], counts + visits, rows + images
     per_task = max(1, min(plan.rows_per_task // plan.bucket_rows, buckets // plan.tasks))
     of_buckets = [*range(0, buckets, per_task), buckets]
     of_images = np.linspace(0, 256, max(1, min(plan.spans, rows // plan.span_images)) + 1).astype(int).tolist()
@@ -177,6 +189,21 @@ def _searched(
         files = sorted(run(settle, _spanned(task.reading(before), "settled", of_images)))
         _delete(task, before)
     return tuple(files), float(counts.sum() / max(rows, 1)), int(counts.max())
+
+
+def _assigned(
+    run: Map, task: Task, space: SearchSpace, groups: SelectionGroups, what: str, few: Sequence[str] = ()
+) -> tuple[list[str], Ints, int]:
+    """Return the files of rows for buckets, how many visit each bucket, and how many images."""
+    files = [f"{task.folder}/{what}-{i:05d}.parquet" for i in range(len(groups))]
+    work = [
+        replace(task.reading((space.pinned, *group), few=few), output=output)
+        for group, output in zip(groups, files, strict=True)
+    ]
+    counts, images = np.zeros(len(space.centroids), np.int64), 0
+    for visits, more in run(comparing(assign, pays=len(space.centroids) >= ASSIGNED), work):
+        counts, images = counts + visits, images + more
+    return files, counts, images
 
 
 def _spanned(task: Task, what: str, edges: list[int]) -> list[Task]:

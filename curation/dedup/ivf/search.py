@@ -145,12 +145,13 @@ class _Bucket:
                 one, other = guests[start : start + BLOCK], hosts[first : first + BLOCK]
                 ours, theirs = self.vectors[one], self.vectors[other]
                 if turn is not None and len(one) < len(other):
-                    ours = ours[:, turn]
+                    ours = ours.take(turn, axis=1)  # a quarter of the time of ours[:, turn]
                 elif turn is not None:
-                    theirs = theirs[:, np.argsort(turn)]
-                scores = products(ours, theirs)
-                row, column = np.nonzero(scores >= least)
-                yield one[row], other[column], scores[row, column]
+                    theirs = theirs.take(np.argsort(turn), axis=1)
+                scores = products(ours, theirs).ravel()
+                place = np.flatnonzero(scores >= least)
+                row, column = np.divmod(place, len(other))
+                yield one[row], other[column], scores[place]
 
     def _add(self, best: "_Best", asking: Ints, target: Ints, cosine: Floats) -> None:
         use = _wanted(self.roles[asking], self.roles[target]) & (cosine >= self.floors[asking])

@@ -73,6 +73,8 @@ class Task:
     """The file that lists the files that are read."""
     doubtful: str = ""
     """The one that lists those of pairs in doubt."""
+    among: str = ""
+    """The one that lists those of rows for buckets near which others are sought."""
     output: str = ""
     low: int = 0
     high: int = 0
@@ -92,13 +94,12 @@ class Task:
         """The storage of all files."""
         return Store(self.url)
 
-    def reading(self, names: Sequence[str], doubts: Sequence[str] = ()) -> "Task":
+    def reading(self, names: Sequence[str], doubts: Sequence[str] = (), few: Sequence[str] = ()) -> "Task":
         """Return the task that reads these files: a list of them is written, that many tasks may share."""
-        return replace(
-            self,
-            listed=list_names(self.store, self.folder, names),
-            doubtful=list_names(self.store, self.folder, doubts) if doubts else "",
+        listed_, doubtful, among = (
+            list_names(self.store, self.folder, files) if files else "" for files in (names, doubts, few)
         )
+        return replace(self, listed=listed_, doubtful=doubtful, among=among)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,6 +110,11 @@ class Task:
     def doubts(self) -> tuple[str, ...]:
         """Files of pairs in doubt."""
         return listed(self.url, self.doubtful)
+
+    @property
+    def few(self) -> tuple[str, ...]:
+        """Files of rows for buckets of the few images near which others are sought; none where all are written."""
+        return listed(self.url, self.among)
 
     @property
     def permutations(self) -> tuple[Ints, ...]:

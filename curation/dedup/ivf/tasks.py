@@ -1,6 +1,7 @@
 """The pieces of work of a search for near pairs: each a pure function of the files that it names.
 
-assign: a group of parts → one file sorted by bucket. search: a span of buckets → one file sorted by image.
+assign: a group of parts → one file sorted by bucket; where few images are new, theirs first, then of all others those
+that are near one of them. search: a span of buckets → one file sorted by image.
 collect: a span of images → pairs, and those in doubt sorted by bucket. carry: a span of buckets → the thumbnails of
 those that visit other buckets in such pairs. look: a span of buckets → those pairs, thumbnails compared, each once.
 settle: a span of images → all pairs. First, sample and truth tell centroids and probing.
@@ -13,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import Ints
-from curation.dedup.ivf.assign import ASKS, NEW, TARGET, bucket_rows
+from curation.dedup.ivf.assign import ASKS, NEW, TARGET, VectorPart, bucket_rows, visits_of
 from curation.dedup.ivf.bucket_files import buckets_of, spans_of
+from curation.dedup.ivf.few import FewRows
 from curation.dedup.ivf.pins import read_pinned
 from curation.dedup.ivf.recall import (
     TRUE,
@@ -78,22 +80,22 @@ def truth(task: Task) -> str:
 def assign(task: Task) -> tuple[Ints, int]:
     """Write the rows for buckets of some parts, sorted by bucket; return how many visit each, and how many images.
 
-    And their thumbnails, if they are compared, each in its home.
+    And their thumbnails, if they are compared, each in its home. Beside few others, only what is near one of those.
     """
     centroids_name, *parts = task.names
-    centroids = read_pinned(task.store, centroids_name)
-    images, pieces = 0, list[tuple[pa.Table, pa.Table]]()
-    for name in parts:
-        part = read_selection(task.store, name, task.search.thumbnails)
-        pieces.append(bucket_rows(part, centroids, task.probing, task.permutations))
-        images += len(part.ids)
-    rows, seen = (pa.concat_tables(tables) for tables in zip(*pieces, strict=True))
+    centroids, turns = read_pinned(task.store, centroids_name), task.permutations
+    images = VectorPart.join([read_selection(task.store, name, task.search.thumbnails) for name in parts])
+    visits = visits_of(images.vectors, centroids, task.probing, turns)
+    counts = visits.counts(len(centroids))
+    if task.few:
+        few = FewRows.of(pa.concat_tables(spans_of(task.store, task.few, 0, len(centroids))), turns)
+        visits = visits.where(few.near(images.vectors, visits, task.search.cosine))
+    rows, seen = bucket_rows(images, visits)
     write_sorted(task.store, task.output, rows, "bucket", batch_rows=1024, compression="none")
     if task.search.thumbnails:
         file = beside(task.output, "thumbnails")
         write_sorted(task.store, file, seen, "bucket", batch_rows=1024, compression="none")
-    visits = np.bitwise_count(rows["visits"].to_numpy())
-    return np.bincount(rows["bucket"].to_numpy(), visits, len(centroids)).astype(np.int64), images
+    return counts, len(images.ids)
 
 
 def search(task: Task) -> str:

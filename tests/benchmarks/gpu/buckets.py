@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.dedup.ivf.assign import Probing, VectorPart, bucket_rows
+from curation.dedup.ivf.assign import Probing, VectorPart, bucket_rows, visits_of
 from curation.dedup.ivf.centroids import Centroids
 from curation.dedup.ivf.grid import on_grid
 from curation.dedup.ivf.products import gpu_products
@@ -72,7 +72,7 @@ def work_of(case: Case) -> dict[str, Callable[[], pa.Table]]:
     part, centroids, turns = corpus(case)
 
     def assign() -> pa.Table:
-        return bucket_rows(part, centroids, Probing(case.margin), turns)[0]
+        return bucket_rows(part, visits_of(part.vectors, centroids, Probing(case.margin), turns))[0]
 
     rows = assign()
     first = rows.filter(pc.equal(rows["bucket"], 0)).combine_chunks()

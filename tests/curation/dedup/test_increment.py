@@ -4,6 +4,7 @@ import pickle
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from curation.dedup.hash_files import Hashes
 from curation.dedup.hash_lists import remembered_pairs
 from curation.dedup.hash_pairs import near_hashes
-from curation.dedup.ivf import difference, lists, members
+from curation.dedup.ivf import difference, few, lists, members
 from curation.dedup.ivf import near_pairs as near_pairs_module
 from curation.dedup.ivf.assign import ASKS, TARGET, Probing
+from curation.dedup.ivf.bucket_files import spans_of
+from curation.dedup.ivf.grid import on_grid
 from curation.dedup.ivf.lists import FoundLists, write_lists
 from curation.dedup.ivf.members import Members
 from curation.dedup.ivf.near_pairs import near_pairs
@@ -23,6 +26,7 @@ from curation.dedup.ivf.pins import pin_probing, pinned_probing
 from curation.dedup.ivf.search import read_found
 from curation.dedup.ivf.task import NearSearch
 from curation.dedup.sorted_ids import SortedIds
+from curation.dedup.thumbnails import LENGTH
 from shared.stage_runner import Rounds
 from shared.storage import Store
 from shared.storage.sorted_file import open_sorted
@@ -32,11 +36,11 @@ from tests.curation.dedup.test_near_pairs import TURN, corpus, write_parts
 ROLES = np.array([ASKS, TARGET, ASKS | TARGET], np.int8)
 
 
-def search(folder, into, ids, vectors, roles, plan, memory):
+def search(folder, into, ids, vectors, roles, plan, memory, thumbnails=None):
     """Every row that is found, and the search."""
     (folder / into).mkdir()
     cuts = [len(ids) // 3, len(ids) // 2]
-    names = [f"{into}/{name}" for name in write_parts(folder / into, ids, vectors, cuts, roles)]
+    names = [f"{into}/{name}" for name in write_parts(folder / into, ids, vectors, cuts, roles, thumbnails)]
     store = Store(str(folder))
     for part in (folder / into / "stages/measure").glob("*"):
         store.write(f"stages/measure/{part.name}", part.read_bytes())
@@ -45,7 +49,7 @@ def search(folder, into, ids, vectors, roles, plan, memory):
     for name in found.files:
         with open_sorted(store, name) as file:
             rows += file.span(bytes(16), None).to_pylist()
-    return rows, found
+    return sorted(rows, key=lambda row: (row["item"], row["other"])), found
 
 
 def facts(found):
@@ -60,21 +64,28 @@ def facts(found):
     turning=st.booleans(),
     mixed=st.booleans(),
     left=st.sampled_from([0.0, 0.02, 0.3]),
+    share=st.sampled_from([0.0, 1.0]),
 )
 def test_the_difference_gives_what_a_search_from_scratch_gives(
-    tmp_path_factory, seed, buckets, count, turning, mixed, left
+    tmp_path_factory, seed, buckets, count, turning, mixed, left, share
 ):
+    """Whether the rows of new images travel to all others, or those of all to the buckets."""
     folder, rng = tmp_path_factory.mktemp("series"), np.random.default_rng(seed)
     ids, vectors = corpus(seed, 160)
     roles = rng.choice(ROLES, 160) if mixed else np.full(160, ASKS | TARGET, np.int8)
-    plan = NearSearch(0.7, count, bucket_rows=160 // buckets, turns=(TURN,) if turning else ())
+    turns = (TURN,) if turning else ()
+    if turning:
+        noise = rng.normal(scale=0.12, size=(80, 16))
+        vectors[1::2] = vectors[::2, TURN] + noise.astype(np.float16)
+    plan = NearSearch(0.7, count, bucket_rows=160 // buckets, turns=turns, thumbnails=True, likely=0.9)
+    thumbnails = np.repeat(rng.integers(0, 256, (160, LENGTH // 128), dtype=np.uint8), 128, axis=1)
     chosen = np.arange(100)
     for step in range(4):
-        arguments = (ids[chosen], vectors[chosen], roles[chosen], plan)
-        more = search(folder, f"more-{step}", *arguments, "memory")
+        arguments = (ids[chosen], vectors[chosen], roles[chosen])
+        with patch.multiple(few, SHARE=share, BLOCK=3):
+            more = search(folder, f"more-{step}", *arguments, plan, "memory", thumbnails[chosen])
         assert len(more[1].files) == 1
-        in_spans = (*arguments[:3], replace(plan, span_images=5))
-        whole = search(folder, f"whole-{step}", *in_spans, "")
+        whole = search(folder, f"whole-{step}", *arguments, replace(plan, span_images=5), "", thumbnails[chosen])
         assert len(whole[1].files) > 1
         assert more[0] == whole[0]
         assert facts(more[1]) == facts(whole[1])
@@ -102,6 +113,29 @@ def test_of_what_is_known_nothing_is_compared_again(tmp_path, monkeypatch):
     assert all({row["item"], row["other"]} & new for row in compared)
     assert len(rows) > 1000
     assert first.remembered
+
+
+def test_of_many_only_rows_that_are_near_a_new_one_are_put_into_buckets(tmp_path, monkeypatch):
+    ids, vectors = corpus(3, 600)
+    roles = np.full(600, ASKS | TARGET, np.int8)
+    plan = NearSearch(0.7, 5, bucket_rows=100)
+    search(tmp_path, "first", ids[:590], vectors[:590], roles[:590], plan, "memory")
+    looking, written = difference.search, []
+
+    def searching(task):
+        written.extend(pa.concat_tables(spans_of(task.store, task.names, task.low, task.high))["image_id"].to_pylist())
+        return looking(task)
+
+    monkeypatch.setattr(difference, "search", searching)
+    found = search(tmp_path, "second", ids, vectors, roles, plan, "memory")[1]
+    exact = on_grid(vectors)
+    near = (exact @ exact[590:].T >= 0.7).any(axis=1)
+    assert {i.tobytes() for i in ids[590:]} <= set(written) <= {i.tobytes() for i in ids[near]}
+    assert 10 < len(set(written)) < 200
+    monkeypatch.setattr(few, "BYTES", 0)
+    written.clear()
+    assert facts(search(tmp_path, "third", ids, vectors, roles, plan, "")[1]) == facts(found)
+    assert len(set(written)) == 600
 
 
 def test_where_nothing_changed_no_vector_is_put_into_a_bucket(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.arrays.draws import words
-from curation.dedup.ivf.assign import ASKS, TARGET, Probing, VectorPart, bucket_rows, fixed_binary
+from curation.dedup.ivf.assign import ASKS, TARGET, Probing, VectorPart, bucket_rows, fixed_binary, visits_of
 from curation.dedup.ivf.centroids import Centroids, fit
 from curation.dedup.ivf.grid import least_on_grid, on_grid
 from curation.dedup.ivf.near_pairs import near_pairs
@@ -68,6 +68,11 @@ def write_parts(folder, ids, vectors, cuts, roles=None, thumbnails=None):
     return names
 
 
+def rows_of(ids, vectors, centroids, probing, turns=()):
+    part = VectorPart.of(ids, on_grid(vectors))
+    return bucket_rows(part, visits_of(part.vectors, centroids, probing, turns))[0]
+
+
 def searched(folder, into, names, rows, plan, pins="pins", **more):
     return near_pairs(Store(str(folder)), into, names, rows, plan, pins, **more)
 
@@ -87,7 +92,7 @@ def test_buckets_that_are_all_visited_give_what_comparing_all_gives(seed, count,
     ids, vectors = corpus(seed, count)
     turns = [TURN] if turning else []
     centroids = fit(on_grid(vectors), words(ids), count, max(1, count // buckets))
-    rows, _ = bucket_rows(VectorPart.of(ids, on_grid(vectors)), centroids, Probing(2.0, 1000), turns)
+    rows = rows_of(ids, vectors, centroids, Probing(2.0, 1000), turns)
     found = {}
     for bucket in range(len(centroids)):
         table = search_bucket(rows.filter(pa.compute.equal(rows["bucket"], bucket)), 0.7, 1000, turns)
@@ -248,7 +253,7 @@ def test_a_clump_of_equal_vectors_cannot_be_split_and_ends_in_one_bucket():
 def test_equal_cosines_fall_to_the_smaller_id():
     vectors = np.ones((5, 16), np.float16)
     ids = np.sort(corpus(2, 5)[0])
-    rows, _ = bucket_rows(VectorPart.of(ids, on_grid(vectors)), Centroids(on_grid(vectors[:1])), Probing(0.0))
+    rows = rows_of(ids, vectors, Centroids(on_grid(vectors[:1])), Probing(0.0))
     found = search_bucket(rows, 0.9, 1)
     first, second = ids[0].tobytes(), ids[1].tobytes()
     assert set(zip(found["item"].to_pylist(), found["other"].to_pylist(), strict=True)) == {
