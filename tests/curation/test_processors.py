@@ -1,6 +1,6 @@
 """Curation makes the same bytes on processors of different kinds: machines of one cluster may be of several.
 
-OpenCV's own kernels are left as they are: of 1,620 photographs without them a few scores of comparisons differ by a step.
+OpenCV keeps its own kernels: without them a few scores of comparisons of 1,620 photographs differ by a step.
 """
 
 import hashlib

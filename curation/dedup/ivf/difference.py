@@ -141,7 +141,7 @@ def _files_of(task: Task, pieces: Iterable[pa.Table], what: str) -> list[_ListsF
 def _left(
     space: SearchSpace, difference: ListDifference, what: str, some: Bools | None = None
 ) -> list[tuple[str, ...]]:
-    """Write what is left of the roles of members, all or some, by selection; return the files' names, in their groups."""
+    """Write what roles are left to members, all or some, by selection; return the files' names, in their groups."""
     store, folder, names = space.task.store, space.task.folder, dict[str, str]()
     for each in (name for group in space.groups for name in group):
         chosen = read_table(store, each)
