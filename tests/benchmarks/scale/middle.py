@@ -224,7 +224,7 @@ def measure(folder, key, distance, workers):
     nothing = Output("decontaminate", "idle", None, ())
     dropped = made(dedup, params, *given, verified, nothing)
     clock.line("dedup", f"{found / len(set(planted)):.2%} of planted pairs proposed, {dropped.rows:,} dropped")
-    decided = made(select, SelectParams(), *given, nothing, dropped, Output("balance", "idle", None, ()))
+    decided = made(select, SelectParams(), *given[1:], nothing, dropped, Output("balance", "idle", None, ()))
     clock.line("select")
     made(gathered, GatherParams(), given[0], given[1], decided)
     clock.line("exchange to shards", f"{time.monotonic() - started:.0f} s in all")
