@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from curation.publish.append.draft import lock_name
-from flows.plan.needed import CacheFile, cache_folders, files, listed_shards, memories, needed, shard_folder
+from flows.plan.needed import CacheFile, cache_folders, files, listed_shards, needed, outdated_memory, shard_folder
 from shared.dataset_version import FOLDER as DATASETS
 from shared.dataset_version import SHARDS, dataset_names
 from shared.stage_runner.orders import MEMORY
@@ -17,7 +17,7 @@ SECONDS_PER_HOUR = 3600
 Garbage = dict[str, list[CacheFile]]
 """What may go, by what it is."""
 CACHE, DRAFTS, OLD_SHARDS = "stage cache", "drafts of killed commands", "shards that no version lists"
-MEMORIES = "rows of other settings"
+MEMORIES = "rows of a stage's other versions"
 
 
 def collect(store: Store, *, delete: bool, hours: float, say: Callable[[str], None]) -> dict[str, Any]:
@@ -46,10 +46,8 @@ def garbage_of(store: Store, before: float) -> Garbage:
         for file in files(store, folder):
             if not (file.name in kept or file.name.rpartition("/")[0] in kept):
                 garbage.setdefault(DRAFTS if file.unfinished else CACHE, []).append(file)
-    # What a stage remembered last serves the next run, be it killed before it published anything; none goes in part.
-    for group in (group for groups in memories(store) for group in groups[:-1]):
-        if all(file.written < before and file.name.rpartition("/")[0] not in kept for file in group):
-            garbage.setdefault(MEMORIES, []).extend(group)
+    for file in outdated_memory(store):
+        garbage.setdefault(MEMORIES, []).append(file)
     for file in files(store, DATASETS) if store.exists(DATASETS) else ():
         if file.unfinished:
             garbage.setdefault(DRAFTS, []).append(file)

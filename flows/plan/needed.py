@@ -58,13 +58,13 @@ def memory_folders(store: Store) -> list[str]:
     return [folder for folder in folders if any(file.name.endswith(RUN_ENDING) for file in files(store, folder))]
 
 
-def memories(store: Store) -> Iterator[list[list[CacheFile]]]:
-    """Yield, for each stage that remembers rows, its files by version and parameters, those written last at the end."""
-    for folder in (f"{MEMORY}/{stage.name}" for stage in STAGES if stage.remembers):
-        by_identity = dict[str, list[CacheFile]]()
-        for file in files(store, folder) if store.exists(folder) else ():
-            by_identity.setdefault(file.name.split("/")[2], []).append(file)
-        yield sorted(by_identity.values(), key=lambda group: max(file.written for file in group))
+def outdated_memory(store: Store) -> Iterator[CacheFile]:
+    """Yield the files of rows that stages remembered in other versions of theirs: nobody asks for them any more."""
+    for stage in STAGES:
+        folder = f"{MEMORY}/{stage.name}"
+        for file in files(store, folder) if stage.remembers and store.exists(folder) else ():
+            if file.name.split("/")[2] != f"v{stage.version}":
+                yield file
 
 
 def needed(store: Store) -> set[str]:

@@ -87,7 +87,7 @@ def _curation(plan: dict[str, Any]) -> Iterator[str]:
 def _coordinator(held: dict[str, Any]) -> str:
     """Return the line of what one process holds of the whole corpus."""
     each = f"{held['image_bytes']:.0f} bytes an image"
-    return _line("coordinator", f"{_bytes(held['bytes'])} at most in one process, in {held['stage']}: {each}")
+    return _line("coordinator", f"about {_bytes(held['bytes'])} in one process, in {held['stage']}: {each}")
 
 
 def _line(name: str, text: str) -> str:

@@ -51,16 +51,17 @@ def forecast(stage: Stage, params: Params, inputs: Sequence[Output | None], stor
     if existing:
         return Forecast(stage, params, given, existing, done=True)
     earlier = newest_manifest(store, stage.name)
+    first = store.newest(f"{FOLDER}/{stage.name}", ".json") is None
     if not whole or stage.shape != "map" or stage.writes is None:
         missing = 1 if known and stage.shape != "exchange" else None
-        return Forecast(stage, params, given, None, False, missing, sure=known or earlier is None)
+        return Forecast(stage, params, given, None, False, missing, sure=known or first)
     pieces = map_pieces(work)
     there = _there(work, {piece.name for piece in pieces}, earlier)
     parts = tuple(there.get(piece.name) or Part("", piece.rows, {}, {}) for piece in pieces)
     unknown = sum(not piece.name for piece in pieces)
     missing = unknown + len({piece.name for piece in pieces if piece.name} - there.keys())
     output = Output(stage.name, "", stage.writes.aligned, parts)
-    return Forecast(stage, params, given, output, False, missing, sure=not unknown or earlier is None)
+    return Forecast(stage, params, given, output, False, missing, sure=not unknown or first)
 
 
 def _there(work: StageRun, names: set[str], earlier: dict[str, Any] | None) -> dict[str, Part]:

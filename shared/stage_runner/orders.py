@@ -89,9 +89,9 @@ class StageRun:
 
     @property
     def memory(self) -> RowMemory:
-        """Where the stage remembers rows: a folder for each version and its parameters, which can go whole."""
-        identity = self.name()
-        return RowMemory(self.store, f"{MEMORY}/{self.stage.name}/{identity}", identity, self.runs)
+        """Where the stage remembers rows: those of a version lie together, for they can go together."""
+        folder, identity = f"{MEMORY}/{self.stage.name}/v{self.stage.version}", self.name()
+        return RowMemory(self.store, f"{folder}/{identity}", identity, self.runs)
 
 
 @dataclass(frozen=True)

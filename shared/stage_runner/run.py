@@ -16,7 +16,7 @@ from shared.stage_runner.orders import IDLE, StageRun, place
 from shared.stage_runner.pieces import Piece, Rounds, bucket_pieces, map_pieces
 from shared.stage_runner.shuffle import Map, shuffle
 from shared.storage import SCRATCH, Store
-from shared.tables import FOLDER, REMEMBERED, Output, Part, describe_part, sealed
+from shared.tables import FOLDER, Output, Part, describe_part, sealed
 
 
 def run(
@@ -81,9 +81,9 @@ def _make_map(work: StageRun, executor: Executor, report: OnProgress) -> Made:
         return Made(_make_missing(work, map_pieces(work, place(work)), executor, report), {})
     _merge_memory(work, executor)  # of a run that was killed
     work = replace(work, runs={memo.folder: memo.runs() for memo in work.memory.memos()})
-    parts = _make_missing(work, map_pieces(work, place(work)), executor, report)
+    made = Made(_make_missing(work, map_pieces(work, place(work)), executor, report), {})
     _merge_memory(work, executor)
-    return Made(parts, {REMEMBERED: [memo.folder for memo in work.memory.memos()]})
+    return made
 
 
 def _merge_memory(work: StageRun, executor: Executor) -> None:

@@ -11,7 +11,7 @@ from shared.storage.checked_json import json_text, read_facts
 from shared.tables.parts import FOLDER, Part, part_of
 
 REMEMBERED = "remembered"
-"""The fact of an output that names the files, or folders of files, in which the next run finds what this one found."""
+"""The fact of an output that names the files in which the next run finds again what this one found."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Corpus:
 
     def aliases(self) -> list[Path]:
         """Return the runs of what else measurements are called."""
-        return sorted(Path(self.store.path(), "memory/measure").glob("*/aliases/*"))
+        return sorted(Path(self.store.path(), "memory/measure").glob("*/*/aliases/*"))
 
     def measured(
         self, name: str = "", part_images: int = 16, params: Params | None = None
@@ -166,7 +166,7 @@ def test_a_damaged_run_of_aliases_is_dropped_and_made_again(corpus, caplog, tmp_
 
 def forget_rows(corpus: Corpus, reads: list[bytes]) -> None:
     """Delete what was measured and what is remembered, but not what it is called."""
-    for file in Path(corpus.store.path("memory/measure")).glob("*/*.run"):
+    for file in Path(corpus.store.path("memory/measure")).glob("*/*/*.run"):
         file.unlink()
     shutil.rmtree(corpus.store.path("stages/measure"))
     reads.clear()

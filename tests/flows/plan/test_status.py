@@ -192,3 +192,13 @@ def test_a_status_is_one_json_object(opened: Open) -> None:
     assert measure["parts"] == measure["parts_to_make"] > 1
     assert (measure["done"], measure["why"]) == (False, ["never made"])
     assert (told["published"], told["pretrain"], told["finished"]) == (None, None, False)
+
+
+def test_of_a_stage_whose_newest_seal_is_damaged_nothing_is_said_for_certain(opened: Open, tmp_path: Path) -> None:
+    pipeline.curate(opened())
+    seal = max((tmp_path / "w/stages/quality").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    seal.write_text("{")
+    (tmp_path / "photos/new.jpg").write_bytes(encoded(picture(99, (80, 60))))
+    quality = next(one.forecast for one in status(opened()).stages if one.forecast.stage.name == "quality")
+    assert not quality.done
+    assert not quality.sure
