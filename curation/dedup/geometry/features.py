@@ -15,7 +15,6 @@ from PIL import Image
 from curation.arrays import Bytes, Floats
 from curation.dedup.geometry.frame import LEAST, Bounds, gray_frame, inner_bounds
 from curation.dedup.geometry.windows import Windows, described
-from shared.images.halves import Cells, shrunk_by_halves
 from shared.images.picture import Picture, gray_levels
 
 SIDE = 128
@@ -137,10 +136,11 @@ def _plain(gray: Bytes) -> float:
 
 
 def _fine_frame(pixels: Bytes) -> Bytes:
+    """Return means of cells: of halved pixels forms that are filled in otherwise pass for copies."""
     size = pixels.shape[1::-1]
     scale = min(1.0, FINE_SIDE / max(size))
     wide, tall = (max(FINE_LEAST, round(length * scale)) for length in size)
-    return pixels if (wide, tall) == size else shrunk_by_halves(Cells(pixels, size), wide, tall)
+    return np.asarray(Image.fromarray(pixels).resize((wide, tall), Image.Resampling.BOX, reducing_gap=2.0))
 
 
 def _encoded(pixels: Bytes) -> bytes:
