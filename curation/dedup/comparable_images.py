@@ -111,7 +111,7 @@ def comparable_images(images: Rows, measurements: Rows, verdicts: Rows | None, p
     """Return the columns of the images that may be compared."""
     most, count = images.output.rows, 0
     rows, ids, trusted = np.empty(most, np.int64), np.empty(most, "V16"), np.empty(most, bool)
-    for part in comparable_parts((images, measurements, verdicts), ["source"], ["pixels_id", "detail"]):
+    for part in comparable_parts((images, measurements, verdicts), [], ["pixels_id", "detail"]):
         some = slice(count, count := count + len(part.rows))
         rows[some] = part.rows
         ids[some] = to_ids(part.measured["pixels_id"])

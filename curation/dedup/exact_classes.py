@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from curation.arrays import Array, Bools, Ints
-from curation.dedup.sorted_ids import halves, not_alone
+from curation.dedup.sorted_ids import SortedIds, halves, not_alone
 from curation.dedup.star_rule import Match, Resemblance, walk
 
 EXACT = "exact_duplicate"
@@ -19,9 +19,7 @@ def exact_classes(pixels_id: Array, order: Ints) -> Ints:
     some = order[not_alone(halves(pixels_id)[0])[order]]
     high, low = halves(pixels_id[some])
     place = np.lexsort((low, high))  # stable: of equal pixels the best first
-    low, high = low[place], high[place]
-    first = np.ones(len(place), dtype=bool)
-    first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+    first = SortedIds(high[place], low[place]).firsts()
     leader = np.arange(len(order))
     leader[some[place]] = some[place[first]][np.cumsum(first) - 1]
     return leader

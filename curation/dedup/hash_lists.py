@@ -79,7 +79,7 @@ def _places(wanted: Array, ids: Array) -> Ints:
     """Return where each of the wanted digests stands among others, of which all of them are."""
     some, order = SortedIds.of(wanted)
     first = some.firsts()
-    known, place = SortedIds(some.high[first], some.low[first]), np.zeros(int(first.sum()), np.int64)
+    known, place = some.where(first), np.zeros(int(first.sum()), np.int64)
     for begin in range(0, len(ids), AT_ONCE):
         found = known.find(ids[begin : begin + AT_ONCE])
         place[found[found >= 0]] = begin + np.flatnonzero(found >= 0)

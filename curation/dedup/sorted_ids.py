@@ -54,6 +54,10 @@ class SortedIds:
         """Return which digests [n] are not those before them."""
         return ~(_repeats(self.high) & _repeats(self.low))
 
+    def where(self, chosen: Bools) -> "SortedIds":
+        """Return some of the digests."""
+        return SortedIds(self.high[chosen], self.low[chosen])
+
     def ids(self, begin: int, end: int) -> Array:
         """Return some of the digests as they were."""
         both = np.stack([self.high[begin:end], self.low[begin:end]], axis=1)

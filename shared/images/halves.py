@@ -17,23 +17,13 @@ class Cells(NamedTuple):
     """Width and height of the picture in cells: of the last of a line it may have only a part."""
 
 
-def halved(cells: Cells, wide: int, tall: int) -> Cells:
-    """Return cells with either side halved as long as a row has `wide`, or a column `tall`, of them."""
+def halved(cells: Cells, long: int) -> Cells:
+    """Return cells with either side halved as long as it has `long` of them."""
     levels, (width, height) = cells
-    while levels.shape[0] >= tall or levels.shape[1] >= wide:
-        down, across = (2 if length >= long else 1 for length, long in zip(levels.shape[:2], (tall, wide), strict=True))
+    while max(levels.shape[:2]) >= long:
+        down, across = (2 if length >= long else 1 for length in levels.shape[:2])
         levels, height, width = _means(levels, down, across), height / down, width / across
     return Cells(levels, (width, height))
-
-
-def shrunk_by_halves(cells: Cells, wide: int, tall: int) -> Pixels:
-    """Return levels [tall, wide, ...]: halved while they are twice as many, then interpolated.
-
-    By its scale, not its size: where the last cells are parts, too many come out.
-    """
-    levels, (width, height) = halved(cells, 2 * wide, 2 * tall)
-    fx, fy = wide / width, tall / height
-    return np.asarray(cv2.resize(levels, None, fx=fx, fy=fy, interpolation=cv2.INTER_LINEAR)[:tall, :wide], np.uint8)
 
 
 def _means(levels: Pixels, down: int, across: int) -> Pixels:

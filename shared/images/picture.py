@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from shared.images.halves import Cells, Pixels, halved, shrunk_by_halves
+from shared.images.halves import Cells, Pixels, halved
 from shared.images.lanczos import shrunk
 
 LARGE = 1 << 19
@@ -45,7 +45,7 @@ class Picture:
         """The RGB pixels; those of a large image halved."""
         height, width = self.pixels.shape[:2]
         whole = Cells(self.pixels, (width, height))
-        return halved(whole, HALVED, HALVED) if self.is_large else whole
+        return halved(whole, HALVED) if self.is_large else whole
 
     @cached_property
     def gray(self) -> Pixels:
@@ -79,5 +79,7 @@ def squashed(gray: Cells, side: int) -> Pixels:
     """
     if min(gray.levels.shape) < side:
         return np.asarray(Image.fromarray(gray.levels).resize((side, side), Image.Resampling.BOX, (0, 0, *gray.size)))
-    twice = shrunk_by_halves(gray, 2 * side, 2 * side)
+    levels, (width, height) = halved(gray, 4 * side)
+    fx, fy = 2 * side / width, 2 * side / height  # by its scale, not its size: where cells are parts, too many come out
+    twice = cv2.resize(levels, None, fx=fx, fy=fy, interpolation=cv2.INTER_LINEAR)[: 2 * side, : 2 * side]
     return np.asarray(cv2.resize(twice, (side, side), interpolation=cv2.INTER_AREA), np.uint8)

@@ -84,7 +84,7 @@ def true_lists(run: Map, space: SearchSpace, queries: VectorSample) -> tuple[pa.
         names = [f"{task.folder}/queries-{i}.parquet" for i in range(2)]
         for each, chosen in zip(names, (fresh, ~fresh), strict=True):
             write_sample(task.store, each, VectorSample(queries.ids[chosen], queries.vectors[chosen]))
-        groups = space.groups if fresh.all() else _left(space, difference, "true")
+        groups = space.groups if fresh.all() else _left(space, difference, {"true": np.ones(len(left), bool)})[0]
         work = [
             replace(task.reading((space.pinned, *names, *group)), output=f"{task.folder}/truth-{i:05d}.parquet")
             for i, group in enumerate(groups)
@@ -109,7 +109,7 @@ def searched_lists(run: Map, space: SearchSpace, probing: Probing) -> SearchedLi
         return SearchedLists(files, before.facts["visits"], before.facts["largest"], (name,))
     turned = before.facts.get("visits", math.inf) + len(task.permutations)
     few = new & are_few(new, turned, space.centroids.vectors.shape[1])
-    groups = _left(space, difference, "left", ~few), _left(space, difference, "few", few)
+    groups = _left(space, difference, {"left": ~few, "few": few})
     kept = _files_of(task, difference.kept(), "kept")
     del before, difference, new, few
     tasks = max(1, math.ceil(plan.tasks * min(1.0, BOTH_WAYS * searched)))
@@ -138,21 +138,20 @@ def _files_of(task: Task, pieces: Iterable[pa.Table], what: str) -> list[_ListsF
     return files
 
 
-def _left(
-    space: SearchSpace, difference: ListDifference, what: str, some: Bools | None = None
-) -> list[tuple[str, ...]]:
-    """Write what roles are left to members, all or some, by selection; return the files' names, in their groups."""
-    store, folder, names = space.task.store, space.task.folder, dict[str, str]()
+def _left(space: SearchSpace, difference: ListDifference, some: dict[str, Bools]) -> list[SelectionGroups]:
+    """Write what roles are left to some members, by selection, and to others; return the names of each, in groups."""
+    store, folder, names = space.task.store, space.task.folder, {what: dict[str, str]() for what in some}
     for each in (name for group in space.groups for name in group):
-        chosen = read_table(store, each)
-        place = difference.members.ids.find(to_ids(chosen["image_id"]))
-        if some is not None:
-            chosen, place = chosen.filter(pa.array(some[place])), place[some[place]]
-        if len(place):
-            names[each] = f"{folder}/{what}-{each.rpartition('/')[2]}"
-            write_difference(store, names[each], chosen, difference.members.roles[place], difference.floors[place])
-    groups = [tuple(names[each] for each in group if each in names) for group in space.groups]
-    return [group for group in groups if group]
+        selection = read_table(store, each)
+        place = difference.members.ids.find(to_ids(selection["image_id"]))
+        for what, chosen in some.items():
+            inside = chosen[place]
+            if inside.any():
+                names[what][each] = name = f"{folder}/{what}-{each.rpartition('/')[2]}"
+                roles, floors = (column[place[inside]] for column in (difference.members.roles, difference.floors))
+                write_difference(store, name, selection.filter(pa.array(inside)), roles, floors)
+    groups = [[tuple(own[each] for each in group if each in own) for group in space.groups] for own in names.values()]
+    return [[group for group in own if group] for own in groups]
 
 
 def _searched(

@@ -77,7 +77,8 @@ class FoundLists:
         known, new = np.zeros(len(members), bool), (members.roles & TARGET) > 0
         gone, left = [np.zeros(0, "V16")], 0
         for ids, roles in self.members():
-            place, now = members.ids.find(ids), members.roles_of(ids)
+            place = members.ids.find(ids)
+            now = members.roles_at(place)
             known[place[(roles & now & ASKS) > 0]] = True
             new[place[(roles & now & TARGET) > 0]] = False
             lost = roles & ~now & (ASKS | TARGET)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curation.arrays import Array
+from curation.arrays import Array, Ints
 from curation.arrays.draws import draws, words
 from curation.dedup.ivf.search import to_ids
-from curation.dedup.sorted_ids import SortedIds, halves
+from curation.dedup.sorted_ids import ABSENT, SortedIds, halves
 from shared.storage import Store
 from shared.storage.checked import opened_table, read_table
 
@@ -32,7 +32,7 @@ class Members:
         first = ids.firsts()
         if first.all():
             return cls(ids, roles)
-        return cls(SortedIds(ids.high[first], ids.low[first]), np.bitwise_or.reduceat(roles, np.flatnonzero(first)))
+        return cls(ids.where(first), np.bitwise_or.reduceat(roles, np.flatnonzero(first)))
 
     @classmethod
     def of_selections(cls, store: Store, names: Sequence[str]) -> "Members":
@@ -52,8 +52,11 @@ class Members:
 
     def roles_of(self, ids: Array) -> Array:
         """Return the roles [m] of some digests, 0 for those who take no part."""
-        place = self.ids.find(ids)
-        roles, here = np.zeros(len(ids), np.int8), place >= 0
+        return self.roles_at(self.ids.find(ids))
+
+    def roles_at(self, place: Ints) -> Array:
+        """Return the roles [m] of those who stand in some places, 0 for ABSENT."""
+        roles, here = np.zeros(len(place), np.int8), place != ABSENT
         roles[here] = self.roles[place[here]]
         return roles
 

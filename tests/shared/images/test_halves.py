@@ -9,7 +9,7 @@ from shared.images.halves import Cells, Pixels, halved
 
 
 def halves(levels: Pixels, long: int) -> Cells:
-    return halved(Cells(levels, levels.shape[1::-1]), long, long)
+    return halved(Cells(levels, levels.shape[1::-1]), long)
 
 
 @settings(max_examples=40, deadline=None)
